@@ -1,0 +1,164 @@
+"""What can be set, and where does each value come from?
+
+First the environment (`HEADRACE_…`), then `endpoints.json` in Headrace's home, which `headrace up` writes for the
+servers that it started itself, then the defaults below. Read once, frozen. The only reader of the environment but for
+`worker/secrets/env.py`.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.errors import InvalidInput, NeedsOperator
+
+ENDPOINTS_FILE = "endpoints.json"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True, extra="ignore")
+
+    home: Path = Path(".headrace")
+    """Where embedded servers keep their data, and where logs go. Whoever reads this folder reads the copy."""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host/database`, Postgres 16 or newer. Not set: an embedded Postgres is used."""
+    broker_url: SecretStr | None = None
+    """`redis://:password@host:6379/0`, Valkey or Redis 7 or newer. Not set: an embedded Valkey is used."""
+    connectors: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders with systems of your own, separated by `:`, each `<folder>/<system>/manifest.yaml`."""
+
+    host: str = "127.0.0.1"
+    """Address that the API listens on. Anything but loopback belongs behind TLS."""
+    port: int = Field(default=8787, ge=0, le=65535)
+    """Port of the API; 0 takes a free one."""
+    flower_port: int = Field(default=5555, ge=0, le=65535)
+    """Port of Flower, on the same address; 0 takes a free one."""
+    api_token: SecretStr | None = None
+    """The bootstrap token of the API. Not set: `headrace up` makes one and keeps it in `<home>/api-token`."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Below this, nothing is logged."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto` writes for people on a terminal and JSON lines elsewhere."""
+
+    concurrency: int = Field(default=16, ge=1, le=256)
+    """Runs that one worker process carries out side by side (threads that mostly wait for a system)."""
+    bulk_concurrency: int = Field(default=4, ge=1, le=64)
+    """The same for a process of the bulk lane (history, sweeps), which parses and loads more than it waits."""
+    lease: float = Field(default=90.0, ge=2)
+    """How long a silent worker keeps a run. Shorter than a worker's longest pause, and its work is done twice."""
+    idle_in_transaction_timeout: float = Field(default=60.0, ge=1)
+    """Postgres ends a transaction whose client fell silent. Must be shorter than the lease."""
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    """Failures in a row (crashes count) before a run is given up."""
+    slice: float = Field(default=60.0, ge=1)
+    """A run of the bulk lane gives its place back at the first page after this long, so others get a turn."""
+    short_wait: float = Field(default=2.0, ge=0, le=30)
+    """A wait for a budget up to this long is slept; a longer one gives the run back with the time to go on."""
+    request_timeout: float = Field(default=60.0, ge=1)
+    """How long a system may take to answer one request."""
+    max_page_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """A longer answer than this is refused, so that one page can't eat the worker's memory."""
+    database_pool: int = Field(default=8, ge=1, le=100)
+    """Connections to Postgres that a process keeps; none is held while a system is asked."""
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("connectors", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("idle_in_transaction_timeout", mode="after")
+    @classmethod
+    def _shorter_than_lease(cls, timeout: float, info: Any) -> float:
+        lease = info.data.get("lease")
+        return timeout if lease is None or timeout < lease else lease * 2 / 3
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _Endpoints(settings_cls, (init_settings, env_settings))
+
+    def require_database_url(self) -> str:
+        """The database's URL, or an error that says how to come by one."""
+        if self.database_url is None:
+            raise NeedsOperator(
+                "no_database",
+                f"No database is set, and no embedded one is known in {self.home}.",
+                hint="Start everything with `headrace up`, or set HEADRACE_DATABASE_URL.",
+            )
+        return self.database_url.get_secret_value()
+
+    def require_broker_url(self) -> str:
+        """The broker's URL, or an error that says how to come by one."""
+        if self.broker_url is None:
+            raise NeedsOperator(
+                "no_broker",
+                f"No broker is set, and no embedded one is known in {self.home}.",
+                hint="Start everything with `headrace up`, or set HEADRACE_BROKER_URL.",
+            )
+        return self.broker_url.get_secret_value()
+
+
+class _Endpoints(PydanticBaseSettingsSource):
+    """What `headrace up` wrote down of the servers that it started, in the home that the other sources name."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], before: tuple[PydanticBaseSettingsSource, ...]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._before = before
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        del field, field_name
+        return None, "", False
+
+    def __call__(self) -> dict[str, Any]:
+        home = Settings.model_fields["home"].default
+        for source in reversed(self._before):
+            home = source().get("home", home)
+        try:
+            text = (Path(home).expanduser() / ENDPOINTS_FILE).read_text()
+        except OSError:
+            return {}
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return {}
+        return {key: value for key, value in found.items() if key in Settings.model_fields}
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load_settings()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings anew; a wrong one stops the start and is named as the variable that set it."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        name = "HEADRACE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidInput(
+            "bad_setting",
+            f"{name} is wrong: {first['msg']}.",
+            hint="docs/settings.md lists every setting with its default.",
+        ) from None

@@ -1,0 +1,208 @@
+"""The whole port between the engine and a system, in one file.
+
+A connector describes requests and reads answers; it opens no socket, knows no database and reads no clock. The engine
+asks a `Source` (a connector bound to one connection's settings) for a `Stream`, and a stream for the request that comes
+next; `worker/http` sends it under the account's budget with the source's `Auth`, and the stream reads the answer into a
+`Page`. All values are plain data, so a connector is tested without a server.
+
+    window, position ──▶ Stream.request ──▶ Request ──▶ (worker/http) ──▶ Response ──▶ Stream.read ──▶ Page ─┐
+                 ▲                                                                                          │
+                 └───────────────────────────── page.next is the next position ◀────────────────────────────┘
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from worker.errors import HeadraceError
+
+CursorValue = datetime | int
+"""A place in a stream's order of change: an aware UTC datetime, or a whole number."""
+
+Position = Mapping[str, Any]
+"""Where paging stands, as JSON: what a stream needs to describe the next request. Kept with each page's commit, so a
+run goes on after a crash where its last page ended. Opaque to the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to a system. `url` is absolute, or relative to the connection's base URL."""
+
+    method: str
+    url: str
+    params: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    cost: int = 1
+    """How much of the account's budget it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a system answered. Header names are in lower case; `body` is decompressed and complete."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a run asks for: records changed at or after `since` and, where the system can be asked so, up to `until`.
+
+    `since` is inclusive, with the overlap taken off already. None is without a bound.
+    """
+
+    since: CursorValue | None = None
+    until: CursorValue | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """One record as it came. `raw` are the bytes that the system sent for it, valid UTF-8 and JSON."""
+
+    key: str
+    """Unique in its stream; a composite key in the canonical form of `worker/connectors/keys.py`."""
+    raw: bytes
+    digest: bytes
+    """16 bytes over the content, volatile fields left out: equal digests mean nothing changed."""
+    version: int | None = None
+    """Grows with every change at the source (microseconds since 1970, or the system's own number); None: unknown."""
+    cursor: CursorValue | None = None
+    updated_at: datetime | None = None
+    deleted: bool = False
+    """The system itself says that this record is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that can't be taken, kept aside with its reason. `raw` is what came, whatever it is."""
+
+    raw: bytes
+    code: str
+    reason: str
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class Page:
+    """The records of one answer, and where to go on. `next` is None at the end of the window."""
+
+    records: list[Record]
+    rejected: list[Rejected] = field(default_factory=list)
+    next: Position | None = None
+    total: int | None = None
+    """How many records the window holds in all, where the system says so: for the progress bar only."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTraits:
+    """What the engine must know to plan a stream; comes from the manifest."""
+
+    incremental: bool
+    """The system can be asked for what changed since a cursor."""
+    ordered: bool
+    """Pages come in the order of the cursor, so what one page holds moves the cursor before the last page is read."""
+    timestamps: bool
+    """The cursor is a time (else a number)."""
+    overlap: float = 0.0
+    """How far the next run looks back behind the cursor: seconds for a time, units for a number."""
+    lag: float = 0.0
+    """Seconds for which a fresh change may still be invisible at the source: the cursor never passes now minus this."""
+    interval: float = 900.0
+    """Seconds between two runs where the connection doesn't say."""
+
+
+class Stream(Protocol):
+    """One kind of record of one connection."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def traits(self) -> StreamTraits: ...
+
+    def request(self, window: Window, position: Position | None) -> Request:
+        """Describe the request for the page at `position`; None is the first page of the window."""
+        ...
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        """Read a successful answer. One bad record goes to `Page.rejected`; an unreadable page raises Transient."""
+        ...
+
+
+class Auth(Protocol):
+    """How requests of a connection prove who they are.
+
+    A generator in the manner of httpx: it yields requests and is sent the answer to each. The last request that it
+    yields is the one asked for, with its proof; those before it log in, refresh, fetch a token. `held` lives as long as
+    the process and belongs to this connection: tokens are kept there. `secrets` are opened values by the names that
+    the manifest gives them; they and everything in `held` are redacted from logs.
+    """
+
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budget that a manifest or a connection's settings give an account. None: not limited."""
+
+    requests: int | None = None
+    """At most this many requests in any window of `per` seconds."""
+    per: float = 60.0
+    burst: int = 1
+    """How many may leave at once after a pause."""
+    concurrency: int | None = None
+    """At most this many requests under way at a time."""
+
+
+class Source(Protocol):
+    """A connector bound to one connection's settings. Cheap to make, safe to share between threads."""
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def auth(self) -> Auth: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name, or `NotFound` with the nearest valid name."""
+        ...
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        """What a system says by this answer, if it says no: by status, or by an error in the body of a 200.
+
+        The system's own words are kept in the message. None: the answer can be read.
+        """
+        ...
+
+
+class Connector(Protocol):
+    """One system: what it needs, which streams it has, and how to bind it to a connection."""
+
+    @property
+    def system(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def stream_names(self) -> Sequence[str]: ...
+
+    @property
+    def secret_names(self) -> Mapping[str, bool]:
+        """The secrets that a connection must reference (True) or may reference (False)."""
+        ...
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raise `InvalidInput` for the first setting that is unknown, missing or wrong, naming it in `place`."""
+        ...
+
+    def bind(self, settings: Mapping[str, Any]) -> Source: ...
