@@ -1,0 +1,151 @@
+"""How does a process talk to Postgres?
+
+One pool per process (SQLAlchemy's), handing out plain psycopg connections in autocommit: a single statement is one
+round trip, and a transaction says so. No connection is held while a system is asked. A connection that broke takes the
+whole pool with it: after a restart of Postgres, the others are broken too.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+import sqlalchemy
+import structlog
+from psycopg.rows import DictRow, dict_row, tuple_row
+from sqlalchemy.pool import PoolProxiedConnection
+
+from worker.errors import HeadraceError, NeedsOperator, Transient
+
+log = structlog.get_logger()
+
+Params = Mapping[str, Any]
+MINIMUM_VERSION = 160000
+CONNECT_TIMEOUT = 5
+
+
+class Database:
+    """Postgres, as one process uses it. Safe to share between threads; made anew after a fork."""
+
+    def __init__(
+        self, url: str, *, name: str, pool: int = 8, idle_in_transaction_timeout: float = 60.0
+    ) -> None:
+        self._engine = sqlalchemy.create_engine(
+            sqlalchemy_url(url),
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool,
+            max_overflow=pool,
+            pool_timeout=30,
+            pool_use_lifo=True,
+            connect_args={
+                "application_name": f"headrace {name}"[:63],
+                "connect_timeout": CONNECT_TIMEOUT,
+                "keepalives_idle": 30,
+                "options": f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_timeout * 1000)}"
+                " -c lock_timeout=10s -c timezone=UTC",
+            },
+        )
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """For migrations, and for lists that are put together from filters."""
+        return self._engine
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection in autocommit: each statement is a transaction of its own."""
+        with self.pooled() as pooled:
+            yield cast("psycopg.Connection[DictRow]", pooled.driver_connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection in a transaction that is committed at the end, or rolled back by an error."""
+        with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def pooled(self) -> Iterator[PoolProxiedConnection]:
+        """The pooled connection itself; its `info` lives as long as the connection to Postgres does."""
+        with database_errors():
+            pooled = self._engine.raw_connection()
+            connection = cast("psycopg.Connection[DictRow]", pooled.driver_connection)
+            connection.row_factory = dict_row
+            try:
+                yield pooled
+            except BaseException:
+                if connection.broken or connection.closed:
+                    pooled.invalidate()
+                    self._engine.dispose(close=False)
+                raise
+            finally:
+                # SQLAlchemy's own statements, on the same pool, expect tuples.
+                connection.row_factory = cast("Any", tuple_row)
+                pooled.close()
+
+    def all(self, statement: str, params: Params | None = None) -> list[DictRow]:
+        with self.connection() as connection:
+            return connection.execute(cast("Any", statement), params).fetchall()
+
+    def one(self, statement: str, params: Params | None = None) -> DictRow | None:
+        with self.connection() as connection:
+            return connection.execute(cast("Any", statement), params).fetchone()
+
+    def run(self, statement: str, params: Params | None = None) -> int:
+        """Carry out a statement without rows; the number of rows that it touched."""
+        with self.connection() as connection:
+            return connection.execute(cast("Any", statement), params).rowcount
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> sqlalchemy.URL:
+    """`postgresql://…` and `postgres://…` as SQLAlchemy wants them, for psycopg 3."""
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise NeedsOperator(
+            "bad_database_url",
+            "HEADRACE_DATABASE_URL can't be read.",
+            hint="It looks like postgresql://user:password@host:5432/database.",
+        ) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise NeedsOperator(
+            "bad_database_url",
+            f"HEADRACE_DATABASE_URL names {parsed.get_backend_name()}, and Headrace keeps its copy in Postgres.",
+            hint="It looks like postgresql://user:password@host:5432/database.",
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Translate what psycopg and SQLAlchemy raise, once, at this edge; errors of our own pass."""
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except psycopg.errors.DiskFull as exc:
+        raise NeedsOperator(
+            "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."
+        ) from exc
+    except (psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as exc:
+        raise Transient("database_unavailable", f"Postgres can't be used now: {_words(exc)}.") from exc
+
+
+def _words(exc: BaseException) -> str:
+    """The first line of what Postgres says; it names host and user, and no password."""
+    origin = getattr(exc, "orig", None) or exc
+    return str(origin).strip().split("\n")[0].rstrip(".") or type(origin).__name__
+
+
+def check_server(database: Database) -> None:
+    """Raise `NeedsOperator` for a Postgres that is too old."""
+    with database.connection() as connection:
+        version = connection.info.server_version
+    if version < MINIMUM_VERSION:
+        raise NeedsOperator(
+            "postgres_too_old",
+            f"Postgres {version // 10000} is too old.",
+            hint="Headrace needs Postgres 16 or newer.",
+        )

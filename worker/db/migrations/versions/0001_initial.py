@@ -1,0 +1,20 @@
+"""Every table that later work stands on."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Straight to the driver: the text holds `%`, which is no parameter.
+    connection = op.get_bind().connection.driver_connection
+    connection.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("The first migration is undone by dropping the database.")

@@ -1,0 +1,32 @@
+"""Where does SQL of weight live? In `queries.sql`: named blocks, each with its why. This reads them."""
+
+import re
+from importlib import resources
+
+_HEADING = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+class Queries:
+    """The named statements of a file, as attributes: `sql.claim_run` is the text of the block `-- name: claim_run`."""
+
+    def __init__(self, text: str) -> None:
+        parts = _HEADING.split(text)
+        self._statements: dict[str, str] = dict(
+            zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True)
+        )
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._statements[name]
+        except KeyError:
+            raise AttributeError(f"no statement named {name}") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._statements)
+
+
+def load_queries(package: str, file: str) -> Queries:
+    return Queries(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
+
+
+sql = load_queries("worker.db", "queries.sql")
