@@ -1,6 +1,7 @@
 """Every table that later work stands on."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from alembic import op
 
@@ -12,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     # Straight to the driver: the text holds `%`, which is no parameter.
-    connection = op.get_bind().connection.driver_connection
+    connection = cast("Any", op.get_bind().connection.driver_connection)
     connection.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
 
 
