@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from worker.errors import HeadraceError
+from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the port, defined a layer below
 
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
@@ -145,19 +146,6 @@ class Auth(Protocol):
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
     ) -> Generator[Request, Response, None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The budget that a manifest or a connection's settings give an account. None: not limited."""
-
-    requests: int | None = None
-    """At most this many requests in any window of `per` seconds."""
-    per: float = 60.0
-    burst: int = 1
-    """How many may leave at once after a pause."""
-    concurrency: int | None = None
-    """At most this many requests under way at a time."""
 
 
 class Source(Protocol):

@@ -1,0 +1,1 @@
+"""How fast may an account be asked? `policy` decides (pure); `budget` is the door that everybody uses."""
