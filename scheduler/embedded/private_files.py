@@ -1,0 +1,48 @@
+"""How does a file that only we may read come into being?
+
+Never readable by others for even a moment, and never half-written: made beside its place with 0600, then renamed.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def make_private_folder(folder: Path) -> Path:
+    """Make the folder (0700) where there is none. One that exists is left as its owner made it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at once, readable by nobody else."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def read_or_none(path: Path) -> str | None:
+    """The file's text without the space around it, or None where there is no text."""
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def kept_password(path: Path) -> str:
+    """The password kept there; a new one is made and kept if there is none. Safe in a URL as it is."""
+    found = read_or_none(path)
+    if found is None:
+        found = secrets.token_urlsafe(24)
+        write_private(path, found + "\n")
+    return found
