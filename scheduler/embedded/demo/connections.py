@@ -1,0 +1,25 @@
+"""Which connections file connects Headrace to a demo system?"""
+
+import json
+
+
+def connections_document(base_url: str, token_reference: str) -> str:
+    """The file's text. `token_reference` says where the token is (`file:///…`, `env://…`), it is never the token.
+
+    JSON's strings are YAML's strings too, so nothing in a path can break the document.
+    """
+    return f"""\
+# The demo system that ships with Headrace: a small maintenance department with a life of its own.
+version: 1
+connections:
+  - id: demo-plant
+    name: demo-plant
+    system: demo
+    environment: test
+    settings:
+      base_url: {json.dumps(base_url)}
+    secrets:
+      token: {json.dumps(token_reference)}
+    schedule: {{every: 1m}}
+    history: 90d
+"""
