@@ -20,6 +20,7 @@ from psycopg import sql
 from scheduler.embedded.binaries import PostgresBinaries, find_postgres
 from scheduler.embedded.cluster import ENVIRONMENT, SUPERUSER, create_cluster, server_settings
 from scheduler.embedded.part_log import last_lines, log_path, open_log
+from scheduler.embedded.parts import Part
 from scheduler.embedded.ports import LOOPBACK, choose_port
 from scheduler.embedded.private_files import kept_password, make_private_folder, read_or_none
 from scheduler.embedded.processes import Child, is_in, processes_in, spawn
@@ -139,6 +140,17 @@ class EmbeddedPostgres:
             shutil.rmtree(data)
         self._password_file.unlink(missing_ok=True)
 
+    def as_part(self, group: int = 0) -> Part:
+        """For the supervisor. Recovery after a crash may take its time."""
+        return Part(
+            NAME,
+            launch=self.launch,
+            ready=self.ready,
+            ready_timeout=120.0,
+            group=group,
+            stop_signal=self.stop_signal,
+        )
+
     @property
     def _password_file(self) -> Path:
         return self.home / "postgres-password"
@@ -214,12 +226,14 @@ def _ensure_database(url: str) -> None:
 
 def _postmaster_of(data: Path) -> Child | None:
     """The live server of this data folder. Any other process that has the pid by now is none of our business."""
-    pid = (read_or_none(data / _PID_FILE) or "").split("\n")[0]
-    if not pid.isdecimal():
+    pid = _noted_pid(data)
+    if pid is None:
         return None
     try:
-        process = psutil.Process(int(pid))
+        process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
+            return None
+        if process.uids().real != data.stat().st_uid:
             return None
         return Child(process) if is_in(process, data) or str(data) in process.cmdline() else None
     except (psutil.NoSuchProcess, FileNotFoundError):
@@ -232,6 +246,11 @@ def _postmaster_of(data: Path) -> Child | None:
         ) from None
 
 
+def _noted_pid(data: Path) -> int | None:
+    pid = (read_or_none(data / _PID_FILE) or "").split("\n")[0].strip()
+    return int(pid) if pid.isdecimal() and int(pid) > 0 else None
+
+
 def _listening(data: Path) -> tuple[int | None, str]:
     """The port and the status that the server wrote into its pid file."""
     lines = [*(read_or_none(data / _PID_FILE) or "").split("\n"), *[""] * 8]
@@ -239,9 +258,10 @@ def _listening(data: Path) -> tuple[int | None, str]:
 
 
 def _clear_remains(data: Path, patience: float = 10.0) -> None:
-    """Wait for the backends of a killed server, which hold its memory a moment longer, then drop its pid file.
+    """Wait for the backends of a killed server, which hold its memory a moment longer, then see to its pid file.
 
-    Postgres drops a dead server's file itself, but takes any live process of that number for the server.
+    Postgres drops the file of a dead server itself, after a look at the memory that the file names; but it takes any
+    live process of that number for the server, so only then the file is dropped here.
     """
     deadline = time.monotonic() + patience
     while left := list(processes_in(data, "postgres")):
@@ -249,4 +269,6 @@ def _clear_remains(data: Path, patience: float = 10.0) -> None:
             for process in left:
                 Child(process).kill()
         Event().wait(0.05)
-    (data / _PID_FILE).unlink(missing_ok=True)
+    pid = _noted_pid(data)
+    if pid is not None and psutil.pid_exists(pid):
+        (data / _PID_FILE).unlink(missing_ok=True)

@@ -8,10 +8,19 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from worker.errors import NeedsOperator
+
 
 def make_private_folder(folder: Path) -> Path:
     """Make the folder (0700) where there is none. One that exists is left as its owner made it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise NeedsOperator(
+            "folder_unusable",
+            f"The folder {folder} can't be made: {exc.strerror}.",
+            hint="Set HEADRACE_HOME to a folder that you may write to.",
+        ) from None
     return folder
 
 

@@ -36,6 +36,12 @@ class Residence:
 def find_residence(home: Path, binaries: PostgresBinaries) -> Residence:
     """Decide, and make ready what the account needs. The home must exist."""
     data = (home / DATA).resolve()
+    if (home / DATA).is_symlink() and not data.exists():
+        raise NeedsOperator(
+            "data_missing",
+            f"{home / DATA} points to {data}, which is not there.",
+            hint="Bring that folder back (is a disk not mounted?), or remove the link to begin anew.",
+        )
     account = own_account()
     if account.uid != 0:
         _refuse_foreign(data, account)
@@ -95,14 +101,18 @@ def _succeeds(account: Account, program: list[str | Path], folder: Path) -> bool
 
 def _settle_elsewhere(home: Path, data: Path, account: Account) -> Path:
     """A folder that root made and anybody may pass through; the name is a dice's, so a new home never meets old data."""
-    ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
     room = ELSEWHERE / secrets.token_hex(8)
-    room.mkdir(mode=0o700)
-    os.chown(room, account.uid, account.gid)
-    if not _reaches(account, room):
+    try:
+        ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
+        room.mkdir(mode=0o700)
+        os.chown(room, account.uid, account.gid)
+        reached = _reaches(account, room)
+    except OSError:
+        reached = False
+    if not reached:
         raise NeedsOperator(
             "unreachable_data",
-            f"Neither {home} nor {room} can be reached by the account that Postgres would run as.",
+            f"Neither {home} nor {room} can be used by the account that Postgres would run as.",
             hint="Run Headrace as a normal user, or set HEADRACE_DATABASE_URL to a database of yours.",
         )
     if data.exists():

@@ -18,6 +18,7 @@ import structlog
 
 from scheduler.embedded.binaries import find_valkey
 from scheduler.embedded.part_log import last_lines, log_path, open_log
+from scheduler.embedded.parts import Part
 from scheduler.embedded.ports import LOOPBACK, choose_port
 from scheduler.embedded.private_files import kept_password, make_private_folder, read_or_none, write_private
 from scheduler.embedded.processes import Child, processes_in, spawn
@@ -115,6 +116,10 @@ class EmbeddedValkey:
         for child in [self.child] if self.child is not None else self._running():
             child.stop(self.stop_signal, timeout)
         self.child = None
+
+    def as_part(self, group: int = 0) -> Part:
+        """For the supervisor."""
+        return Part(NAME, launch=self.launch, ready=self.ready, group=group, stop_signal=self.stop_signal)
 
     @property
     def _password_file(self) -> Path:
