@@ -1,0 +1,78 @@
+"""What does a system mean by this answer? Status and words become a failure that says what we do next. Pure.
+
+429 is worded here as Transient `throttled`; whoever sends knows the clock and makes the wait out of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from worker.connectors.contract import Response
+from worker.connectors.fields import walk
+from worker.errors import HeadraceError, NeedsOperator, Transient
+
+MAX_WORDS = 300
+
+# Where systems keep their words, most telling first; a manifest's own path comes before these.
+_USUAL = ("error.message.value", "error.message", "error_description", "message", "detail", "error", "errors")
+
+
+def failure_of_status(
+    status: int, words: str | None = None, *, overrides: Mapping[int, str] | None = None
+) -> HeadraceError | None:
+    """The failure that a status stands for; None for 2xx. `words` are the system's own."""
+    kind = (overrides or {}).get(status)
+    if kind is None and 200 <= status < 300:
+        return None
+    said = f"The system answered {status}" + (f": {clean_words(words)}" if words else ".")
+    if kind == "rate_limited" or (kind is None and status == 429):
+        return Transient("throttled", said)
+    if kind == "transient" or (kind is None and (status in {408, 425} or status >= 500)):
+        return Transient("system_error", said)
+    if status in {401, 403}:
+        hint = "Check the connection's secrets, and what its user may read."
+        return NeedsOperator("auth_refused", said, hint=hint)
+    if 300 <= status < 400:
+        hint = "Set base_url of the connection to where the system lives now."
+        return NeedsOperator("redirected", said, hint=hint)
+    return NeedsOperator("request_refused", said)
+
+
+def words_of(response: Response, paths: Sequence[tuple[str, ...]] = ()) -> str | None:
+    """The system's own words in an answer, where there are any fit to be shown."""
+    try:
+        data = msgspec.json.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _plain_words(response)
+    usual = tuple(tuple(path.split(".")) for path in _USUAL)
+    for path in (*paths, *usual):
+        if found := _text(walk(data, path)):
+            return clean_words(found)
+    return None
+
+
+def clean_words(words: str) -> str:
+    """Cut to size, on one line, printable."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in words[: MAX_WORDS * 2]).split())
+    return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, list):
+        return _text(value[0]) if value else None
+    if isinstance(value, dict):
+        return next(
+            (found for name in ("message", "error", "detail") if (found := _text(value.get(name)))), None
+        )
+    return None
+
+
+def _plain_words(response: Response) -> str | None:
+    """A short plain text is shown; a page of HTML says nothing that the status doesn't."""
+    if "html" in response.headers.get("content-type", "") or response.body.lstrip()[:1] == b"<":
+        return None
+    text = clean_words(response.body[: MAX_WORDS * 4].decode("utf-8", "replace"))
+    return text if text and "�" not in text else None

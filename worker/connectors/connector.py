@@ -1,0 +1,57 @@
+"""What does a system need of a connection? A connector made from a manifest: it checks settings and binds them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from worker.connectors.contract import Source
+from worker.connectors.manifest import Manifest, settings_error, what_is_wrong
+from worker.connectors.rest import RestSource
+from worker.documents import suggest
+
+PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {"rest": RestSource}
+
+
+class ManifestConnector:
+    """A system that its manifest describes whole."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+
+    @property
+    def system(self) -> str:
+        return self.manifest.system
+
+    @property
+    def title(self) -> str:
+        return self.manifest.title
+
+    @property
+    def stream_names(self) -> Sequence[str]:
+        return list(self.manifest.streams)
+
+    @property
+    def secret_names(self) -> Mapping[str, bool]:
+        return {name: secret.required for name, secret in self.manifest.secrets.items()}
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """The first setting that is unknown, missing or wrong; then whether they make a URL together."""
+        known = self.manifest.settings
+        for name, value in settings.items():
+            if name not in known:
+                message = f"{self.title} has no setting {name!r}."
+                raise settings_error("unknown_key", name, message, suggest(name, known) or None)
+            if wrong := what_is_wrong(known[name], value):
+                raise settings_error("bad_value", name, f"{name} {wrong}.")
+        for setting in known.values():
+            if setting.required and settings.get(setting.name) is None and setting.default is None:
+                message = f"The setting {setting.name} is missing. {setting.description}"
+                raise settings_error("missing_key", setting.name, message)
+        self._source(settings)
+
+    def bind(self, settings: Mapping[str, Any]) -> Source:
+        self.check_settings(settings)
+        return self._source(settings)
+
+    def _source(self, settings: Mapping[str, Any]) -> Source:
+        defaults = {name: setting.default for name, setting in self.manifest.settings.items()}
+        return PROTOCOLS[self.manifest.protocol](self.manifest, {**defaults, **settings})

@@ -1,0 +1,214 @@
+"""When did it change? Cursor values as systems write them, as requests ask for them, and as we store them.
+
+Inside there are only aware UTC datetimes with microseconds, and whole numbers. What a system writes differs: the
+manifest names a `format` and, for times without an offset, a zone. Formats that can't say microseconds are rounded
+down where they open a window and up where they close it, so rounding never loses a record. Times beyond what can be
+told (year 0, the end of 9999 in the west) become the first or last moment there is: such placeholders mean "never".
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+import msgspec
+
+from worker.connectors.contract import CursorValue
+from worker.errors import BadRecord, InvalidInput
+
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class TypedTime(msgspec.Struct, gc=False):
+    """A time in the JSON of Tryton: `{"__class__": "datetime", "year": 2026, …}`."""
+
+    year: int
+    month: int
+    day: int
+    hour: int = 0
+    minute: int = 0
+    second: int = 0
+    microsecond: int = 0
+
+
+WIRE: Mapping[str, Any] = {
+    "iso8601": datetime | None,
+    "iso8601_ms": datetime | None,
+    "date": str | None,
+    "epoch_s": int | float | None,
+    "epoch_ms": int | float | None,
+    "number": int | None,
+    "typed_json": TypedTime | None,
+}
+"""The type by which a format is read fast; what doesn't fit is looked at closely by `parse_cursor`."""
+
+PRECISION: Mapping[str, float] = {
+    "iso8601": 1e-6, "iso8601_ms": 1e-3, "date": 86400.0, "epoch_s": 1.0, "epoch_ms": 1e-3, "number": 0.0, "typed_json": 1e-6,
+}  # fmt: skip
+"""How coarse a format is, in seconds. A window must overlap by at least that."""
+
+_YEAR_ZERO = re.compile(r"0000-")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
+
+
+def parse_cursor(value: Any, form: str, zone: tzinfo = UTC) -> CursorValue | None:
+    """Read what a record says; None where it says nothing. `BadRecord` (`bad_cursor`) for nonsense."""
+    if value is None or (value == "" and isinstance(value, str)):
+        return None
+    if isinstance(value, datetime):
+        return _in_utc(value, zone)
+    if form == "number":
+        return _number(value)
+    if form in {"epoch_s", "epoch_ms"}:
+        return _from_epoch(value, 1 if form == "epoch_s" else 1000)
+    if form == "typed_json":
+        return _from_mapping(value, zone)
+    if isinstance(value, str):
+        return _from_text(value, zone)
+    raise _bad(value)
+
+
+def format_cursor(value: CursorValue, form: str, zone: tzinfo = UTC, *, round_up: bool = False) -> str:
+    """How a request says this value, in words of the format. Times are said in UTC unless the zone is another."""
+    if isinstance(value, int):
+        return str(value)
+    if form in {"epoch_s", "epoch_ms"}:
+        return str(_whole(microseconds(value), 1_000_000 if form == "epoch_s" else 1000, round_up=round_up))
+    if form == "iso8601_ms":
+        value = _rounded(value, 1000, round_up=round_up)
+    local = value if zone is UTC else _local(value, zone)
+    if form == "date":
+        return _day(local, round_up=round_up)
+    text = local.isoformat(timespec="milliseconds" if form == "iso8601_ms" else "microseconds")
+    return text.replace("+00:00", "Z") if zone is UTC else text
+
+
+def typed_json(value: datetime) -> dict[str, Any]:
+    """A time as Tryton's JSON wants it, without a zone, in UTC."""
+    parts = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+    return {"__class__": "datetime", **{part: getattr(value, part) for part in parts}}
+
+
+def dump_cursor(value: CursorValue) -> str | int:
+    """The canonical JSON value that is stored: a number, or `2026-01-31T08:00:00.000000Z`."""
+    if isinstance(value, int):
+        return value
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def load_cursor(stored: str | int, *, timestamps: bool) -> CursorValue:
+    """The value that `dump_cursor` wrote; anything else is `InvalidInput`."""
+    if timestamps and isinstance(stored, str):
+        try:
+            return datetime.fromisoformat(stored).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    elif not timestamps and isinstance(stored, int) and not isinstance(stored, bool):
+        return stored
+    kind = "time" if timestamps else "number"
+    raise InvalidInput("bad_cursor", f"The stored cursor {str(stored)[:60]!r} is no {kind}.")
+
+
+def microseconds(value: datetime) -> int:
+    """Since 1970, exactly."""
+    return (value - EPOCH) // MICROSECOND
+
+
+def _in_utc(value: datetime, zone: tzinfo) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        return FIRST if value.year == 1 else LAST
+
+
+def _local(value: datetime, zone: tzinfo) -> datetime:
+    try:
+        return value.astimezone(zone)
+    except OverflowError:
+        return value
+
+
+def _from_text(text: str, zone: tzinfo) -> datetime:
+    if _YEAR_ZERO.match(text):
+        return FIRST
+    try:
+        return _in_utc(msgspec.convert(text, datetime), zone)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        pass
+    try:
+        return _in_utc(datetime.fromisoformat(text), zone)
+    except ValueError:
+        raise _bad(text) from None
+
+
+def _from_parts(parts: TypedTime, zone: tzinfo) -> datetime:
+    try:
+        day = date(parts.year, parts.month, parts.day)
+        clock = time(parts.hour, parts.minute, parts.second, parts.microsecond, tzinfo=zone)
+        return _in_utc(datetime.combine(day, clock), zone)
+    except (ValueError, OverflowError):
+        raise BadRecord("bad_cursor", "The time of change is no time that exists.") from None
+
+
+def _from_mapping(value: Any, zone: tzinfo) -> datetime:
+    if isinstance(value, TypedTime):
+        return _from_parts(value, zone)
+    try:
+        return _from_parts(msgspec.convert(value, TypedTime), zone)
+    except msgspec.ValidationError:
+        raise _bad(value) from None
+
+
+def _from_epoch(value: Any, per_second: int) -> datetime:
+    if isinstance(value, str) and _DECIMAL.match(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _bad(value)
+    try:
+        if isinstance(value, int):
+            return EPOCH + timedelta(microseconds=value * (1_000_000 // per_second))
+        return EPOCH + timedelta(microseconds=round(value * (1_000_000 // per_second)))
+    except OverflowError:
+        return FIRST if value < 0 else LAST
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, str) and _DECIMAL.match(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _bad(value)
+    if not -(2**63) <= value < 2**63:
+        raise BadRecord("bad_cursor", "The number of change is larger than 64 bits.")
+    return value
+
+
+def _day(local: datetime, *, round_up: bool) -> str:
+    day = local.date()
+    if round_up and local.time() != time() and day < date.max:
+        day += timedelta(days=1)
+    return day.isoformat()
+
+
+def _rounded(value: datetime, unit: int, *, round_up: bool) -> datetime:
+    whole = _whole(microseconds(value), unit, round_up=round_up) * unit
+    try:
+        return EPOCH + timedelta(microseconds=whole)
+    except OverflowError:
+        return value
+
+
+def _whole(count: int, unit: int, *, round_up: bool) -> int:
+    return -(-count // unit) if round_up else count // unit
+
+
+def _bad(value: Any) -> BadRecord:
+    shown = ascii(value)
+    return BadRecord(
+        "bad_cursor", f"{shown if len(shown) <= 60 else shown[:60] + '…'} is no time or number of change."
+    )

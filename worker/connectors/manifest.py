@@ -1,0 +1,238 @@
+"""What does a manifest say? A file, checked by the schema and by what a schema can't see, becomes frozen data.
+
+Every complaint names the file, the line and the field.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from worker.connectors.auth import Credential
+from worker.connectors.contract import Limits
+from worker.connectors.shape import FieldPath
+from worker.connectors.streams import StreamManifest, paths_of, read_streams
+from worker.connectors.templates import names_in
+from worker.documents import Document, load_document, suggest, validate
+from worker.durations import parse_duration
+from worker.errors import InvalidInput
+
+SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a connection must or may say."""
+
+    name: str
+    kind: str
+    required: bool
+    default: Any
+    description: str
+    pattern: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a connection must or may reference."""
+
+    name: str
+    required: bool
+    description: str
+    find: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthManifest:
+    """How requests prove who they are: a kind, and what it needs."""
+
+    kind: str = "none"
+    secret: str = ""
+    name: str = ""
+    prefix: str = ""
+    username: Credential | None = None
+    username_setting: str | None = None
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One system."""
+
+    system: str
+    title: str
+    docs: str | None
+    protocol: str
+    base_url: str
+    settings: Mapping[str, Setting]
+    secrets: Mapping[str, Secret]
+    auth: AuthManifest
+    headers: Mapping[str, str]
+    params: Mapping[str, str]
+    limits: Limits
+    error_words: tuple[FieldPath, ...]
+    error_status: Mapping[int, str]
+    rpc_path: str
+    rpc_size: int
+    streams: Mapping[str, StreamManifest]
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of manifests."""
+    found: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    return found
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and check a manifest; `InvalidInput` for the first thing that is wrong with it."""
+    document = load_document(path)
+    validate(document, schema())
+    if path.parent.name != document.data["system"]:
+        message = f"The folder is called {path.parent.name!r}, the system {document.data['system']!r}."
+        raise document.error(("system",), "bad_value", message, hint="Give both the same name.")
+    return read_manifest(document)
+
+
+def read_manifest(document: Document) -> Manifest:
+    """The manifest in a document that fits the schema."""
+    data = document.data
+    request, limits, errors, rpc = (data.get(key, {}) for key in ("request", "limits", "errors", "tryton"))
+    settings = {name: _setting(document, name, found) for name, found in data.get("settings", {}).items()}
+    _check_names(document, settings)
+    return Manifest(
+        system=data["system"],
+        title=data["title"],
+        docs=data.get("docs"),
+        protocol=data["protocol"],
+        base_url=data["base_url"],
+        settings=settings,
+        secrets={
+            name: Secret(name, found.get("required", True), found["description"], found.get("find"))
+            for name, found in data.get("secrets", {}).items()
+        },
+        auth=_auth(document),
+        headers=request.get("headers", {}),
+        params=request.get("params", {}),
+        limits=Limits(
+            requests=limits.get("requests"),
+            per=parse_duration(limits.get("per", "1m")),
+            burst=limits.get("burst", 1),
+            concurrency=limits.get("concurrency"),
+        ),
+        error_words=paths_of(errors.get("words", ())),
+        error_status={int(status): kind for status, kind in errors.get("status", {}).items()},
+        rpc_path=rpc.get("path", "/{database}/rpc/"),
+        rpc_size=rpc.get("size", 500),
+        streams=read_streams(document, data["protocol"]),
+    )
+
+
+def _setting(document: Document, name: str, found: Mapping[str, Any]) -> Setting:
+    pattern = found.get("pattern")
+    try:
+        re.compile(pattern or "")
+    except re.error as exc:
+        message = f"The pattern of {name} is no regular expression: {exc}."
+        raise document.error(("settings", name, "pattern"), "bad_value", message) from None
+    setting = Setting(
+        name=name,
+        kind=found.get("type", "string"),
+        required=found.get("required", False),
+        default=found.get("default"),
+        description=found["description"],
+        pattern=pattern,
+    )
+    if setting.default is not None and (wrong := what_is_wrong(setting, setting.default)):
+        raise document.error(("settings", name, "default"), "bad_value", f"The default of {name} {wrong}.")
+    return setting
+
+
+def what_is_wrong(setting: Setting, value: Any) -> str | None:
+    """Why a value can't be this setting, in words; None if it can."""
+    kinds = {"string": (str, "text"), "integer": (int, "a whole number"), "boolean": (bool, "true or false")}
+    kind, words = kinds[setting.kind]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return f"must be {words}"
+    if isinstance(value, str):
+        if not value.isprintable() or len(value) > 2000:
+            return "must be one line of at most 2,000 printable characters"
+        if setting.pattern and not re.fullmatch(setting.pattern, value):
+            return f"doesn't fit: {setting.description}"
+    return None
+
+
+def _auth(document: Document) -> AuthManifest:
+    auth: dict[str, dict[str, Any]] = document.data.get("auth") or {"none": {}}
+    kind, found = next(iter(auth.items()))
+    if kind == "tryton" and document.data["protocol"] != "tryton":
+        raise document.error(("auth", kind), "bad_value", "Tryton sessions go with the protocol tryton only.")
+    if kind in {"none", "bearer", "header"}:
+        if "secret" in found:
+            _check_secret(document, ("auth", kind, "secret"), found["secret"])
+        return AuthManifest(kind, found.get("secret", ""), found.get("name", ""), found.get("prefix", ""))
+    for part in ("username", "password"):
+        where = ("auth", kind, part)
+        credential = found[part]
+        if "secret" in credential:
+            _check_secret(document, (*where, "secret"), credential["secret"])
+        elif part == "password":
+            raise document.error(where, "bad_value", "A password is a secret: {secret: name}.")
+        else:
+            _check_setting(document, (*where, "setting"), credential["setting"])
+    username = found["username"]
+    return AuthManifest(
+        kind,
+        username=Credential(secret=username["secret"]) if "secret" in username else None,
+        username_setting=username.get("setting"),
+        password=found["password"]["secret"],
+    )
+
+
+def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
+    for path, text in _templates(document.data):
+        for name in names_in(text):
+            _check_setting(document, path, name)
+            setting = settings[name]
+            optional_here = "params" in path or "headers" in path
+            if not optional_here and not setting.required and setting.default is None:
+                message = f"The setting {name} is used here, so it must be required or have a default."
+                raise document.error(path, "bad_value", message)
+
+
+def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield ("base_url",), data["base_url"]
+    for group, texts in data.get("request", {}).items():
+        yield from ((("request", group, name), text) for name, text in texts.items())
+    if data["protocol"] == "tryton":
+        yield ("tryton", "path"), data.get("tryton", {}).get("path", "/{database}/rpc/")
+    streams: list[tuple[tuple[str, ...], Any]] = [(("defaults",), data.get("defaults", {}))]
+    streams += [(("streams", name), found) for name, found in data["streams"].items()]
+    for where, found in streams:
+        if "path" in found:
+            yield (*where, "path"), found["path"]
+        yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())
+
+
+def _check_setting(document: Document, path: Sequence[str], name: str) -> None:
+    _check_known(document, path, name, "setting", document.data.get("settings", {}))
+
+
+def _check_secret(document: Document, path: Sequence[str], name: str) -> None:
+    _check_known(document, path, name, "secret", document.data.get("secrets", {}))
+
+
+def _check_known(
+    document: Document, path: Sequence[str], name: str, what: str, known: Mapping[str, Any]
+) -> None:
+    if name not in known:
+        message = f"There is no {what} {name!r} in this manifest."
+        raise document.error(path, "bad_value", message, hint=suggest(name, known) or None)
+
+
+def settings_error(code: str, name: str, message: str, hint: str | None = None) -> InvalidInput:
+    """What is wrong with a connection's setting."""
+    return InvalidInput(code, message, place=f"settings.{name}", hint=hint)

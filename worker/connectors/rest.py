@@ -1,0 +1,113 @@
+"""How is a REST system asked? The protocol `rest`: GET with parameters, answers in JSON, all of it from the manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from worker.connectors.answers import failure_of_status, words_of
+from worker.connectors.contract import (
+    Auth,
+    Limits,
+    Page,
+    Position,
+    Request,
+    Response,
+    Stream,
+    StreamTraits,
+    Window,
+)
+from worker.connectors.cursors import format_cursor
+from worker.connectors.manifest import Manifest
+from worker.connectors.paging import ByLink
+from worker.connectors.proofs import make_auth
+from worker.connectors.reader import Reader
+from worker.connectors.streams import StreamManifest
+from worker.connectors.templates import fill_all, fill_base_url, fill_path
+from worker.documents import suggest
+from worker.errors import HeadraceError, NotFound
+
+
+class RestSource:
+    """One connection to a REST system."""
+
+    def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
+        self._manifest = manifest
+        self._settings = settings
+        self.base_url = fill_base_url(manifest.base_url, settings)
+        self.auth: Auth = make_auth(manifest.auth, settings)
+        self.limits: Limits = manifest.limits
+        headers = fill_all(manifest.headers, settings)
+        params = fill_all(manifest.params, settings)
+        common = _Common(self.base_url, {"Accept": "application/json", **headers}, params, settings)
+        self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
+
+    def stream(self, name: str) -> Stream:
+        if name not in self._streams:
+            message = f"The system {self._manifest.system} has no stream {name!r}."
+            raise NotFound("unknown_stream", message, hint=suggest(name, self._streams))
+        return self._streams[name]
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        if 200 <= response.status < 300 and response.status not in self._manifest.error_status:
+            return None
+        words = words_of(response, self._manifest.error_words)
+        return failure_of_status(response.status, words, overrides=self._manifest.error_status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all streams of a connection share."""
+
+    base_url: str
+    headers: Mapping[str, str]
+    params: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+class RestStream:
+    """One kind of record, read page by page."""
+
+    def __init__(self, spec: StreamManifest, common: _Common) -> None:
+        self._spec = spec
+        self._url = common.base_url + fill_path(spec.path, common.settings)
+        self._headers = common.headers
+        self._params = {**common.params, **fill_all(spec.params or {}, common.settings)}
+        paging = spec.paging
+        self._paging = replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
+
+    @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
+    def traits(self) -> StreamTraits:
+        return self._spec.traits
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._spec.shape, self._paging.pointer)
+
+    def request(self, window: Window, position: Position | None) -> Request:
+        if position and "url" in position:
+            return Request(self._spec.method, str(position["url"]), headers=self._headers)
+        params = [*self._params.items(), *self._changed(window), *self._paging.params(position)]
+        return Request(self._spec.method, self._url, params, self._headers)
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        del window
+        reading = self._reader.read(response.body)
+        following = self._paging.following(position, reading.seen, response)
+        return Page(reading.records, reading.rejected, following, reading.seen.total)
+
+    def _changed(self, window: Window) -> list[tuple[str, str]]:
+        asked = self._spec.incremental
+        if asked is None or asked.param is None:
+            return []
+        form, zone = asked.time.form, asked.time.zone
+        params = []
+        if window.since is not None:
+            params.append((asked.param, format_cursor(window.since, form, zone)))
+        if window.until is not None and asked.until_param is not None:
+            params.append((asked.until_param, format_cursor(window.until, form, zone, round_up=True)))
+        return params

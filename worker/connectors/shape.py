@@ -1,0 +1,53 @@
+"""What does a record look like, and where is what we need? Plain data from the manifest for the reader."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any
+
+FieldPath = tuple[str, ...]
+
+
+def field_path_of(value: str | Sequence[str]) -> FieldPath:
+    """A path as manifests write it: dotted text, or a list where names hold dots. Empty text is the whole."""
+    if isinstance(value, str):
+        return tuple(value.split(".")) if value else ()
+    return tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeField:
+    """Where a time or number of change stands (the first path that holds one counts) and how it is written."""
+
+    paths: tuple[FieldPath, ...]
+    form: str = "iso8601"
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedMark:
+    """How a record says that it is gone: the field is truthy, or holds one of `equals`."""
+
+    path: FieldPath
+    equals: tuple[Any, ...] | None = None
+
+    def marks(self, value: Any) -> bool:
+        if self.equals is None:
+            return bool(value)
+        return any(
+            value == gone and isinstance(value, bool) == isinstance(gone, bool) for gone in self.equals
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where an answer holds its records, and where a record holds what the engine needs."""
+
+    records: FieldPath
+    key: tuple[FieldPath, ...]
+    cursor: TimeField | None = None
+    version: FieldPath | None = None
+    updated_at: TimeField | None = None
+    deleted: DeletedMark | None = None
+    volatile: tuple[FieldPath, ...] = ()
+    total: FieldPath | None = None
