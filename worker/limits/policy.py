@@ -9,7 +9,7 @@ Promise: at most `requests` (by cost) are granted in any window of `per` seconds
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -101,7 +101,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome of one GCRA step; a refusal leaves `tat` as it was."""
+    """The outcome of one GCRA step; a refusal leaves `tat` as it was (within the horizon)."""
 
     granted: bool
     at: int
@@ -123,9 +123,21 @@ def rate_of(limits: Limits) -> Rate | None:
 
 
 def slowed(limits: Limits) -> Rate | None:
-    """The pace of a process that can't see what the others do: a quarter, and never two at once."""
-    rate = rate_of(replace(limits, burst=1))
-    return rate and replace(rate, interval=rate.interval * SLOWDOWN)
+    """The pace of a process that can't see what the others do: a quarter, and never two at once.
+
+    A window may hold one more than its length in intervals, for each of the four: the rate is a little less for it.
+    """
+    if limits.requests is None:
+        return None
+    period = int(limits.per * SECOND)
+    interval = SLOWDOWN * period // max(1, limits.requests - SLOWDOWN) + 1
+    return Rate(interval=interval, burst=1, requests=limits.requests)
+
+
+def payback(limits: Limits) -> int:
+    """How long after a burst the account is as good as new; 0 without a rate."""
+    rate = rate_of(limits)
+    return 0 if rate is None else rate.burst * rate.interval
 
 
 def step(tat: int, now: int, rate: Rate, *, cost: int, max_wait: int, hold: int = 0) -> Step:
@@ -133,7 +145,7 @@ def step(tat: int, now: int, rate: Rate, *, cost: int, max_wait: int, hold: int 
     bounded = min(tat, now + rate.horizon)
     at = max(now, hold, bounded + (cost - rate.burst) * rate.interval)
     if at - now > max_wait:
-        return Step(granted=False, at=at, tat=tat)
+        return Step(granted=False, at=at, tat=bounded)
     return Step(granted=True, at=at, tat=max(bounded, at) + cost * rate.interval)
 
 

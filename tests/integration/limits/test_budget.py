@@ -1,0 +1,279 @@
+"""The shared budget on a real Valkey: its rate, its slots and its holds, among several processes."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from worker.errors import Draining, RateLimited
+from worker.limits.budget import Budgets
+from worker.limits.local import Known
+from worker.limits.policy import Answer, Limits, Verdict, rate_of, step
+from worker.limits.shared import SharedBudget
+
+pytestmark = pytest.mark.integration
+
+ONE_AT_A_TIME = Limits(concurrency=1)
+Make = Callable[..., Budgets]
+
+
+def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
+    end, pause = monotonic() + within, threading.Event()
+    while not condition():
+        assert monotonic() < end, "it did not come about in time"
+        pause.wait(0.02)
+
+
+def granted(budgets: Budgets, account: str, limits: Limits, **options: Any) -> datetime | None:
+    """The time of a grant that is given back at once; None: refused."""
+    try:
+        with budgets.permit(account, limits, **options) as permit:
+            return permit.at
+    except RateLimited:
+        return None
+
+
+def fullest_window(times: list[datetime], seconds: float) -> int:
+    window = timedelta(seconds=seconds)
+    return max(sum(start <= t <= start + window for t in times) for start in times)
+
+
+# The rate
+
+
+def test_lua_decides_as_the_pure_model_does(budget_valkey: Any, account: str) -> None:
+    """The model is fed the times that Valkey says it decided at."""
+    shared = SharedBudget(budget_valkey.url, slot_lease=60)
+    dice, tat, hold, verdicts = random.Random(7), 0, 0, set()
+    for number in range(1500):
+        limits = Limits(requests=dice.choice([5, 40, 41]), per=0.05, burst=dice.choice([1, 3, 50]))
+        cost, max_wait = dice.choice([1, 1, 1, 4]), dice.choice([0, 500, 3000])
+        rate = rate_of(limits)
+        assert rate is not None
+        answer = shared.take(account, limits, cost=cost, max_wait=max_wait, token=str(number), known=Known())
+        expected = step(tat, answer.now, rate, cost=cost, max_wait=max_wait, hold=hold)
+        assert (answer.verdict is Verdict.GRANTED, answer.at, answer.tat) == (
+            expected.granted,
+            expected.at,
+            expected.tat,
+        )
+        tat = expected.tat
+        verdicts.add(answer.verdict)
+    assert verdicts == {Verdict.GRANTED, Verdict.TOO_EARLY}
+    shared.close()
+
+
+@pytest.mark.parametrize("limits", [{"requests": 20, "per": 0.5, "burst": 5}, {"requests": 3, "per": 0.4}])
+def test_several_processes_together_never_exceed_the_limit_and_use_most_of_it(
+    child: Callable[..., Any], account: str, limits: dict[str, Any]
+) -> None:
+    children = [child(short_wait=0.2) for _ in range(3)]
+    for one in children:
+        one.tell(do="hammer", account=account, limits=limits, seconds=2.5)
+    times = [datetime.fromisoformat(at) for one in children for at in one.hear()]
+    assert fullest_window(times, limits["per"]) <= limits["requests"]
+    assert len(times) >= 0.6 * 2.5 / limits["per"] * (limits["requests"] - limits.get("burst", 1))
+
+
+def test_a_short_wait_is_slept_until_the_grants_time(make: Make, account: str) -> None:
+    budgets, limits = make(short_wait=1.0), Limits(requests=11, per=3.0)
+    first = granted(budgets, account, limits)
+    began = monotonic()
+    with budgets.permit(account, limits) as permit:
+        slept = monotonic() - began
+    assert first is not None
+    assert 0.29 <= (permit.at - first).total_seconds() <= 0.31
+    assert 0.2 < slept < 0.55
+    assert abs(permit.waited - slept) < 0.05
+
+
+def test_a_longer_wait_is_refused_at_once_with_the_time_and_consumes_nothing(
+    make: Make, account: str, budget_valkey: Any
+) -> None:
+    budgets, limits = make(dice=lambda: 0.0), Limits(requests=2, per=60)
+    first = granted(budgets, account, limits)
+    assert first is not None
+    keys = [*budget_valkey.client.scan_iter(f"*{account}*")]
+    before = [budget_valkey.client.hgetall(key) for key in keys]
+    for _ in range(3):
+        began = monotonic()
+        with pytest.raises(RateLimited) as refused, budgets.permit(account, limits):
+            pass
+        assert monotonic() - began < 0.5
+        assert refused.value.code == "budget_exhausted"
+        assert abs((refused.value.resume_at - first).total_seconds() - 60) < 0.01
+    assert [budget_valkey.client.hgetall(key) for key in keys] == before
+
+
+def test_those_refused_at_once_are_sent_back_at_different_times(make: Make, account: str) -> None:
+    budgets, limits = make(dice=random.Random(1).random), Limits(requests=2, per=60)
+    first = granted(budgets, account, limits)
+    assert first is not None
+    times = []
+    for _ in range(20):
+        with pytest.raises(RateLimited) as refused, budgets.permit(account, limits):
+            pass
+        times.append((refused.value.resume_at - first).total_seconds())
+    assert len(set(times)) == 20
+    assert all(60 <= time < 66.1 for time in times)
+
+
+def test_backfill_leaves_room_for_those_who_cannot_wait(make: Make, account: str) -> None:
+    budgets, limits = make(short_wait=0.6), Limits(requests=11, per=4.0)
+    assert granted(budgets, account, limits)
+    assert granted(budgets, account, limits, lane=4) is None
+    assert granted(budgets, account, limits, lane=0)
+
+
+def test_a_grant_that_came_too_late_is_asked_for_again(
+    make: Make, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets, answers = make(short_wait=2.0), []
+    real = budgets._shared.take
+
+    def slow_once(*args: Any, **kwargs: Any) -> Answer:
+        answers.append(real(*args, **kwargs))
+        if len(answers) == 1:
+            threading.Event().wait(0.3)
+        return answers[-1]
+
+    monkeypatch.setattr(budgets._shared, "take", slow_once)
+    with budgets.permit(account, Limits(concurrency=1)) as permit:
+        assert permit.waited >= 0.3
+        assert budgets.state(account).slots == 1
+    assert [answer.verdict for answer in answers] == [Verdict.GRANTED, Verdict.GRANTED]
+
+
+# Slots
+
+
+def test_no_more_requests_are_under_way_than_there_are_slots(make: Make, account: str) -> None:
+    budgets, lock = make(short_wait=5.0), threading.Lock()
+    under_way, most = 0, 0
+
+    def work() -> None:
+        nonlocal under_way, most
+        with budgets.permit(account, Limits(concurrency=3)):
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            threading.Event().wait(0.02)
+            with lock:
+                under_way -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work) for _ in range(24)]:
+            done.result()
+    assert most == 3
+    assert budgets.state(account).slots == 0
+
+
+def test_a_full_account_refuses_for_about_a_second_and_spends_no_rate(make: Make, account: str) -> None:
+    budgets, limits = make(short_wait=0.1), Limits(requests=2, per=60, concurrency=1)
+    with budgets.permit(account, limits):
+        paid = budgets.state(account).paid_off_at
+        with pytest.raises(RateLimited) as refused, budgets.permit(account, ONE_AT_A_TIME):
+            pass
+    wait = (refused.value.resume_at - datetime.now(UTC)).total_seconds()
+    assert 0.8 < wait < 1.6
+    assert budgets.state(account).paid_off_at == paid
+
+
+def test_the_slot_of_a_killed_process_comes_back_by_itself(
+    make: Make, child: Callable[..., Any], account: str
+) -> None:
+    holder, budgets = child(slot_lease=1.0), make()
+    assert holder.ask(do="keep", account=account, limits={"concurrency": 1}) == "kept"
+    assert granted(budgets, account, ONE_AT_A_TIME) is None
+    holder.process.send_signal(signal.SIGKILL)
+    until(lambda: granted(budgets, account, ONE_AT_A_TIME), within=5)
+
+
+def test_a_slot_is_freed_when_the_request_fails(make: Make, account: str) -> None:
+    budgets = make()
+    with pytest.raises(ZeroDivisionError), budgets.permit(account, ONE_AT_A_TIME):
+        raise ZeroDivisionError
+    assert granted(budgets, account, ONE_AT_A_TIME)
+
+
+def test_closing_wakes_those_who_wait_and_frees_their_slots(make: Make, account: str) -> None:
+    budgets, limits = make(short_wait=20.0), Limits(requests=2, per=10, concurrency=5)
+    assert granted(budgets, account, limits)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(granted, budgets, account, limits)
+        until(lambda: budgets.state(account).slots == 1)
+        budgets.close()
+        with pytest.raises(Draining):
+            waiting.result(timeout=2)
+    assert budgets.state(account).slots == 0
+
+
+# Holds
+
+
+def test_a_hold_is_seen_by_every_process_at_once(make: Make, child: Callable[..., Any], account: str) -> None:
+    other, budgets = child(), make()
+    assert other.ask(do="take", account=account)
+    held = budgets.hold(account, 30, "429 from the system")
+    assert other.ask(do="take", account=account) is None
+    assert datetime.fromisoformat(other.ask(do="hold", account=account, seconds=5, reason="short")) == held
+    state = budgets.state(account)
+    assert (state.held_until, state.reason, state.shared) == (held, "429 from the system", True)
+    with (
+        pytest.raises(RateLimited, match="429 from the system") as refused,
+        budgets.permit(account, Limits()),
+    ):
+        pass
+    assert refused.value.resume_at >= held
+
+
+def test_after_a_hold_one_request_at_a_time_tries_until_one_succeeds(make: Make, account: str) -> None:
+    budgets, limits = make(), Limits(concurrency=5)
+    budgets.hold(account, 1, "503")
+    assert granted(budgets, account, limits) is None
+    until(lambda: datetime.now(UTC) > (budgets.state(account).held_until or datetime.min.replace(tzinfo=UTC)))
+    with pytest.raises(AssertionError, match="failed again"), budgets.permit(account, limits):
+        assert granted(budgets, account, limits), "the second is refused, and the first has failed again"
+    with budgets.permit(account, limits):
+        assert granted(budgets, account, limits) is None
+    assert not budgets.state(account).probing
+    with budgets.permit(account, limits), budgets.permit(account, limits):
+        pass
+
+
+def test_a_request_that_was_out_when_the_hold_came_does_not_end_the_probing(make: Make, account: str) -> None:
+    budgets = make()
+    with budgets.permit(account, Limits()):
+        budgets.hold(account, 1, "429")
+    assert budgets.state(account).probing
+
+
+def test_an_account_without_limits_leaves_no_trace(make: Make, account: str, budget_valkey: Any) -> None:
+    assert granted(make(), account, Limits())
+    assert [*budget_valkey.client.scan_iter(f"*{account}*")] == []
+
+
+def test_what_is_kept_of_an_account_vanishes_when_it_is_idle(
+    make: Make, account: str, budget_valkey: Any
+) -> None:
+    budgets = make(slot_lease=0.3)
+    with budgets.permit(account, Limits(requests=5, per=0.2, concurrency=3)):
+        keys = [*budget_valkey.client.scan_iter(f"*{account}*")]
+        assert len(keys) == 2
+        assert all(0 < budget_valkey.client.pttl(key) <= 1000 for key in keys)
+    until(lambda: not [*budget_valkey.client.scan_iter(f"*{account}*")])
+
+
+@pytest.mark.parametrize("name", ["", "}", "{}", "a}b{c", "\x00\n", "\ud800", "ü" * 9000, "x:slots", "%"])
+def test_accounts_may_have_any_name_and_never_meet(make: Make, name: str, budget_valkey: Any) -> None:
+    budget_valkey.client.flushall()
+    budgets, limits = make(), Limits(requests=1, per=0.6)
+    for other in (name, name + "x", name + "}"):
+        assert granted(budgets, other, limits)
+    assert granted(budgets, name, limits) is None
