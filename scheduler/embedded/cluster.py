@@ -75,7 +75,7 @@ def _password_file(residence: Residence, password: str) -> Iterator[Path]:
 
 
 def server_settings(port: int, *, fast: bool, memory: int | None = None) -> dict[str, str]:
-    """Settings for a small machine that keeps what it was told. `fast` gives that up, for tests."""
+    """Settings for a small machine that keeps what it was told. `fast` survives a kill but no power cut: for tests."""
     memory = psutil.virtual_memory().total if memory is None else memory
     settings = {
         "listen_addresses": LOOPBACK,

@@ -24,7 +24,7 @@ from scheduler.embedded.parts import Part
 from scheduler.embedded.ports import LOOPBACK, choose_port
 from scheduler.embedded.private_files import kept_password, make_private_folder, read_or_none
 from scheduler.embedded.processes import Child, is_in, processes_in, spawn
-from scheduler.embedded.residence import DATA, Residence, find_residence
+from scheduler.embedded.residence import DATA, Residence, find_residence, refuse_foreign_data
 from worker.errors import NeedsOperator
 
 DATABASE = "headrace"
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class EmbeddedPostgres:
-    """One cluster under `home`. `port` 0 keeps last time's, or takes a free one. `fast` may lose data: for tests."""
+    """One cluster under `home`. `port` 0 keeps last time's, or takes a free one. `fast` survives no power cut: for tests."""
 
     stop_signal = signal.SIGINT
     """Fast shutdown: clients are cut off, transactions rolled back, a checkpoint written. SIGTERM would wait for every
@@ -95,6 +95,7 @@ class EmbeddedPostgres:
     def launch(self) -> Child:
         """Start the server, or take over the one that runs; it may not answer yet."""
         make_private_folder(self.home)
+        refuse_foreign_data(self.home)
         had_data = (self.home / DATA).exists()
         residence = find_residence(self.home, self._find_binaries())
         password = self._password(had_data)
@@ -124,9 +125,9 @@ class EmbeddedPostgres:
     def stop(self, timeout: float = 8.0) -> None:
         """Shut the server down, whoever started it; killed if it takes longer. A killed one recovers at its next start."""
         data = (self.home / DATA).resolve()
-        child = self.child or _postmaster_of(data)
-        if child is not None:
-            child.stop(self.stop_signal, timeout)
+        for child in (self.child, _postmaster_of(data)):
+            if child is not None:
+                child.stop(self.stop_signal, timeout)
         self.child = None
 
     def delete(self) -> None:

@@ -21,6 +21,9 @@ from typing import IO
 import psutil
 
 _NEVER = threading.Event()
+_unburied: "set[subprocess.Popen[bytes]]" = set()
+"""Children that may outlive the object that knows them: a server that another one takes over."""
+
 _TRAMPOLINE = Path(__file__).with_name("child.py")
 
 
@@ -55,6 +58,7 @@ class Child:
         if self.exit_code is None and _has_exited(self._popen):
             self._kill_group()  # before it is buried: until then nobody else can get its number
             self.exit_code = self._popen.wait()
+            _unburied.discard(self._popen)
         return self.exit_code is None
 
     def send(self, number: int) -> None:
@@ -118,6 +122,7 @@ def spawn(
         with suppress(BrokenPipeError):
             popen.stdin.write(stdin or b"")
             popen.stdin.close()
+    _unburied.add(popen)
     return Child(psutil.Process(popen.pid), popen)
 
 

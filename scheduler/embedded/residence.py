@@ -44,14 +44,16 @@ def find_residence(home: Path, binaries: PostgresBinaries) -> Residence:
         )
     account = own_account()
     if account.uid != 0:
-        _refuse_foreign(data, account)
         return Residence(account, data, binaries)
     account, data = _settle_as_root(home, data)
     return Residence(account, data, _readable(binaries, account, data))
 
 
-def _refuse_foreign(data: Path, account: Account) -> None:
-    if data.exists() and data.stat().st_uid != account.uid:
+def refuse_foreign_data(home: Path) -> None:
+    """The error `foreign_data` where the cluster belongs to somebody else and we are not root."""
+    data = (home / DATA).resolve()
+    us = own_account().uid
+    if us != 0 and data.exists() and data.stat().st_uid != us:
         raise NeedsOperator(
             "foreign_data",
             f"The database in {data} belongs to another user (uid {data.stat().st_uid}).",
@@ -134,17 +136,23 @@ def _give(folder: Path, account: Account) -> None:
 
 
 def _readable(binaries: PostgresBinaries, account: Account, data: Path) -> PostgresBinaries:
-    if _succeeds(account, [binaries.folder / "postgres", "--version"], Path("/")):
+    if _runs(account, binaries):
         return binaries
     copies = data.parent / f"postgres-binaries-{binaries.version}"
     copied = replace(binaries, folder=_copy_package(binaries.folder.parent, copies))
-    if not _succeeds(account, [copied.folder / "postgres", "--version"], Path("/")):
+    if not _runs(account, copied):
         raise NeedsOperator(
             "no_postgres",
             f"Postgres in {binaries.folder} can't be run by another account than root, and neither can a copy of it.",
             hint="Run Headrace as a normal user, or set HEADRACE_DATABASE_URL to a database of yours.",
         )
     return copied
+
+
+def _runs(account: Account, binaries: PostgresBinaries) -> bool:
+    """Both are asked: initdb needs a library that the server doesn't."""
+    programs = (binaries.folder / "postgres", binaries.folder / "initdb")
+    return all(_succeeds(account, [program, "--version"], Path("/")) for program in programs)
 
 
 def _copy_package(installation: Path, copies: Path) -> Path:

@@ -113,7 +113,7 @@ class EmbeddedValkey:
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop the server, whoever started it; killed if it takes longer."""
-        for child in [self.child] if self.child is not None else self._running():
+        for child in [*([] if self.child is None else [self.child]), *self._running()]:
             child.stop(self.stop_signal, timeout)
         self.child = None
 
