@@ -1,0 +1,142 @@
+"""How do the rows become what the connections file says?
+
+One transaction: all of it or nothing. A second apply of the same file changes nothing and says so. A dry run shows the
+plan that would be carried out. Emits: connections_applied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from psycopg.types.json import Jsonb
+
+from scheduler.beat.due import next_due
+from scheduler.connections.current import CurrentConnection, queries, read_current
+from scheduler.connections.file import Desired, read_desired
+from scheduler.connections.plan import Plan, absent_connections, make_plan
+from scheduler.connections.plan.compare import GROUPS
+from scheduler.connections.plan.merge import unflatten
+from scheduler.connections.plan.model import PlannedConnection, PlannedStream
+from scheduler.connections.remove import delete_connections
+from scheduler.connections.transactions import Transaction, execute, retrying
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.documents import Document
+
+log = structlog.get_logger()
+
+SWITCHED_OFF = "The stream was switched off in the connections file."
+HISTORY_ENLARGED = "The history was made longer in the connections file and is read anew."
+
+
+def apply(
+    database: Database,
+    registry: Registry,
+    document: Document,
+    *,
+    dry_run: bool = False,
+    prune: bool = False,
+    overwrite: bool = False,
+) -> Plan:
+    """Carry the file out, or only say what that would do. Raises `Problems` for a file that can't be taken."""
+    desired = read_desired(document, registry)
+    if dry_run:
+        with database.transaction() as tx:
+            return _plan(tx, desired, prune=prune, overwrite=overwrite)
+
+    def work() -> Plan:
+        with database.transaction() as tx:
+            now = execute(tx, queries.lock_apply)[0]["now"]
+            plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
+            _carry_out(tx, plan, now)
+            return plan.done()
+
+    plan = retrying(work)
+    log.info("connections_applied", file=plan.file, changes=sum(1 for _ in plan.changes))
+    return plan
+
+
+def _plan(tx: Transaction, desired: Desired, *, prune: bool, overwrite: bool, lock: bool = False) -> Plan:
+    current = read_current(tx, lock=lock)
+    if prune:
+        current = _with_records(tx, current, absent_connections(desired, current))
+    return make_plan(desired, current, prune=prune, overwrite=overwrite)
+
+
+def _with_records(
+    tx: Transaction, current: Sequence[CurrentConnection], absent: Sequence[CurrentConnection]
+) -> list[CurrentConnection]:
+    """Count what a deletion takes along."""
+    rows = execute(tx, queries.count_records, {"connections": [row.id for row in absent]})
+    counts = {row["connection_id"]: row["records"] for row in rows}
+    return [replace(row, records=counts.get(row.id, 0)) for row in current]
+
+
+def _carry_out(tx: Transaction, plan: Plan, now: datetime) -> None:
+    if plan.deletions:
+        delete_connections(tx, [row.id for row in plan.deletions])
+    _end_runs(tx, plan)
+    renamed = [
+        one.current.id for one in plan.connections if one.current and one.current.name != one.fields["name",]
+    ]
+    if renamed:
+        execute(tx, queries.clear_names, {"connections": renamed})
+    for one in plan.connections:
+        connection_id = _write_connection(tx, one)
+        for stream in one.streams:
+            if stream.touched:
+                _write_stream(tx, connection_id, stream, now)
+
+
+def _end_runs(tx: Transaction, plan: Plan) -> None:
+    """Before anything that hangs on the runs is written; see `end_runs`."""
+    streams = [stream for one in plan.connections for stream in one.streams if stream.current is not None]
+    off = [stream.current.id for stream in streams if stream.switched and not stream.enabled]  # type: ignore[union-attr]
+    again = [stream.current.id for stream in streams if stream.restart_history]  # type: ignore[union-attr]
+    if off:
+        execute(tx, queries.end_runs, {"streams": off, "track": None, "reason": SWITCHED_OFF})
+    if again:
+        execute(tx, queries.end_runs, {"streams": again, "track": "history", "reason": HISTORY_ENLARGED})
+        execute(tx, queries.forget_history, {"streams": again})
+
+
+def _write_connection(tx: Transaction, planned: PlannedConnection) -> int:
+    params: dict[str, Any] = {
+        "file_id": planned.file_id,
+        "applied": Jsonb(planned.applied),
+        **{
+            key: Jsonb(value) if key in GROUPS else value
+            for key, value in unflatten(planned.fields, groups=GROUPS).items()
+        },
+    }
+    if planned.current is None:
+        params |= {"environment": planned.environment, "system": planned.system}
+        return int(execute(tx, queries.create_connection, params)[0]["id"])
+    if planned.touched:
+        statement = queries.change_connection if planned.changed else queries.remember_applied
+        execute(tx, statement, {**params, "id": planned.current.id})
+    return planned.current.id
+
+
+def _write_stream(tx: Transaction, connection_id: int, planned: PlannedStream, now: datetime) -> None:
+    params: dict[str, Any] = {
+        "enabled": planned.enabled,
+        "schedule": Jsonb(dict(planned.schedule)),
+        "history_days": planned.history_days,
+    }
+    if planned.current is None:
+        execute(tx, queries.create_stream, {**params, "connection": connection_id, "name": planned.name})
+        return
+    due = next_due(planned.schedule, now, stream_id=planned.current.id) if planned.rescheduled else None
+    execute(
+        tx,
+        queries.change_stream,
+        {
+            **params,
+            "id": planned.current.id,
+            "restart_history": planned.restart_history,
+            "next_run_at": due,
+        },
+    )

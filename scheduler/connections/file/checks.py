@@ -1,0 +1,58 @@
+"""Are settings and secrets what the system needs, and is each in its place?"""
+
+from functools import partial
+
+from scheduler.connections.file.part import Part, Step
+from scheduler.connections.file.secrecy import secret_paths
+from worker.connectors.contract import Connector
+from worker.documents import suggest
+from worker.secrets import parse_reference
+
+MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///absolute/path."
+
+
+def check_settings(part: Part, connector: Connector) -> None:
+    """No secret among the settings; and if there is none, the settings as the system wants them."""
+    settings = part.data.get("settings", {})
+    misplaced = {("settings", *path) for path in secret_paths(settings)}
+    misplaced |= {("settings", name) for name in settings if name in connector.secret_names}
+    for path in sorted(misplaced, key=str):
+        name = ".".join(map(str, path))
+        part.add(
+            "secret_in_settings",
+            f"{name} holds a secret, and settings are stored as they are.",
+            *path,
+            hint=MISPLACED,
+        )
+    if not misplaced:
+        part.attempt(lambda: connector.check_settings(settings), "settings", otherwise=None)
+
+
+def check_secrets(part: Part, connector: Connector) -> None:
+    """References only, by the names that the system gives them, and none missing."""
+    given = part.data.get("secrets", {})
+    names = connector.secret_names
+    for name, reference in given.items():
+        if name not in names:
+            message = f"{part.data['system']} knows no secret {name!r}."
+            part.add("unknown_secret", message, "secrets", name, hint=suggest(name, names))
+        part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
+    for name, required in names.items():
+        if required and name not in given:
+            message = f"The secret {name!r} is missing: {part.data['system']} can't be reached without it."
+            hint = f"Under secrets, write {name}: env://NAME or {name}: file:///absolute/path."
+            part.add("missing_secret", message, *(("secrets",) if given else ()), hint=hint)
+
+
+def check_text(part: Part) -> None:
+    """Characters that Postgres can't keep."""
+    waiting: list[tuple[tuple[Step, ...], object]] = [((), part.data)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(((*path, key), inner) for key, inner in value.items())
+            waiting.extend(((*path, key), key) for key in value)
+        elif isinstance(value, list):
+            waiting.extend(((*path, at), inner) for at, inner in enumerate(value))
+        elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            part.add("bad_value", "This text holds a NUL or half a character, which can't be stored.", *path)

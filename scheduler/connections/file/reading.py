@@ -1,0 +1,164 @@
+"""What does this connections file ask for, and what is wrong with it?
+
+The schema says what a file may hold, the checks what only this installation knows: systems, streams, settings, secrets.
+All problems are told together, the first of each connection's schema and every one after it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+from scheduler.connections.file.checks import check_secrets, check_settings, check_text
+from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
+from scheduler.connections.file.part import Part
+from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS, Schedule, parse_history, parse_schedule
+from worker.connectors.contract import Connector
+from worker.connectors.registry import Registry
+from worker.documents import Document, suggest, validate
+from worker.errors import InvalidInput
+
+_UNSET = object()
+
+
+def read_desired(document: Document, registry: Registry) -> Desired:
+    """The file with its defaults filled in. Raises `Problems`."""
+    try:
+        validate(document, _schema_of_the_frame())
+    except InvalidInput as exc:
+        raise Problems(document.name, [exc]) from None
+    connections, problems = [], []
+    for index in range(len(document.data["connections"])):
+        part = Part(document, ("connections", index))
+        connection = _read_connection(part, registry)
+        problems.extend(part.problems)
+        if connection is not None:
+            connections.append(connection)
+    problems.extend(_twins(document))
+    if problems:
+        problems.sort(key=lambda problem: _line(problem, document.name))
+        raise Problems(document.name, problems)
+    return Desired(document.name, connections)
+
+
+def load_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors too."""
+    text = resources.files("scheduler.connections").joinpath("connections.schema.json").read_text("utf-8")
+    return dict(json.loads(text))
+
+
+def _schema_of_the_frame() -> dict[str, Any]:
+    """The file around the connections; these are validated one by one, so that each can have its say."""
+    schema = load_schema()
+    schema["properties"]["connections"]["items"] = {
+        "type": "object",
+        "description": schema["$defs"]["connection"]["description"],
+    }
+    return schema
+
+
+def _schema_of_a_connection() -> dict[str, Any]:
+    schema = load_schema()
+    return {"$defs": schema["$defs"], "$ref": "#/$defs/connection"}
+
+
+def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None:
+    """None where it is so wrong that nothing can be made of it; `part` collects why."""
+    part.attempt(lambda: validate(part.document(), _schema_of_a_connection()), otherwise=None)
+    if part.problems:
+        return None
+    data = part.data
+    check_text(part)
+    connector = part.attempt(lambda: registry.get(data["system"]), "system", otherwise=None)
+    if connector is None:
+        return None
+    check_settings(part, connector)
+    check_secrets(part, connector)
+    streams = list(_read_streams(part, connector))
+    return DesiredConnection(
+        file_id=data["id"],
+        environment=data.get("environment", "live"),
+        name=data.get("name", data["id"]),
+        system=data["system"],
+        tenant=data.get("tenant"),
+        labels=data.get("labels", {}),
+        settings=data.get("settings", {}),
+        secrets=data.get("secrets", {}),
+        budget=data.get("budget"),
+        streams=streams,
+        place=part.place(),
+        history_by_default="history" not in data
+        and not all("history" in data.get("streams", {}).get(stream.name, {}) for stream in streams),
+    )
+
+
+def _read_streams(part: Part, connector: Connector) -> Iterator[DesiredStream]:
+    """Every stream of the system: as it is named, else as the connection says, else as the manifest says."""
+    overrides: Mapping[str, Any] = part.data.get("streams", {})
+    for name in overrides:
+        if name not in connector.stream_names:
+            message = f"{part.data['system']} has no stream {name!r}."
+            part.add("unknown_stream", message, "streams", name, hint=suggest(name, connector.stream_names))
+    schedule = _schedule(part)
+    history = _history(part)
+    intervals = _intervals(connector, part) if schedule is None else {}
+    for name in connector.stream_names:
+        own = overrides.get(name, {})
+        own_schedule = _schedule(part, "streams", name)
+        own_history = _history(part, "streams", name)
+        yield DesiredStream(
+            name,
+            own_schedule or schedule or {"every": intervals.get(name, 900)},
+            next((days for days in (own_history, history) if days is not _UNSET), DEFAULT_HISTORY_DAYS),
+            own.get("enabled", True),
+        )
+
+
+def _intervals(connector: Connector, part: Part) -> dict[str, int]:
+    """What the manifest finds right. Can only be asked once the settings are."""
+    if part.problems:
+        return {}
+    source = connector.bind(part.data.get("settings", {}))
+    return {name: int(source.stream(name).traits.interval) for name in connector.stream_names}
+
+
+def _schedule(part: Part, *path: str) -> Schedule | None:
+    given = part.get(*path, "schedule")
+    if given is None:
+        return None
+    return part.attempt(lambda: parse_schedule(given), *path, "schedule", otherwise=None)
+
+
+def _history(part: Part, *path: str) -> Any:
+    given = part.get(*path, "history")
+    if given is None:
+        return _UNSET
+    return part.attempt(lambda: parse_history(given), *path, "history", otherwise=_UNSET)
+
+
+def _twins(document: Document) -> Iterator[InvalidInput]:
+    """Ids and names that stand twice in one environment; the later one is at fault."""
+    seen: dict[tuple[str, str, str], int] = {}
+    for index, data in enumerate(document.data["connections"]):
+        environment = data.get("environment", "live")
+        for key in ("id", "name"):
+            value = data.get(key, data.get("id"))
+            if not isinstance(value, str) or not isinstance(environment, str):
+                continue
+            first = seen.setdefault((environment, key, value), index)
+            if first != index and (key == "id" or "id" not in data or data["id"] != value or "name" in data):
+                path = ("connections", index, key)
+                other = document.line(("connections", first, key))
+                yield document.error(
+                    path,
+                    f"double_{key}",
+                    f"Two connections have the {key} {value!r} (the other is on line {other}).",
+                    hint=f"An {key} is unique in its environment."
+                    if key == "id"
+                    else "A name is unique in its environment.",
+                )
+
+
+def _line(problem: InvalidInput, name: str) -> int:
+    line = (problem.place or "").removeprefix(f"{name}:")
+    return int(line) if line.isdecimal() else 0

@@ -1,0 +1,147 @@
+-- What the connections file and its commands do to the rows. The clock is the database's.
+
+-- name: lock_apply
+-- Two applies don't interleave: the second waits here for the first's commit, then plans from what that left behind.
+SELECT pg_advisory_xact_lock(hashtextextended('headrace connections', 0)), now() AS now;
+
+-- name: read_connections
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+       paused_at IS NOT NULL AS paused
+  FROM connections ORDER BY id;
+
+-- name: lock_connections
+-- Nobody pauses or resumes one between the plan and its rows.
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+       paused_at IS NOT NULL AS paused
+  FROM connections ORDER BY id FOR NO KEY UPDATE;
+
+-- name: read_streams
+SELECT id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at
+  FROM streams ORDER BY connection_id, id;
+
+-- name: count_records
+SELECT s.connection_id, count(*) AS records
+  FROM streams s JOIN records r ON r.bucket = s.bucket AND r.stream_id = s.id
+ WHERE s.connection_id = ANY (%(connections)s)
+ GROUP BY s.connection_id;
+
+-- name: clear_names
+-- Two connections may exchange their names, and uniqueness is checked row by row: so the old names go first.
+UPDATE connections SET name = 'renaming ' || gen_random_uuid() WHERE id = ANY (%(connections)s);
+
+-- name: create_connection
+INSERT INTO connections (file_id, environment, system, name, tenant, budget, labels, settings, secrets, applied)
+VALUES (%(file_id)s, %(environment)s, %(system)s, %(name)s, %(tenant)s, %(budget)s, %(labels)s, %(settings)s,
+        %(secrets)s, %(applied)s)
+RETURNING id;
+
+-- name: change_connection
+UPDATE connections
+   SET file_id = %(file_id)s, name = %(name)s, tenant = %(tenant)s, budget = %(budget)s, labels = %(labels)s,
+       settings = %(settings)s, secrets = %(secrets)s, applied = %(applied)s, updated_at = now()
+ WHERE id = %(id)s;
+
+-- name: remember_applied
+-- The file's last word, where nothing else changed.
+UPDATE connections SET file_id = %(file_id)s, applied = %(applied)s WHERE id = %(id)s;
+
+-- name: create_stream
+-- The first sync is due at once. The shared bucket follows from the id, which is therefore drawn first.
+WITH drawn AS (SELECT nextval(pg_get_serial_sequence('streams', 'id')) AS id)
+INSERT INTO streams (id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at)
+OVERRIDING SYSTEM VALUE
+SELECT d.id, c.id, %(name)s, d.id %% 32, %(enabled)s, %(schedule)s, %(history_days)s,
+       CASE WHEN %(enabled)s AND c.paused_at IS NULL THEN now() END
+  FROM drawn d CROSS JOIN connections c
+ WHERE c.id = %(connection)s;
+
+-- name: change_stream
+-- What was switched on, or is to read its history again, is due at once. A new schedule counts from now, but a run that
+-- is owed stays owed. A paused connection's streams stay without a time.
+UPDATE streams s
+   SET enabled = %(enabled)s, schedule = %(schedule)s, history_days = %(history_days)s,
+       history_done_at = CASE WHEN %(restart_history)s THEN NULL ELSE s.history_done_at END,
+       next_run_at = CASE WHEN NOT %(enabled)s OR c.paused_at IS NOT NULL THEN NULL
+                          WHEN s.next_run_at IS NULL OR %(restart_history)s THEN now()
+                          WHEN %(next_run_at)s::timestamptz IS NULL OR s.next_run_at <= now() THEN s.next_run_at
+                          ELSE %(next_run_at)s END
+  FROM connections c
+ WHERE s.id = %(id)s AND c.id = s.connection_id;
+
+-- name: end_runs
+-- Open runs of these streams end here, in the history as cancelled. Their rows are what a worker's fence looks for, so one
+-- that is loading is refused and commits nothing more. Comes before everything that the runs hang on.
+WITH gone AS (
+    DELETE FROM runs
+     WHERE stream_id = ANY (%(streams)s) AND (%(track)s::text IS NULL OR track = %(track)s)
+    RETURNING *
+)
+INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state, claim_no,
+                         attempt, worker, request_id, created_at, started_at, pages, records_read,
+                         records_created, records_updated, records_deleted, records_refused, records_rejected,
+                         error_code, error, steps)
+SELECT id, false, stream_id, connection_id, queue, track, scope, lane, cause, 'cancelled', claim_no, attempt,
+       worker, request_id, created_at, started_at, pages, records_read, records_created, records_updated,
+       records_deleted, records_refused, records_rejected, 'cancelled', %(reason)s, steps
+  FROM gone;
+
+-- name: forget_history
+-- The history's place is dropped, so that its next run starts the whole window anew.
+DELETE FROM cursors WHERE stream_id = ANY (%(streams)s) AND track = 'history';
+
+-- name: delete_open_runs
+DELETE FROM runs WHERE connection_id = ANY (%(connections)s);
+
+-- name: delete_streams
+-- With the streams go runs that were requested meanwhile, cursors and quarantine. From here on no worker can load.
+DELETE FROM streams WHERE connection_id = ANY (%(connections)s) RETURNING connection_id, id, bucket;
+
+-- name: delete_records
+-- After the streams, in a statement of its own: it sees every page that was committed before the fence fell.
+DELETE FROM records r
+ USING unnest(%(streams)s::bigint[], %(buckets)s::smallint[]) AS gone (stream_id, bucket)
+ WHERE r.bucket = gone.bucket AND r.stream_id = gone.stream_id;
+
+-- name: delete_run_history
+DELETE FROM run_history WHERE connection_id = ANY (%(connections)s);
+
+-- name: delete_connections
+DELETE FROM connections WHERE id = ANY (%(connections)s);
+
+-- name: pause_connection
+UPDATE connections SET paused_at = now(), updated_at = now() WHERE id = %(connection)s AND paused_at IS NULL
+RETURNING id;
+
+-- name: clear_next_runs
+UPDATE streams SET next_run_at = NULL WHERE connection_id = %(connection)s AND next_run_at IS NOT NULL;
+
+-- name: count_running
+SELECT count(*) AS running FROM runs WHERE connection_id = %(connection)s AND state = 'running';
+
+-- name: resume_connection
+UPDATE connections SET paused_at = NULL, updated_at = now() WHERE id = %(connection)s AND paused_at IS NOT NULL
+RETURNING id;
+
+-- name: set_next_runs
+-- However long the pause was, each stream owes one run.
+UPDATE streams SET next_run_at = now() WHERE connection_id = %(connection)s AND enabled;
+
+-- name: wake_queued_runs
+-- Runs that waited through the pause. The caller publishes them after the commit; what gets lost, beat publishes again.
+UPDATE runs SET published_at = now()
+ WHERE connection_id = %(connection)s AND state = 'queued' AND not_before <= now()
+RETURNING id, queue;
+
+-- name: find_connections
+-- A name before the file's id before the number: a name is what people see.
+SELECT c.*, CASE WHEN c.name = %(given)s THEN 0 WHEN c.file_id = %(given)s THEN 1 ELSE 2 END AS rank
+  FROM connections c
+ WHERE (%(environment)s::text IS NULL OR c.environment = %(environment)s)
+   AND (c.name = %(given)s OR c.file_id = %(given)s OR c.id = %(number)s)
+ ORDER BY rank, c.environment;
+
+-- name: connection_names
+SELECT DISTINCT name FROM connections WHERE %(environment)s::text IS NULL OR environment = %(environment)s;
+
+-- name: streams_of
+SELECT * FROM streams WHERE connection_id = %(connection)s ORDER BY name;

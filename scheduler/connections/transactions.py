@@ -1,0 +1,34 @@
+"""How does a transaction over many rows get through beside workers that write?
+
+Workers lock runs and streams too, in their own order. Postgres ends one of two that wait for each other; if it was us,
+nothing was done and the whole is done again.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import DictRow
+
+from worker.errors import Transient
+
+Result = TypeVar("Result")
+Transaction = psycopg.Connection[DictRow]
+ATTEMPTS = 5
+
+
+def execute(tx: Transaction, statement: str, params: Mapping[str, Any] | None = None) -> list[DictRow]:
+    """Carry out one statement; its rows, or none where it has none."""
+    cursor = tx.execute(statement, params)
+    return cursor.fetchall() if cursor.description else []
+
+
+def retrying(work: Callable[[], Result]) -> Result:
+    """Do the work, again where it was the victim of a deadlock."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return work()
+        except Transient as exc:
+            if not isinstance(exc.__cause__, psycopg.errors.DeadlockDetected):
+                raise
+    return work()
