@@ -6,9 +6,13 @@ from typing import Any
 from worker.connectors.contract import Source
 from worker.connectors.manifest import Manifest, settings_error, what_is_wrong
 from worker.connectors.rest import RestSource
+from worker.connectors.tryton import TrytonSource
 from worker.documents import suggest
 
-PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {"rest": RestSource}
+PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
+    "rest": RestSource,
+    "tryton": TrytonSource,
+}
 
 
 class ManifestConnector:

@@ -111,6 +111,7 @@ class _Fields:
         self._order = list(paths)
         self._pick = _picker([(path, kinds[path]) for path in paths])
         self._keys = [self._order.index(path) for path in shape.key]
+        self._rearranged = bool(shape.volatile) or shape.shuffled
         self._only_key = self._keys[0] if len(self._keys) == 1 else -1
         self._cursor = self._places(shape.cursor)
         self._updated = self._places(shape.updated_at)
@@ -149,7 +150,7 @@ class _Fields:
         return Record(
             key=key,
             raw=raw,
-            digest=_digest_without(raw, shape.volatile) if shape.volatile else _digest(raw),
+            digest=_digest(_without(raw, shape.volatile) if self._rearranged else raw),
             version=_version(values[self._version]) if self._version >= 0 else None,
             cursor=cursor,
             updated_at=updated if isinstance(updated, datetime) else None,
@@ -185,15 +186,11 @@ def _is_older(record: Record, other: Record) -> bool:
     return record.version is not None and other.version is not None and record.version < other.version
 
 
-def _digest_without(raw: bytes, volatile: Iterable[FieldPath]) -> bytes:
-    """Over the fields in the order of their names, without the volatile ones; values byte by byte as they came."""
-    return _digest(_without(raw, tuple(volatile)))
-
-
 def _without(raw: bytes, volatile: tuple[FieldPath, ...]) -> bytes:
+    """The fields in the order of their names, without the volatile ones; values byte by byte as they came."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
+    except _PARSE_ERRORS:
         return raw
     gone = {path[0] for path in volatile if len(path) == 1}
     parts = []

@@ -50,4 +50,6 @@ class Shape:
     updated_at: TimeField | None = None
     deleted: DeletedMark | None = None
     volatile: tuple[FieldPath, ...] = ()
+    shuffled: bool = False
+    """The system sends a record's fields in any order, so their order is left out when contents are compared."""
     total: FieldPath | None = None

@@ -147,6 +147,7 @@ class _Reading:
             updated_at=cursor if updated == cursor else updated,
             deleted=self.deleted(),
             volatile=tuple(field_path_of(path) for path in self.data.get("volatile", ())),
+            shuffled=self.protocol == "tryton",
             total=field_path_of(total) if total is not None else None,
         )
         pointer = read_paging(self.data.get("paging", {})).pointer

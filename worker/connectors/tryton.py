@@ -1,0 +1,178 @@
+"""How is a Tryton server asked? The protocol `tryton`: JSON-RPC 1.0, models read with `search_read`.
+
+Pages go by id (`id > last`, ordered by id), so records that change during a walk never shift a page. `write_date` is
+null until a record is first edited, so what changed since is asked for by both dates, and the cursor is the first of
+them that is set. Times are naive and in UTC. Archived records (`active` false) are asked for too.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from worker.connectors.answers import clean_words, failure_of_status, words_of
+from worker.connectors.contract import (
+    Auth,
+    CursorValue,
+    Limits,
+    Page,
+    Position,
+    Request,
+    Response,
+    Stream,
+    StreamTraits,
+    Window,
+)
+from worker.connectors.cursors import typed_json
+from worker.connectors.manifest import Manifest
+from worker.connectors.proofs import make_auth, username_of
+from worker.connectors.reader import Reader, Reading
+from worker.connectors.streams import TRYTON_TIMES, StreamManifest
+from worker.connectors.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.tryton_session import TrytonSession, rpc
+from worker.documents import suggest
+from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
+
+_REFUSALS = {"UserError", "UserWarning"}
+
+
+class TrytonSource:
+    """One connection to a database of a Tryton server."""
+
+    def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
+        self._manifest = manifest
+        self.base_url = fill_base_url(manifest.base_url, settings)
+        self.limits: Limits = manifest.limits
+        url = self.base_url + fill_path(manifest.rpc_path, settings)
+        auth = manifest.auth
+        self.auth: Auth = make_auth(auth, settings)
+        if auth.kind == "tryton":
+            self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
+        headers = fill_all(manifest.headers, settings)
+        self._streams = {
+            name: TrytonStream(spec, url, manifest.rpc_size, headers)
+            for name, spec in manifest.streams.items()
+        }
+
+    def stream(self, name: str) -> Stream:
+        if name not in self._streams:
+            message = f"The system {self._manifest.system} has no stream {name!r}."
+            raise NotFound("unknown_stream", message, hint=suggest(name, self._streams))
+        return self._streams[name]
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        """By status; or by the error that a 200 carries."""
+        if not 200 <= response.status < 300:
+            words = words_of(response, self._manifest.error_words)
+            return failure_of_status(response.status, words, overrides=self._manifest.error_status)
+        return failure_in_body(response.body)
+
+
+class TrytonStream:
+    """The records of one model."""
+
+    def __init__(self, spec: StreamManifest, url: str, size: int, headers: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._url = url
+        self._size = size
+        self._headers = headers
+        self._fields = list(dict.fromkeys(["id", *spec.fields, *TRYTON_TIMES]))
+
+    @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
+    def traits(self) -> StreamTraits:
+        return self._spec.traits
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._spec.shape)
+
+    def request(self, window: Window, position: Position | None) -> Request:
+        after = [["id", ">", int(position["after"])]] if position else []
+        domain = [*self._spec.domain, *after, *_changed(window)]
+        params = [domain, 0, self._size, [["id", "ASC"]], self._fields, {"active_test": False}]
+        return rpc(self._url, f"model.{self._spec.model}.search_read", params, self._headers)
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        del window
+        reading = self._reader.read(response.body)
+        return Page(reading.records, reading.rejected, self._following(reading, position))
+
+    def _following(self, reading: Reading, position: Position | None) -> Position | None:
+        if reading.seen.count < self._size:
+            return None
+        before = int(position["after"]) if position else 0
+        last = max((number for number in _ids(reading) if number > before), default=None)
+        if last is None:
+            message = (
+                f"A full page of {self._spec.model} holds no id above {before}, so there is no next page."
+            )
+            raise Transient("paging_stuck", message)
+        return {"after": last}
+
+
+class _Answer(msgspec.Struct):
+    """The part of an answer that may hold an error; records are skipped."""
+
+    error: Any = None
+
+
+def failure_in_body(body: bytes) -> HeadraceError | None:
+    """The error that a Tryton server reports with status 200: `{"error": ["UserError", [message, …]]}`."""
+    if b'"error"' not in body[:200]:
+        return None
+    try:
+        error = msgspec.json.decode(body, type=_Answer).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None  # the reader says what came instead
+    if error is None:
+        return None
+    return _failure(error if isinstance(error, list) and error else ["an error without words"])
+
+
+def _failure(error: Sequence[Any]) -> HeadraceError:
+    kind, words = str(error[0]), _words(error)
+    said = f"Tryton reports {clean_words(kind)}" + (f": {words}" if words else ".")
+    if kind == "LoginException":
+        return NeedsOperator("auth_refused", said, hint="Check the connection's user and password.")
+    if kind == "RateLimitException":
+        return Transient("throttled", said)
+    if kind in _REFUSALS:
+        return NeedsOperator("request_refused", said, hint="Check what the connection's user may read.")
+    if kind.startswith("'") and kind.endswith("'"):  # Python's KeyError, for a model or field
+        hint = "The server has no such model or field: is its module activated?"
+        return NeedsOperator("request_refused", said, hint=hint)
+    return Transient("system_error", said)
+
+
+def _words(error: Sequence[Any]) -> str | None:
+    """A Tryton exception holds its words in a list; any other Python exception is its own words and a traceback."""
+    said = error[1] if len(error) > 1 else None
+    if isinstance(said, list):
+        return clean_words(": ".join(part for part in said[:2] if isinstance(part, str) and part)) or None
+    return clean_words(said) if isinstance(said, str) and str(error[0]).endswith("Exception") else None
+
+
+def _changed(window: Window) -> list[Any]:
+    domain: list[Any] = []
+    for operator, bound in ((">=", window.since), ("<=", window.until)):
+        if bound is not None:
+            domain.append(_by_either_date(operator, bound))
+    return domain
+
+
+def _by_either_date(operator: str, bound: CursorValue) -> list[Any]:
+    if isinstance(bound, int):
+        raise TypeError("a Tryton cursor is a time")
+    value = typed_json(bound)
+    written, created = TRYTON_TIMES
+    return ["OR", [written, operator, value], [[written, "=", None], [created, operator, value]]]
+
+
+def _ids(reading: Reading) -> list[int]:
+    keys = [record.key for record in reading.records] + [bad.key for bad in reading.rejected if bad.key]
+    return [int(key) for key in keys if key.isdecimal() and len(key) < 19]
