@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     """The bootstrap token of the API. Not set: `headrace up` makes one and keeps it in `<home>/api-token`."""
 
+    task_events: bool = False
+    """Workers report each task for Flower to show. `headrace up` switches it on; it costs a few messages a task."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Below this, nothing is logged."""
     log_format: Literal["auto", "json", "console"] = "auto"

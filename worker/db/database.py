@@ -84,16 +84,16 @@ class Database:
 
     def all(self, statement: str, params: Params | None = None) -> list[DictRow]:
         with self.connection() as connection:
-            return connection.execute(cast("Any", statement), params).fetchall()
+            return connection.execute(statement, params).fetchall()
 
     def one(self, statement: str, params: Params | None = None) -> DictRow | None:
         with self.connection() as connection:
-            return connection.execute(cast("Any", statement), params).fetchone()
+            return connection.execute(statement, params).fetchone()
 
     def run(self, statement: str, params: Params | None = None) -> int:
         """Carry out a statement without rows; the number of rows that it touched."""
         with self.connection() as connection:
-            return connection.execute(cast("Any", statement), params).rowcount
+            return connection.execute(statement, params).rowcount
 
     def close(self) -> None:
         self._engine.dispose()
@@ -123,8 +123,8 @@ def database_errors() -> Iterator[None]:
     """Translate what psycopg and SQLAlchemy raise, once, at this edge; errors of our own pass."""
     try:
         yield
-    except HeadraceError:
-        raise
+    except (HeadraceError, psycopg.errors.ProgramLimitExceeded):
+        raise  # the latter is about what was sent (too deep, too long), not about the server
     except psycopg.errors.DiskFull as exc:
         raise NeedsOperator(
             "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."

@@ -229,6 +229,9 @@ INSERT INTO cursors (stream_id, track, window_since, window_until)
 VALUES (%(stream)s, 'history', %(window_since)s, %(window_until)s)
 ON CONFLICT (stream_id, track, slice) DO NOTHING;
 
+-- name: history_is_open
+SELECT EXISTS (SELECT FROM runs WHERE stream_id = %(stream)s AND track = 'history') AS open;
+
 -- name: quarantine_records
 -- The same bad record, read again, is counted and not piled up.
 INSERT INTO quarantine AS q (stream_id, content_hash, key, code, reason, raw, run_id, page)
@@ -243,6 +246,9 @@ ON CONFLICT (stream_id, content_hash) DO UPDATE
 -- Which of these does Postgres refuse as JSON or text? Asked only after it refused a page.
 SELECT n - 1 AS place FROM unnest(%(raws)s::text[]) WITH ORDINALITY AS t (raw, n)
  WHERE NOT pg_input_is_valid(raw, 'json');
+
+-- name: takes_record
+SELECT %(raw)s::json, %(key)s::text;
 
 -- name: finish_run
 -- The run leaves the ledger of open work for the history, its stream learns the outcome, and whoever waited behind it
@@ -266,8 +272,8 @@ WITH gone AS (
        SET last_run_id = g.id, last_outcome = %(outcome)s, last_finished_at = now(),
            last_success_at = CASE WHEN g.track = 'live' AND %(outcome)s IN ('succeeded', 'partial')
                                   THEN coalesce(%(fresh_at)s, s.last_success_at) ELSE s.last_success_at END,
-           history_done_at = CASE WHEN g.track = 'history' AND %(outcome)s IN ('succeeded', 'partial')
-                                  THEN now() ELSE s.history_done_at END,
+           history_done_at = CASE WHEN %(history_done)s THEN coalesce(s.history_done_at, now())
+                                  ELSE s.history_done_at END,
            last_error_code = %(error_code)s, last_error = %(error)s,
            failures = CASE %(outcome)s WHEN 'failed' THEN s.failures + 1 WHEN 'cancelled' THEN s.failures ELSE 0 END,
            next_run_at = CASE WHEN %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
@@ -321,7 +327,7 @@ RETURNING merged_into AS id, queue;
 
 -- name: lapsed_runs
 -- No lock here: a stopped worker may hold the row's, and must be found all the same.
-SELECT id, claim_no, attempt, worker, backend_pid, claimed_at, stream_id
+SELECT id, claim_no, attempt, worker, backend_pid, steps
   FROM runs
  WHERE state = 'running' AND lease_until < now()
  ORDER BY lease_until

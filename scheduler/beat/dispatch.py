@@ -1,0 +1,72 @@
+"""Which streams are due, and what becomes of them? One transaction a batch, on the database's clock.
+
+Any number of beats do this at once: the rows that one holds are passed over by the others, and an open run is asked for
+once however many ask. After an outage a stream owes one run, not a backlog. Nothing is published here.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from scheduler.beat.due import next_due
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.runs.publish import Wakeup, publish
+from worker.runs.request import request_due
+
+BATCH = 500
+PATIENCE = 30.0
+"""Seconds after which a message that nobody followed is taken for lost."""
+LEAST_OUTSTANDING = 64
+SLOTS_MULTIPLE = 8
+
+
+def dispatch_due(database: Database) -> int:
+    """Ask for a run of each stream whose time has come, and move its time on; how many streams there were."""
+    with database.transaction() as connection:
+        due = connection.execute(sql.due_streams, {"batch": BATCH}).fetchall()
+        if not due:
+            return 0
+        request_due(connection, [(row["id"], row["system"]) for row in due])
+        _move_on(connection, due)
+    return len(due)
+
+
+def _move_on(connection: psycopg.Connection[DictRow], due: list[DictRow]) -> None:
+    now = _now(connection)
+    connection.execute(
+        sql.move_due_streams,
+        {
+            "streams": [row["id"] for row in due],
+            "times": [_next(row["schedule"], now, row["id"]) for row in due],
+        },
+    )
+
+
+def _next(schedule: Mapping[str, Any], now: datetime, stream_id: int) -> datetime:
+    return next_due(schedule, now, stream_id=stream_id)
+
+
+def _now(connection: psycopg.Connection[DictRow]) -> datetime:
+    row = connection.execute("SELECT now() AS now").fetchone()
+    assert row is not None  # noqa: S101 - SELECT answers
+    now: datetime = row["now"]
+    return now
+
+
+def wake_waiting(database: Database) -> int:
+    """Send messages for the runs whose turn it is; how many. The commit comes first: lost messages are sent again."""
+    rows = database.all(
+        sql.wakeable, {"patience": PATIENCE, "least": LEAST_OUTSTANDING, "multiple": SLOTS_MULTIPLE}
+    )
+    wakeups: list[Wakeup] = [(row["id"], row["queue"]) for row in rows]
+    return publish(wakeups)
+
+
+def seconds_to_next(database: Database) -> float | None:
+    """How long until the next stream is due by the database's clock; None: nothing is scheduled."""
+    row = database.one(sql.next_due)
+    return row["seconds"] if row else None

@@ -1,0 +1,45 @@
+"""What does beat tidy up beside the schedule, and how often? A table; each sweep is harmless when done twice at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from scheduler.beat.partitions import keep_partitions
+from worker.db.queries import sql
+from worker.runs.publish import publish
+from worker.runs.rescue import rescue_lapsed
+from worker.services import Services
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Something that is done every `every` seconds."""
+
+    name: str
+    every: float
+    run: Callable[[Services], None]
+
+
+def _rescue(services: Services) -> None:
+    rescued = rescue_lapsed(services.database, max_attempts=services.settings.max_attempts)
+    publish(rescued.wakeups)
+    if rescued.saved or rescued.exhausted:
+        log.warning("runs_rescued", saved=rescued.saved, exhausted=rescued.exhausted)
+
+
+def _keep_partitions(services: Services) -> None:
+    keep_partitions(services.database)
+
+
+def _forget_processes(services: Services) -> None:
+    services.database.run(sql.forget_dead_processes)
+
+
+SWEEPS = (
+    Sweep("rescue", 2.0, _rescue),
+    Sweep("partitions", 3600.0, _keep_partitions),
+    Sweep("processes", 3600.0, _forget_processes),
+)

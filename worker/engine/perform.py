@@ -1,0 +1,221 @@
+"""How is a run carried out? Claim it, plan its window, and take page after page into the copy; then let it go.
+
+This is the loop to read. Each step is in a module of its own: `plan` decides, `extract` reads, `load` commits, `settle`
+says what an error means. Emits: run_started, page_loaded, run_finished, run_waits, run_lost, run_crashed.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from worker.connectors.contract import Source, Stream
+from worker.engine.extract import Extractor, Fetched
+from worker.engine.history import begin
+from worker.engine.load import Loader
+from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
+from worker.engine.port import Engine
+from worker.engine.settle import End, GiveBack, settle
+from worker.errors import Draining, HeadraceError, LostLease, NeedsOperator, Transient
+from worker.http.sender import CallContext
+from worker.runs.claim import Run, claim_run
+from worker.runs.finish import finish_run, give_back
+from worker.runs.leases import Held
+from worker.runs.publish import publish
+from worker.runs.states import BULK_TRACKS, State
+from worker.telemetry.logs import bind_run
+from worker.telemetry.steps import Steps
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Job:
+    """A claimed run and what it needs while it is worked on."""
+
+    run: Run
+    held: Held
+    steps: Steps
+    rejected: int
+    pages: int = 0
+    """Committed in this claim."""
+
+
+def carry_out(engine: Engine, run_id: UUID) -> None:
+    """Do what a wake-up call asks for. Delivered twice, it works once: only one delivery can claim the row."""
+    if engine.leases.draining:
+        return  # the row stays queued, and its message will be sent again
+    run = claim_run(engine.database, run_id, worker=engine.worker, lease=engine.settings.lease)
+    if run is None:
+        return
+    with (
+        bind_run(
+            request_id=run.request_id,
+            run_id=str(run.id),
+            connection=run.connection,
+            stream=run.stream,
+            attempt=run.attempt,
+        ),
+        engine.leases.holding(run.id, run.claim_no) as held,
+    ):
+        job = Job(run, held, _steps(run), run.records_rejected)
+        try:
+            _attempt(engine, job)
+        except LostLease:
+            log.warning("run_lost")
+
+
+def _steps(run: Run) -> Steps:
+    steps = Steps()
+    if run.steps:
+        steps.merge(run.steps)
+    steps.add("queue", max(0.0, run.waited))
+    return steps
+
+
+def _attempt(engine: Engine, job: Job) -> None:
+    """Carry the run out, and commit what became of it."""
+    log.info("run_started", track=job.run.track, claim=job.run.claim_no)
+    try:
+        plan, stream = _read_window(engine, job)
+    except LostLease:
+        raise
+    except HeadraceError as exc:
+        _settle(engine, job, exc)
+    except Exception as exc:  # a fault of ours must not leave the run to its lease
+        log.exception("run_crashed")
+        _settle(engine, job, Transient("internal_error", f"Headrace failed: {type(exc).__name__}."))
+    else:
+        _complete(engine, job, plan, stream)
+
+
+def _read_window(engine: Engine, job: Job) -> tuple[Plan, Stream]:
+    """Take every page of the run's window into the copy."""
+    run = job.run
+    source = engine.registry.get(run.system).bind(run.settings)
+    stream = source.stream(run.stream)
+    plan = begin(engine.database, run, stream.traits, plan_run(run, stream.traits, run.now()))
+    extractor = Extractor(
+        engine.sender,
+        _context(job, source),
+        stream,
+        ahead=engine.ahead,
+        now=run.now,
+    )
+    loader = Loader(engine.database, run, lease=engine.settings.lease)
+    try:
+        return _take_pages(engine, job, extractor, loader, plan), stream
+    except NeedsOperator as exc:
+        if exc.code != "request_refused" or not plan.resumes or job.pages:
+            raise
+        # The page that we stopped at is not known there any more: read the window from its beginning.
+        log.info("window_restarted", reason=str(exc))
+        return _take_pages(engine, job, extractor, loader, restart(plan)), stream
+
+
+def _take_pages(engine: Engine, job: Job, extractor: Extractor, loader: Loader, plan: Plan) -> Plan:
+    turn_ends = time.monotonic() + engine.settings.slice
+    for fetched in extractor.pages(plan):
+        _load(job, loader, fetched)
+        plan = fetched.plan
+        if fetched.done:
+            break
+        job.held.check()
+        if job.run.track in BULK_TRACKS and time.monotonic() > turn_ends:
+            raise Draining("This slice is used up; the run goes on after others had their turn.")
+    return plan
+
+
+def _load(job: Job, loader: Loader, fetched: Fetched) -> None:
+    page = fetched.page
+    with job.steps.step("load", records=len(page.records)):
+        loaded = loader.load(
+            page, checkpoint(fetched.plan, track=job.run.track, done=fetched.done), fetched.observed_at
+        )
+    job.rejected += loaded.rejected
+    job.pages += 1
+    log.debug(
+        "page_loaded",
+        records=len(page.records),
+        created=loaded.created,
+        updated=loaded.updated,
+        deleted=loaded.deleted,
+        rejected=loaded.rejected,
+    )
+
+
+def _context(job: Job, source: Source) -> CallContext:
+    run = job.run
+    return CallContext(
+        connection_id=run.connection_id,
+        account=run.account,
+        lane=run.lane,
+        source=source,
+        secrets=run.secrets,
+        request_id=run.request_id,
+        steps=job.steps,
+    )
+
+
+def _complete(engine: Engine, job: Job, plan: Plan, stream: Stream) -> None:
+    run = job.run
+    row, successor = finish_run(
+        engine.database,
+        run.id,
+        run.claim_no,
+        State.PARTIAL if job.rejected else State.SUCCEEDED,
+        fresh_at=plan.window.until if stream.traits.timestamps and plan.window.until else run.claimed_at,
+        history_done=run.track == "history" or not has_history(stream.traits),
+        steps=job.steps.as_json(),
+    )
+    log.info(
+        "run_finished",
+        outcome="partial" if job.rejected else "succeeded",
+        read=row["records_read"],
+        created=row["records_created"],
+        updated=row["records_updated"],
+        deleted=row["records_deleted"],
+        refused=row["records_refused"],
+        rejected=row["records_rejected"],
+        pages=row["pages"],
+    )
+    if successor:
+        publish([successor])
+
+
+def _settle(engine: Engine, job: Job, error: HeadraceError) -> None:
+    """Commit what an error means for the run."""
+    run = job.run
+    decision = settle(
+        error,
+        attempt=run.attempt,
+        max_attempts=engine.settings.max_attempts,
+        now=run.now(),
+        dice=random.random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+    steps = job.steps.as_json()
+    match decision:
+        case GiveBack(wait, reason, spent, failure):
+            log.info("run_waits", reason=reason, wait=round(wait, 1), error_code=error.code, error=str(error))
+            wakeup = give_back(
+                engine.database,
+                run.id,
+                run.claim_no,
+                wait=wait,
+                reason=reason,
+                spent=spent,
+                failure=failure,
+                steps=steps,
+            )
+            if wait == 0:
+                publish([wakeup])
+        case End(outcome, failure):
+            _, successor = finish_run(
+                engine.database, run.id, run.claim_no, outcome, failure=failure, steps=steps
+            )
+            level = log.info if outcome is State.CANCELLED else log.error
+            level("run_finished", outcome=str(outcome), error_code=failure.code, error=failure.words)
+            if successor:
+                publish([successor])

@@ -1,0 +1,34 @@
+"""What must a process bring along to carry out runs?"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from worker.config import Settings
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.http.sender import Sender
+from worker.runs.leases import Leases
+
+
+class Engine(Protocol):
+    """The parts of a worker process, each safe to share between its threads."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def sender(self) -> Sender: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def ahead(self) -> ThreadPoolExecutor:
+        """Fetches pages ahead of their turn; as many threads as there are runs at a time."""
+        ...
+
+    @property
+    def worker(self) -> str:
+        """Host and pid, as they stand on the runs of this process."""
+        ...

@@ -1,0 +1,58 @@
+"""What becomes of a run that met an error? Pure: the error, the attempts so far and a throw of the dice decide."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.errors import Cancelled, Draining, HeadraceError, NeedsOperator, RateLimited, Transient
+from worker.runs.finish import Failure, WaitReason
+from worker.runs.states import State
+
+FIRST_BACKOFF = 5.0
+LONGEST_BACKOFF = 900.0
+SPREAD = 0.25
+"""A share of each wait that is left to the dice, so that what failed together doesn't come back together."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The run waits and goes on where its last page ended."""
+
+    wait: float
+    reason: WaitReason
+    spent: bool
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The run is over."""
+
+    outcome: State
+    failure: Failure
+
+
+def settle(
+    error: HeadraceError, *, attempt: int, max_attempts: int, now: datetime, dice: float
+) -> GiveBack | End:
+    """`attempt` counts the failures before this one; `dice` is in [0, 1)."""
+    failure = Failure(error.code, str(error))
+    match error:
+        case Draining():
+            return GiveBack(0.0, "drain", spent=False)
+        case RateLimited(resume_at=resume_at):
+            wait = max(0.0, (resume_at - now).total_seconds())
+            return GiveBack(wait + SPREAD * dice * min(wait, 4.0), "limit", spent=False, failure=failure)
+        case Cancelled():
+            return End(State.CANCELLED, failure)
+        case Transient() if attempt + 1 < max_attempts:
+            return GiveBack(backoff(attempt, dice), "retry", spent=True, failure=failure)
+        case Transient() | NeedsOperator():
+            return End(State.FAILED, failure)
+        case _:
+            return End(State.FAILED, failure)
+
+
+def backoff(attempt: int, dice: float) -> float:
+    """Seconds until the next attempt: 5, 10, 20, … up to 15 minutes, less up to a quarter."""
+    full = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt, 30))
+    return full * (1.0 - SPREAD * dice)

@@ -1,0 +1,78 @@
+"""How does a worker process start, and how does it stop?
+
+It serves the lanes that it is told: the main ones, or the bulk one, for the systems named. On SIGTERM no new run is
+begun, and those under way give their run back at the next page; what takes too long is left to its lease.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from celery.signals import worker_process_init, worker_shutting_down
+
+from worker import tasks
+from worker.app import CONTROL_QUEUE, celery_app
+from worker.config import Settings
+from worker.db.migrate import check_schema
+from worker.errors import NeedsOperator
+from worker.runs.alive import Alive, process_name
+from worker.runs.states import queues_of
+from worker.services import Services, current, serving
+
+log = structlog.get_logger()
+
+
+def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> None:
+    """Serve the queues of `systems` (all that are known, when empty) until SIGTERM. Emits: worker_started, worker_stopped."""
+    threads = settings.bulk_concurrency if bulk else settings.concurrency
+    lane = "bulk" if bulk else "main"
+    opened = Services.open(settings, name=f"worker {lane} {process_name()}", threads=threads, publisher=False)
+    try:
+        check_schema(opened.database)
+        queues = served_queues(opened, systems, bulk=bulk)
+        alive = Alive(opened.database, "worker", queues=queues, slots=threads)
+        alive.start()
+        log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
+        try:
+            with serving(opened):
+                celery_app.worker_main(_arguments(settings, lane, queues, threads))
+        finally:
+            alive.stop()
+            log.info("worker_stopped", lane=lane)
+    finally:
+        opened.close()
+
+
+def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> list[str]:
+    """The queues of the lanes that this process serves. Raises `NotFound` for a system that isn't known."""
+    chosen = [opened.registry.get(system).system for system in systems] or opened.registry.systems()
+    if not chosen:
+        raise NeedsOperator("no_systems", "No system is known, so there is nothing to serve.")
+    queues = [queue for system in chosen for queue in queues_of(system) if queue.endswith(".bulk") == bulk]
+    return queues if bulk else [*queues, CONTROL_QUEUE]
+
+
+def _arguments(settings: Settings, lane: str, queues: Sequence[str], threads: int) -> list[str]:
+    arguments = [
+        "worker",
+        "--pool=threads",
+        f"--concurrency={threads}",
+        f"--queues={','.join(queues)}",
+        f"--hostname={lane}-{process_name().replace(':', '-')}@%h",
+        f"--loglevel={settings.log_level}",
+        # Chatter among workers grows with the square of their number, and nothing here needs it.
+        "--without-gossip",
+        "--without-mingle",
+    ]
+    return [*arguments, "--events"] if settings.task_events else [*arguments, "--without-heartbeat"]
+
+
+@worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+def _drain(**_: Any) -> None:
+    current().leases.drain()
+
+
+@worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+def _refuse_fork(**_: Any) -> None:
+    """Connections made before a fork break after it; the pools here are of threads."""
+    raise NeedsOperator("forked_pool", "Headrace's workers run in the thread pool.")

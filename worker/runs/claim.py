@@ -1,0 +1,75 @@
+"""Who carries out a run? The one whose claim was first; everybody else sees that there is nothing to do."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from worker.db.database import Database
+from worker.db.queries import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the cursor of a run's track holds, as JSON; all None before the first page was committed."""
+
+    watermark: Any = None
+    position: Mapping[str, Any] | None = None
+    since: Any = None
+    until: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A claimed run with all that is needed to plan it."""
+
+    id: UUID
+    claim_no: int
+    stream_id: int
+    connection_id: int
+    account: str
+    track: str
+    scope: Mapping[str, Any]
+    lane: int
+    cause: str
+    attempt: int
+    request_id: str
+    steps: Any
+    pages: int
+    records_rejected: int
+    waited: float
+    """Seconds between the time at which it might have begun and the claim."""
+    stream: str
+    bucket: int
+    history_days: int | None
+    history_done_at: datetime | None
+    connection: str
+    system: str
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    cursor: Stored
+    claimed_at: datetime
+    """The database's time at the claim."""
+    _clock: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """The database's time, as far as this process can tell without asking: it goes on while we sleep or are stopped."""
+        return self.claimed_at + timedelta(seconds=time.monotonic() - self._clock)
+
+
+def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) -> Run | None:
+    """Take the run, or None: another delivery was faster, it is not its time, or its stream is being worked on."""
+    try:
+        row = database.one(sql.claim_run, {"run": run_id, "worker": worker, "lease": lease})
+    except psycopg.errors.UniqueViolation:
+        return None  # two runs of one stream and track at the same instant: whoever won wakes this one at its end
+    if row is None:
+        return None
+    stored = Stored(
+        row.pop("watermark"), row.pop("position"), row.pop("window_since"), row.pop("window_until")
+    )
+    return Run(cursor=stored, **row)

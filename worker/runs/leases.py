@@ -1,0 +1,119 @@
+"""How does a process keep the runs that it works on?
+
+One thread renews all of them with one statement, several times within a lease. A run that doesn't come back was given to
+somebody else and is marked as lost; one that was cancelled is marked, too; its own thread sees the mark at the next page.
+A run without progress for too long is not renewed, so that a thread which hangs doesn't keep its run for ever.
+Emits: lease_lost, run_stalled, lease_renewal_failed.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import structlog
+
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.errors import Cancelled, Draining, HeadraceError, LostLease
+
+log = structlog.get_logger()
+
+STALL = 600.0
+"""Seconds without a page, a wait or an answer after which a run is taken to hang."""
+
+
+class Held:
+    """One run in the hands of this process."""
+
+    def __init__(self, run_id: UUID, claim_no: int, stopping: threading.Event) -> None:
+        self.run_id = run_id
+        self.claim_no = claim_no
+        self.lost = False
+        self.cancelled = False
+        self.progress_at = time.monotonic()
+        self._stopping = stopping
+
+    def check(self) -> None:
+        """Say that the run moves on; raise where it must not: lost, cancelled, or this process is shutting down."""
+        self.progress_at = time.monotonic()
+        if self.lost:
+            raise LostLease(self.run_id)
+        if self.cancelled:
+            raise Cancelled(self.run_id)
+        if self._stopping.is_set():
+            raise Draining("This worker is shutting down.")
+
+
+class Leases:
+    """The runs of this process. Safe to share between threads."""
+
+    def __init__(self, database: Database, *, lease: float) -> None:
+        self._database = database
+        self._lease = lease
+        self._held: dict[UUID, Held] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def holding(self, run_id: UUID, claim_no: int) -> Iterator[Held]:
+        """Renew this run's lease until the end of the block."""
+        held = Held(run_id, claim_no, self._stopping)
+        with self._lock:
+            self._held[run_id] = held
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
+                self._thread.start()
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._held.pop(run_id, None)
+
+    def drain(self) -> None:
+        """Let every run go back to the queue at its next page."""
+        self._stopping.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._stopping.is_set()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _renew_for_ever(self) -> None:
+        while not self._closed.wait(self._lease / 4):
+            try:
+                self.renew()
+            except HeadraceError as exc:
+                # Postgres is away. The leases may lapse; whoever comes back late is refused by the fence.
+                log.warning("lease_renewal_failed", error=str(exc))
+
+    def renew(self) -> None:
+        """Renew all leases now."""
+        oldest = time.monotonic() - STALL
+        with self._lock:
+            held = list(self._held.values())
+        for stalled in (h for h in held if h.progress_at < oldest):
+            log.error("run_stalled", run_id=str(stalled.run_id), seconds=STALL)
+        live = [h for h in held if h.progress_at >= oldest and not h.lost]
+        if not live:
+            return
+        rows = self._database.all(
+            sql.renew_leases,
+            {
+                "runs": [h.run_id for h in live],
+                "claims": [h.claim_no for h in live],
+                "lease": self._lease,
+            },
+        )
+        still = {row["id"]: row["cancelled"] for row in rows}
+        for h in live:
+            if h.run_id in still:
+                h.cancelled = still[h.run_id]
+            elif h.run_id in self._held:  # not one that has just ended
+                h.lost = True
+                log.warning("lease_lost", run_id=str(h.run_id))

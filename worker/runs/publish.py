@@ -1,0 +1,44 @@
+"""How is a worker told that a run waits? By a message that holds the run's id and nothing else.
+
+Promises nothing, on purpose: it never raises and never blocks for long, and a message that is lost is sent again by
+beat. Emits: wakeup_failed.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import structlog
+from kombu.exceptions import KombuError, OperationalError
+
+from worker.app import RUN_TASK, celery_app
+
+log = structlog.get_logger()
+
+Wakeup = tuple[UUID, str]
+"""A run and the queue that carries it."""
+
+BATCH = 500
+
+
+def publish(wakeups: Iterable[Wakeup]) -> int:
+    """Wake workers for these runs, after their commit; how many messages went out."""
+    waiting = list(wakeups)
+    if not waiting:
+        return 0
+    try:
+        with celery_app.producer_pool.acquire(block=True, timeout=2) as producer:
+            if len(waiting) == 1:
+                _send(waiting[0], producer)
+            else:
+                with producer.batch(max_size=BATCH):
+                    for wakeup in waiting:
+                        _send(wakeup, producer)
+    except (OperationalError, KombuError, OSError) as exc:
+        log.warning("wakeup_failed", runs=len(waiting), error=type(exc).__name__)
+        return 0
+    return len(waiting)
+
+
+def _send(wakeup: Wakeup, producer: object) -> None:
+    run_id, queue = wakeup
+    celery_app.send_task(RUN_TASK, args=(str(run_id),), queue=queue, producer=producer, retry=False)

@@ -1,0 +1,81 @@
+"""What does a process of Headrace own? Made once at its start, closed at its end; threads share it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from worker.app import configure
+from worker.config import Settings
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.http.sender import Sender
+from worker.limits.budget import Budgets
+from worker.runs.alive import process_name
+from worker.runs.leases import Leases
+from worker.runs.states import queues_of
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a process. A worker uses all of them, the API and the command line a few."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    budgets: Budgets
+    sender: Sender
+    leases: Leases
+    ahead: ThreadPoolExecutor
+    worker: str = field(default_factory=process_name)
+
+    @classmethod
+    def open(cls, settings: Settings, *, name: str, threads: int = 4, publisher: bool = True) -> Self:
+        """Open what `settings` name; nothing is connected before it is used. Also points Celery at the broker."""
+        registry = Registry.load(settings.connectors)
+        configure(settings, all_queues(registry.systems()), publisher=publisher)
+        database = Database(
+            settings.require_database_url(),
+            name=name,
+            pool=settings.database_pool,
+            idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
+        )
+        budgets = Budgets(settings.require_broker_url(), short_wait=settings.short_wait)
+        return cls(
+            settings=settings,
+            database=database,
+            registry=registry,
+            budgets=budgets,
+            sender=Sender(budgets, timeout=settings.request_timeout, max_bytes=settings.max_page_bytes),
+            leases=Leases(database, lease=settings.lease),
+            ahead=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ahead"),
+        )
+
+    def close(self) -> None:
+        self.leases.close()
+        self.ahead.shutdown(wait=False, cancel_futures=True)
+        self.database.close()
+
+
+def all_queues(systems: Sequence[str]) -> list[str]:
+    """Every queue that a run of these systems may be sent to."""
+    return [queue for system in systems for queue in queues_of(system)]
+
+
+_serving: list[Services] = []
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[None]:
+    """Celery calls tasks with an id and nothing else: within this block they find what they work with."""
+    _serving[:] = [services]
+    try:
+        yield
+    finally:
+        _serving.clear()
+
+
+def current() -> Services:
+    """What the running process serves with."""
+    return _serving[0]
