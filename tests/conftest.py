@@ -12,6 +12,8 @@ from servers.valkey import empty, running_valkey
 
 from scheduler.embedded.valkey import EmbeddedValkey
 
+pytest_plugins = ["servers.tryton", "servers.cap"]
+
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
