@@ -97,7 +97,7 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
        extract(epoch FROM now() - greatest(r.not_before, r.created_at))::float8 AS waited,
        s.name AS stream, s.bucket, s.history_days, s.history_done_at,
        c.name AS connection, c.system, c.settings, c.secrets,
-       u.watermark, u.position, u.window_since, u.window_until, u.updated_at AS position_at,
+       u.watermark, u.position, u.window_since, u.window_until,
        clock_timestamp() AS claimed_at
   FROM claimed r
   JOIN streams s ON s.id = r.stream_id

@@ -1,7 +1,7 @@
 """Who is alive? Every process writes a row of its own every few seconds, and the living notice the dead by it."""
 
 import os
-import socket
+import platform
 import threading
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,7 +21,7 @@ EVERY = 10.0
 
 def process_name() -> str:
     """Host and pid: what an engineer needs to find a process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{platform.node()}:{os.getpid()}"
 
 
 class Alive:

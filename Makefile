@@ -1,0 +1,79 @@
+# `make` alone says what there is. Needs Python 3.11 or newer (with venv) and make, and nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+ARGS ?=
+
+##@ Use it
+.PHONY: run
+run: $(VENV)/.run ## start everything, with a demo system to look at (ARGS="--port 9000")
+	@exec $(BIN)/headrace up $(ARGS)
+
+.PHONY: install
+install: $(VENV)/.run ## make the environment in .venv and stop there
+
+##@ Work on it
+.PHONY: test
+test: $(VENV)/.dev ## all tests; says what it skips and how to get it
+	@$(BIN)/pytest tests $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## lint, format, types, import contracts, unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/connectors -q -m "not integration" $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure against a baseline in the same run
+	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+.PHONY: format
+format: $(VENV)/.dev ## put code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(VENV)/.dev ## resolve the dependencies anew and write the lock files
+	@for extras in "requirements.txt:--extra embedded --extra build" \
+		"requirements-dev.txt:--extra embedded --extra build --extra dev"; do \
+		$(BIN)/uv pip compile --quiet pyproject.toml $${extras#*:} --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-annotate --no-header -o $${extras%%:*}; done
+
+.PHONY: docs
+docs: $(VENV)/.dev ## write the generated pages of docs/ anew
+	$(BIN)/python -m scheduler.cli docs
+
+##@ Tidy up
+.PHONY: clean
+clean: ## remove the environment and caches; data in .headrace stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .cache
+
+.PHONY: help
+help: ## this text
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- The environment: made once, and again only when a lock file changes.
+
+$(BIN)/uv: requirements-uv.txt
+	@test -n "$(PYTHON)" || { echo "Headrace needs Python 3.11 or newer with venv (Debian: apt install python3 python3-venv)." >&2; exit 2; }
+	@echo "Making the environment in $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@touch $@
+
+$(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
+	@$(INSTALL) -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
