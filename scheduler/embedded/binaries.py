@@ -39,11 +39,13 @@ def find_postgres(version: int = 18, *, folder: Path | None = None, exact: bool 
                 "no_postgres", f"No usable Postgres was found in {folder}.", hint=f"{_INSTALL}."
             )
         return found
-    candidates = [found for place in _postgres_folders(version) if (found := _postgres_at(place)) is not None]
-    for found in candidates:
-        if found.version == version:
+    usable = []
+    for place in _postgres_folders(version):
+        found = _postgres_at(place)
+        if found is not None and found.version == version:
             return found
-    usable = [found for found in candidates if found.version >= OLDEST_POSTGRES and not exact]
+        if found is not None and found.version >= OLDEST_POSTGRES and not exact:
+            usable.append(found)
     if usable:
         return max(usable, key=lambda found: found.version)
     wanted = f"Postgres {version}" if exact else f"Postgres {OLDEST_POSTGRES} or newer"

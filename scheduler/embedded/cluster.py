@@ -98,10 +98,5 @@ def server_settings(port: int, *, fast: bool, memory: int | None = None) -> dict
         "log_parameter_max_length_on_error": "0",
     }
     if fast:
-        settings |= {
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "shared_buffers": "64MB",
-        }
+        settings |= {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
     return settings

@@ -212,13 +212,7 @@ def test_it_listens_on_loopback_only_and_knows_utf8(postgres: EmbeddedPostgres) 
     with psycopg.connect(postgres.start()) as connection:
         settings = {
             name: connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
-            for name in (
-                "listen_addresses",
-                "unix_socket_directories",
-                "server_encoding",
-                "synchronous_commit",
-                "fsync",
-            )
+            for name in ("listen_addresses", "unix_socket_directories", "server_encoding")
         }
     assert [value[0] for value in settings.values() if value] == ["127.0.0.1", "", "UTF8"]
 
