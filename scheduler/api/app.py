@@ -1,0 +1,23 @@
+"""The API as an application: its routes, and what stands around them."""
+
+from fastapi import FastAPI
+
+from scheduler.api.frame import Frame
+from scheduler.api.guard import Guard
+from scheduler.api.problems import add_handlers
+from scheduler.api.ready import Readiness
+from scheduler.api.routes import health_routes, work_routes
+from scheduler.health import readiness
+from worker.db.database import Database
+
+
+def create_app(database: Database, *, token: str) -> FastAPI:
+    """The application. `worker.app` must have been configured for publishing."""
+    # No pages of documentation: theirs load scripts from elsewhere.
+    app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(health_routes(Readiness(lambda: readiness(database))))
+    app.include_router(work_routes(database))
+    add_handlers(app)
+    app.add_middleware(Guard, token=token)
+    app.add_middleware(Frame)
+    return app

@@ -1,0 +1,124 @@
+"""What goes around every request: its id, its time, its size, and a last word where everything else failed.
+
+`X-Request-ID` is taken from the client if it is harmless, and made otherwise; it stands in every answer, in every log
+line of the request, and on the runs that the request asked for. Emits: request_served.
+"""
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scheduler.api.problems import REQUEST_ID, problem, unexpected
+
+MAX_BODY = 64 * 1024
+"""No route of today needs more."""
+
+_HARMLESS = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}\Z")
+_QUIET = {"/healthz", "/readyz"}
+"""Asked every few seconds by machines; logged at DEBUG."""
+
+log = structlog.get_logger()
+
+
+class Frame:
+    """The outermost part of the API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        scope.setdefault("state", {})[REQUEST_ID] = exchange.request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        request = Request(scope, receive)
+        try:
+            if exchange.announces_too_much():
+                await _too_large(request)(scope, receive, exchange.send)
+            else:
+                await self._app(scope, exchange.receive, exchange.send)
+        except Exception as exc:
+            answer = unexpected(request, exc)
+            if exchange.status is None:
+                await answer(scope, receive, exchange.send)
+            else:
+                raise
+        finally:
+            exchange.say()
+            structlog.contextvars.clear_contextvars()
+
+
+class _Exchange:
+    """One request and its answer, as they pass by."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.request_id = request_id_of(scope)
+        self.status: int | None = None
+        self._receive = receive
+        self._send = send
+        self._read = 0
+        self._begun = time.perf_counter()
+
+    def announces_too_much(self) -> bool:
+        length = _header(self.scope, b"content-length") or b"0"
+        return length.isdigit() and (len(length) > 18 or int(length) > MAX_BODY)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self._read > MAX_BODY:
+            raise HTTPException(413, f"The body is longer than {MAX_BODY // 1024} kB.")
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.request_id
+            headers["X-Response-Time"] = f"{self._milliseconds()}ms"
+            headers.append("Server-Timing", f"app;dur={self._milliseconds()}")
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+    def say(self) -> None:
+        say = log.debug if self.scope["path"] in _QUIET else log.info
+        say(
+            "request_served",
+            method=self.scope["method"],
+            path=self.scope["path"][:200],
+            status=self.status,
+            ms=self._milliseconds(),
+        )
+
+    def _milliseconds(self) -> float:
+        return round((time.perf_counter() - self._begun) * 1000, 2)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The client's id if it can't harm a log, a header or a database; else a new one."""
+    given = _header(scope, b"x-request-id")
+    if given is not None and _HARMLESS.match(given):
+        return given.decode("ascii")
+    return f"api-{uuid4()}"
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _too_large(request: Request) -> ASGIApp:
+    detail = f"The body is longer than {MAX_BODY // 1024} kB."
+    answer = problem(request, 413, "body_too_large", detail)
+    answer.headers["Connection"] = "close"
+    return answer

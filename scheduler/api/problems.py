@@ -1,0 +1,127 @@
+"""How does the API say no? As `application/problem+json` (RFC 9457), everywhere and always.
+
+`code` is stable and for programs, `detail` and `hint` are for people, `request_id` finds the log lines. What a client
+sent is not repeated.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from scheduler.syncs import Refused
+from worker.errors import HeadraceError, InvalidInput, NotFound, Transient
+from worker.telemetry.redaction import redactor
+
+MEDIA_TYPE = "application/problem+json"
+REQUEST_ID = "request_id"
+"""Where the middleware keeps it in `request.state`."""
+
+log = structlog.get_logger()
+
+_CODES = {
+    401: "unauthorized",
+    404: "unknown_route",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+_STATUSES = {"ambiguous_connection": 409}
+
+
+class Unauthorized(HeadraceError):
+    """The token is missing or wrong; which of the two isn't said."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "unauthorized", "This needs a valid token.", hint="Send `Authorization: Bearer <token>`."
+        )
+
+
+_KINDS: list[tuple[type[HeadraceError], int]] = [
+    (Unauthorized, 401),
+    (NotFound, 404),
+    (Refused, 409),
+    (InvalidInput, 422),
+    (Transient, 503),
+]
+"""The first that fits."""
+
+
+def problem(request: Request, status: int, code: str, detail: str, **more: Any) -> JSONResponse:
+    """The answer. It never holds a secret that this process has opened."""
+    content = {
+        "type": f"urn:headrace:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": redactor.redact(detail),
+        **{key: value for key, value in more.items() if value is not None},
+        "request_id": getattr(request.state, REQUEST_ID, None),
+    }
+    headers = {"WWW-Authenticate": 'Bearer realm="headrace"'} if status == 401 else {}
+    if status == 503:
+        headers["Retry-After"] = "5"
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
+
+
+def status_of(error: HeadraceError) -> int:
+    """The status that an error of ours is answered with."""
+    if error.code in _STATUSES:
+        return _STATUSES[error.code]
+    return next((status for kind, status in _KINDS if isinstance(error, kind)), 500)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Every way of saying no ends in a problem."""
+    app.add_exception_handler(HeadraceError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HeadraceError)  # noqa: S101 - registered for these
+    status = status_of(error)
+    if status >= 500:
+        log.warning("request_failed", code=error.code, error=error.message, status=status)
+    place = getattr(error, "place", None)
+    return problem(request, status, error.code, error.message, hint=error.hint, place=place)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+    status = error.status_code
+    code = _CODES.get(status, "bad_request" if status < 500 else "internal_error")
+    detail = {
+        404: "There is nothing at this path.",
+        405: f"{request.method} is not allowed at this path.",
+    }.get(status, str(error.detail))
+    answer = problem(request, status, code, detail)
+    answer.headers.update(dict(error.headers or {}))
+    return answer
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    code = "bad_json" if first["type"] == "json_invalid" else "bad_value"
+    return problem(request, 422, code, f"{first['msg']}.", place=place)
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A fault of ours: the log has the traceback, the answer has nothing but the way to find it."""
+    log.error("request_crashed", exc_info=error, kind=type(error).__name__)
+    return problem(
+        request,
+        500,
+        "internal_error",
+        "Something went wrong here, not in your request.",
+        hint="Give the request id to whoever runs this Headrace: its log says more.",
+    )

@@ -1,0 +1,84 @@
+"""How is the API served, and where does its token come from?"""
+
+import socket
+
+import structlog
+import uvicorn
+
+from scheduler.api.app import create_app
+from scheduler.embedded.private_files import kept_password, make_private_folder
+from worker.app import configure
+from worker.config import Settings
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.db.migrate import check_schema
+from worker.errors import NeedsOperator
+from worker.runs.alive import Alive
+from worker.services import all_queues
+from worker.telemetry.redaction import redactor
+
+TOKEN_FILE = "api-token"  # noqa: S105 - a file's name
+GRACE = 5
+
+log = structlog.get_logger()
+
+
+def bootstrap_token(settings: Settings) -> str:
+    """The token that is set, else the one kept in the home, made when it is first needed."""
+    if settings.api_token is not None:
+        token = settings.api_token.get_secret_value()
+    else:
+        make_private_folder(settings.home)
+        token = kept_password(settings.home / TOKEN_FILE)
+    redactor.add(token, keep=True)
+    return token
+
+
+def run_api(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    database = Database(
+        settings.require_database_url(),
+        name="api",
+        pool=settings.database_pool,
+        idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
+    )
+    check_schema(database)
+    configure(settings, all_queues(Registry.load(settings.connectors).systems()), publisher=True)
+    app = create_app(database, token=bootstrap_token(settings))
+    listener = listen(settings.host, settings.port)
+    alive = Alive(database, "api")
+    alive.start()
+    log.info("api_listens", host=settings.host, port=listener.getsockname()[1])
+    try:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE,
+                proxy_headers=False,
+            )
+        )
+        server.run(sockets=[listener])
+    finally:
+        alive.stop()
+        database.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, or the error that names the port and the setting to change."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as exc:
+        listener.close()
+        raise NeedsOperator(
+            "port_in_use",
+            f"The API can't listen on port {port} of {host}: {exc.strerror}.",
+            hint="Stop what listens there, or set HEADRACE_PORT (and HEADRACE_HOST) to something else.",
+        ) from exc
+    return listener

@@ -1,0 +1,40 @@
+"""What do runs look like outside? The names of this file are a contract: fields are added, never changed or removed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.syncs import Wanted
+from worker.runs.states import Lane
+
+_TIMES = ("created_at", "started_at", "finished_at", "not_before")
+_COUNTS = ("read", "created", "updated", "deleted", "refused", "rejected")
+
+
+def run_json(row: Mapping[str, Any], *, end: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A run of a list, or, where the row has them, with its steps and all else that is known of it."""
+    shape: dict[str, Any] = {
+        "id": row["id"],
+        "connection": row["connection"],
+        "stream": row["stream"],
+        "track": row["track"],
+        "state": row["state"],
+        "cause": row["cause"],
+        "lane": Lane(row["lane"]).name.lower(),
+        "attempt": row["attempt"],
+        **{name: row[name] for name in _TIMES},
+        "wait_reason": row["wait_reason"],
+        "pages": row["pages"],
+        "records": {name: row[f"records_{name}"] for name in _COUNTS},
+        "error": {"code": row["error_code"], "words": row["error"]} if row["error_code"] else None,
+        "merged_into": row["merged_into"],
+    }
+    if "steps" in row:
+        shape |= {name: row[name] for name in ("request_id", "queue", "worker", "scope", "steps")}
+    if end is not None:
+        shape["ends_as"] = {"id": end["id"], "state": end["state"], "url": f"/v1/runs/{end['id']}"}
+    return shape
+
+
+def sync_json(run: Wanted) -> dict[str, Any]:
+    """A run that was asked for; `joined` if it was queued before."""
+    return {"id": run.id, "stream": run.stream, "joined": not run.created, "url": f"/v1/runs/{run.id}"}

@@ -1,0 +1,158 @@
+"""The commands about connections: what there is, what a file makes of it, pause and resume."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
+from scheduler.cli.session import command_settings, open_database, open_publisher
+from scheduler.connections.schedule import format_schedule
+from scheduler.lists import find_connection, list_connections, streams_of
+
+group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `headrace`."""
+    app.add_typer(group, name="connections")
+    app.command()(pause)
+    app.command()(resume)
+
+
+@group.callback()
+def connections(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 200,
+    after: Annotated[str, typer.Option(help="Only those whose names come after this one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List connections in the order of their names; `connections show NAME` takes one.
+
+    Example: headrace connections --json
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with open_database(command_settings()) as database:
+        rows = list_connections(database, limit=limit, after=(after, 2**62))
+    if as_json:
+        print_json(rows)
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ["name", "system", "env", "state", "streams", "failing", "fresh as of", "next run"],
+        (
+            [
+                row["name"], row["system"], row["environment"], _state(row), row["streams"], row["failing"] or "",
+                ago(row["last_success_at"], now), None if row["paused_at"] else ago(row["next_run_at"], now),
+            ]
+            for row in rows
+        ),
+        empty="No connections yet. `headrace apply FILE` makes them.",
+    )  # fmt: skip
+
+
+@group.command("show")
+def show(
+    connection: Annotated[
+        str, typer.Argument(help="Its name (`live/NAME` if both environments have it) or number.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show one connection and its streams. Of secrets only the references are known here.
+
+    Example: headrace connections show plant
+    """
+    with open_database(command_settings()) as database:
+        found = find_connection(database, connection)
+        streams = streams_of(database, found["id"])
+    if as_json:
+        print_json({**found, "streams": streams})
+        return
+    print_facts(
+        {
+            "connection": found["name"],
+            "number": str(found["id"]),
+            "system": found["system"],
+            "environment": found["environment"],
+            "tenant": found["tenant"],
+            "budget": found["budget"] or "its own",
+            "paused since": found["paused_at"],
+            **{f"setting {name}": value for name, value in found["settings"].items()},
+            **{f"secret {name}": reference for name, reference in found["secrets"].items()},
+            **{f"label {name}": value for name, value in found["labels"].items()},
+        }
+    )
+    say("")
+    _print_streams(streams)
+
+
+def pause(
+    connection: Annotated[str, typer.Argument(help="The connection's name or number.")],
+    as_json: AsJson = False,
+) -> None:
+    """Plan nothing more for a connection until it is resumed. What runs already ends its work.
+
+    Example: headrace pause plant
+    """
+    from scheduler.connections.pause import pause as pause_now  # noqa: PLC0415
+
+    with open_database(command_settings()) as database:
+        row = find_connection(database, connection)
+        done = pause_now(database, row["name"], row["environment"])
+    if as_json:
+        print_json(
+            {"connection": done.name, "paused": True, "changed": done.changed, "running": done.running}
+        )
+        return
+    running = f" {done.running} of its runs still end their work." if done.running else ""
+    say(f"{done.name} is paused.{running}" if done.changed else f"{done.name} was paused already.{running}")
+
+
+def resume(
+    connection: Annotated[str, typer.Argument(help="The connection's name or number.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a paused connection go on: each stream owes one run, however long the pause was.
+
+    Example: headrace resume plant
+    """
+    from scheduler.connections.pause import resume as resume_now  # noqa: PLC0415
+    from worker.runs.publish import publish  # noqa: PLC0415 - brings Celery
+
+    settings = command_settings()
+    with open_database(settings) as database:
+        open_publisher(settings)
+        row = find_connection(database, connection)
+        done = resume_now(database, row["name"], row["environment"])
+        publish(done.wakeups)
+    if as_json:
+        print_json({"connection": done.name, "paused": False, "changed": done.changed})
+        return
+    say(f"{done.name} goes on." if done.changed else f"{done.name} wasn't paused.")
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["paused_at"]:
+        return "paused"
+    if row["failing"]:
+        return "failing"
+    return "first sync" if row["history_pending"] else "ok"
+
+
+def _print_streams(streams: list[dict[str, Any]]) -> None:
+    now = datetime.now(UTC)
+    print_table(
+        ["stream", "schedule", "next run", "now", "last", "fresh as of", "history", "error"],
+        (
+            [
+                row["name"], format_schedule(row["schedule"]) if row["enabled"] else "off",
+                ago(row["next_run_at"], now), row["open_state"] or "", row["last_outcome"],
+                ago(row["last_success_at"], now),
+                "done" if row["history_done_at"] else f"{row['history_days']}d" if row["history_days"] else "all",
+                row["last_error"] if row["failures"] else "",
+            ]
+            for row in streams
+        ),
+        empty="No streams.",
+    )  # fmt: skip

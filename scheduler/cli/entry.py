@@ -1,0 +1,74 @@
+"""How does a command line become a command, and its end an exit code?
+
+Modules of commands are light to import; what is heavy (Celery, FastAPI, Flower) is imported by the command that needs
+it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from scheduler.cli import connections, doctor, files, records, runs, start
+from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
+from worker.errors import HeadraceError
+
+EPILOG = (
+    "Settings come from HEADRACE_… variables (docs/settings.md). Exit codes are listed in docs/commands.md."
+)
+
+app = typer.Typer(
+    name="headrace",
+    help="Keep a Postgres copy of your maintenance, purchasing and warehouse systems, fresh and right.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for module in (start, files, connections, runs, records, doctor):
+    module.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed  # noqa: PLC0415 - rarely asked
+
+        sys.stdout.write(f"headrace {installed('headrace')}\n")
+        raise typer.Exit
+    del context
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; its exit code."""
+    as_json = "--json" in arguments
+    try:
+        code = app(args=list(arguments), prog_name="headrace", standalone_mode=False)
+        sys.stdout.flush()
+    except USAGE_ERRORS as exc:
+        return say_usage(exc)
+    except HeadraceError as exc:
+        return say_error(exc, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as exc:  # noqa: BLE001 - the last door before a traceback
+        return say_unexpected(exc)
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _reader_left() -> int:
+    """`headrace records … | head` has what it wanted. The interpreter must not complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK

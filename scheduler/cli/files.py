@@ -1,0 +1,103 @@
+"""The commands about the connections file: make the rows what it says, and write it from the rows."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.errors import Exit
+from scheduler.cli.output import AsJson, clean, note, print_json, say
+from scheduler.cli.session import command_settings, open_database, open_registry
+from scheduler.connections.apply import apply as apply_document
+from scheduler.connections.plan import Plan, plan_json, plan_lines
+from worker.documents import load_document
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `headrace`."""
+    app.command()(apply)
+    app.command("export-config")(export_config)
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="The connections file (YAML or JSON).")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Delete connections that the file doesn't name, with their records."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Set back what was edited elsewhere, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make connections what a file says, and show what changes. What the file doesn't name is left alone.
+
+    Example: headrace apply connections.yaml --dry-run
+    """
+    if yes and not prune:
+        raise typer.BadParameter("--yes goes with --prune.")
+    settings = command_settings()
+    document = load_document(file)
+    with open_database(settings) as database:
+        registry = open_registry(settings)
+
+        def carry_out(*, dry_run: bool) -> Plan:
+            return apply_document(
+                database, registry, document, dry_run=dry_run, prune=prune, overwrite=overwrite
+            )
+
+        if prune and not dry_run and not yes:
+            _confirm(carry_out(dry_run=True))
+        plan = carry_out(dry_run=dry_run)
+    if as_json:
+        print_json(plan_json(plan))
+        return
+    for line in plan_lines(plan):
+        say(line)
+
+
+def export_config(
+    file: Annotated[Path | None, typer.Argument(help="Where to write it; else it is printed.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a connections file of what is there. Applied, it changes nothing. It holds no secret, only references.
+
+    Example: headrace export-config connections.yaml
+    """
+    from scheduler.connections.export import export_document  # noqa: PLC0415
+
+    settings = command_settings()
+    with open_database(settings) as database:
+        text = export_document(database, open_registry(settings))
+    if file is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise typer.BadParameter(f"{file} is there already; --force replaces it.") from None
+    say(f"Written to {file}.")
+
+
+def _confirm(plan: Plan) -> None:
+    """Deleting takes the records along, so it is asked for by name and number, and only of a person."""
+    if not plan.deletes:
+        return
+    for line in plan_lines(plan):
+        note(line)
+    if not sys.stdin.isatty():
+        note(
+            "Error: this deletes connections, and nobody is there to be asked. Give --yes to do it all the same."
+        )
+        raise typer.Exit(Exit.USAGE)
+    names = ", ".join(clean(change.connection) for change in plan.deletes)
+    if not typer.confirm(f"Delete {names} for good?", err=True):
+        note("Nothing was changed.")
+        raise typer.Exit(Exit.FAILED)

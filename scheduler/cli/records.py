@@ -1,0 +1,198 @@
+"""The command that shows the copy itself.
+
+Read in pages by key and written out as they come: a stream of millions needs no memory, and no transaction stays open
+while a slow reader reads, which would hold back the change feed of everybody.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
+
+import typer
+
+from scheduler.cli.output import AsJson, note, print_table
+from scheduler.cli.session import command_settings, open_database
+from scheduler.lists import find_connection, find_stream, sql
+from worker.db.database import Database
+
+PAGE = 1000
+LIMIT = 50
+LOOK_AHEAD = 200
+"""So many records are looked at to find the columns of a CSV."""
+
+Row = Mapping[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `headrace`."""
+    app.command()(records)
+
+
+def records(
+    connection: Annotated[str, typer.Argument(help="The connection's name or number.")],
+    stream: Annotated[str, typer.Argument(help="The stream's name.")],
+    *,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="One JSON object a line, the record as it was sent.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A column for each field of the record.")] = False,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = LIMIT,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit says.")] = False,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Those that are gone at the system, too.")
+    ] = False,
+) -> None:
+    """Show the records of a stream, in the order of their keys.
+
+    Example: headrace records plant work_orders --all --csv > work_orders.csv
+    """
+    if sum((jsonl, as_csv, as_json)) > 1:
+        raise typer.BadParameter("Choose one of --jsonl, --csv and --json.")
+    with open_database(command_settings()) as database:
+        found = find_stream(database, find_connection(database, connection), stream)
+        most = None if everything else limit + 1
+        rows = _Counted(
+            read_records(database, found, deleted=deleted, limit=most), None if everything else limit
+        )
+        if jsonl:
+            _write_lines(rows)
+        elif as_csv:
+            _write_csv(rows)
+        elif as_json:
+            _write_array(rows)
+        else:
+            _print(rows)
+    if rows.more:
+        note(f"These are the first {limit:,}; --all shows all of them.")
+
+
+def read_records(database: Database, stream: Row, *, deleted: bool, limit: int | None) -> Iterator[Row]:
+    """The records as they are now, a page in memory at a time."""
+    after, left = "", limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = database.all(
+            sql.records_of,
+            {
+                "bucket": stream["bucket"],
+                "stream": stream["id"],
+                "after": after,
+                "deleted": deleted,
+                "limit": size,
+            },
+        )
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1]["key"]
+        left = None if left is None else left - size
+
+
+class _Counted:
+    """The first so many of the rows; `more` says whether there was another one."""
+
+    def __init__(self, rows: Iterator[Row], most: int | None) -> None:
+        self._rows = rows
+        self._most = most
+        self.more = False
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, row in enumerate(self._rows):
+            if number == self._most:
+                self.more = True
+                return
+            yield row
+
+
+def as_line(row: Row) -> str:
+    """One line of JSON. The record stands in it as its system sent it, digits and order and all."""
+    facts = {
+        "key": row["key"],
+        "version": row["version"],
+        "source_updated_at": _time(row["source_updated_at"]),
+        "observed_at": _time(row["observed_at"]),
+        "deleted_at": _time(row["deleted_at"]),
+    }
+    raw = row["raw"].replace("\r", " ").replace("\n", " ")  # in JSON these stand between values only
+    return f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "record": {raw}}}'
+
+
+def _write_lines(rows: _Counted) -> None:
+    for row in rows:
+        sys.stdout.write(as_line(row) + "\n")
+
+
+def _write_array(rows: _Counted) -> None:
+    separator = "[\n  "
+    for row in rows:
+        sys.stdout.write(separator + as_line(row))
+        separator = ",\n  "
+    sys.stdout.write("[]\n" if separator.startswith("[") else "\n]\n")
+
+
+def _write_csv(rows: _Counted) -> None:
+    """Columns are found in the first records; what later ones have beyond them stands in the last column as JSON."""
+    stream = iter(rows)
+    first = [row for _, row in zip(range(LOOK_AHEAD), stream, strict=False)]
+    fields = list(dict.fromkeys(name for row in first for name in _fields(row)))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["key", "deleted_at", *fields, "_more"])
+    for rows_ in (first, stream):
+        for row in rows_:
+            found = _fields(row)
+            values = [_csv_value(found.pop(name, None)) for name in fields]
+            more = json.dumps(found, ensure_ascii=False) if found else ""
+            writer.writerow([row["key"], _time(row["deleted_at"]) or "", *values, more])
+
+
+def _print(rows: _Counted) -> None:
+    listed = list(rows)
+    table = (
+        [
+            row["key"],
+            row["source_updated_at"] or row["observed_at"],
+            "gone" if row["deleted_at"] else "",
+            _short(row),
+        ]
+        for row in listed
+    )
+    print_table(["key", "changed", "", "record"], table, empty="No records yet.")
+
+
+def _short(row: Row, most: int = 160) -> str:
+    text = json.dumps(_fields(row), ensure_ascii=False)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    found = json.loads(row["raw"], parse_float=_Digits)
+    return found if isinstance(found, dict) else {"value": found}
+
+
+class _Digits(float):
+    """A number that is written as it was read: 1.10 stays 1.10."""
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _csv_value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, _Digits) else json.dumps(value, ensure_ascii=False)
+
+
+def _time(value: Any) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")

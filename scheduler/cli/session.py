@@ -1,0 +1,49 @@
+"""How does a command come by the database, and by the means to wake workers?"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from worker.config import Settings, load_settings
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.db.migrate import check_schema
+from worker.telemetry.logs import configure_logging
+
+
+def command_settings() -> Settings:
+    """The settings. A command speaks to a person, so its log goes to stderr, and only what is wrong goes there."""
+    settings = load_settings()
+    quiet = settings if settings.log_level == "DEBUG" else settings.model_copy(update={"log_level": "ERROR"})
+    configure_logging(quiet, process="cli", stream=sys.stderr)
+    return settings
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """A small pool on a database whose schema is this version's, or the error that says what is missing."""
+    database = Database(settings.require_database_url(), name="cli", pool=2)
+    try:
+        check_schema(database)
+        yield database
+    finally:
+        database.close()
+
+
+def open_registry(settings: Settings) -> Registry:
+    """All systems that this installation knows."""
+    return Registry.load(settings.connectors)
+
+
+def open_publisher(settings: Settings) -> None:
+    """Make `publish` work: without it a run would wait for beat."""
+    from worker.app import configure  # noqa: PLC0415 - brings Celery, which most commands don't need
+    from worker.services import all_queues  # noqa: PLC0415
+
+    configure(settings, all_queues(open_registry(settings).systems()), publisher=True)
+
+
+def new_request_id() -> str:
+    """Goes with everything that this command asks for, through runs and logs."""
+    return f"cli-{uuid4()}"

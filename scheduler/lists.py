@@ -1,0 +1,174 @@
+"""What is there, and what became of it? The reads behind the command line and the API.
+
+A name or an id is good everywhere: `plant`, `live/plant` where both environments have one, or the number. Of a run's id
+the beginning is enough where it is the only one that begins so.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy
+from psycopg.rows import DictRow
+from sqlalchemy import Select, Table, null, select
+
+from scheduler.connections import resolve
+from worker.db.database import Database, database_errors
+from worker.db.queries import load_queries
+from worker.db.tables import connections, run_history, runs, streams
+from worker.documents import suggest
+from worker.errors import InvalidInput, NotFound
+from worker.runs.states import OPEN, State
+
+sql = load_queries("scheduler", "lists.sql")
+
+ENVIRONMENTS = ("live", "test")
+SHORT_ID = 18
+"""So much of a run's id is shown in tables: its millisecond and three digits more."""
+
+_ID_PREFIX = re.compile(r"[0-9a-f]{4,32}\Z")
+_LISTED = (
+    "id", "track", "lane", "cause", "state", "attempt", "created_at", "started_at", "pages", "records_read",
+    "records_created", "records_updated", "records_deleted", "records_refused", "records_rejected", "error_code", "error",
+)  # fmt: skip
+
+
+def find_connection(database: Database, text: str) -> DictRow:
+    """The connection of that name, file's id or number, or `NotFound` with the nearest name."""
+    environment, slash, name = text.partition("/")
+    if not slash or environment not in ENVIRONMENTS:
+        environment, name = "", text
+    try:
+        return resolve.find_connection(database, name, environment or None)
+    except InvalidInput as exc:
+        if exc.code != "ambiguous_connection":
+            raise
+        raise InvalidInput(exc.code, exc.message, hint=f"Say live/{name} or test/{name}.") from None
+
+
+def list_connections(database: Database, *, limit: int, after: tuple[str, int] = ("", 0)) -> list[DictRow]:
+    """Connections in the order of their names, from behind `after`, each with what its streams are up to."""
+    return database.all(sql.list_connections, {"limit": limit, "after_name": after[0], "after_id": after[1]})
+
+
+def streams_of(database: Database, connection_id: int) -> list[DictRow]:
+    """The streams of a connection, with their schedule, their last outcome and what they do now."""
+    return database.all(sql.streams_of, {"connection": connection_id})
+
+
+def find_stream(database: Database, connection: Mapping[str, Any], name: str) -> DictRow:
+    """The connection's stream of that name, or `NotFound` with the nearest one."""
+    found = streams_of(database, connection["id"])
+    for row in found:
+        if row["name"] == name:
+            return row
+    raise unknown_stream(connection["name"], name, [row["name"] for row in found])
+
+
+def unknown_stream(connection: str, name: str, known: list[str]) -> NotFound:
+    return NotFound(
+        "unknown_stream", f"{connection} has no stream {name!r}.", hint=suggest(name, known) or None
+    )
+
+
+def list_runs(
+    database: Database,
+    *,
+    limit: int,
+    connection_id: int | None = None,
+    stream_id: int | None = None,
+    state: State | None = None,
+    before: UUID | None = None,
+) -> list[DictRow]:
+    """Open and past runs, the newest first; `before` is the last id of the page before this one."""
+    filters = {"connection_id": connection_id, "stream_id": stream_id, "state": state}
+    found: list[DictRow] = []
+    with database_errors(), database.engine.connect() as db:
+        for table in _tables(state):
+            statement = _runs_of(table, filters, before).limit(limit)
+            found += [dict(row) for row in db.execute(statement).mappings()]
+    # A run that ended between the two statements was seen in both: what became of it stands last.
+    newest = {row["id"]: row for row in found}
+    return sorted(newest.values(), key=lambda row: row["id"], reverse=True)[:limit]
+
+
+def _tables(state: State | None) -> list[Table]:
+    if state is None:
+        return [runs, run_history]
+    return [runs] if state in OPEN else [run_history]
+
+
+def _runs_of(table: Table, filters: Mapping[str, Any], before: UUID | None) -> Select[Any]:
+    """A page of one table. Filters are put together here, so that each set of them has a plan of its own."""
+    past = table is run_history
+    statement = (
+        select(
+            connections.c.name.label("connection"),
+            streams.c.name.label("stream"),
+            *(table.c[name] for name in _LISTED),
+            table.c.finished_at if past else null().label("finished_at"),
+            table.c.merged_into if past else null().label("merged_into"),
+            null().label("not_before") if past else table.c.not_before,
+            null().label("wait_reason") if past else table.c.wait_reason,
+        )
+        .select_from(
+            table.outerjoin(streams, streams.c.id == table.c.stream_id).outerjoin(
+                connections, connections.c.id == table.c.connection_id
+            )
+        )
+        .order_by(table.c.id.desc())
+    )
+    for column, value in filters.items():
+        if value is not None:
+            statement = statement.where(table.c[column] == value)
+    if past and filters["state"] not in {None, State.SUCCEEDED}:
+        statement = statement.where(sqlalchemy.not_(table.c.uneventful))  # these are never among the many
+    return statement if before is None else statement.where(table.c.id < before)
+
+
+def find_run(database: Database, text: str) -> DictRow:
+    """The run, open or past, whose id is or begins with this; `NotFound`, or `InvalidInput` where several do."""
+    low, high = id_range(text)
+    found = (
+        [low] if low == high else [row["id"] for row in database.all(sql.run_ids, {"low": low, "high": high})]
+    )
+    if len(found) > 1:
+        choices = ", ".join(str(run) for run in found[:4])
+        raise InvalidInput(
+            "ambiguous_run", f"Several runs begin with {text}: {choices}{', …' if len(found) > 4 else ''}.",
+            hint="Give more of the id.",
+        )  # fmt: skip
+    run = read_run(database, found[0]) if found else None
+    if run is None:
+        raise NotFound("unknown_run", f"There is no run {text}.", hint="`headrace runs` lists the latest.")
+    return run
+
+
+def read_run(database: Database, run_id: UUID) -> DictRow | None:
+    """The run, wherever it is now. It may move from the open ones to the past ones between the two looks."""
+    params = {"run": run_id}
+    return database.one(sql.open_run, params) or database.one(sql.past_run, params)
+
+
+def end_of(database: Database, run: DictRow) -> DictRow:
+    """The run that carries on what this one wanted: itself, or the last of those it was merged into."""
+    for _ in range(20):
+        if run["merged_into"] is None:
+            break
+        if (successor := read_run(database, run["merged_into"])) is None:
+            break
+        run = successor
+    return run
+
+
+def id_range(text: str) -> tuple[UUID, UUID]:
+    """The lowest and the highest id that begin with this."""
+    digits = text.lower().replace("-", "")
+    if not _ID_PREFIX.match(digits):
+        raise InvalidInput(
+            "bad_run_id",
+            f"{text!r} is no run's id.",
+            hint="An id is 32 hexadecimal digits; the first few are enough (4 at least).",
+        )
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))

@@ -1,0 +1,87 @@
+"""Somebody wants a sync now: which runs is that?
+
+The command line and the API come through here, and from here through the one door of the ledger. All runs are committed
+together or none; messages go out after that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from scheduler.lists import streams_of, unknown_stream
+from worker.db.database import Database
+from worker.errors import InvalidInput
+from worker.runs.publish import publish
+from worker.runs.request import Requested, request_run
+from worker.runs.states import Lane
+
+
+class Refused(InvalidInput):
+    """What was asked for is known, and can't be done as things stand: paused, switched off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run that will do what was asked for one stream."""
+
+    id: UUID
+    stream_id: int
+    stream: str
+    created: bool
+    """False: a queued run was there already and does this, too."""
+
+
+def request_sync(
+    database: Database,
+    connection: Mapping[str, Any],
+    names: Sequence[str] | None,
+    *,
+    cause: Literal["api", "cli"],
+    request_id: str,
+) -> list[Wanted]:
+    """Ask for a run of each named stream, or of all that are switched on. The connection is a row of `lists`."""
+    if connection["paused_at"] is not None:
+        raise Refused(
+            "connection_paused",
+            f"{connection['name']} is paused.",
+            hint=f"`headrace resume {connection['name']}` lets it go on.",
+        )
+    chosen = _choose(connection["name"], streams_of(database, connection["id"]), names)
+    wanted: list[Wanted] = []
+    wakeups: list[Requested] = []
+    with database.transaction() as transaction:
+        for stream in chosen:
+            run = request_run(
+                transaction,
+                stream_id=stream["id"],
+                system=connection["system"],
+                lane=Lane.ON_DEMAND,
+                cause=cause,
+                request_id=request_id,
+            )
+            wakeups.append(run)
+            wanted.append(Wanted(run.id, stream["id"], stream["name"], run.created))
+    publish((run.id, run.queue) for run in wakeups if run.ready)
+    return wanted
+
+
+def _choose(
+    connection: str, streams: Sequence[Mapping[str, Any]], names: Sequence[str] | None
+) -> list[Mapping[str, Any]]:
+    if names is None:
+        chosen = [stream for stream in streams if stream["enabled"]]
+        if not chosen:
+            raise Refused("no_streams", f"{connection} has no stream that is switched on.")
+        return chosen
+    known = {stream["name"]: stream for stream in streams}
+    for name in names:
+        if name not in known:
+            raise unknown_stream(connection, name, sorted(known))
+        if not known[name]["enabled"]:
+            raise Refused(
+                "stream_off",
+                f"The stream {name} of {connection} is switched off.",
+                hint="Switch it on in the connections file and apply it.",
+            )
+    return [known[name] for name in dict.fromkeys(names)]
