@@ -1,0 +1,340 @@
+"""What a request costs, carries and brings back, with a transport in the network's place."""
+
+import base64
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from worker.connectors.contract import Limits, Request, Response, Stream
+from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
+from worker.http import CallContext, Sender
+from worker.telemetry.redaction import MASK, redactor
+from worker.telemetry.steps import Steps
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PASSWORD = "planted-pass/word"
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@dataclass
+class Leave:
+    waited: float = 0.0
+
+
+@dataclass
+class Budget:
+    taken: list[tuple[str, int, int]] = field(default_factory=list)
+    held: list[tuple[str, float, str]] = field(default_factory=list)
+    in_use: int = 0
+    refuse: bool = False
+
+    @contextmanager
+    def permit(self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3) -> Iterator[Leave]:
+        if self.refuse:
+            raise RateLimited("budget_exhausted", "wait", resume_at=NOW)
+        self.taken.append((account, cost, lane))
+        self.in_use += 1
+        try:
+            yield Leave()
+        finally:
+            self.in_use -= 1
+
+    def hold(self, account: str, seconds: float, reason: str) -> datetime:
+        self.held.append((account, seconds, reason))
+        return NOW + timedelta(seconds=seconds)
+
+
+class BasicWithLogin:
+    """Logs in by Basic, goes on with the token."""
+
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]:
+        if "token" not in held:
+            proof = base64.b64encode(f"user:{secrets['password']}".encode()).decode()
+            answer = yield Request("POST", "login", headers={"Authorization": f"Basic {proof}"}, body=b"")
+            held["token"] = answer.body.decode()
+        yield Request(
+            request.method,
+            request.url,
+            request.params,
+            {"X-Token": held["token"]},
+            request.body,
+            request.cost,
+        )
+
+
+class Open:
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]:
+        yield request
+
+
+@dataclass
+class Plant:
+    """A source whose answers fail by status, in the system's words."""
+
+    auth: Any = field(default_factory=Open)
+    base_url: str = "https://plant.example.com/api"
+    limits: Limits = field(default_factory=Limits)
+    says: HeadraceError | None = None
+
+    def stream(self, name: str) -> Stream:
+        raise NotImplementedError
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        if self.says is not None:
+            return self.says
+        if response.status >= 400:
+            return NeedsOperator(
+                "refused", f"It said {response.status}: {response.body.decode()}", hint=response.body.decode()
+            )
+        return None
+
+
+@pytest.fixture
+def budget() -> Budget:
+    return Budget()
+
+
+@pytest.fixture
+def sender(budget: Budget) -> Callable[[Handler], Sender]:
+    def made(handler: Handler) -> Sender:
+        transport = httpx.MockTransport(handler)
+        return Sender(budget, timeout=5, max_bytes=1000, transport=transport, clock=lambda: NOW)
+
+    return made
+
+
+def context(source: Plant | None = None, **given: Any) -> CallContext:
+    settings = {
+        "connection_id": 7,
+        "account": "acme",
+        "lane": 2,
+        "source": source or Plant(),
+        "secrets": {},
+        "request_id": "req-1",
+        "steps": Steps(),
+    }
+    return CallContext(**{**settings, **given})
+
+
+SenderOf = Callable[[Handler], Sender]
+
+
+def test_an_answer_comes_back_whole_with_lower_case_headers(sender: SenderOf, budget: Budget) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, headers={"X-Total": "5"}, content=b'{"a": 1}')
+
+    ctx = context()
+    request = Request("GET", "assets", [("page", "2")], {"Accept": "application/json"}, cost=3)
+    answer = sender(handler).send(ctx, request)
+
+    assert (answer.status, answer.body, answer.headers["x-total"]) == (200, b'{"a": 1}', "5")
+    assert answer.url == "https://plant.example.com/api/assets?page=2"
+    sent = seen[0].headers
+    assert sent["x-request-id"] == "req-1"
+    assert sent["user-agent"] == "headrace"
+    assert sent["accept-encoding"] == "gzip, deflate"
+    assert sent["accept"] == "application/json"
+    assert budget.taken == [("acme", 3, 2)]
+    assert budget.in_use == 0
+    steps = {entry["name"]: entry for entry in ctx.steps.as_json()}
+    assert steps.keys() == {"secrets", "budget", "request"}
+    assert steps["request"]["status"] == 200
+    assert steps["request"]["bytes"] == 8
+
+
+def test_every_request_of_a_log_in_takes_a_permit_and_the_token_is_kept(
+    sender: SenderOf, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.path} {redactor.redact(str(request.headers.raw))}")
+        return httpx.Response(200, text="planted-session-token" if request.method == "POST" else "{}")
+
+    sends = sender(handler)
+    ctx = context(Plant(BasicWithLogin()), secrets={"password": "env://PLANT_PASSWORD"})
+    sends.send(ctx, Request("GET", "assets"))
+    sends.send(ctx, Request("GET", "parts"))
+    assert [line.split(" ")[1] for line in asked] == ["/api/login", "/api/assets", "/api/parts"]
+    assert len(budget.taken) == 3
+    proof = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+    assert not any("planted" in line or proof in line for line in asked)
+
+    monkeypatch.setenv("PLANT_PASSWORD", "another-password")
+    sends.send(ctx, Request("GET", "parts"))
+    assert asked[3].startswith("POST /api/login"), "a changed secret ends what was held"
+
+
+def test_a_system_that_repeats_a_secret_is_not_quoted_with_it(
+    sender: SenderOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
+    ctx = context(secrets={"password": "env://PLANT_PASSWORD"})
+    with pytest.raises(NeedsOperator) as caught:
+        sender(lambda _: httpx.Response(403, text=f"bad {PASSWORD}")).send(ctx, Request("GET", "assets"))
+
+    assert str(caught.value) == f"It said 403: bad {MASK} bad {MASK}"
+    assert caught.value.args == (f"It said 403: bad {MASK}",)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds", "code"),
+    [
+        (429, {"Retry-After": "17"}, 17, "rate_limited"),
+        (429, {"Retry-After": "Sun, 01 Mar 2026 12:01:00 GMT"}, 60, "rate_limited"),
+        (429, {}, 30, "rate_limited"),
+        (429, {"Retry-After": "soon"}, 30, "rate_limited"),
+        (503, {"Retry-After": "5"}, 5, "unavailable"),
+    ],
+)
+def test_a_system_that_says_wait_holds_its_account(
+    sender: SenderOf, budget: Budget, status: int, headers: dict[str, str], seconds: float, code: str
+) -> None:
+    with pytest.raises(RateLimited) as caught:
+        sender(lambda _: httpx.Response(status, headers=headers)).send(
+            context(), Request("GET", "assets?key=hidden")
+        )
+
+    assert caught.value.code == code
+    assert caught.value.resume_at == NOW + timedelta(seconds=seconds)
+    said = f"plant.example.com answered {status} to GET /api/assets"
+    assert budget.held == [("acme", seconds, said)]
+    assert str(caught.value) == f"{said}: it asks us to wait."
+    assert budget.in_use == 0
+
+
+def test_a_503_without_a_time_is_for_the_source_to_judge(sender: SenderOf, budget: Budget) -> None:
+    with pytest.raises(NeedsOperator, match="It said 503"):
+        sender(lambda _: httpx.Response(503)).send(context(), Request("GET", "assets"))
+    assert budget.held == []
+
+
+def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: SenderOf, budget: Budget) -> None:
+    says = RateLimited("throttled", "Throttled.", resume_at=NOW + timedelta(seconds=44))
+    with pytest.raises(RateLimited) as caught:
+        sender(lambda _: httpx.Response(200)).send(context(Plant(says=says)), Request("GET", "assets"))
+
+    assert budget.held == [("acme", 44.0, "Throttled.")]
+    assert caught.value.resume_at == NOW + timedelta(seconds=44)
+
+
+def test_nothing_is_sent_without_a_permit(sender: SenderOf, budget: Budget) -> None:
+    budget.refuse = True
+    sent: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    with pytest.raises(RateLimited):
+        sender(handler).send(context(), Request("GET", "assets"))
+    assert sent == []
+
+
+def test_an_answer_too_large_is_refused(sender: SenderOf) -> None:
+    big = Request("GET", "assets")
+    for answer in (
+        httpx.Response(200, content=b"x" * 1001),
+        httpx.Response(200, headers={"content-length": "1001"}, stream=httpx.ByteStream(b"")),
+        httpx.Response(200, headers={"content-length": "9" * 5000}, stream=httpx.ByteStream(b"")),
+    ):
+        with pytest.raises(NeedsOperator) as caught:
+            sender(lambda _, answer=answer: answer).send(context(), big)  # type: ignore[misc]
+        assert caught.value.code == "page_too_large"
+
+
+def test_a_redirect_is_not_followed(sender: SenderOf) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"location": "https://evil.example.com/"})
+
+    assert sender(handler).send(context(), Request("GET", "assets")).status == 302
+    assert len(asked) == 1
+
+
+def test_nothing_goes_to_another_host(sender: SenderOf, budget: Budget) -> None:
+    with pytest.raises(NeedsOperator) as caught:
+        sender(lambda _: httpx.Response(200)).send(context(), Request("GET", "https://evil.example.com/"))
+
+    assert caught.value.code == "elsewhere"
+    assert budget.taken == []
+
+
+def test_cookies_of_one_account_never_reach_another(sender: SenderOf) -> None:
+    seen: list[str | None] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("cookie"))
+        return httpx.Response(200, headers={"set-cookie": "sid=of-the-first; Path=/"})
+
+    sends = sender(handler)
+    first = sends.send(context(connection_id=1), Request("GET", "assets"))
+    sends.send(context(connection_id=2), Request("GET", "assets"))
+
+    assert seen == [None, None]
+    assert first.headers["set-cookie"] == "sid=of-the-first; Path=/"
+
+
+@pytest.mark.parametrize("value", ["planted\r\nHost: evil", "planted-käse", "planted\x00"])
+def test_a_header_that_can_not_be_written_names_no_value(sender: SenderOf, value: str) -> None:
+    request = Request("GET", "assets", headers={"Authorization": value})
+    sends = Sender(Budget(), timeout=5, max_bytes=1000)
+    with pytest.raises(NeedsOperator) as caught:
+        sends.send(context(Plant(base_url="http://127.0.0.1:9")), request)
+
+    assert caught.value.code == "bad_request"
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "reads", "tries"),
+    [("GET", False, 2), ("POST", True, 2), ("POST", False, 1), ("get", False, 2)],
+)
+def test_only_a_lost_kept_alive_connection_is_tried_again_and_once(
+    sender: SenderOf, budget: Budget, method: str, reads: bool, tries: int
+) -> None:
+    def handler(_request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+    with pytest.raises(Transient) as caught:
+        sender(handler).send(context(reads=reads), Request(method, "assets"))
+
+    assert caught.value.code == "broken_answer"
+    assert len(budget.taken) == tries
+
+
+def test_a_fresh_connection_that_breaks_is_not_tried_again(sender: SenderOf, budget: Budget) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"]("connection.connect_tcp.started", {})
+        raise httpx.ReadError("reset")
+
+    with pytest.raises(Transient) as caught:
+        sender(handler).send(context(), Request("GET", "assets"))
+
+    assert caught.value.code == "unreachable"
+    assert len(budget.taken) == 1
+
+
+def test_a_secret_that_can_not_be_opened_stops_the_request(sender: SenderOf, budget: Budget) -> None:
+    with pytest.raises(NeedsOperator) as caught:
+        sender(lambda _: httpx.Response(200)).send(
+            context(secrets={"token": "env://HEADRACE_NOT_SET_ANYWHERE"}), Request("GET", "assets")
+        )
+
+    assert caught.value.code == "secret_unresolved"
+    assert budget.taken == []

@@ -1,0 +1,108 @@
+"""May this request leave now, by its account's budget, and is that still true when it does?
+
+A grant says when a request may reach the system. One that is used late could meet later ones there and break the limit,
+so a grant older than 250 ms (or 2 % of the limit's window, if that is more) is given up for a new one at the last
+moment. If that is refused the run waits as for any refusal; but not twice in a row, or a system that is slow to connect
+and strict about its pace would never be reached.
+"""
+
+from contextlib import AbstractContextManager, ExitStack
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Protocol, Self
+
+from worker.connectors.contract import Limits
+from worker.errors import RateLimited
+from worker.telemetry.steps import Steps
+
+FRESH = 0.25
+FRESH_SHARE = 0.02
+
+
+class Permit(Protocol):
+    """Leave to send one request."""
+
+    @property
+    def waited(self) -> float: ...
+
+
+class Permits(Protocol):
+    """The part of a budget that grants."""
+
+    def permit(
+        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3
+    ) -> AbstractContextManager[Permit]: ...
+
+
+class Refusals:
+    """The accounts whose last request was refused when its grant was renewed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._accounts: set[str] = set()
+
+    def add(self, account: str) -> None:
+        with self._lock:
+            self._accounts.add(account)
+
+    def take(self, account: str) -> bool:
+        """Whether it was there; it is no longer."""
+        with self._lock:
+            known = account in self._accounts
+            self._accounts.discard(account)
+            return known
+
+
+class Grant:
+    """A permit held while one request is under way."""
+
+    def __init__(
+        self,
+        budget: Permits,
+        account: str,
+        limits: Limits,
+        *,
+        cost: int,
+        lane: int,
+        steps: Steps,
+        refusals: Refusals,
+    ) -> None:
+        self._budget = budget
+        self._account = account
+        self._limits = limits
+        self._cost = cost
+        self._lane = lane
+        self._steps = steps
+        self._refusals = refusals
+        self._stack = ExitStack()
+        self._at = 0.0
+
+    def __enter__(self) -> Self:
+        self._ask()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def renew_if_old(self) -> None:
+        """Called right before the request leaves."""
+        fresh = max(FRESH, FRESH_SHARE * self._limits.per)
+        if self._limits.requests is None or monotonic() - self._at <= fresh:
+            return
+        if self._refusals.take(self._account):
+            return
+        self._stack.close()
+        try:
+            self._ask()
+        except RateLimited:
+            self._refusals.add(self._account)
+            raise
+
+    def _ask(self) -> None:
+        with self._steps.step("budget"):
+            permit = self._budget.permit(self._account, self._limits, cost=self._cost, lane=self._lane)
+            self._stack.enter_context(permit)
+        self._at = monotonic()

@@ -1,0 +1,168 @@
+"""How does a request get its proof, and what is held between requests?
+
+Drives the generator of a connection's `Auth`. Promises: however many threads ask at once, one logs in while the others
+wait and use what it got; a token that was refused is renewed by one of them too. What is held is dropped when a secret
+of the connection has changed since. Tokens, and headers that carry a proof, are known to the redactor before anything
+is sent.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from os import urandom
+from threading import Lock
+
+from worker.connectors.contract import Auth, Request, Response
+from worker.errors import NeedsOperator, Transient
+from worker.telemetry.redaction import redactor
+
+MOST_CONNECTIONS = 20_000
+MOST_REQUESTS = 8
+SHORTEST_TOKEN = 8
+REFUSED = (401, 403)
+_CARRIES_PROOF = re.compile(r"auth|cookie|token|key|secret|session|password|signature|csrf", re.IGNORECASE)
+_TIME_OR_AMOUNT = re.compile(r"\d{1,11}(\.\d*)?|\d{4}-\d\d-\d\d[T ]?[\d:.+Z-]*")
+
+
+@dataclass(slots=True)
+class Held:
+    """What a connection's `Auth` keeps in this process."""
+
+    digest: bytes
+    values: dict[str, str] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
+class HeldTokens:
+    """What is held for each connection; those not used for longest go first."""
+
+    def __init__(self) -> None:
+        self._key = urandom(32)
+        self._lock = Lock()
+        self._held: OrderedDict[int, Held] = OrderedDict()
+
+    def of(self, connection_id: int, secrets: Mapping[str, str]) -> Held:
+        """What is held for the connection, if its secrets are still those with which it was got."""
+        digest = self._digest(secrets)
+        with self._lock:
+            held = self._held.get(connection_id)
+            if held is None or held.digest != digest:
+                held = self._held[connection_id] = Held(digest)
+            self._held.move_to_end(connection_id)
+            if len(self._held) > MOST_CONNECTIONS:
+                self._held.popitem(last=False)
+            return held
+
+    def _digest(self, secrets: Mapping[str, str]) -> bytes:
+        state = blake2b(key=self._key)
+        for name in sorted(secrets):
+            for text in (name, secrets[name]):
+                raw = text.encode("utf-8", "surrogatepass")
+                state.update(len(raw).to_bytes(8, "big") + raw)
+        return state.digest()
+
+
+class _Turn:
+    """One thread's turn at logging in."""
+
+    def __init__(self, lock: Lock, patience: float) -> None:
+        self._lock = lock
+        self._patience = patience
+        self.mine = False
+
+    def take(self) -> None:
+        if self.mine:
+            return
+        if not self._lock.acquire(timeout=self._patience):
+            raise Transient("login_busy", "Another run is still logging in to the same connection.")
+        self.mine = True
+
+    def leave(self) -> None:
+        if self.mine:
+            self.mine = False
+            self._lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One request asked for, to be sent with its proof. `patience`: seconds to wait for another's log-in."""
+
+    auth: Auth
+    request: Request
+    secrets: Mapping[str, str]
+    held: Held
+    send: Callable[[Request], Response]
+    patience: float
+
+    def answer(self) -> Response:
+        """Drive the flow to its last answer; once more if another thread has renewed the token meanwhile."""
+        answer = self._drive(may_restart=True)
+        return answer if answer is not None else self._drive(may_restart=False) or _endless()
+
+    def _drive(self, *, may_restart: bool) -> Response | None:
+        turn = _Turn(self.held.lock, self.patience)
+        if not self.held.values:
+            turn.take()
+        flow = self.auth.flow(self.request, self.secrets, self.held.values)
+        try:
+            return self._exchange(flow, turn, may_restart=may_restart)
+        finally:
+            flow.close()
+            turn.leave()
+
+    def _exchange(
+        self, flow: Generator[Request, Response, None], turn: _Turn, *, may_restart: bool
+    ) -> Response | None:
+        """The flow's last answer, or None to begin again. The turn is left before the request asked for is sent."""
+        outgoing = next(flow, None)
+        before = dict(self.held.values)
+        for _ in range(MOST_REQUESTS):
+            if outgoing is None:
+                break
+            self._keep_secret(outgoing)
+            if self._is_asked_for(outgoing):
+                turn.leave()
+            answer = self.send(outgoing)
+            if answer.status in REFUSED and before and not turn.mine:
+                turn.take()
+                if may_restart and self.held.values != before:
+                    return None
+            try:
+                outgoing = flow.send(answer)
+            except StopIteration:
+                return answer
+        return _endless()
+
+    def _is_asked_for(self, outgoing: Request) -> bool:
+        """Whether this is the request itself: a proof changes headers or the query, a log-in is another request."""
+        asked = self.request
+        return (outgoing.method, outgoing.url, outgoing.body) == (asked.method, asked.url, asked.body)
+
+    def _keep_secret(self, outgoing: Request) -> None:
+        for value in tuple(self.held.values.values()):
+            if len(value) >= SHORTEST_TOKEN and not _TIME_OR_AMOUNT.fullmatch(value):
+                redactor.add(value)
+        for name, value in outgoing.headers.items():
+            if not _CARRIES_PROOF.search(name) or self.request.headers.get(name) == value:
+                continue
+            for part in (value, *_tokens(name, value)):
+                if len(part) >= SHORTEST_TOKEN:
+                    redactor.add(part)
+
+
+def _tokens(name: str, value: str) -> list[str]:
+    """The secret parts of a header: what follows the scheme, or each cookie's value."""
+    if name.lower() == "cookie":
+        return [pair.partition("=")[2].strip() for pair in value.split(";")]
+    _scheme, _, rest = value.partition(" ")
+    return [rest] if rest and " " not in rest else []
+
+
+def _endless() -> Response:
+    raise NeedsOperator(
+        "auth_endless",
+        f"The connection's log-in came to no end after {MOST_REQUESTS} requests.",
+        hint="Look at the auth section of the system's manifest.",
+    )

@@ -1,0 +1,212 @@
+"""How does a request that a connector described reach its system, and what comes back?
+
+Promises: every request, log-ins included, takes a permit of its account's budget; the answer is bounded in size and
+time; a system that says "wait" is not asked again by anybody until then; errors are ours, name host and request, and
+hold no secret. Does not retry, but for a kept-alive connection that the system had closed: whether and when to try
+again is decided on the run's row.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import httpx
+import structlog
+
+from worker.connectors.contract import Request, Response, Source
+from worker.errors import HeadraceError, RateLimited
+from worker.http.address import address_of, place
+from worker.http.attempt import Attempt
+from worker.http.body import ACCEPTED, read_body, too_large
+from worker.http.client import new_client, shared_client, time_outs
+from worker.http.deadline import within
+from worker.http.grant import Grant, Permit, Permits, Refusals
+from worker.http.proof import HeldTokens, Proof
+from worker.http.translate import foreign_errors
+from worker.limits.policy import retry_after
+from worker.secrets import open_secret
+from worker.telemetry.redaction import redactor
+from worker.telemetry.steps import Steps
+
+__all__ = ["Budget", "CallContext", "Permit", "Sender"]
+
+WAIT_AFTER_429 = 30.0
+WHOLE_ANSWER = 2.0
+"""A whole answer may take this many times the time-out of a single wait."""
+USER_AGENT = "headrace"
+_NOT_IN_A_HEADER = re.compile(r"[\r\n\0]")
+HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+log = structlog.get_logger(__name__)
+
+
+class Budget(Permits, Protocol):
+    """What of `worker.limits` is needed here."""
+
+    def hold(self, account: str, seconds: float, reason: str) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """On whose behalf a request is sent."""
+
+    connection_id: int
+    account: str
+    lane: int
+    source: Source
+    secrets: Mapping[str, str]
+    """References by the names that the manifest gives them; opened at each use."""
+    request_id: str
+    steps: Steps
+    reads: bool = True
+    """All requests of this call only read, whatever their method: one may be sent again."""
+
+
+class _LostUnseen(Exception):
+    """A kept-alive connection broke before any of the answer came."""
+
+
+class Sender:
+    """Sends for all connections of a process; safe to share between threads."""
+
+    def __init__(
+        self,
+        budgets: Budget,
+        *,
+        timeout: float,
+        max_bytes: int,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._budgets = budgets
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._own_client = None if transport is None else new_client(transport)
+        self._clock = clock
+        self._held = HeldTokens()
+        self._refusals = Refusals()
+
+    def send(self, ctx: CallContext, request: Request) -> Response:
+        """The answer to `request`, sent with the connection's proof, if the system said yes."""
+        try:
+            with ctx.steps.step("secrets"):
+                secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
+            proof = Proof(
+                auth=ctx.source.auth,
+                request=request,
+                secrets=secrets,
+                held=self._held.of(ctx.connection_id, secrets),
+                send=lambda outgoing: self._exchange(ctx, outgoing),
+                patience=WHOLE_ANSWER * self._timeout,
+            )
+            response = proof.answer()
+            failure = ctx.source.failure(response)
+            if failure is not None:
+                raise self._heeded(ctx, failure)
+            return response
+        except HeadraceError as exc:
+            _redact(exc)
+            raise
+
+    def _heeded(self, ctx: CallContext, failure: HeadraceError) -> HeadraceError:
+        """A system may say "wait" in words of its own, too: then nobody asks until then."""
+        if isinstance(failure, RateLimited):
+            seconds = (failure.resume_at - self._clock()) / timedelta(seconds=1)
+            failure.resume_at = self._budgets.hold(
+                ctx.account, max(1.0, seconds), redactor.redact(failure.message)
+            )
+        return failure
+
+    def _exchange(self, ctx: CallContext, outgoing: Request) -> Response:
+        url = address_of(ctx.source.base_url, outgoing)
+        asked = redactor.redact(f"{outgoing.method} {url.path}")
+        with foreign_errors(place(url), asked):
+            built = self._built(ctx, outgoing, url)
+            try:
+                response = self._sent(ctx, outgoing, built, again=False)
+            except _LostUnseen:
+                log.debug("sent_again", host=url.host, asked=asked)
+                response = self._sent(ctx, outgoing, self._built(ctx, outgoing, url), again=True)
+        self._heed_waits(ctx, response, f"{place(url)} answered {response.status} to {asked}")
+        return response
+
+    def _built(self, ctx: CallContext, outgoing: Request, url: httpx.URL) -> httpx.Request:
+        headers = {
+            "user-agent": USER_AGENT,
+            "accept-encoding": ACCEPTED,
+            "x-request-id": ctx.request_id,
+            **{name.lower(): value for name, value in outgoing.headers.items()},
+        }
+        if any(_NOT_IN_A_HEADER.search(value) for value in headers.values()):
+            raise httpx.LocalProtocolError("a header's value can't be written")
+        return self._client().build_request(
+            outgoing.method, url, headers=headers, content=outgoing.body, timeout=time_outs(self._timeout)
+        )
+
+    def _sent(self, ctx: CallContext, outgoing: Request, built: httpx.Request, *, again: bool) -> Response:
+        grant = Grant(
+            self._budgets,
+            ctx.account,
+            ctx.source.limits,
+            cost=outgoing.cost,
+            lane=ctx.lane,
+            steps=ctx.steps,
+            refusals=self._refusals,
+        )
+        with grant:
+            attempt = Attempt(ctx.steps, grant.renew_if_old)
+            built.extensions["trace"] = attempt.trace
+            try:
+                return self._answered(ctx, built)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                may_repeat = not again and (ctx.reads or outgoing.method.upper() in HARMLESS_TWICE)
+                if may_repeat and attempt.lost_on_an_old_connection:
+                    raise _LostUnseen from None
+                raise
+
+    def _answered(self, ctx: CallContext, built: httpx.Request) -> Response:
+        with ctx.steps.step("request") as step, within(WHOLE_ANSWER * self._timeout):
+            answer = self._client().send(built, stream=True)
+            try:
+                step.counts["status"] = answer.status_code
+                said_by = f"The answer of {place(built.url)} to {built.method} {built.url.path}"
+                body = self._body(answer, said_by)
+                step.counts["bytes"] = len(body)
+            finally:
+                answer.close()
+        log.debug("answered", host=built.url.host, method=built.method, path=built.url.path, **step.counts)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, headers, body, str(built.url))
+
+    def _body(self, answer: httpx.Response, said_by: str) -> bytes:
+        if answer.is_stream_consumed:  # a transport that answers from memory has unpacked it already
+            return read_body([answer.content], "", self._max_bytes, said_by)
+        length = answer.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._max_bytes and answer.request.method != "HEAD":
+            raise too_large(said_by, self._max_bytes)
+        return read_body(
+            answer.iter_raw(), answer.headers.get("content-encoding", ""), self._max_bytes, said_by
+        )
+
+    def _heed_waits(self, ctx: CallContext, response: Response, said: str) -> None:
+        """429, or 503 with a time: nobody of this account sends until then."""
+        if response.status not in (429, 503):
+            return
+        seconds = retry_after(response.headers, self._clock())
+        if seconds is None and response.status == 503:
+            return
+        resume_at = self._budgets.hold(ctx.account, WAIT_AFTER_429 if seconds is None else seconds, said)
+        code = "rate_limited" if response.status == 429 else "unavailable"
+        raise RateLimited(code, f"{said}: it asks us to wait.", resume_at=resume_at)
+
+    def _client(self) -> httpx.Client:
+        return self._own_client or shared_client()
+
+
+def _redact(error: HeadraceError) -> None:
+    """A system's words may repeat what was sent to it."""
+    error.message = redactor.redact(error.message)
+    error.hint = None if error.hint is None else redactor.redact(error.hint)
+    error.args = (error.message,)

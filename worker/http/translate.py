@@ -1,0 +1,99 @@
+"""What do httpx's exceptions mean for a run? Each is translated once, here.
+
+    no answer in time            Transient      timeout, busy (our own pool)
+    no connection, cut off       Transient      unreachable
+    an answer that isn't HTTP    Transient      broken_answer
+    a certificate not to trust   NeedsOperator  tls_failed
+    a request that can't be made NeedsOperator  bad_request
+
+Messages name the host and the request without its query. The texts of httpx and h11 are left out where they may
+repeat a header.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import httpx
+
+from worker.errors import HeadraceError, NeedsOperator, Transient
+
+
+@contextmanager
+def foreign_errors(host: str, asked: str) -> Iterator[None]:
+    """Raise ours for httpx's; `asked` is method and path."""
+    try:
+        yield
+    except httpx.LocalProtocolError:
+        raise _cannot_be_made(host, asked) from None
+    except httpx.HTTPError as exc:
+        raise translated(exc, host, asked) from exc
+    except (httpx.InvalidURL, UnicodeError):
+        raise _cannot_be_made(host, asked) from None
+
+
+_MEANINGS: Sequence[tuple[type[httpx.HTTPError], str, str]] = (
+    (
+        httpx.PoolTimeout,
+        "busy",
+        "All connections of this worker were in use; {asked} was not sent to {host}.",
+    ),
+    (httpx.ConnectTimeout, "timeout", "{host} did not accept a connection in time."),
+    (httpx.TimeoutException, "timeout", "{host} did not answer {asked} in time."),
+    (httpx.RemoteProtocolError, "broken_answer", "{host} broke off or garbled its answer to {asked}."),
+    (httpx.NetworkError, "unreachable", "The connection to {host} broke during {asked}."),
+    (httpx.HTTPError, "broken_answer", "{host} answered {asked} with what can't be read."),
+)
+"""The first that fits; the rest need a look at their cause."""
+
+
+def translated(exc: httpx.HTTPError, host: str, asked: str) -> HeadraceError:
+    """Our error for one of httpx's."""
+    if isinstance(exc, httpx.ConnectError):
+        return _not_connected(exc, host)
+    if isinstance(exc, httpx.UnsupportedProtocol):
+        return _cannot_be_made(host, asked)
+    code, words = next((code, words) for kind, code, words in _MEANINGS if isinstance(exc, kind))
+    return Transient(code, words.format(host=host, asked=asked))
+
+
+def _not_connected(exc: Exception, host: str) -> HeadraceError:
+    causes = list(_causes(exc))
+    distrust = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if distrust is not None:
+        why = getattr(distrust, "verify_message", "it was not accepted")
+        return NeedsOperator(
+            "tls_failed",
+            f"The certificate of {host} can't be trusted: {why}.",
+            hint="Add the authority that issued it to the operating system's store, or mend the certificate.",
+        )
+    if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError) for cause in causes):
+        return NeedsOperator(
+            "tls_failed",
+            f"{host} does not speak TLS as it should.",
+            hint="Is the address right, with https:// and the port that serves it?",
+        )
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Transient("unreachable", f"The name {host} could not be resolved.")
+    refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+    return Transient(
+        "unreachable", f"{host} {'refused the connection' if refused else 'could not be reached'}."
+    )
+
+
+def _cannot_be_made(host: str, asked: str) -> NeedsOperator:
+    return NeedsOperator(
+        "bad_request",
+        f"The request {asked} to {host} can't be written as HTTP.",
+        hint="A secret or a setting that goes into a header may hold a line break or a character that isn't ASCII.",
+    )
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = exc
+    for _ in range(10):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__ or found.__context__
