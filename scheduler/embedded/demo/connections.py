@@ -17,9 +17,9 @@ connections:
     system: demo
     environment: test
     settings:
-      base_url: {json.dumps(base_url)}
+      base_url: {json.dumps(base_url, ensure_ascii=False)}
     secrets:
-      token: {json.dumps(token_reference)}
+      token: {json.dumps(token_reference, ensure_ascii=False)}
     schedule: {{every: 1m}}
     history: 90d
 """

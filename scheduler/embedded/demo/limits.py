@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEPT_ARRIVALS = 200_000
+ROUNDING = 1e-6
+"""Seconds: more than a sum of times can lose, so that the whole seconds told are never too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Verdict:
             "X-RateLimit-Reset": str(math.ceil(self.free_at)),
         }
         if not self.admitted:
-            told["Retry-After"] = str(max(1, math.ceil(self.free_at - now)))
+            told["Retry-After"] = str(max(1, math.ceil(self.free_at - now + ROUNDING)))
         return told
 
 
@@ -53,7 +55,7 @@ class Limiter:
 
     def arrive(self, token: int, now: float) -> Verdict:
         window = self._windows.setdefault(token, deque())
-        while window and now - window[0] >= self.per:
+        while window and now >= window[0] + self.per:
             window.popleft()
         admitted = self.requests == 0 or len(window) < self.requests
         if admitted and self.requests:

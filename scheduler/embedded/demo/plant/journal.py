@@ -43,7 +43,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        self._lock: int | None = _lock(path)
         self._file: int | None = None
 
     def __enter__(self) -> Self:
@@ -98,7 +98,9 @@ class Journal:
 
     def close(self) -> None:
         self._close_file()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _close_file(self) -> None:
         if self._file is not None:
