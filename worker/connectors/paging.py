@@ -156,7 +156,7 @@ class ByLink:
             raise Transient(
                 "malformed_page", f"The link to the next page is {type(link).__name__}, not text."
             )
-        return _advance(position, "url", same_origin(self.base_url, urljoin(response.url, link)))
+        return _advance(position, "url", same_origin(self.base_url, link, seen_at=response.url))
 
 
 def link_of(headers: Mapping[str, str]) -> str | None:
@@ -169,18 +169,18 @@ def link_of(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def same_origin(base_url: str, url: str) -> str:
-    """The URL, if it leads to the connection's own host. `http` written by a server behind TLS becomes `https`."""
+def same_origin(base_url: str, link: str, *, seen_at: str = "") -> str:
+    """The URL that a link means, if it leads to the connection's own host. `http` written by a server behind TLS becomes `https`."""
     base = urlsplit(base_url)
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(seen_at, link))
         if base.scheme == "https" and parts.scheme == "http" and parts.port in {None, 80}:
             parts = parts._replace(scheme="https", netloc=parts.hostname or "")
         same = _origin(parts) == _origin(base) and "@" not in parts.netloc
     except ValueError:
-        same = False
+        parts, same = base, False
     if not same:
-        shown = ascii(url.split("?", maxsplit=1)[0])[:120]
+        shown = ascii(link.split("?", maxsplit=1)[0])[:120]
         raise NeedsOperator(
             "next_link_elsewhere",
             f"The link to the next page leads to another host: {shown}, not {base.scheme}://{base.netloc}.",
