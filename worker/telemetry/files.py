@@ -47,12 +47,12 @@ class FileOutput(QuietErrors, WatchedFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, then make room if that filled the file."""
-        super().emit(record)
-        if self.stream is not None and self.stream.tell() >= self._most_bytes:
-            try:
+        try:
+            super().emit(record)
+            if self.stream is not None and self.stream.tell() >= self._most_bytes:
                 self._rotate()
-            except OSError:
-                self.handleError(record)
+        except (OSError, ValueError):  # the folder is gone, the disk has no room even to open a file
+            self.handleError(record)
 
     def _rotate(self) -> None:
         with Path(f"{self.baseFilename}.lock").open("a") as lock:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -206,6 +207,21 @@ def test_a_line_that_can_not_be_written_stops_nothing_and_shows_nothing(
     assert said.count("could not be written: TypeError") == 1
 
 
+def test_a_log_folder_that_vanished_stops_nothing(
+    configure: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = configure(file=tmp_path / "logs" / "a.log")
+    structlog.get_logger().info("first")
+    shutil.rmtree(tmp_path / "logs")
+    structlog.get_logger().info("second")
+    (tmp_path / "logs").mkdir()
+    structlog.get_logger().info("third")
+
+    assert [line["event"] for line in lines(out)] == ["first", "second", "third"]
+    assert "could not be written: FileNotFoundError" in capsys.readouterr().err
+    assert "third" in (tmp_path / "logs" / "a.log").read_text()
+
+
 def test_words_that_are_no_text_are_written_all_the_same(configure: Configure, tmp_path: Path) -> None:
     out = configure(file=tmp_path / "a.log")
     structlog.get_logger().info("odd", words="\ud800 \u2028 \n", number=float("nan"), keys={5: object()})
@@ -215,7 +231,7 @@ def test_words_that_are_no_text_are_written_all_the_same(configure: Configure, t
 
 
 def _write(file: str, worker: int, count: int) -> None:
-    output = FileOutput(Path(file), most_bytes=20_000, kept=50)
+    output = FileOutput(Path(file), most_bytes=2_000, kept=200)
     logger = logging.getLogger("rotating-alone")
     logger.propagate = False
     logger.addHandler(output)
