@@ -66,21 +66,16 @@ class Steps:
                 _sum_up(sums, name, seconds, counts)
             del first[half:]
 
-    @classmethod
-    def merge(cls, previous: Sequence[Mapping[str, Any]] | None) -> "Steps":
-        """Steps that go on after those which `as_json` gave earlier. What can't be read is left out."""
-        steps = cls()
-        for entry in previous or ():
-            read = _read(entry)
-            if read is None:
-                continue
-            name, total = read
-            if total["n"] == 1 and len(steps._first) < ONE_BY_ONE and not steps._sums:
-                counts = {key: value for key, value in total.items() if key not in _OWN}
-                steps._first.append((name, total["seconds"], counts))
-            else:
-                _join(steps._sums, name, total)
-        return steps
+    def merge(self, previous: Sequence[Mapping[str, Any]] | None) -> Self:
+        """Go on after the steps that `as_json` gave earlier. What can't be read is left out."""
+        for name, total in filter(None, map(_read, previous or ())):
+            with self._lock:
+                if total["n"] == 1 and len(self._first) < ONE_BY_ONE and not self._sums:
+                    counts = {key: value for key, value in total.items() if key not in _OWN}
+                    self._first.append((name, total["seconds"], counts))
+                else:
+                    _join(self._sums, name, total)
+        return self
 
 
 class Step:
