@@ -258,23 +258,32 @@ def validate(document: Document, schema: Mapping[str, Any]) -> None:
 
     A key that is probably misspelled comes first: it explains the missing one beside it.
     """
+    if problems := find_problems(document, schema):
+        raise min(problems, key=lambda problem: not problem.misspelled).error(document)
+
+
+def find_problems(document: Document, schema: Mapping[str, Any]) -> list["Problem"]:
+    """All that is wrong, by line."""
     problems = [
         problem
         for error in Draft202012Validator(schema).iter_errors(document.data)
         for problem in _problems(_telling(error))
     ]
-    if problems:
-        worst = min(problems, key=lambda problem: (not problem.misspelled, document.line(problem.path)))
-        raise document.error(worst.path, worst.code, worst.message, hint=worst.hint)
+    return sorted(problems, key=lambda problem: document.line(problem.path))
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
+    """One thing that is wrong with a document, and where."""
+
     path: tuple[str | int, ...]
     code: str
     message: str
     hint: str | None = None
     misspelled: bool = False
+
+    def error(self, document: Document) -> InvalidInput:
+        return document.error(self.path, self.code, self.message, hint=self.hint)
 
 
 def _telling(error: ValidationError) -> ValidationError:
@@ -282,7 +291,7 @@ def _telling(error: ValidationError) -> ValidationError:
     return best_match([error]) or error
 
 
-def _problems(error: ValidationError) -> Iterator[_Problem]:
+def _problems(error: ValidationError) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     where = field_path(path)
     if error.validator in {"additionalProperties", "unevaluatedProperties"} and isinstance(
@@ -292,15 +301,15 @@ def _problems(error: ValidationError) -> Iterator[_Problem]:
     elif error.validator == "required":
         key = next(key for key in error.validator_value if error.message.startswith(repr(key)))
         about = error.schema.get("properties", {}).get(key, {}).get("description")
-        yield _Problem(path, "missing_key", f"The key {key!r} is missing in {where}.", about)
+        yield Problem(path, "missing_key", f"The key {key!r} is missing in {where}.", about)
     elif "propertyNames" in error.absolute_schema_path:
         key = str(error.instance)
-        yield _Problem((*path, key), "bad_value", f"{_shown(key)} can't be a name in {where}.", _about(error))
+        yield Problem((*path, key), "bad_value", f"{_shown(key)} can't be a name in {where}.", _about(error))
     else:
-        yield _Problem(path, "bad_value", *_bad_value(error, where, path))
+        yield Problem(path, "bad_value", *_bad_value(error, where, path))
 
 
-def _unknown_keys(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[_Problem]:
+def _unknown_keys(error: ValidationError, path: tuple[str | int, ...]) -> Iterator[Problem]:
     valid = error.schema.get("properties", {})
     patterns = error.schema.get("patternProperties", {})
     for key in error.instance:
@@ -308,7 +317,7 @@ def _unknown_keys(error: ValidationError, path: tuple[str | int, ...]) -> Iterat
             where = f" in {field_path(path)}" if path else ""
             message = f"Unknown key {_shown(key)}{where}."
             meant = nearest(key, valid) is not None
-            yield _Problem((*path, key), "unknown_key", message, suggest(key, valid), meant)
+            yield Problem((*path, key), "unknown_key", message, suggest(key, valid), meant)
 
 
 def _bad_value(error: ValidationError, where: str, path: Path_) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from functools import partial
 from scheduler.connections.file.part import Part, Step
 from scheduler.connections.file.secrecy import secret_paths
 from worker.connectors.contract import Connector
-from worker.documents import suggest
+from worker.documents import nearest, suggest
 from worker.secrets import parse_reference
 
 MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///absolute/path."
@@ -13,7 +13,7 @@ MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///
 
 def check_settings(part: Part, connector: Connector) -> None:
     """No secret among the settings; and if there is none, the settings as the system wants them."""
-    settings = part.data.get("settings", {})
+    settings = part.mapping("settings")
     misplaced = {("settings", *path) for path in secret_paths(settings)}
     misplaced |= {("settings", name) for name in settings if name in connector.secret_names}
     for path in sorted(misplaced, key=str):
@@ -24,21 +24,23 @@ def check_settings(part: Part, connector: Connector) -> None:
             *path,
             hint=MISPLACED,
         )
-    if not misplaced:
+    if not misplaced and part.sound("settings"):
         part.attempt(lambda: connector.check_settings(settings), "settings", otherwise=None)
 
 
 def check_secrets(part: Part, connector: Connector) -> None:
     """References only, by the names that the system gives them, and none missing."""
-    given = part.data.get("secrets", {})
+    given = part.mapping("secrets")
     names = connector.secret_names
     for name, reference in given.items():
         if name not in names:
             message = f"{part.data['system']} knows no secret {name!r}."
             part.add("unknown_secret", message, "secrets", name, hint=suggest(name, names))
-        part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
+        if part.sound("secrets", name):
+            part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
+    meant = {nearest(name, names) for name in given if name not in names}
     for name, required in names.items():
-        if required and name not in given:
+        if required and name not in given and name not in meant and part.sound("secrets"):
             message = f"The secret {name!r} is missing: {part.data['system']} can't be reached without it."
             hint = f"Under secrets, write {name}: env://NAME or {name}: file:///absolute/path."
             part.add("missing_secret", message, *(("secrets",) if given else ()), hint=hint)

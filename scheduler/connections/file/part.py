@@ -1,31 +1,57 @@
 """One connection's part of the file: its data, its places, and the problems found in it so far."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from worker.documents import Document
+from worker.documents import Document, find_problems
 from worker.errors import InvalidInput
 
 Step = str | int
 Result = TypeVar("Result")
 
 
+def parts_of(document: Document, key: str) -> list["Part"]:
+    """The parts of the list at `key`. The places are handed out in one pass, since files may be long."""
+    lines: list[dict[tuple[Step, ...], int]] = [{} for _ in document.data[key]]
+    for path, line in document.lines.items():
+        if len(path) > 1 and path[0] == key and isinstance(path[1], int):
+            lines[path[1]][path[2:]] = line
+    return [Part(document, (key, index), inner) for index, inner in enumerate(lines)]
+
+
 class Part:
     """Paths are counted from the part's own root."""
 
-    def __init__(self, document: Document, root: tuple[Step, ...]) -> None:
+    def __init__(
+        self, document: Document, root: tuple[Step, ...], lines: Mapping[tuple[Step, ...], int]
+    ) -> None:
         self._whole = document
         self._root = root
+        self._lines = lines
         self.problems: list[InvalidInput] = []
+        self._broken: list[tuple[Step, ...]] = []
         self.data: Any = document.data
         for step in root:
             self.data = self.data[step]
 
-    def document(self) -> Document:
-        """The part as a document of its own, so that fields are called by their short names."""
-        depth = len(self._root)
-        lines = {path[depth:]: line for path, line in self._whole.lines.items() if path[:depth] == self._root}
-        return Document(self._whole.name, self.data, lines)
+    def check_schema(self, schema: Mapping[str, Any]) -> None:
+        """Note what the schema finds, and where, so that nothing else stumbles over it."""
+        # A document of its own, so that fields are called by their short names.
+        document = Document(self._whole.name, self.data, self._lines)
+        found = find_problems(document, schema)
+        misspelled = {problem.path[:-1] for problem in found if problem.misspelled}
+        self._broken = [problem.path for problem in found if problem.path]
+        self.problems += [
+            problem.error(document)
+            for problem in found
+            if problem.code != "missing_key" or problem.path not in misspelled
+        ]
+
+    def sound(self, *path: Step) -> bool:
+        """Whether the schema found nothing wrong at `path`, around it or in it."""
+        return not any(
+            broken[: len(path)] == path or path[: len(broken)] == broken for broken in self._broken
+        )
 
     def place(self, *path: Step) -> str:
         return self._whole.place((*self._root, *path))
@@ -36,6 +62,11 @@ class Part:
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         return value
+
+    def mapping(self, *path: str) -> Mapping[str, Any]:
+        """The mapping that stands there, or an empty one."""
+        value = self.get(*path)
+        return value if isinstance(value, dict) else {}
 
     def add(self, code: str, message: str, *path: Step, hint: str | None = None) -> None:
         self.problems.append(self._whole.error((*self._root, *path), code, message, hint=hint))

@@ -1,21 +1,22 @@
 """What does this connections file ask for, and what is wrong with it?
 
 The schema says what a file may hold, the checks what only this installation knows: systems, streams, settings, secrets.
-All problems are told together, the first of each connection's schema and every one after it.
+All problems of a file are told together.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from scheduler.connections.file.checks import check_secrets, check_settings, check_text
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
-from scheduler.connections.file.part import Part
+from scheduler.connections.file.part import Part, parts_of
 from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS, Schedule, parse_history, parse_schedule
 from worker.connectors.contract import Connector
 from worker.connectors.registry import Registry
-from worker.documents import Document, suggest, validate
+from worker.documents import Document, find_problems, suggest
 from worker.errors import InvalidInput
 
 _UNSET = object()
@@ -23,13 +24,10 @@ _UNSET = object()
 
 def read_desired(document: Document, registry: Registry) -> Desired:
     """The file with its defaults filled in. Raises `Problems`."""
-    try:
-        validate(document, _schema_of_the_frame())
-    except InvalidInput as exc:
-        raise Problems(document.name, [exc]) from None
+    if broken := find_problems(document, _schema_of_the_frame()):
+        raise Problems(document.name, [problem.error(document) for problem in broken])
     connections, problems = [], []
-    for index in range(len(document.data["connections"])):
-        part = Part(document, ("connections", index))
+    for part in parts_of(document, "connections"):
         connection = _read_connection(part, registry)
         problems.extend(part.problems)
         if connection is not None:
@@ -43,8 +41,12 @@ def read_desired(document: Document, registry: Registry) -> Desired:
 
 def load_schema() -> dict[str, Any]:
     """The JSON Schema of the file, for editors too."""
-    text = resources.files("scheduler.connections").joinpath("connections.schema.json").read_text("utf-8")
-    return dict(json.loads(text))
+    return json.loads(_schema_text())  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _schema_text() -> str:
+    return resources.files("scheduler.connections").joinpath("connections.schema.json").read_text("utf-8")
 
 
 def _schema_of_the_frame() -> dict[str, Any]:
@@ -57,24 +59,30 @@ def _schema_of_the_frame() -> dict[str, Any]:
     return schema
 
 
+@lru_cache(maxsize=1)
 def _schema_of_a_connection() -> dict[str, Any]:
     schema = load_schema()
     return {"$defs": schema["$defs"], "$ref": "#/$defs/connection"}
 
 
 def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None:
-    """None where it is so wrong that nothing can be made of it; `part` collects why."""
-    part.attempt(lambda: validate(part.document(), _schema_of_a_connection()), otherwise=None)
-    if part.problems:
-        return None
-    data = part.data
+    """None where something is wrong with it; `part` collects what. Whatever is sound is looked at all the same."""
+    part.check_schema(_schema_of_a_connection())
     check_text(part)
-    connector = part.attempt(lambda: registry.get(data["system"]), "system", otherwise=None)
+    system = part.get("system")
+    if not isinstance(system, str) or not part.sound("system"):
+        return None
+    connector = part.attempt(lambda: registry.get(system), "system", otherwise=None)
     if connector is None:
         return None
     check_settings(part, connector)
     check_secrets(part, connector)
     streams = list(_read_streams(part, connector))
+    return None if part.problems else _connection(part, streams)
+
+
+def _connection(part: Part, streams: Sequence[DesiredStream]) -> DesiredConnection:
+    data = part.data
     return DesiredConnection(
         file_id=data["id"],
         environment=data.get("environment", "live"),
@@ -88,29 +96,30 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
         streams=streams,
         place=part.place(),
         history_by_default="history" not in data
-        and not all("history" in data.get("streams", {}).get(stream.name, {}) for stream in streams),
+        and any(part.get("streams", stream.name, "history") is None for stream in streams),
     )
 
 
 def _read_streams(part: Part, connector: Connector) -> Iterator[DesiredStream]:
     """Every stream of the system: as it is named, else as the connection says, else as the manifest says."""
-    overrides: Mapping[str, Any] = part.data.get("streams", {})
-    for name in overrides:
+    for name in part.mapping("streams"):
         if name not in connector.stream_names:
             message = f"{part.data['system']} has no stream {name!r}."
             part.add("unknown_stream", message, "streams", name, hint=suggest(name, connector.stream_names))
     schedule = _schedule(part)
     history = _history(part)
-    intervals = _intervals(connector, part) if schedule is None else {}
+    own = {
+        name: (_schedule(part, "streams", name), _history(part, "streams", name))
+        for name in {*part.mapping("streams"), *connector.stream_names}
+    }
+    intervals = _intervals(connector, part)
     for name in connector.stream_names:
-        own = overrides.get(name, {})
-        own_schedule = _schedule(part, "streams", name)
-        own_history = _history(part, "streams", name)
+        own_schedule, own_history = own[name]
         yield DesiredStream(
             name,
-            own_schedule or schedule or {"every": intervals.get(name, 900)},
+            own_schedule or schedule or {"every": intervals.get(name, 0)},
             next((days for days in (own_history, history) if days is not _UNSET), DEFAULT_HISTORY_DAYS),
-            own.get("enabled", True),
+            part.get("streams", name, "enabled") is not False,
         )
 
 
@@ -124,14 +133,14 @@ def _intervals(connector: Connector, part: Part) -> dict[str, int]:
 
 def _schedule(part: Part, *path: str) -> Schedule | None:
     given = part.get(*path, "schedule")
-    if given is None:
+    if given is None or not part.sound(*path, "schedule"):
         return None
     return part.attempt(lambda: parse_schedule(given), *path, "schedule", otherwise=None)
 
 
 def _history(part: Part, *path: str) -> Any:
     given = part.get(*path, "history")
-    if given is None:
+    if given is None or not part.sound(*path, "history"):
         return _UNSET
     return part.attempt(lambda: parse_history(given), *path, "history", otherwise=_UNSET)
 
