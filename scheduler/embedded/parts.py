@@ -79,7 +79,7 @@ def restart_delay(deaths: int) -> float:
 def share_out(timeouts: Sequence[float], total: float) -> list[float]:
     """Shrink the timeouts, all by one measure, so that one after the other they fit into the total."""
     wanted = sum(timeouts)
-    factor = 1.0 if wanted <= total else max(total, 0.0) / wanted
+    factor = 1.0 if wanted <= max(total, 0.0) else max(total, 0.0) / wanted
     return [timeout * factor for timeout in timeouts]
 
 

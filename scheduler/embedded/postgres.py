@@ -180,16 +180,17 @@ class EmbeddedPostgres:
         return found
 
     def _take_over(self, data: Path, password: str) -> Child | None:
-        """The server that already runs on this data, if it runs where it is wanted and is not about to end."""
+        """The server that already runs on this data, if it runs where it is wanted, answers, and is not about to end."""
         child = _postmaster_of(data)
         if child is None:
             return None
         port, status = _listening(data)
         if status != "stopping" and port is not None and self._wanted_port in {0, port}:
-            log.info("postgres_taken_over", pid=child.pid, port=port)
             self._url = _url(port, password)
-            return child
-        child.stop(self.stop_signal, 20.0)
+            if status == "starting" or self.ready() or self.ready():
+                log.info("postgres_taken_over", pid=child.pid, port=port)
+                return child
+        child.stop(self.stop_signal, 20.0 if status == "stopping" else 5.0)
         return None
 
     def _launch_new(self, residence: Residence, password: str) -> Child:
@@ -266,6 +267,12 @@ def _clear_remains(data: Path, patience: float = 10.0) -> None:
     """
     deadline = time.monotonic() + patience
     while left := list(processes_in(data, "postgres")):
+        if time.monotonic() > deadline + patience:
+            raise NeedsOperator(
+                "data_in_use",
+                f"Processes {', '.join(str(process.pid) for process in left)} of an earlier Postgres still use {data}.",
+                hint="They don't even end when they are killed: look at the disk, or restart the machine.",
+            )
         if time.monotonic() > deadline:
             for process in left:
                 Child(process).kill()

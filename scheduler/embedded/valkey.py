@@ -15,6 +15,8 @@ from threading import Event
 
 import redis
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from scheduler.embedded.binaries import find_valkey
 from scheduler.embedded.part_log import last_lines, log_path, open_log
@@ -28,6 +30,8 @@ NAME = "valkey"
 _PROGRAMS = ("valkey-server", "redis-server")
 _BROKEN_DATA = re.compile(r"append[- ]?only|\bAOF\b|\bRDB\b|base file|manifest", re.IGNORECASE)
 _LOAD_PATIENCE = 5.0
+_ONCE = Retry(NoBackoff(), 0)
+"""The client's own retries would wait many times its time-outs."""
 
 log = structlog.get_logger()
 
@@ -97,7 +101,7 @@ class EmbeddedValkey:
 
     def ready(self) -> bool:
         """Whether it answers and has loaded its data."""
-        client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=None)
+        client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=_ONCE)
         try:
             return bool(client.ping())
         except redis.AuthenticationError:

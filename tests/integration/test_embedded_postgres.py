@@ -132,6 +132,16 @@ def test_a_server_that_is_just_stopping_is_waited_for(postgres: EmbeddedPostgres
     assert kept_rows(url) == 5
 
 
+def test_a_server_that_hangs_is_replaced(postgres: EmbeddedPostgres, home: Path) -> None:
+    url = postgres.start()
+    keep_rows(url, 4)
+    assert postgres.child is not None
+    os.kill(postgres.child.pid, signal.SIGSTOP)
+    assert EmbeddedPostgres(home, fast=True).start() == url
+    assert kept_rows(url) == 4
+    assert not postgres.alive
+
+
 def test_a_taken_port_is_left_to_its_owner(postgres: EmbeddedPostgres) -> None:
     url = postgres.start()
     keep_rows(url, 2)
@@ -275,7 +285,7 @@ import sys, os
 from pathlib import Path
 from scheduler.embedded.postgres import EmbeddedPostgres
 import psycopg
-server = EmbeddedPostgres(Path(sys.argv[1]) / ".headrace")
+server = EmbeddedPostgres(Path(sys.argv[1]) / ".headrace", fast=True)
 with psycopg.connect(server.start()) as connection:
     print(os.geteuid(), connection.execute("SELECT 6 * 7").fetchone()[0])
 server.stop()
