@@ -46,7 +46,7 @@ class Supervisor:
     """Keeps parts running under one home. Use as a context manager."""
 
     def __init__(self, home: Path, *, on_change: OnChange | None = None) -> None:
-        self.home = home.absolute()
+        self.home = home.resolve()  # one spelling, by which what we leave behind is recognised
         self._on_change = on_change
         self._kept: list[Upkeep] = []
         self._requests: SimpleQueue[tuple[Sequence[Part], Future[None]]] = SimpleQueue()

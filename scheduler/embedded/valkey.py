@@ -146,7 +146,7 @@ class EmbeddedValkey:
                     if self._settles(child, 2.0):
                         log.info("valkey_taken_over", pid=child.pid, port=int(port))
                         return child
-            child.stop(self.stop_signal, 10.0)
+            child.stop(self.stop_signal, 5.0)
         return None
 
     def _launch_new(self) -> Child:

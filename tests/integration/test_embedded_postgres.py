@@ -325,6 +325,20 @@ class TestAsRoot:
         postgres.delete()
         assert not data.parent.exists()
 
+    def test_in_a_private_folder_of_somebody_else_it_lives_elsewhere(self) -> None:
+        """Root in a user namespace is no longer let through folders that aren't root's."""
+        with home_of_ordinary_user() as folder:
+            mode = folder.stat().st_mode
+            server = EmbeddedPostgres(folder / ".headrace", fast=True)
+            try:
+                keep_rows(server.start(), 3)
+                data = (folder / ".headrace" / "postgres").resolve()
+                assert not data.is_relative_to(folder)
+                assert folder.stat().st_mode == mode
+            finally:
+                server.delete()
+            assert not data.parent.exists()
+
     def test_data_follows_when_namespaces_are_forbidden_later(
         self, request: pytest.FixtureRequest, postgres: EmbeddedPostgres, home: Path
     ) -> None:
