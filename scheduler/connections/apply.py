@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from scheduler.beat.due import next_due
 from scheduler.connections.current import CurrentConnection, queries, read_current
 from scheduler.connections.file import Desired, read_desired
-from scheduler.connections.plan import Plan, absent_connections, make_plan
+from scheduler.connections.plan import EFFECTIVE, Plan, absent_connections, make_plan
 from scheduler.connections.plan.compare import GROUPS
 from scheduler.connections.plan.merge import unflatten
 from scheduler.connections.plan.model import PlannedConnection, PlannedStream
@@ -54,7 +54,11 @@ def apply(
             return plan.done()
 
     plan = retrying(work)
-    log.info("connections_applied", file=plan.file, changes=sum(1 for _ in plan.changes))
+    log.info(
+        "connections_applied",
+        file=plan.file,
+        changes=sum(change.kind in EFFECTIVE for change in plan.changes),
+    )
     return plan
 
 

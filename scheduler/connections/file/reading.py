@@ -146,25 +146,23 @@ def _history(part: Part, *path: str) -> Any:
 
 
 def _twins(document: Document) -> Iterator[InvalidInput]:
-    """Ids and names that stand twice in one environment; the later one is at fault."""
-    seen: dict[tuple[str, str, str], int] = {}
+    """Ids and names that stand twice in one environment; the later one is at fault, and a whole copy for its id."""
+    seen: dict[tuple[object, str, str], int] = {}
     for index, data in enumerate(document.data["connections"]):
-        environment = data.get("environment", "live")
+        blamed = None
         for key in ("id", "name"):
             value = data.get(key, data.get("id"))
-            if not isinstance(value, str) or not isinstance(environment, str):
+            if not isinstance(value, str):
                 continue
-            first = seen.setdefault((environment, key, value), index)
-            if first != index and (key == "id" or "id" not in data or data["id"] != value or "name" in data):
-                path = ("connections", index, key)
-                other = document.line(("connections", first, key))
+            first = seen.setdefault((str(data.get("environment", "live")), key, value), index)
+            if first not in {index, blamed}:
+                blamed = first
+                line = document.line(("connections", first, key))
                 yield document.error(
-                    path,
+                    ("connections", index, key),
                     f"double_{key}",
-                    f"Two connections have the {key} {value!r} (the other is on line {other}).",
-                    hint=f"An {key} is unique in its environment."
-                    if key == "id"
-                    else "A name is unique in its environment.",
+                    f"Two connections have the {key} {value!r} (the other is on line {line}).",
+                    hint=f"Each {key} is unique in its environment.",
                 )
 
 

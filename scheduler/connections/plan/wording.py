@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from scheduler.connections.file.secrecy import sounds_secret
+from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.plan.merge import ABSENT, FieldChange
 from scheduler.connections.plan.model import Change, Kind, Plan
 from scheduler.connections.schedule import format_history, format_schedule
@@ -91,5 +91,5 @@ def _value(change: FieldChange, value: Any) -> Any:
     """A setting that sounds like a secret is refused in a file, but may have been stored from elsewhere."""
     if value is ABSENT:
         return None
-    hidden = change.key[0] == "settings" and sounds_secret(change.key[-1], value)
+    hidden = change.key[0] == "settings" and any(secret_paths({change.key[-1]: value}))
     return "•••" if hidden else value
