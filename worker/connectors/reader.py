@@ -9,7 +9,7 @@ its page goes on; a page that is none raises Transient `malformed_page` and says
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -166,6 +166,8 @@ class _Fields:
 def _time(values: Sequence[Any], places: Iterable[int], time: TimeField) -> CursorValue | None:
     for place in places:
         if (value := values[place]) is not None:
+            if type(value) is datetime and value.tzinfo is UTC:
+                return value
             return parse_cursor(value, time.form, time.zone)
     return None
 
@@ -173,6 +175,8 @@ def _time(values: Sequence[Any], places: Iterable[int], time: TimeField) -> Curs
 def _version(value: Any) -> int | None:
     if value is None:
         return None
+    if type(value) is datetime and value.tzinfo is UTC:
+        return microseconds(value)
     if type(value) is int:
         return int(parse_cursor(value, "number") or 0)  # type: ignore[arg-type]
     try:
