@@ -1,0 +1,304 @@
+"""How does everything start with one command, and how does it all stop?
+
+Servers first (unless the settings name yours), then the schema, then the demo system and our own parts. One `headrace
+up` at a time holds a home. Ctrl-C, SIGTERM and a closed terminal stop all of it within ten seconds; what was killed
+together with us is ended by the next start. Emits: up_ready, up_stopped.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import SecretStr
+
+from scheduler.api.server import TOKEN_FILE as API_TOKEN_FILE
+from scheduler.api.server import bootstrap_token
+from scheduler.cli.demo import CONNECTION, PORT_FILE, UNWANTED_FILE, connect_demo, remove_files, wants_demo
+from scheduler.cli.demo import TOKEN_FILE as DEMO_TOKEN_FILE
+from scheduler.cli.flower import PASSWORD_FILE as FLOWER_PASSWORD_FILE
+from scheduler.cli.session import open_publisher
+from scheduler.cli.up_parts import SERVERS, Addresses, work_parts
+from scheduler.cli.up_screen import Place, Progress, Screen, headrace_words
+from scheduler.embedded.endpoints import clear_endpoints, write_endpoints
+from scheduler.embedded.part_log import log_path
+from scheduler.embedded.ports import choose_port, free_port, require_free
+from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.private_files import make_private_folder
+from scheduler.embedded.supervisor import Supervisor
+from scheduler.embedded.valkey import EmbeddedValkey
+from scheduler.health import look_at_broker
+from scheduler.lists import sql
+from worker.config import Settings, load_settings
+from worker.db.database import Database
+from worker.db.migrate import migrate
+from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.telemetry.logs import configure_logging
+from worker.telemetry.redaction import redactor
+
+LEAST_SPACE = 200 * 1024 * 1024
+TICK = 0.25
+LOOK_EVERY = 1.0
+LOOK_LATER = 5.0
+"""Counting records costs the more the more there are; once all is synced, nobody is in a hurry."""
+
+log = structlog.get_logger()
+
+
+class _Stop(BaseException):
+    """Somebody wants us to end. Not an error, so that no `except Exception` on the way takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was decided before anything is started."""
+
+    settings: Settings
+    addresses: Addresses
+    postgres: EmbeddedPostgres | None
+    valkey: EmbeddedValkey | None
+
+
+def run_up(*, demo: bool | None, port: int | None, home: Path | None) -> None:
+    """Start everything, and return when it has stopped."""
+    given: dict[str, Any] = {"home": home, "port": port}
+    given = {name: value for name, value in given.items() if value is not None}
+    folder = _prepare_home(load_settings(**given).home)
+    os.environ["HEADRACE_HOME"] = str(folder)
+    screen = Screen()
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            _stop_signals(),
+            Supervisor(folder, on_change=screen.part_changed) as supervisor,
+        ):
+            try:
+                _log_to_file(folder, nowhere)
+                clear_endpoints(folder)  # those of one that was killed are no settings of ours
+                _run(supervisor, screen, _decide(load_settings(**given), demo=demo))
+            finally:
+                clear_endpoints(folder)
+                screen.close()
+                screen.step("Stopping …")
+    except _Stop:
+        log.info("up_stopped")
+    if (folder / UNWANTED_FILE).exists():
+        remove_files(folder)
+    with suppress(OSError):
+        screen.step("Everything has stopped.")
+
+
+def _prepare_home(home: Path) -> Path:
+    try:
+        make_private_folder(home)
+        free = shutil.disk_usage(home).free
+    except OSError as exc:
+        raise NeedsOperator(
+            "home_unusable",
+            f"The folder {home} can't be used: {exc.strerror}.",
+            hint="Set HEADRACE_HOME to a folder that you may write to.",
+        ) from exc
+    if free < LEAST_SPACE:
+        raise NeedsOperator(
+            "disk_full",
+            f"Only {free // 1024**2} MB are free at {home}.",
+            hint="Free some space first: Postgres stops on a full disk.",
+        )
+    return home
+
+
+def _decide(settings: Settings, *, demo: bool | None) -> Setup:
+    """Which servers are ours, and which ports are taken; a port in use ends it here, before anything runs."""
+    postgres = EmbeddedPostgres(settings.home) if settings.database_url is None else None
+    valkey = EmbeddedValkey(settings.home) if settings.broker_url is None else None
+    with_demo = wants_demo(settings.home, asked=demo, embedded=postgres is not None)
+    if demo:
+        (settings.home / UNWANTED_FILE).unlink(missing_ok=True)
+    addresses = Addresses(
+        settings.host,
+        _port(settings.port, settings.host, "the API", "HEADRACE_PORT (or --port)"),
+        _port(settings.flower_port, "127.0.0.1", "Flower", "HEADRACE_FLOWER_PORT"),
+        _demo_port(settings.home) if with_demo else None,
+    )
+    return Setup(settings, addresses, postgres, valkey)
+
+
+def _port(wanted: int, host: str, server: str, setting: str) -> int:
+    return require_free(wanted, server=server, setting=setting, host=host) if wanted else free_port(host)
+
+
+def _demo_port(home: Path) -> int:
+    return choose_port(0, kept_in=home / PORT_FILE, server="the demo system", setting="")
+
+
+def _run(supervisor: Supervisor, screen: Screen, setup: Setup) -> None:
+    settings = _start_servers(supervisor, screen, setup)
+    database = Database(settings.require_database_url(), name="up", pool=2)
+    try:
+        before, after = migrate(database)
+        if before != after:
+            screen.step(f"The schema is at {after} now.")
+        _require_broker(settings)
+        _start_work(supervisor, screen, setup.addresses, settings, database)
+        log.info("up_ready", api=setup.addresses.api)
+        screen.show_places(places(setup, settings), hints(setup, settings))
+        _watch(supervisor, screen, database, demo=setup.addresses.demo is not None)
+    finally:
+        database.close()
+
+
+def _log_to_file(home: Path, nowhere: TextIO) -> None:
+    """Our own log is a file only: the screen speaks to the person."""
+    path = log_path(home, "up")
+    path.touch(mode=0o600)
+    configure_logging(load_settings(), process="up", file=path, stream=nowhere)
+
+
+def _start_servers(supervisor: Supervisor, screen: Screen, setup: Setup) -> Settings:
+    """Start those that are ours; the settings with their URLs. The URLs of yours are written nowhere."""
+    urls: dict[str, str] = {}
+    ours = [server for server in (setup.postgres, setup.valkey) if server is not None]
+    if ours:
+        screen.step("Starting the database and the broker …")
+        supervisor.start([server.as_part(SERVERS) for server in ours])
+    if setup.postgres is not None:
+        urls["database_url"] = setup.postgres.url
+    if setup.valkey is not None:
+        urls["broker_url"] = setup.valkey.url
+    people = {"api_url": setup.addresses.api, "flower_url": setup.addresses.flower}
+    write_endpoints(setup.settings.home, {**urls, **people})
+    for url in urls.values():
+        redactor.add(urlsplit(url).password or "", keep=True)
+    return setup.settings.model_copy(update={name: SecretStr(url) for name, url in urls.items()})
+
+
+def _require_broker(settings: Settings) -> None:
+    """Before workers wait for it in silence."""
+    open_publisher(settings)
+    found = look_at_broker()
+    if found.level != "ok":
+        raise Transient("broker_unavailable", found.words, hint=found.hint)
+
+
+def _start_work(
+    supervisor: Supervisor, screen: Screen, addresses: Addresses, settings: Settings, database: Database
+) -> None:
+    screen.step("Starting workers, beat, API and Flower …")
+    bootstrap_token(settings)
+    now = database.one("SELECT now() AS now")
+    assert now is not None  # noqa: S101 - SELECT answers with a row
+    supervisor.start(work_parts(addresses, database, since=now["now"]))
+    if addresses.demo is not None:
+        connect_demo(settings, database, addresses.demo)
+
+
+def _watch(supervisor: Supervisor, screen: Screen, database: Database, *, demo: bool) -> None:
+    """Until a signal ends it."""
+    never = threading.Event()
+    progress: Progress | None = None
+    overview, looked_at = "", float("-inf")
+    while True:
+        patience = LOOK_LATER if progress is not None and progress.done else LOOK_EVERY
+        if time.monotonic() - looked_at >= patience:
+            looked_at = time.monotonic()
+            try:
+                progress = read_progress(database, CONNECTION) if demo else None
+                overview = read_overview(database)
+            except HeadraceError as exc:
+                overview = exc.message
+        screen.update(supervisor.states(), progress, overview)
+        never.wait(TICK)
+
+
+def read_progress(database: Database, connection: str) -> Progress | None:
+    """How far a connection's copy is; None where there is no such connection (any more)."""
+    row = database.one(sql.progress, {"name": connection})
+    return None if row is None else Progress(**row)
+
+
+def read_overview(database: Database) -> str:
+    """All connections in one line."""
+    row = database.one(sql.overview) or {}
+    failing = f", {row['failing']} failing" if row["failing"] else ""
+    return (
+        f"{row['connections']} connections, {row['streams']} streams{failing}; "
+        f"{row['running']} runs at work, {row['queued']} waiting"
+    )
+
+
+def places(setup: Setup, settings: Settings) -> list[Place]:
+    """What runs where, and how to log in."""
+    home = settings.home
+    token = "HEADRACE_API_TOKEN" if settings.api_token else str(home / API_TOKEN_FILE)
+    found = [
+        Place("API", setup.addresses.api, f"Authorization: Bearer <{token}>"),
+        Place("Flower", setup.addresses.flower, f"user headrace, password in {home / FLOWER_PASSWORD_FILE}"),
+    ]
+    if setup.addresses.demo is not None:
+        found.append(Place("demo system", setup.addresses.demo, f"token in {home / DEMO_TOKEN_FILE}"))
+    ours = f"password in {home / 'postgres-password'}" if setup.postgres else "yours (HEADRACE_DATABASE_URL)"
+    found.append(Place("Postgres", without_password(settings.require_database_url()), ours))
+    ours = f"password in {home / 'valkey-password'}" if setup.valkey else "yours (HEADRACE_BROKER_URL)"
+    found.append(Place("Valkey", without_password(settings.require_broker_url()), ours))
+    return [*found, Place("logs", str(home / "log"))]
+
+
+def hints(setup: Setup, settings: Settings) -> list[tuple[str, str]]:
+    """What to try, as it can be typed into another terminal."""
+    command = headrace_words()
+    default = Path(Settings.model_fields["home"].default).absolute()
+    if settings.home != default:
+        command = f"HEADRACE_HOME={shlex.quote(str(settings.home))} {command}"
+    tries = [("connections", "what is connected, and how fresh it is")]
+    if setup.addresses.demo is not None:
+        tries += [
+            (f"records {CONNECTION} work_orders", "the copy itself; --csv and --jsonl take it elsewhere"),
+            (f"sync {CONNECTION} --wait", "sync now"),
+        ]
+    else:
+        tries.append(("apply connections.yaml", "connect your systems: docs/connections.md"))
+    tries += [("runs", "what ran"), ("doctor", "what is wrong, and what to do")]
+    return [(f"{command} {words}", about) for words, about in tries]
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "…"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{host}{port}{parts.path}"
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """The first of these signals raises `_Stop` here; the others of a person in a hurry change nothing."""
+    asked = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise _Stop
+
+    before = {
+        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        asked = True
+        for number, handler in before.items():
+            signal.signal(number, handler)
