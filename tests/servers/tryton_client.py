@@ -45,13 +45,14 @@ class TrytonClient:
     def rows(
         self, model: str, domain: Sequence[Any] = (), fields: Sequence[str] = ("id",)
     ) -> list[dict[str, Any]]:
-        """All records that the domain finds, by id; `id` is always among the fields."""
+        """All records that the domain finds, archived ones too, by id; `id` is always among the fields."""
         found: list[dict[str, Any]] = []
-        names = sorted({"id", *fields})
+        names, context = sorted({"id", *fields}), {**self.context, "active_test": False}
         while True:
             last = found[-1]["id"] if found else 0
             after = [["id", ">", last], list(domain)]
-            page = self.call(f"model.{model}.search_read", after, 0, _PAGE, [["id", "ASC"]], names)
+            params = [after, 0, _PAGE, [["id", "ASC"]], names, context]
+            page = self._post(f"model.{model}.search_read", params)
             found += page
             if len(page) < _PAGE:
                 return found
@@ -87,7 +88,7 @@ class TrytonClient:
         response = self._send(asked, self.session)
         if response.status_code != 200:
             raise TrytonRefused(f"{method}: HTTP {response.status_code} {response.text[:300]}")
-        answer = json.loads(response.content, object_hook=_from_wire)
+        answer = read_json(response.content)
         if "error" in answer:
             raise TrytonRefused(f"{method}: {json.dumps(answer['error'], default=str)[:1000]}")
         return answer["result"]
@@ -106,6 +107,11 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "Decimal": lambda found: Decimal(found["decimal"]),
     "bytes": lambda found: base64.b64decode(found["base64"]),
 }
+
+
+def read_json(text: bytes) -> Any:
+    """Tryton's JSON as Python's own values."""
+    return json.loads(text, object_hook=_from_wire)
 
 
 def _from_wire(found: dict[str, Any]) -> Any:
