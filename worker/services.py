@@ -41,7 +41,11 @@ class Services:
             pool=settings.database_pool,
             idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
         )
-        budgets = Budgets(settings.require_broker_url(), short_wait=settings.short_wait)
+        budgets = Budgets(
+            settings.require_broker_url(),
+            short_wait=settings.short_wait,
+            slot_lease=2 * settings.request_timeout,  # the longest that one request may take
+        )
         return cls(
             settings=settings,
             database=database,
@@ -54,6 +58,7 @@ class Services:
 
     def close(self) -> None:
         self.leases.close()
+        self.budgets.close()
         self.ahead.shutdown(wait=False, cancel_futures=True)
         self.database.close()
 

@@ -11,13 +11,20 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from scheduler.embedded.postgres import EmbeddedPostgres
+from worker.db.database import Database
+from worker.db.migrate import migrate
 
 TEMPLATE = "headrace_template"
 _numbers = count(1)
 
 
 def make_template(url: str) -> None:
-    """What every fresh database starts with. Nothing yet: the migrations go here."""
+    """What every fresh database starts with: the schema."""
+    database = Database(url, name="template", pool=1)
+    try:
+        migrate(database)
+    finally:
+        database.close()
 
 
 def at_database(url: str, name: str) -> str:

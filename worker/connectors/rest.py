@@ -107,7 +107,8 @@ class RestStream:
         form, zone = asked.time.form, asked.time.zone
         params = []
         if window.since is not None:
-            params.append((asked.param, format_cursor(window.since, form, zone)))
+            since = asked.template.replace("{value}", format_cursor(window.since, form, zone))
+            params.append((asked.param, since))
         if window.until is not None and asked.until_param is not None:
             params.append((asked.until_param, format_cursor(window.until, form, zone, round_up=True)))
         return params

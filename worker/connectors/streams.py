@@ -31,6 +31,8 @@ class Incremental:
     time: TimeField
     param: str | None
     until_param: str | None
+    template: str = "{value}"
+    """What `param` says, with the value in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class _Reading:
         if self.protocol == "rest" and "param" not in found:
             raise self.error(("incremental",), "incremental needs the param that asks for changes.")
         time = TimeField(paths_of(found["field"]), form, self.zone(found, ("incremental", "zone")))
-        return Incremental(time, found.get("param"), found.get("until_param"))
+        template = found.get("template", "{value}")
+        return Incremental(time, found.get("param"), found.get("until_param"), template)
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
         interval = parse_duration(self.data.get("interval", "15m"))

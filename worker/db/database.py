@@ -22,6 +22,8 @@ log = structlog.get_logger()
 Params = Mapping[str, Any]
 MINIMUM_VERSION = 160000
 CONNECT_TIMEOUT = 5
+LOST_LEASE = "HR001"
+"""The SQLSTATE that `headrace_require_lease` raises."""
 
 
 class Database:
@@ -123,14 +125,25 @@ def database_errors() -> Iterator[None]:
     """Translate what psycopg and SQLAlchemy raise, once, at this edge; errors of our own pass."""
     try:
         yield
-    except (HeadraceError, psycopg.errors.ProgramLimitExceeded):
-        raise  # the latter is about what was sent (too deep, too long), not about the server
+    except HeadraceError:
+        raise
     except psycopg.errors.DiskFull as exc:
         raise NeedsOperator(
             "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."
         ) from exc
     except (psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as exc:
+        if exceeds_limit(exc) or sqlstate_of(exc) == LOST_LEASE:
+            raise
         raise Transient("database_unavailable", f"Postgres can't be used now: {_words(exc)}.") from exc
+
+
+def exceeds_limit(exc: BaseException) -> bool:
+    """Postgres refuses what was sent, as too deep or too long (class 54): that says nothing about the server."""
+    return sqlstate_of(exc).startswith("54")
+
+
+def sqlstate_of(exc: BaseException) -> str:
+    return (exc.sqlstate or "") if isinstance(exc, psycopg.Error) else ""
 
 
 def _words(exc: BaseException) -> str:

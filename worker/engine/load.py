@@ -18,15 +18,12 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.pool import PoolProxiedConnection
 
 from worker.connectors.contract import Page, Record, Rejected
-from worker.db.database import Database
+from worker.db.database import LOST_LEASE, Database, exceeds_limit
 from worker.db.queries import sql
 from worker.engine.plan import Checkpoint
 from worker.engine.rows import pack_rows
 from worker.errors import Cancelled, LostLease
 from worker.runs.claim import Run
-
-LOST_LEASE = "HR001"
-"""What `headrace_require_lease` raises."""
 
 REJECTED_RAW = 256 * 1024
 REASON_WORDS = 1000
@@ -138,7 +135,7 @@ class Loader:
 
     def _without_broken(self, batch: _Batch, refusal: psycopg.Error) -> _Batch:
         """The page without what Postgres refuses; the refusal itself where no record is to blame."""
-        if not isinstance(refusal, psycopg.DataError | psycopg.errors.ProgramLimitExceeded):
+        if not isinstance(refusal, psycopg.DataError) and not exceeds_limit(refusal):
             raise refusal
         broken = self._find_broken(batch.records)
         if not broken:

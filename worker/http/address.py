@@ -6,7 +6,7 @@ is, to the byte: systems sign their links.
 """
 
 import re
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -29,7 +29,8 @@ def address_of(base_url: str, request: Request) -> httpx.URL:
         )
     query = url.query
     if request.params:
-        more = urlencode(request.params).encode()
+        # %20, not +: who reads a form takes both, OData only the first.
+        more = urlencode(request.params, quote_via=quote).encode()
         query = query + b"&" + more if query else more
     return url.copy_with(query=query or None, fragment=None)
 

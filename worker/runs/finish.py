@@ -16,6 +16,7 @@ from worker.db.queries import sql
 from worker.errors import LostLease
 from worker.runs.publish import Wakeup
 from worker.runs.states import State
+from worker.telemetry.redaction import redactor
 
 WaitReason = Literal["retry", "limit", "slice", "drain", "rescue"]
 ERROR_WORDS = 2000
@@ -146,5 +147,6 @@ def give_back_in(
 def _failure(failure: Failure | None) -> dict[str, str | None]:
     if failure is None:
         return {"error_code": None, "error": None}
-    # Postgres text holds no NUL, and a system's words can be anything.
-    return {"error_code": failure.code, "error": failure.words.replace("\0", "�")[:ERROR_WORDS]}
+    # Postgres text holds no NUL, and a system's words can be anything, a secret of ours among it.
+    words = redactor.redact(failure.words).replace("\0", "�")
+    return {"error_code": failure.code, "error": words[:ERROR_WORDS]}

@@ -155,7 +155,7 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> Mappin
 
 
 class _Lowered(logging.Filter):
-    """httpx says each request with its whole URL at INFO: that is for debugging."""
+    """httpx says each request with its whole URL at INFO, and Celery each task twice: that is for debugging."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def _install(handlers: list[logging.Handler], level: int) -> None:
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(level)
-    for name in ("httpx", "httpcore"):
+    for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace"):
         library = logging.getLogger(name)
         library.filters = [kept for kept in library.filters if not isinstance(kept, _Lowered)]
         library.addFilter(_Lowered(level))

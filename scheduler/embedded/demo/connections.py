@@ -21,5 +21,5 @@ connections:
     secrets:
       token: {json.dumps(token_reference, ensure_ascii=False)}
     schedule: {{every: 1m}}
-    history: 90d
+    history: all
 """

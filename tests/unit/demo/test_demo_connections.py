@@ -20,7 +20,7 @@ def test_the_document_names_the_reference_and_the_address(path: str) -> None:
                 "settings": {"base_url": "http://127.0.0.1:4711"},
                 "secrets": {"token": f"file://{path}"},
                 "schedule": {"every": "1m"},
-                "history": "90d",
+                "history": "all",
             }
         ],
     }
