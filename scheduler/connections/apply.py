@@ -24,6 +24,7 @@ from scheduler.connections.transactions import Transaction, execute, retrying
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.documents import Document
+from worker.errors import InvalidInput
 
 log = structlog.get_logger()
 
@@ -39,8 +40,12 @@ def apply(
     dry_run: bool = False,
     prune: bool = False,
     overwrite: bool = False,
+    confirmed: Plan | None = None,
 ) -> Plan:
-    """Carry the file out, or only say what that would do. Raises `Problems` for a file that can't be taken."""
+    """Carry the file out, or only say what that would do. Raises `Problems` for a file that can't be taken.
+
+    `confirmed` is the plan that somebody said yes to: nothing is deleted that isn't in it.
+    """
     desired = read_desired(document, registry)
     if dry_run:
         with database.transaction() as tx:
@@ -50,6 +55,7 @@ def apply(
         with database.transaction() as tx:
             now = execute(tx, queries.lock_apply)[0]["now"]
             plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
+            _refuse_more_deletions(plan, confirmed)
             _carry_out(tx, plan, now)
             return plan.done()
 
@@ -67,6 +73,19 @@ def _plan(tx: Transaction, desired: Desired, *, prune: bool, overwrite: bool, lo
     if prune:
         current = _with_records(tx, current, absent_connections(desired, current))
     return make_plan(desired, current, prune=prune, overwrite=overwrite)
+
+
+def _refuse_more_deletions(plan: Plan, confirmed: Plan | None) -> None:
+    if confirmed is None:
+        return
+    agreed = {row.id for row in confirmed.deletions}
+    more = [row.name for row in plan.deletions if row.id not in agreed]
+    if more:
+        raise InvalidInput(
+            "plan_changed",
+            f"Since you said yes, {', '.join(more)} would be deleted, too. Nothing was changed.",
+            hint="Run the command again and look at its plan.",
+        )
 
 
 def _with_records(

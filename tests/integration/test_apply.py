@@ -295,6 +295,16 @@ class TestAbsent:
         for table, rows in {"connections": 1, "records": 0, "runs": 0, "cursors": 0}.items():
             assert count(database, table) == rows
 
+    def test_nothing_is_deleted_that_was_not_confirmed(self, database: Database) -> None:
+        applied(database, plant("north"))
+        text = json.dumps({"version": 1, "connections": []})
+        document = read_document(text.encode(), "connections.yaml")
+        shown = apply(database, REGISTRY, document, prune=True, dry_run=True)
+        applied(database, plant("south"))
+        with pytest.raises(InvalidInput, match="Plant south"):
+            apply(database, REGISTRY, document, prune=True, confirmed=shown)
+        assert count(database, "connections") == 2
+
     def test_prune_leaves_what_no_file_made(self, database: Database) -> None:
         database.run("INSERT INTO connections (name, system) VALUES ('by hand', 'demo')")
         plan = applied(database, plant("north"), prune=True)

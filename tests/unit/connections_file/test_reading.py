@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -316,3 +317,17 @@ def test_whatever_stands_in_the_list_ends_in_problems_or_connections(connections
     except Problems as exc:
         found = exc.problems
     assert all(problem.place and problem.code for problem in found)
+
+
+class TestDocumentation:
+    TEXT = (Path(__file__).parents[3] / "docs" / "connections-file.md").read_text("utf-8")
+
+    def test_the_first_example_is_a_file(self) -> None:
+        example = self.TEXT.split("```yaml\n")[1].split("```")[0]
+        assert read(example).connections[0].name == "Plant North"
+
+    def test_every_field_of_the_schema_is_described(self) -> None:
+        schema = load_schema()
+        nodes = [schema, *schema["$defs"].values()]
+        fields = {name for node in nodes for name in node.get("properties", {})}
+        assert {name for name in fields if f"| `{name}` |" not in self.TEXT} == set()
