@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from worker.connectors.contract import Page, Position, Record, Request, Response, Source, Window
+from worker.http.address import address_of
 
 
 @dataclass
@@ -56,9 +57,7 @@ class Asking:
         return found
 
     def _send(self, outgoing: Request) -> Response:
-        url = httpx.URL(self.source.base_url).join(outgoing.url)
-        if outgoing.params:
-            url = url.copy_merge_params(list(outgoing.params))
+        url = address_of(self.source.base_url, outgoing)
         headers: dict[str, Any] = {"Accept-Encoding": "gzip", **outgoing.headers}
         answer = _client().request(outgoing.method, url, content=outgoing.body, headers=headers)
         response = Response(answer.status_code, dict(answer.headers), answer.content, str(answer.url))

@@ -73,6 +73,23 @@ def test_no_window_asks_for_everything(source: Source) -> None:
     assert names == ["company", "deleted", "expand", "limit"]
 
 
+def test_a_template_says_the_bound_in_the_words_of_the_system(tmp_path: Path) -> None:
+    path = tmp_path / "shop" / "manifest.yaml"
+    path.parent.mkdir()
+    path.write_text(MANIFEST.replace("param: since,", 'param: $filter, template: "at ge {value}",'))
+    stream = ManifestConnector(load_manifest(path)).bind({"base_url": "https://h"}).stream("parts")
+    assert dict(stream.request(Window(SINCE), None).params)["$filter"] == "at ge 2026-01-31T08:00:00.000Z"
+    assert "$filter" not in dict(stream.request(Window(), None).params)
+
+
+def test_a_template_without_a_place_for_the_value_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shop" / "manifest.yaml"
+    path.parent.mkdir()
+    path.write_text(MANIFEST.replace("param: since,", 'param: $filter, template: "at ge {since}",'))
+    with pytest.raises(InvalidInput, match="template"):
+        load_manifest(path)
+
+
 def test_what_an_optional_setting_would_fill_is_left_out_without_it(connector: ManifestConnector) -> None:
     request = connector.bind({"base_url": "https://h"}).stream("sites").request(Window(), None)
     assert "company" not in dict(request.params)

@@ -17,7 +17,7 @@ BASE = "https://plant.example.com/api/v1"
         (BASE + "/", "work_orders/", (), f"{BASE}/work_orders/"),
         (BASE, "", (), BASE),
         ("https://plant.example.com", "", (), "https://plant.example.com"),
-        (BASE, "a", [("q", "x y"), ("q", "ä&=")], f"{BASE}/a?q=x+y&q=%C3%A4%26%3D"),
+        (BASE, "a", [("q", "x y"), ("q", "ä&=")], f"{BASE}/a?q=x%20y&q=%C3%A4%26%3D"),
         (BASE, "a?sig=A%2fb+c&b=%20", [("page", "2")], f"{BASE}/a?sig=A%2fb+c&b=%20&page=2"),
         (BASE, "?x=1", (), f"{BASE}?x=1"),
         (BASE, "a#part", (), f"{BASE}/a"),
