@@ -5,6 +5,7 @@ same; or a free one. Free ones are taken below the range from which the kernel s
 client can sit on it when the server comes back.
 """
 
+import errno
 import random
 import socket
 from pathlib import Path
@@ -18,16 +19,21 @@ _FREE_PORTS = range(20000, 32000)
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen there now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as servers do: a past one's TIME_WAIT is no hindrance
-        try:
+    return _obstacle(port, host) is None
+
+
+def _obstacle(port: int, host: str) -> OSError | None:
+    """What keeps a server from listening there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As servers do: a past one's TIME_WAIT is no hindrance.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             probe.listen(1)
-        except OSError:
-            return False
-        return True
+    except OSError as exc:
+        return exc
+    return None
 
 
 def free_port(host: str = LOOPBACK) -> int:
@@ -39,14 +45,21 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 def require_free(port: int, *, server: str, setting: str, host: str = LOOPBACK) -> int:
-    """The port, or the error `port_in_use`, which says what to change."""
-    if not is_free(port, host):
+    """The port, or the error `port_in_use` or `port_unusable`, which says what to change."""
+    obstacle = _obstacle(port, host)
+    if obstacle is None:
+        return port
+    if obstacle.errno == errno.EADDRINUSE:
         raise NeedsOperator(
             "port_in_use",
             f"Port {port} on {host}, meant for {server}, is in use.",
             hint=f"Stop what listens there, or set {setting} to another port (0 takes a free one).",
         )
-    return port
+    raise NeedsOperator(
+        "port_unusable",
+        f"{server} can't listen on port {port} of {host}: {obstacle.strerror}.",
+        hint=f"Set {setting} to another port, or the address to one of this machine.",
+    )
 
 
 def choose_port(wanted: int, *, kept_in: Path, server: str, setting: str) -> int:
