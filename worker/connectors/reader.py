@@ -50,6 +50,7 @@ class Reader:
         self._fields = _Fields(shape)
 
     def read(self, body: bytes) -> Reading:
+        body = body.removeprefix(b"\xef\xbb\xbf")  # some servers begin with a byte order mark
         raws, beside = self._split(body)
         sound = not bad_text(body)
         by_key: dict[str, Record] = {}

@@ -43,6 +43,10 @@ def test_a_record_keeps_its_bytes_and_gives_its_fields() -> None:
     assert (reading.seen.count, reading.seen.pointer, reading.seen.total) == (1, "c2", 7)
 
 
+def test_a_byte_order_mark_before_the_page_is_no_part_of_it() -> None:
+    assert [record.raw for record in READER.read(b"\xef\xbb\xbf" + page(b'{"id":1}')).records] == [b'{"id":1}']
+
+
 def test_records_may_lie_deeper_or_be_the_whole_answer() -> None:
     deeper = Reader(Shape(("d", "results"), (("meta", "uri"),)), ("d", "__next"))
     reading = deeper.read(b'{"d":{"results":[{"meta":{"uri":"a"}}],"__next":"x"}}')
