@@ -44,7 +44,9 @@ def test_a_record_keeps_its_bytes_and_gives_its_fields() -> None:
 
 
 def test_a_byte_order_mark_before_the_page_is_no_part_of_it() -> None:
-    assert [record.raw for record in READER.read(b"\xef\xbb\xbf" + page(b'{"id":1}')).records] == [b'{"id":1}']
+    assert [record.raw for record in READER.read(b"\xef\xbb\xbf" + page(b'{"id":1}')).records] == [
+        b'{"id":1}'
+    ]
 
 
 def test_records_may_lie_deeper_or_be_the_whole_answer() -> None:
