@@ -30,15 +30,15 @@ def export_document(database: Database, registry: Registry | None = None) -> str
         current = read_current(tx)
     ids = _ids(current)
     connections = [_connection(row, ids[row.id], _known(row.system, registry)) for row in current]
+    return HEADER + to_yaml({"version": 1, "connections": connections})
+
+
+def to_yaml(data: Any) -> str:
+    """YAML that `worker.documents` reads as the same data."""
     text = yaml.dump(
-        {"version": 1, "connections": connections},
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=False,
-        width=2**20,
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20
     )
-    return HEADER + str(text)
+    return str(text)
 
 
 def _connection(row: CurrentConnection, file_id: str, known: frozenset[str] | None) -> dict[str, Any]:

@@ -25,10 +25,17 @@ def execute(tx: Transaction, statement: str, params: Mapping[str, Any] | None = 
 
 def retrying(work: Callable[[], Result]) -> Result:
     """Do the work, again where it was the victim of a deadlock."""
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             return work()
         except Transient as exc:
-            if not isinstance(exc.__cause__, psycopg.errors.DeadlockDetected):
+            victim = isinstance(exc.__cause__, psycopg.errors.DeadlockDetected)
+            if isinstance(exc.__cause__, psycopg.errors.LockNotAvailable) or (victim and attempt == ATTEMPTS):
+                raise Transient(
+                    "connections_busy",
+                    "Somebody else is changing these connections, and didn't come to an end. Nothing was changed.",
+                    hint="Try again in a minute.",
+                ) from exc
+            if not victim:
                 raise
-    return work()
+    raise AssertionError("the last attempt returns or raises")

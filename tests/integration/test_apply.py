@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from scheduler.beat.due import next_due
 from scheduler.connections.apply import apply
+from scheduler.connections.current import queries
 from scheduler.connections.export import export_document
 from scheduler.connections.file import Problems
 from scheduler.connections.pause import pause, resume
@@ -21,7 +22,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.migrate import migrate
 from worker.documents import read_document
-from worker.errors import InvalidInput, NotFound
+from worker.errors import InvalidInput, NotFound, Transient
 
 pytestmark = pytest.mark.integration
 
@@ -373,6 +374,17 @@ class TestTwoAtOnce:
             thread.join(timeout=30)
         assert sorted(plan.changes_something for plan in plans) == [False, False, True]
         assert count(database, "connections") == 1
+
+    def test_who_waits_too_long_is_told_so_and_changed_nothing(
+        self, database: Database, database_url: str
+    ) -> None:
+        with psycopg.connect(database_url) as other:
+            other.execute(queries.lock_apply)
+            database.run("SET lock_timeout = '100ms'")  # of the pooled connection, which comes first again
+            with pytest.raises(Transient, match="Try again") as caught:
+                applied(database, plant())
+        assert caught.value.code == "connections_busy"
+        assert count(database, "connections") == 0
 
 
 class TestPausing:
