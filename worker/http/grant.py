@@ -6,7 +6,7 @@ moment. If that is refused the run waits as for any refusal; but not twice in a 
 and strict about its pace would never be reached.
 """
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from threading import Lock
 from time import monotonic
 from types import TracebackType
@@ -33,6 +33,10 @@ class Permits(Protocol):
     def permit(
         self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3
     ) -> AbstractContextManager[Permit]: ...
+
+
+class _Unsent(Exception):
+    """A grant was given up, and no request was sent by it."""
 
 
 class Refusals:
@@ -94,7 +98,8 @@ class Grant:
             return
         if self._refusals.take(self._account):
             return
-        self._stack.close()
+        with suppress(_Unsent), self._stack:
+            raise _Unsent  # else the budget would take it for a request that succeeded, and end its probing
         try:
             self._ask()
         except RateLimited:

@@ -121,16 +121,14 @@ class Sender:
 
     def _exchange(self, ctx: CallContext, outgoing: Request) -> Response:
         url = address_of(ctx.source.base_url, outgoing)
-        asked = redactor.redact(f"{outgoing.method} {url.path}")
+        asked = _asked(url, outgoing)
         with foreign_errors(place(url), asked):
             built = self._built(ctx, outgoing, url)
             try:
-                response = self._sent(ctx, outgoing, built, again=False)
+                return self._sent(ctx, outgoing, built, again=False)
             except _LostUnseen:
                 log.debug("sent_again", host=url.host, asked=asked)
-                response = self._sent(ctx, outgoing, self._built(ctx, outgoing, url), again=True)
-        self._heed_waits(ctx, response, f"{place(url)} answered {response.status} to {asked}")
-        return response
+                return self._sent(ctx, outgoing, self._built(ctx, outgoing, url), again=True)
 
     def _built(self, ctx: CallContext, outgoing: Request, url: httpx.URL) -> httpx.Request:
         headers = {
@@ -159,12 +157,19 @@ class Sender:
             attempt = Attempt(ctx.steps, grant.renew_if_old)
             built.extensions["trace"] = attempt.trace
             try:
-                return self._answered(ctx, built)
+                response = self._answered(ctx, built)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 may_repeat = not again and (ctx.reads or outgoing.method.upper() in HARMLESS_TWICE)
                 if may_repeat and attempt.lost_on_an_old_connection:
                     raise _LostUnseen from None
                 raise
+            # Before the permit is returned, so that nobody slips through between the two.
+            self._heed_waits(
+                ctx,
+                response,
+                f"{place(built.url)} answered {response.status} to {_asked(built.url, outgoing)}",
+            )
+            return response
 
     def _answered(self, ctx: CallContext, built: httpx.Request) -> Response:
         with ctx.steps.step("request") as step, within(WHOLE_ANSWER * self._timeout):
@@ -203,6 +208,10 @@ class Sender:
 
     def _client(self) -> httpx.Client:
         return self._own_client or shared_client()
+
+
+def _asked(url: httpx.URL, outgoing: Request) -> str:
+    return redactor.redact(f"{outgoing.method} {url.path}")
 
 
 def _redact(error: HeadraceError) -> None:
