@@ -21,7 +21,9 @@ ENDPOINTS_FILE = "endpoints.json"
 class Settings(BaseSettings):
     """Everything that can be set. Durations are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     home: Path = Path(".headrace")
     """Where embedded servers keep their data, and where logs go. Whoever reads this folder reads the copy."""
@@ -29,6 +31,10 @@ class Settings(BaseSettings):
     """`postgresql://user:password@host/database`, Postgres 16 or newer. Not set: an embedded Postgres is used."""
     broker_url: SecretStr | None = None
     """`redis://:password@host:6379/0`, Valkey or Redis 7 or newer. Not set: an embedded Valkey is used."""
+    postgres_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the embedded Postgres; 0 takes a free one and keeps it."""
+    valkey_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the embedded Valkey; 0 takes a free one and keeps it."""
     connectors: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders with systems of your own, separated by `:`, each `<folder>/<system>/manifest.yaml`."""
 

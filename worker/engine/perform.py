@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from worker.connectors.contract import Source, Stream
+from worker.db.queries import sql
 from worker.engine.extract import Extractor, Fetched
 from worker.engine.history import begin
 from worker.engine.load import Loader
@@ -29,6 +30,10 @@ from worker.telemetry.logs import bind_run
 from worker.telemetry.steps import Steps
 
 log = structlog.get_logger()
+
+LOST_POSITION = frozenset({"request_refused", "elsewhere"})
+"""What a system, or we, may say to a page's place that was kept for too long."""
+STUCK_POSITION = frozenset({*LOST_POSITION, "paging_stuck"})
 
 
 @dataclass(slots=True)
@@ -108,7 +113,7 @@ def _read_window(engine: Engine, job: Job) -> tuple[Plan, Stream]:
     try:
         return _take_pages(engine, job, extractor, loader, plan), stream
     except NeedsOperator as exc:
-        if exc.code != "request_refused" or not plan.resumes or job.pages:
+        if exc.code not in LOST_POSITION or not plan.resumes or job.pages:
             raise
         # The page that we stopped at is not known there any more: read the window from its beginning.
         log.info("window_restarted", reason=str(exc))
@@ -212,6 +217,9 @@ def _settle(engine: Engine, job: Job, error: HeadraceError) -> None:
             if wait == 0:
                 publish([wakeup])
         case End(outcome, failure):
+            if outcome is State.FAILED and (run.track == "live" or failure.code in STUCK_POSITION):
+                # The next run reads its window from the beginning, rather than fail at the same place for ever.
+                engine.database.run(sql.drop_position, {"run": run.id, "claim": run.claim_no})
             _, successor = finish_run(
                 engine.database, run.id, run.claim_no, outcome, failure=failure, steps=steps
             )
