@@ -445,7 +445,7 @@ class TestExport:
             "b": "yes",
             "c": "012",
             "d": "x: y # z",
-            "e": 'ü\n"q"',
+            "e": 'ü "q"',
             "f": "null",
             "g": " ",
             "h": "-",

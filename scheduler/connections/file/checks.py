@@ -1,5 +1,6 @@
 """Are settings and secrets what the system needs, and is each in its place?"""
 
+from collections.abc import Sequence
 from functools import partial
 
 from scheduler.connections.file.part import Part, Step
@@ -11,39 +12,45 @@ from worker.secrets import parse_reference
 MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///absolute/path."
 
 
+def check_secrecy(part: Part) -> None:
+    """References only under secrets, and no secret among the settings: true of every system, known or not."""
+    for name, reference in part.mapping("secrets").items():
+        if part.sound("secrets", name):
+            part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
+    for path in secret_paths(part.mapping("settings")):
+        _refuse_setting(part, path)
+
+
 def check_settings(part: Part, connector: Connector) -> None:
-    """No secret among the settings; and if there is none, the settings as the system wants them."""
+    """As the system wants them, unless a secret stands among them: that must go first."""
     settings = part.mapping("settings")
-    misplaced = {("settings", *path) for path in secret_paths(settings)}
-    misplaced |= {("settings", name) for name in settings if name in connector.secret_names}
-    for path in sorted(misplaced, key=str):
-        name = ".".join(map(str, path))
-        part.add(
-            "secret_in_settings",
-            f"{name} holds a secret, and settings are stored as they are.",
-            *path,
-            hint=MISPLACED,
-        )
-    if not misplaced and part.sound("settings"):
+    for name in settings:
+        if name in connector.secret_names and part.sound("settings", name):
+            _refuse_setting(part, (name,))
+    if part.sound("settings"):
         part.attempt(lambda: connector.check_settings(settings), "settings", otherwise=None)
 
 
 def check_secrets(part: Part, connector: Connector) -> None:
-    """References only, by the names that the system gives them, and none missing."""
+    """By the names that the system gives them, and none missing."""
     given = part.mapping("secrets")
     names = connector.secret_names
-    for name, reference in given.items():
-        if name not in names:
-            message = f"{part.data['system']} knows no secret {name!r}."
-            part.add("unknown_secret", message, "secrets", name, hint=suggest(name, names))
-        if part.sound("secrets", name):
-            part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
-    meant = {nearest(name, names) for name in given if name not in names}
+    unknown = [name for name in given if name not in names]
+    for name in unknown:
+        message = f"{part.data['system']} knows no secret {name!r}."
+        part.add("unknown_secret", message, "secrets", name, hint=suggest(name, names))
+    meant = {nearest(name, names) for name in unknown}
     for name, required in names.items():
         if required and name not in given and name not in meant and part.sound("secrets"):
             message = f"The secret {name!r} is missing: {part.data['system']} can't be reached without it."
             hint = f"Under secrets, write {name}: env://NAME or {name}: file:///absolute/path."
             part.add("missing_secret", message, *(("secrets",) if given else ()), hint=hint)
+
+
+def _refuse_setting(part: Part, path: Sequence[Step]) -> None:
+    name = ".".join(map(str, ("settings", *path)))
+    message = f"{name} holds a secret, and settings are stored as they are."
+    part.spoil("secret_in_settings", message, "settings", *path, hint=MISPLACED)
 
 
 def check_text(part: Part) -> None:
@@ -57,4 +64,6 @@ def check_text(part: Part) -> None:
         elif isinstance(value, list):
             waiting.extend(((*path, at), inner) for at, inner in enumerate(value))
         elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
-            part.add("bad_value", "This text holds a NUL or half a character, which can't be stored.", *path)
+            part.spoil(
+                "bad_value", "This text holds a NUL or half a character, which can't be stored.", *path
+            )

@@ -48,7 +48,7 @@ class Part:
         ]
 
     def sound(self, *path: Step) -> bool:
-        """Whether the schema found nothing wrong at `path`, around it or in it."""
+        """Whether the schema (or `spoil`) found nothing wrong at `path`, around it or in it."""
         return not any(
             broken[: len(path)] == path or path[: len(broken)] == broken for broken in self._broken
         )
@@ -70,6 +70,11 @@ class Part:
 
     def add(self, code: str, message: str, *path: Step, hint: str | None = None) -> None:
         self.problems.append(self._whole.error((*self._root, *path), code, message, hint=hint))
+
+    def spoil(self, code: str, message: str, *path: Step, hint: str | None = None) -> None:
+        """The same, and nothing more need be said of what stands there: it isn't `sound`."""
+        self.add(code, message, *path, hint=hint)
+        self._broken.append(path)
 
     def attempt(self, read: Callable[[], Result], *path: Step, otherwise: Result) -> Result:
         """What `read` returns; where it finds something wrong at `path`, that is noted and `otherwise` returned.

@@ -5,12 +5,12 @@ All problems of a file are told together.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from scheduler.connections.file.checks import check_secrets, check_settings, check_text
+from scheduler.connections.file.checks import check_secrecy, check_secrets, check_settings, check_text
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
 from scheduler.connections.file.part import Part, parts_of
 from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS, Schedule, parse_history, parse_schedule
@@ -69,6 +69,8 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
     """None where something is wrong with it; `part` collects what. Whatever is sound is looked at all the same."""
     part.check_schema(_schema_of_a_connection())
     check_text(part)
+    check_secrecy(part)
+    times = _read_times(part)
     system = part.get("system")
     if not isinstance(system, str) or not part.sound("system"):
         return None
@@ -77,7 +79,7 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
         return None
     check_settings(part, connector)
     check_secrets(part, connector)
-    streams = list(_read_streams(part, connector))
+    streams = list(_read_streams(part, connector, times))
     return None if part.problems else _connection(part, streams)
 
 
@@ -100,21 +102,26 @@ def _connection(part: Part, streams: Sequence[DesiredStream]) -> DesiredConnecti
     )
 
 
-def _read_streams(part: Part, connector: Connector) -> Iterator[DesiredStream]:
+_Times = Mapping[str | None, tuple[Schedule | None, Any]]
+"""Schedule and history, by stream, and under None for the whole connection."""
+
+
+def _read_times(part: Part) -> _Times:
+    paths: dict[str | None, tuple[str, ...]] = {None: ()}
+    paths |= {name: ("streams", name) for name in part.mapping("streams")}
+    return {name: (_schedule(part, *path), _history(part, *path)) for name, path in paths.items()}
+
+
+def _read_streams(part: Part, connector: Connector, times: _Times) -> Iterator[DesiredStream]:
     """Every stream of the system: as it is named, else as the connection says, else as the manifest says."""
     for name in part.mapping("streams"):
         if name not in connector.stream_names:
             message = f"{part.data['system']} has no stream {name!r}."
             part.add("unknown_stream", message, "streams", name, hint=suggest(name, connector.stream_names))
-    schedule = _schedule(part)
-    history = _history(part)
-    own = {
-        name: (_schedule(part, "streams", name), _history(part, "streams", name))
-        for name in {*part.mapping("streams"), *connector.stream_names}
-    }
+    schedule, history = times[None]
     intervals = _intervals(connector, part)
     for name in connector.stream_names:
-        own_schedule, own_history = own[name]
+        own_schedule, own_history = times.get(name, (None, _UNSET))
         yield DesiredStream(
             name,
             own_schedule or schedule or {"every": intervals.get(name, 0)},

@@ -103,6 +103,8 @@ class TestProblems:
         text = HEAD + dedent("""\
           - id: a
             system: demmo
+            secrets: {token: plain}
+            history: 0d
           - id: b
             sytem: demo
           - id: c
@@ -120,15 +122,17 @@ class TestProblems:
         """)
         assert problems(text) == [
             ("unknown_system", "c.yaml:4"),
-            ("unknown_key", "c.yaml:6"),
-            ("unknown_key", "c.yaml:9"),
-            ("unknown_secret", "c.yaml:10"),
-            ("bad_schedule", "c.yaml:11"),
-            ("bad_value", "c.yaml:12"),
-            ("unknown_stream", "c.yaml:14"),
-            ("unknown_time_zone", "c.yaml:15"),
-            ("missing_secret", "c.yaml:16"),
-            ("double_id", "c.yaml:16"),
+            ("plain_secret", "c.yaml:5"),
+            ("bad_history", "c.yaml:6"),
+            ("unknown_key", "c.yaml:8"),
+            ("unknown_key", "c.yaml:11"),
+            ("unknown_secret", "c.yaml:12"),
+            ("bad_schedule", "c.yaml:13"),
+            ("bad_value", "c.yaml:14"),
+            ("unknown_stream", "c.yaml:16"),
+            ("unknown_time_zone", "c.yaml:17"),
+            ("missing_secret", "c.yaml:18"),
+            ("double_id", "c.yaml:18"),
         ]
         words = str(refused(text))
         for meant in ("'demo'", "'system'", "'base_url'", "'token'", "'work_orders'", "'Europe/Berlin'"):
@@ -151,7 +155,10 @@ class TestProblems:
             ({"environment": "prod"}, "bad_value", 7),
             ({"labels": {"n": 1}}, "bad_value", 7),
             ({"tenant": ""}, "bad_value", 7),
-            ({"tenant": "a\0b"}, "bad_value", 7),
+            ({"tenant": "a\x1b[31m"}, "bad_value", 7),
+            ({"labels": {"a\nb": "c"}}, "bad_value", 7),
+            ({"labels": {"a": "b\nc"}}, "bad_value", 7),
+            ({"settings": {"base_url": "http://x/\0"}}, "bad_value", 5),
             ({"budget": "a/b"}, "bad_value", 7),
             ({"settings": None}, "missing_key", 3),
             ({"settings": []}, "bad_value", 5),
