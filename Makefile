@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
 
 ##@ Use it
@@ -48,7 +48,7 @@ lock: $(VENV)/.dev ## resolve the dependencies anew and write the lock files
 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
-	$(BIN)/python -m scheduler.cli docs
+	$(BIN)/python -m scheduler.cli.reference docs/settings.md
 
 ##@ Tidy up
 .PHONY: clean
@@ -62,6 +62,11 @@ help: ## this text
 
 # --- The environment: made once, and again only when a lock file changes.
 
+# uv brings its own list of authorities; behind a company's proxy only the system's list will do.
+install = $(UV) --require-hashes -r $(1) 2>$(VENV)/install.log \
+	|| $(UV) --require-hashes -r $(1) --system-certs \
+	|| { cat $(VENV)/install.log >&2; exit 1; }
+
 $(BIN)/uv: requirements-uv.txt
 	@test -n "$(PYTHON)" || { echo "Headrace needs Python 3.11 or newer with venv (Debian: apt install python3 python3-venv)." >&2; exit 2; }
 	@echo "Making the environment in $(VENV) …"
@@ -70,10 +75,10 @@ $(BIN)/uv: requirements-uv.txt
 	@touch $@
 
 $(VENV)/.run: $(BIN)/uv requirements.txt pyproject.toml
-	@$(INSTALL) -r requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(call install,requirements.txt)
+	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
-	@$(INSTALL) -r requirements-dev.txt
+	@$(call install,requirements-dev.txt)
 	@touch $@
