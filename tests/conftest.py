@@ -12,7 +12,7 @@ from servers.valkey import empty, running_valkey
 
 from scheduler.embedded.valkey import EmbeddedValkey
 
-pytest_plugins = ["servers.tryton", "servers.cap"]
+pytest_plugins = ["servers.policy", "servers.tryton", "servers.cap"]
 
 
 @pytest.fixture(scope="session")

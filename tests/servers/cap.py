@@ -107,7 +107,11 @@ def running_cap(folder: Path) -> Iterator[CapService]:
         node = _node()
         modules = _installed(node)
     except CouldNotMake as exc:
-        require(f"The CAP service could not be installed: {exc}")
+        require(
+            f"The CAP service could not be installed: it needs npm (apt install npm, or Node {NODE_WANTED}), and a "
+            "package index once.",
+            cause=exc,
+        )
     shutil.copytree(_PROGRAM, folder, dirs_exist_ok=True)
     (folder / "node_modules").symlink_to(modules)
     run([node, "deploy.js"], folder=folder)

@@ -19,7 +19,7 @@ _WHOLE = ".whole"
 
 
 class CouldNotMake(Exception):
-    """Something could not be installed or built; the words are one line."""
+    """Something could not be installed or built."""
 
 
 def cache_folder() -> Path:

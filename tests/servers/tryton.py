@@ -79,9 +79,7 @@ def running_tryton(folder: Path) -> Iterator[TrytonServer]:
     try:
         python = _installed()
     except CouldNotMake as exc:
-        require(
-            f"Tryton could not be installed: {exc} (connect to a package index once, and it is kept in .cache/)"
-        )
+        require("Tryton could not be installed: run once with a package index, it is kept.", cause=exc)
     shutil.copy(_template(), folder / f"{DATABASE}.sqlite")
     with _serving(python, folder) as base_url:
         server = TrytonServer(base_url)
