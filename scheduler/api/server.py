@@ -1,5 +1,6 @@
 """How is the API served, and where does its token come from?"""
 
+import signal
 import socket
 
 import structlog
@@ -48,6 +49,9 @@ def run_api(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     alive = Alive(database, "api")
     alive.start()
+    # uvicorn raises the signal that ended it once more when it is done: then it is a plain end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     log.info("api_listens", host=settings.host, port=listener.getsockname()[1])
     try:
         server = uvicorn.Server(
@@ -64,6 +68,10 @@ def run_api(settings: Settings) -> None:
     finally:
         alive.stop()
         database.close()
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

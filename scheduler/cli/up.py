@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,39 +74,36 @@ def run_up(*, demo: bool | None, port: int | None, home: Path | None) -> None:
     given = {name: value for name, value in given.items() if value is not None}
     folder = _prepare_home(load_settings(**given).home)
     os.environ["HEADRACE_HOME"] = str(folder)
-    screen = Screen()
-    try:
-        with (
-            Path(os.devnull).open("w") as nowhere,
-            _stop_signals(),
-            Supervisor(folder, on_change=screen.part_changed) as supervisor,
-        ):
-            try:
-                _log_to_file(folder, nowhere)
-                clear_endpoints(folder)  # those of one that was killed are no settings of ours
-                _run(supervisor, screen, _decide(load_settings(**given), demo=demo))
-            finally:
-                clear_endpoints(folder)
+    with Path(os.devnull).open("w") as nowhere, _stop_signals():
+        screen = Screen()
+        try:
+            _run_supervised(folder, given, screen, nowhere, demo=demo)
+        except _Stop:
+            log.info("up_stopped")
+        if (folder / UNWANTED_FILE).exists():
+            remove_files(folder)
+        with suppress(OSError):  # the terminal may be gone
+            screen.step("Everything has stopped.")
+
+
+def _run_supervised(
+    folder: Path, given: Mapping[str, Any], screen: Screen, nowhere: TextIO, *, demo: bool | None
+) -> None:
+    with Supervisor(folder, on_change=screen.part_changed) as supervisor:
+        try:
+            _log_to_file(folder, nowhere)
+            clear_endpoints(folder)  # those of one that was killed are no settings of ours
+            _run(supervisor, screen, _decide(load_settings(**given), demo=demo))
+        finally:
+            clear_endpoints(folder)
+            with suppress(OSError):
                 screen.close()
                 screen.step("Stopping …")
-    except _Stop:
-        log.info("up_stopped")
-    if (folder / UNWANTED_FILE).exists():
-        remove_files(folder)
-    with suppress(OSError):
-        screen.step("Everything has stopped.")
 
 
 def _prepare_home(home: Path) -> Path:
-    try:
-        make_private_folder(home)
-        free = shutil.disk_usage(home).free
-    except OSError as exc:
-        raise NeedsOperator(
-            "home_unusable",
-            f"The folder {home} can't be used: {exc.strerror}.",
-            hint="Set HEADRACE_HOME to a folder that you may write to.",
-        ) from exc
+    make_private_folder(home)
+    free = shutil.disk_usage(home).free
     if free < LEAST_SPACE:
         raise NeedsOperator(
             "disk_full",

@@ -15,8 +15,8 @@ from scheduler.health import who_is_alive
 from worker.db.database import Database
 from worker.errors import HeadraceError
 
-SERVERS, DEMO, WORK = 0, 1, 2
-"""The order of starting."""
+SERVERS, WORK = 0, 1
+"""The order of starting. The demo system starts with the rest: nothing asks it before it is connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def demo_part(url: str, environment: Mapping[str, str]) -> Part:
         headrace_command("demo", "serve", "--port", port),
         env=environment,
         ready=lambda: answers(url),
-        group=DEMO,
+        group=WORK,
     )
 
 

@@ -1,0 +1,119 @@
+"""What goes around every request: ids, times, sizes, and a last word."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from scheduler.api.frame import MAX_BODY, Frame
+
+Ask = Callable[..., httpx.Response]
+
+
+async def _echo(request: Request) -> Response:
+    body = await request.body()
+    return JSONResponse({"request_id": request.state.request_id, "length": len(body)})
+
+
+async def _crash(_request: Request) -> Response:
+    raise RuntimeError("the password is hunter2-hunter2")
+
+
+@pytest.fixture
+def ask() -> Ask:
+    routes = [Route("/echo", _echo, methods=["GET", "POST"]), Route("/crash", _crash)]
+    app = Starlette(routes=routes, middleware=[Middleware(Frame)])
+
+    def send(method: str, path: str, **more: Any) -> httpx.Response:
+        async def go() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+                return await client.request(method, path, **more)
+
+        return anyio.run(go)
+
+    return send
+
+
+def test_a_harmless_request_id_is_kept(ask: Ask) -> None:
+    answer = ask("GET", "/echo", headers={"X-Request-ID": "order-17:retry.2"})
+    assert answer.headers["x-request-id"] == "order-17:retry.2"
+    assert answer.json()["request_id"] == "order-17:retry.2"
+
+
+@pytest.mark.parametrize(
+    "given", ["", "a b", "x" * 129, "a\x1b[2J", 'a"b', "ä".encode().decode("latin-1"), "{}"]
+)
+def test_any_other_request_id_is_replaced(ask: Ask, given: str) -> None:
+    answer = ask("GET", "/echo", headers={"X-Request-ID": given.encode("latin-1")})
+    assert re.fullmatch(r"api-[0-9a-f-]{36}", answer.headers["x-request-id"])
+
+
+def test_every_answer_says_how_long_it_took(ask: Ask) -> None:
+    answer = ask("GET", "/echo")
+    assert re.fullmatch(r"app;dur=\d+(\.\d+)?", answer.headers["server-timing"])
+    assert re.fullmatch(r"\d+(\.\d+)?ms", answer.headers["x-response-time"])
+
+
+def test_a_crash_is_answered_with_a_problem_that_gives_nothing_away(ask: Ask) -> None:
+    answer = ask("GET", "/crash", headers={"X-Request-ID": "r1"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "internal_error"
+    assert answer.json()["request_id"] == "r1"
+    assert "hunter2" not in answer.text
+
+
+def test_a_body_at_the_limit_is_read_and_one_above_it_refused(ask: Ask) -> None:
+    assert ask("POST", "/echo", content=b"x" * MAX_BODY).json()["length"] == MAX_BODY
+    answer = ask("POST", "/echo", content=b"x" * (MAX_BODY + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_body_of_unknown_length_is_refused_when_it_grows_too_long() -> None:
+    """A client that doesn't announce its length is stopped while it sends."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x" * 10_000, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        inner = Starlette(routes=[Route("/echo", _echo, methods=["POST"])])
+        await inner(scope, receive, send)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/echo", "raw_path": b"/echo", "query_string": b"",
+        "headers": [(b"transfer-encoding", b"chunked")], "http_version": "1.1", "scheme": "http",
+        "server": ("api", 80), "client": ("c", 1), "root_path": "",
+    }  # fmt: skip
+    anyio.run(Frame(app), scope, receive, send)
+    assert sent[0]["status"] == 413
+
+
+def test_a_crash_after_the_answer_began_ends_the_connection() -> None:
+    """Half an answer must not look like a whole one."""
+
+    async def parts() -> Any:
+        yield b"[1,"
+        raise RuntimeError("gone")
+
+    async def half(_request: Request) -> Response:
+        return StreamingResponse(parts())
+
+    async def go() -> None:
+        transport = httpx.ASGITransport(Frame(Starlette(routes=[Route("/half", half)])))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            await client.get("/half")
+
+    with pytest.raises((RuntimeError, ExceptionGroup)):
+        anyio.run(go)

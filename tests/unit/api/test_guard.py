@@ -1,0 +1,77 @@
+"""Who may pass?"""
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from scheduler.api.guard import Guard
+
+TOKEN = "a-token-of-this-test"
+
+
+async def _inside(_request: Request) -> Response:
+    return PlainTextResponse("inside")
+
+
+APP = Guard(
+    Starlette(routes=[Route("/v1/runs", _inside), Route("/healthz", _inside), Route("/readyz", _inside)]),
+    token=TOKEN,
+)
+
+
+def ask(path: str, headers: list[tuple[str, str]] | None = None) -> httpx.Response:
+    async def go() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://api") as client:
+            return await client.get(path, headers=headers or [])
+
+    return anyio.run(go)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_token_opens_the_door(scheme: str) -> None:
+    assert ask("/v1/runs", [("Authorization", f"{scheme} {TOKEN}")]).text == "inside"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Basic {TOKEN}",
+        TOKEN,
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        "Bearer \xe9",
+    ],
+)
+def test_anything_else_is_a_stranger(value: str) -> None:
+    answer = ask(
+        "/v1/runs", [("Authorization", value.encode("latin-1").decode("latin-1"))] if value.isascii() else []
+    )
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthorized"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert TOKEN not in answer.text
+
+
+def test_two_authorizations_are_none() -> None:
+    """A proxy in front may look at the one and we at the other."""
+    twice = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer other")]
+    assert ask("/v1/runs", twice).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/", "/v2", "/docs", "/openapi.json", "/v1/nothing", "//healthz", "/healthz/"]
+)
+def test_strangers_learn_nothing_of_which_paths_there_are(path: str) -> None:
+    assert ask(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_open(path: str) -> None:
+    assert ask(path).text == "inside"

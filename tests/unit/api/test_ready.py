@@ -1,0 +1,33 @@
+"""How often may strangers make us look?"""
+
+from scheduler.api.ready import Readiness
+from scheduler.health import Finding
+
+
+class _Looker:
+    def __init__(self) -> None:
+        self.looks = 0
+        self.found: list[Finding] = []
+
+    def __call__(self) -> list[Finding]:
+        self.looks += 1
+        return self.found
+
+
+def test_within_a_second_the_last_answer_stands() -> None:
+    now, look = [100.0], _Looker()
+    ready = Readiness(look, clock=lambda: now[0])
+    ready.reasons()
+    now[0] += 0.9
+    ready.reasons()
+    assert look.looks == 1
+    now[0] += 0.2
+    ready.reasons()
+    assert look.looks == 2
+
+
+def test_reasons_name_the_check_and_not_the_place() -> None:
+    look = _Looker()
+    look.found = [Finding("database", "fail", "connection to server at 10.0.0.7, user headrace failed")]
+    reasons = Readiness(look).reasons()
+    assert reasons == [{"check": "database", "detail": "The database can't be used."}]
