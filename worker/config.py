@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8787, ge=0, le=65535)
     """Port of the API; 0 takes a free one."""
     flower_port: int = Field(default=5555, ge=0, le=65535)
-    """Port of Flower, on the same address; 0 takes a free one."""
+    """Port of Flower, on the loopback address; 0 takes a free one."""
     api_token: SecretStr | None = None
     """The bootstrap token of the API. Not set: `headrace up` makes one and keeps it in `<home>/api-token`."""
 
