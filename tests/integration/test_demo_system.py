@@ -9,55 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from servers.demo import CONTROL_TOKEN, ENTITIES, TOKEN, Demo
 
 pytestmark = pytest.mark.integration
 
-ENTITIES = ("sites", "vendors", "parts", "assets", "stock_levels", "work_orders", "purchase_orders")
 ROOT = Path(__file__).parents[2]
-
-
-class Demo:
-    def __init__(self, process: subprocess.Popen[str], base_url: str) -> None:
-        self.process = process
-        self.base_url = base_url
-        self.client = httpx.Client(
-            base_url=base_url,
-            headers={"Authorization": "Bearer api-token", "X-Control-Token": "control-token"},
-            timeout=20,
-            trust_env=False,
-        )
-
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.client.request(method, f"/control/{path}", json=body)
-        assert response.is_success, response.text
-        return response.json()
-
-    def truth(self) -> dict[str, Any]:
-        found = {entity: self.control("GET", f"truth?entity={entity}") for entity in ENTITIES}
-        return {entity: (body["records"], body["deleted_ids"]) for entity, body in found.items()}
-
-    def walk(self, entity: str, **params: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while True:
-            page = self.client.get(f"/api/v1/{entity}", params=params).json()
-            found += page["data"]
-            if page["next_cursor"] is None:
-                return found
-            params["cursor"] = page["next_cursor"]
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> int:
-        self.process.terminate()
-        return self.process.wait(timeout=10)
-
-
 Starter = Callable[..., Demo]
 
 
@@ -66,31 +25,17 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     started: list[Demo] = []
 
     def starter(*arguments: str) -> Demo:
-        process = launch(tmp_path, *arguments)
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        assert ready["event"] == "demo_ready"
-        started.append(Demo(process, ready["base_url"]))
-        return started[-1]
+        started.append(Demo(tmp_path / f"demo-{len(started)}", "--factor", "0.2", *arguments))
+        return started[-1].start()
 
     yield starter
     for demo in started:
-        demo.client.close()
-        demo.kill()
-        if demo.process.stdout is not None:
-            demo.process.stdout.close()
+        demo.close()
 
 
 def command(*arguments: str) -> list[str]:
-    tokens = ["--token", "api-token", "--control-token", "control-token"]
+    tokens = ["--token", TOKEN, "--control-token", CONTROL_TOKEN]
     return [sys.executable, "-m", "scheduler.embedded.demo", "--factor", "0.2", *tokens, *arguments]
-
-
-def launch(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    with (folder / "stderr").open("ab") as errors:
-        return subprocess.Popen(
-            command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
 
 
 def test_what_was_told_before_a_kill_is_still_true_after_it(start: Starter, tmp_path: Path) -> None:
@@ -119,10 +64,10 @@ def test_a_frozen_system_says_the_same_truth_after_a_kill(start: Starter, tmp_pa
     demo = start(*state)
     demo.control("POST", "tick?n=500")
     demo.control("POST", "bulk?entity=parts&count=1500&days=20")
-    told = demo.truth()
+    told = whole_truth(demo)
     demo.kill()
     again = start(*state)
-    assert again.truth() == told
+    assert whole_truth(again) == told
     assert again.control("GET", "life")["step"] == 500
 
 
@@ -148,7 +93,7 @@ def test_many_readers_at_once_never_pass_the_limit(start: Starter) -> None:
     def read() -> None:
         with httpx.Client(base_url=demo.base_url, trust_env=False) as client:
             for _ in range(60):
-                answer = client.get("/api/v1/sites", headers={"Authorization": "Bearer api-token"})
+                answer = client.get("/api/v1/sites", headers={"Authorization": f"Bearer {TOKEN}"})
                 statuses.append(answer.status_code)
 
     readers = [threading.Thread(target=read) for _ in range(4)]
@@ -186,7 +131,7 @@ def test_it_ends_in_order_and_says_so_even_while_an_answer_is_slow(start: Starte
 
     def wait_long() -> None:
         with suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=30) as client:
-            client.get(f"{demo.base_url}/api/v1/sites", headers={"Authorization": "Bearer api-token"})
+            client.get(f"{demo.base_url}/api/v1/sites", headers={"Authorization": f"Bearer {TOKEN}"})
 
     slow = threading.Thread(target=wait_long)
     slow.start()
@@ -281,6 +226,10 @@ def test_it_loads_nothing_of_headrace() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def whole_truth(demo: Demo) -> dict[str, object]:
+    return {entity: demo.truth(entity) for entity in ENTITIES}
 
 
 def _is_zombie(pid: int) -> bool:

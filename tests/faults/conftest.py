@@ -1,0 +1,44 @@
+"""One stack for each file of these tests, and a fresh source for each test. A test that kills something says so itself."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from servers.plant import Plant, connected
+from servers.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def opened_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    try:
+        yield stack.open()
+    finally:
+        stack.close()
+
+
+@pytest.fixture
+def stack(opened_stack: Stack) -> Stack:
+    """One worker of each lane and a beat, all alive, whatever the test before did."""
+    for name in opened_stack.parts:
+        opened_stack.thaw(name)
+    opened_stack.kill(*(name for name in opened_stack.parts if not name.endswith("-1")))
+    opened_stack.ensure()
+    return opened_stack
+
+
+@pytest.fixture
+def plant(stack: Stack, tmp_path: Path) -> Iterator[Plant]:
+    """A source with some 500 records, frozen, to be connected by the test."""
+    with connected(stack, tmp_path) as made:
+        yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows the ends of all logs."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("opened_stack")
+    if report.when == "call" and report.failed and stack is not None:
+        report.sections.extend(stack.tails())
+    return report
