@@ -54,6 +54,7 @@ def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> li
 
 def _arguments(settings: Settings, lane: str, queues: Sequence[str], threads: int) -> list[str]:
     arguments = [
+        "--quiet",  # no banner: what stands in the log is JSON
         "worker",
         "--pool=threads",
         f"--concurrency={threads}",

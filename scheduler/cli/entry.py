@@ -63,6 +63,10 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except SystemExit:
+        if type(sys.stdout).__name__ != "PacifyFlushWrapper":
+            raise
+        return _reader_left()  # typer saw the broken pipe before us
     except Exception as exc:  # noqa: BLE001 - the last door before a traceback
         return say_unexpected(exc)
     return code if isinstance(code, int) else Exit.OK
@@ -70,5 +74,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def _reader_left() -> int:
     """`headrace records … | head` has what it wanted. The interpreter must not complain about it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return Exit.OK

@@ -37,7 +37,8 @@ def run_lanes(settings: Settings, systems: Sequence[str]) -> int:
     for child in children.values():
         child.send(signal.SIGTERM)
     for child in children.values():
-        child.stop(signal.SIGTERM, STOP_WITHIN)
+        child.wait(STOP_WITHIN)
+        child.kill()
     if stop.is_set():
         return 0
     for lane, child in children.items():

@@ -1,0 +1,498 @@
+"""The commands against a real database, and `headrace up` with everything that it starts."""
+
+import csv
+import io
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+import structlog
+
+from scheduler.cli.entry import run
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+_tick = threading.Event()
+
+
+def wait_for(check: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := check():
+            return found
+        _tick.wait(0.1)
+    raise AssertionError(f"{what} did not happen within {patience} s")
+
+
+class Said:
+    """What a command said, and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def headrace(
+    database_url: str,
+    broker_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    """Commands in this process, on a database of this test's own."""
+    for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", database_url)
+    monkeypatch.setenv("HEADRACE_BROKER_URL", broker_url)
+    handlers = list(logging.getLogger().handlers)
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+
+    def command(*arguments: str) -> Said:
+        capfd.readouterr()
+        code = run(arguments)
+        said = capfd.readouterr()
+        return Said(code, said.out, said.err)
+
+    assert command("migrate").code == 0
+    yield command
+    logging.getLogger().handlers[:] = handlers
+    logging.captureWarnings(capture=False)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    structlog.reset_defaults()
+
+
+FILE = """\
+version: 1
+connections:
+  - id: plant
+    system: demo
+    settings: {base_url: "http://127.0.0.1:9"}
+    secrets: {token: "env://HEADRACE_TEST_TOKEN"}
+    schedule: {every: 15m}
+    history: 90d
+"""
+
+
+@pytest.fixture
+def plant(headrace: Command, tmp_path: Path) -> Path:
+    """A connection to a demo system that isn't there."""
+    file = tmp_path / "connections.yaml"
+    file.write_text(FILE)
+    assert headrace("apply", str(file)).code == 0
+    return file
+
+
+def test_a_file_is_applied_shown_and_exported_without_change(
+    headrace: Command, plant: Path, tmp_path: Path
+) -> None:
+    [listed] = headrace("connections", "--json").json
+    assert (listed["name"], listed["system"], listed["streams"]) == ("plant", "demo", 7)
+    assert "plant" in headrace("connections").out
+    shown = headrace("connections", "show", "plant", "--json").json
+    assert shown["secrets"] == {"token": "env://HEADRACE_TEST_TOKEN"}
+    assert {stream["name"] for stream in shown["streams"]} >= {"sites", "work_orders"}
+    exported = tmp_path / "exported.yaml"
+    assert headrace("export-config", str(exported)).code == 0
+    assert headrace("apply", str(exported), "--json").json["changes_something"] is False
+    assert headrace("export-config", str(exported)).code == 2
+
+
+def test_a_dry_run_changes_nothing(headrace: Command, tmp_path: Path) -> None:
+    file = tmp_path / "connections.yaml"
+    file.write_text(FILE)
+    said = headrace("apply", str(file), "--dry-run")
+    assert (said.code, "Nothing was changed yet" in said.out) == (0, True)
+    assert headrace("connections", "--json").json == []
+
+
+def test_a_wrong_file_is_met_with_line_and_nearest_name(headrace: Command, tmp_path: Path) -> None:
+    file = tmp_path / "connections.yaml"
+    file.write_text(FILE.replace("schedule:", "shedule:"))
+    said = headrace("apply", str(file))
+    assert said.code == 2
+    assert f"{file}:7" in said.err
+    assert "'schedule'" in said.err
+    assert headrace("connections", "--json").json == []
+
+
+def test_pruning_is_confirmed_or_not_done(headrace: Command, plant: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("version: 1\nconnections: []\n")
+    said = headrace("apply", str(empty), "--prune")
+    assert said.code == 2
+    assert "plant" in said.err
+    assert len(headrace("connections", "--json").json) == 1
+    assert headrace("apply", str(empty), "--prune", "--yes").code == 0
+    assert headrace("connections", "--json").json == []
+
+
+def test_a_sync_is_asked_for_shown_and_cancelled(headrace: Command, plant: Path) -> None:
+    asked = headrace("sync", "plant", "sites", "--json").json
+    [wanted] = asked["runs"]
+    assert headrace("sync", "plant", "sites", "--json").json["runs"] == [wanted | {"joined": True}]
+    [listed] = headrace("runs", "--connection", "plant", "--json").json
+    assert (listed["id"], listed["state"], listed["cause"]) == (wanted["id"], "queued", "cli")
+    shown = headrace("runs", "show", wanted["id"][:18], "--json").json
+    assert shown["request_id"].startswith("cli-")
+    assert wanted["id"] in headrace("runs", "show", wanted["id"]).out
+    assert headrace("runs", "cancel", wanted["id"], "--json").json["outcome"] == "cancelled"
+    assert headrace("runs", "cancel", wanted["id"]).code == 3
+    assert headrace("runs", "--state", "cancelled", "--json").json[0]["id"] == wanted["id"]
+    assert headrace("runs", "--state", "queued", "--json").json == []
+
+
+def test_a_paused_connection_starts_nothing_until_it_is_resumed(headrace: Command, plant: Path) -> None:
+    assert headrace("pause", "plant", "--json").json == {
+        "connection": "plant",
+        "paused": True,
+        "changed": True,
+        "running": 0,
+    }
+    said = headrace("sync", "plant")
+    assert said.code == 2
+    assert "headrace resume plant" in said.err
+    assert headrace("runs", "--json").json == []
+    assert "paused already" in headrace("pause", "plant").out
+    assert headrace("resume", "plant", "--json").json["changed"] is True
+    assert headrace("sync", "plant", "sites").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["connections", "show", "plnt"], 3, "'plant'"),
+        (["sync", "plant", "site"], 3, "'sites'"),
+        (["records", "plant", "nope"], 3, "plant has no stream"),
+        (["runs", "show", "01990000"], 3, "There is no run"),
+        (["runs", "show", "xyz"], 2, "hexadecimal"),
+        (["runs", "--connection", "nope"], 3, "nope"),
+        (["apply", "nope.yaml"], 2, "nope.yaml"),
+        (["worker", "--system", "dmo"], 3, "'demo'"),
+    ],
+)
+def test_what_isnt_there_is_one_clear_sentence(
+    headrace: Command, plant: Path, arguments: list[str], code: int, words: str
+) -> None:
+    said = headrace(*arguments)
+    assert (said.code, said.out) == (code, "")
+    assert words in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_the_beginning_of_an_id_must_be_the_only_one(
+    headrace: Command, plant: Path, database_url: str
+) -> None:
+    headrace("sync", "plant")
+    runs = headrace("runs", "--json").json
+    said = headrace("runs", "show", runs[0]["id"][:4])
+    assert said.code == 2
+    assert runs[-1]["id"] in said.err
+
+
+def _fill(database_url: str, count: int) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            """INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, first_seen_at, deleted_at,
+                   cause_kind, cause_id, change_kind)
+               SELECT s.bucket, s.id, lpad(n::text, 6, '0'), json_build_object('id', n, 'name', 'Site ' || n),
+                      gen_random_uuid(), now(), now(), CASE WHEN n = 7 THEN now() END, 'run', gen_random_uuid(),
+                      CASE WHEN n = 7 THEN 'deleted' ELSE 'created' END
+                 FROM streams s, generate_series(1, %s) n WHERE s.name = 'sites'""",
+            [count],
+        )
+
+
+def test_records_come_in_every_form_and_none_is_lost_between_pages(
+    headrace: Command, plant: Path, database_url: str
+) -> None:
+    _fill(database_url, 2345)
+    lines = headrace("records", "plant", "sites", "--all", "--jsonl").out.splitlines()
+    keys = [json.loads(line)["key"] for line in lines]
+    assert keys == [f"{n:06}" for n in range(1, 2346) if n != 7]
+    table = list(csv.DictReader(io.StringIO(headrace("records", "plant", "sites", "--all", "--csv").out)))
+    assert [row["name"] for row in table[:2]] == ["Site 1", "Site 2"]
+    assert len(table) == 2344
+    assert len(headrace("records", "plant", "sites", "--all", "--deleted", "--json").json) == 2345
+    some = headrace("records", "plant", "sites", "--limit", "3")
+    assert "Site 3" in some.out
+    assert "Site 4" not in some.out
+    assert "--all" in some.err
+
+
+def test_who_reads_a_few_lines_and_leaves_ends_it_quietly(
+    headrace: Command, plant: Path, database_url: str, tmp_path: Path
+) -> None:
+    _fill(database_url, 20_000)
+    command = f"{sys.executable} -P -m scheduler.cli records plant sites --all --jsonl | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["key"] == "000001"
+
+
+def test_the_doctor_says_what_is_missing_and_what_to_do(
+    headrace: Command, plant: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE streams SET next_run_at = now() - interval '1 hour' WHERE name = 'sites'")
+        connection.execute(
+            "UPDATE streams SET failures = 3, last_error_code = 'refused', last_error = 'Token expired.' WHERE name = 'assets'"
+        )
+    said = headrace("doctor", "--json")
+    assert said.code == 1
+    found = {(line["check"], line["level"]) for line in said.json}
+    assert {
+        ("database", "ok"),
+        ("broker", "ok"),
+        ("beat", "fail"),
+        ("workers", "fail"),
+        ("schedule", "fail"),
+    } <= found
+    assert {("streams", "fail"), ("secrets", "warn")} <= found
+    assert any("Token expired." in line["words"] for line in said.json)
+    assert all(line["hint"] for line in said.json if line["level"] == "fail")
+    assert "headrace beat" in headrace("doctor").out
+
+
+def test_the_doctor_needs_no_database_to_say_that_there_is_none(
+    headrace: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", "postgresql://u:hunter2hunter2@127.0.0.1:9/x")
+    said = headrace("doctor", "--json")
+    assert said.code == 1
+    assert ("database", "fail") in {(line["check"], line["level"]) for line in said.json}
+    assert "hunter2" not in said.out + said.err
+    said = headrace("runs")
+    assert (said.code, "hunter2" in said.err) == (4, False)
+
+
+def test_a_foreign_or_empty_database_is_refused_with_what_to_do(
+    headrace: Command, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", empty_database_url)
+    said = headrace("runs")
+    assert (said.code, "headrace migrate" in said.err) == (1, True)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id int)")
+    said = headrace("migrate")
+    assert (said.code, "orders" in said.err) == (1, True)
+
+
+class Up:
+    """A `headrace up` of this test's own."""
+
+    def __init__(self, home: Path, folder: Path, *arguments: str, **settings: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+        self.home = home
+        self.environment = kept | {
+            "HEADRACE_HOME": str(home), "HEADRACE_FLOWER_PORT": "0", "PYTHONPATH": str(ROOT), **settings,
+        }  # fmt: skip
+        self.output = folder / "up.out"
+        with self.output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "scheduler.cli", "up", "--port", "0", *arguments],
+                env=self.environment, stdout=out, stderr=out, cwd=folder,
+            )  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def says(self, words: str) -> bool:
+        return words in self.text or self.process.poll() is not None
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def part(self, *words: str) -> psutil.Process:
+        return next(child for child in self.children() if all(word in child.cmdline() for word in words))
+
+    def address(self, what: str) -> str:
+        found = re.search(rf"^{what} +(http\S+)", self.text, re.MULTILINE)
+        assert found is not None, self.text
+        return found[1]
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "scheduler.cli", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=60, check=False, cwd=self.home.parent,
+        )  # fmt: skip
+
+    def stop(self) -> float:
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+        return time.monotonic() - begun
+
+
+@pytest.mark.slow
+def test_everything_starts_syncs_heals_and_stops_without_a_trace(tmp_path: Path) -> None:
+    """One start for many looks: it is the slowest thing there is."""
+    folder = tmp_path / "work"
+    (folder / "scheduler").mkdir(parents=True)  # names of ours that a user may well have
+    (folder / "worker.py").write_text("raise SystemExit(1)")
+    up = Up(tmp_path / "home", folder)
+    try:
+        wait_for(lambda: up.says("synced, all"), "the first sync", 100)
+        assert up.process.poll() is None, up.text
+        _look_at_the_api(up)
+        _look_at_flower(up)
+        _look_at_the_command_lines(up)
+        second = Up(up.home, tmp_path)
+        assert second.process.wait(30) == 1
+        assert "Another `headrace up`" in second.text
+        _kill_a_part(up)
+        assert up.command("sync", "demo-plant", "sites", "--wait").returncode == 0
+        removed = up.command("demo", "remove")
+        assert (removed.returncode, "records" in removed.stdout) == (0, True), removed.stderr
+        assert json.loads(up.command("connections", "--json").stdout) == []
+        children = up.children()
+    finally:
+        took = up.stop()
+    assert up.process.returncode == 0, up.text
+    assert took < 10.5
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    left = [path.name for path in up.home.rglob("*") if "demo" in path.name and path.name != "no-demo"]
+    assert left == []
+    assert not (up.home / "endpoints.json").exists()
+
+
+def _look_at_the_api(up: Up) -> None:
+    token = (up.home / "api-token").read_text().strip()
+    assert (up.home / "api-token").stat().st_mode & 0o077 == 0
+    headers = {"Authorization": f"Bearer {token}"}
+    url = up.address("API")
+    wait_for(lambda: httpx.get(f"{url}/readyz", trust_env=False).status_code == 200, "readiness")
+    answer = httpx.post(
+        f"{url}/v1/connections/demo-plant/syncs",
+        json={"streams": ["sites"]},
+        headers=headers,
+        trust_env=False,
+    )
+    assert answer.status_code == 202
+    run_url = url + answer.json()["runs"][0]["url"]
+    wait_for(
+        lambda: httpx.get(run_url, headers=headers, trust_env=False).json()["state"] == "succeeded",
+        "the run asked for",
+    )
+
+
+def _look_at_flower(up: Up) -> None:
+    url = up.address("Flower")
+    login = ("headrace", (up.home / "flower-password").read_text().strip())
+    for path in ("/", "/tasks", "/broker", "/api/workers", "/api/tasks"):
+        assert httpx.get(url + path, trust_env=False).status_code == 401, path
+    assert httpx.get(f"{url}/metrics", auth=login, trust_env=False).status_code == 404
+    assert "sync.demo" in httpx.get(f"{url}/broker", auth=login, trust_env=False).text
+    tasks = wait_for(
+        lambda: httpx.get(f"{url}/api/tasks", auth=login, trust_env=False).json(), "tasks in Flower"
+    )
+    for task in tasks.values():
+        assert task["name"] == "headrace.run"
+        assert re.fullmatch(r"\('[0-9a-f-]{36}',\)|\['[0-9a-f-]{36}'\]", task["args"]), task["args"]
+        assert task["kwargs"] in {"{}", None}
+    worker = next(iter(httpx.get(f"{url}/api/workers?refresh=1", auth=login, trust_env=False).json()))
+    refused = httpx.post(f"{url}/api/worker/shutdown/{worker}", auth=login, trust_env=False)
+    assert refused.status_code == 403
+
+
+def _look_at_the_command_lines(up: Up) -> None:
+    """Whoever may list processes may not learn a secret."""
+    secrets = [path.read_text().strip() for path in up.home.glob("*-password")]
+    secrets += [(up.home / name).read_text().strip() for name in ("api-token", "demo-token")]
+    assert len(secrets) == 5
+    lines = " ".join(
+        " ".join(process.cmdline()) for process in [psutil.Process(up.process.pid), *up.children()]
+    )
+    logs = " ".join(path.read_text(errors="replace") for path in (up.home / "log").iterdir())
+    for secret in secrets:
+        assert secret not in lines
+        assert secret not in logs
+        assert secret not in up.text
+    for name in ("api", "beat", "worker-main", "worker-bulk", "up"):
+        text = (up.home / "log" / f"{name}.log").read_text()
+        assert all(json.loads(line)["event"] for line in text.splitlines()), name
+
+
+def _kill_a_part(up: Up) -> None:
+    victim = up.part("beat")
+    victim.kill()
+    wait_for(lambda: "beat runs again" in up.text, "the restart of beat")
+    assert up.part("beat").pid != victim.pid
+
+
+def test_a_port_in_use_ends_the_start_with_its_name(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        up = Up(tmp_path / "home", tmp_path, "--port", str(port))
+        assert up.process.wait(30) == 1
+    assert str(port) in up.text
+    assert "HEADRACE_PORT" in up.text
+    assert "Starting" not in up.text
+
+
+def test_the_parts_serve_a_worker_folder_of_the_users_own(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    """`headrace worker` runs both lanes, and both end with it."""
+    (tmp_path / "worker.py").write_text("raise SystemExit('the users own worker')")
+    (tmp_path / "scheduler.py").write_text("raise SystemExit('the users own scheduler')")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    environment = kept | {
+        "HEADRACE_HOME": str(tmp_path / "home"), "HEADRACE_DATABASE_URL": database_url,
+        "HEADRACE_BROKER_URL": broker_url, "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    command = [sys.executable, "-P", "-m", "scheduler.cli"]
+    subprocess.run(
+        [*command, "migrate"], env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=60
+    )
+    with (tmp_path / "worker.out").open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "worker"], env=environment, cwd=tmp_path, stdout=out, stderr=out
+        )
+    try:
+        log = tmp_path / "worker.out"
+        wait_for(lambda: log.read_text().count(" ready.") == 2 or process.poll() is not None, "two workers")
+        assert process.poll() is None, log.read_text()
+        queues = sorted(queue for row in _workers(database_url) for queue in row[0])
+        assert {"sync.demo", "sync.demo.bulk", "sync.demo.live", "write.demo"} <= set(queues)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert _workers(database_url) == []
+
+
+def _workers(database_url: str) -> list[Any]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute("SELECT queues FROM processes WHERE kind = 'worker'").fetchall()
