@@ -51,25 +51,28 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; its exit code."""
-    as_json = "--json" in arguments
     try:
         code = app(args=list(arguments), prog_name="headrace", standalone_mode=False)
         sys.stdout.flush()
-    except USAGE_ERRORS as exc:
-        return say_usage(exc)
-    except HeadraceError as exc:
-        return say_error(exc, as_json=as_json)
-    except (KeyboardInterrupt, typer.Abort):
-        return Exit.INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
     except SystemExit:
         if type(sys.stdout).__name__ != "PacifyFlushWrapper":
             raise
         return _reader_left()  # typer saw the broken pipe before us
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
     except Exception as exc:  # noqa: BLE001 - the last door before a traceback
-        return say_unexpected(exc)
+        return _say(exc, as_json="--json" in arguments)
     return code if isinstance(code, int) else Exit.OK
+
+
+def _say(error: Exception, *, as_json: bool) -> int:
+    if isinstance(error, USAGE_ERRORS):
+        return say_usage(error)
+    if isinstance(error, HeadraceError):
+        return say_error(error, as_json=as_json)
+    return say_unexpected(error)
 
 
 def _reader_left() -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.errors import Exit
-from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
+from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.lists import SHORT_ID, end_of, find_connection, find_run, find_stream, list_runs
 from worker.durations import format_duration
@@ -48,8 +48,11 @@ def sync(
             database, found, None if stream is None else [stream], cause="cli", request_id=new_request_id()
         )
         if wait:
-            ended = watch(database, wanted)
-            results: list[dict[str, Any]] = [dict(row) for row in ended]
+            try:
+                results: list[dict[str, Any]] = [dict(row) for row in watch(database, wanted)]
+            except KeyboardInterrupt:
+                note("The runs go on without you; `headrace runs` shows them.")
+                raise
         else:
             results = [{"id": run.id, "stream": run.stream, "joined": not run.created} for run in wanted]
     if as_json:

@@ -227,8 +227,8 @@ def read_overview(database: Database) -> str:
     row = database.one(sql.overview) or {}
     failing = f", {row['failing']} failing" if row["failing"] else ""
     return (
-        f"{row['connections']} connections, {row['streams']} streams{failing}; "
-        f"{row['running']} runs at work, {row['queued']} waiting"
+        f"connections: {row['connections']}, streams: {row['streams']}{failing}; "
+        f"runs: {row['running']} at work, {row['queued']} waiting"
     )
 
 

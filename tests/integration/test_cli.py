@@ -164,6 +164,44 @@ def test_a_sync_is_asked_for_shown_and_cancelled(headrace: Command, plant: Path)
     assert headrace("runs", "--state", "queued", "--json").json == []
 
 
+def test_who_waits_for_a_run_that_comes_to_nothing_gets_exit_code_1(
+    headrace: Command, plant: Path, tmp_path: Path
+) -> None:
+    waiting = subprocess.Popen(
+        [sys.executable, "-P", "-m", "scheduler.cli", "sync", "plant", "sites", "--wait", "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        [queued] = wait_for(lambda: headrace("runs", "--json").json, "the run")
+        assert headrace("runs", "cancel", queued["id"]).code == 0
+        out, err = waiting.communicate(timeout=PATIENCE)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 1, err
+    assert [run["state"] for run in json.loads(out)["runs"]] == ["cancelled"]
+    assert "sites: queued" in err
+
+
+def test_who_stops_waiting_leaves_the_run_alone(headrace: Command, plant: Path, tmp_path: Path) -> None:
+    waiting = subprocess.Popen(
+        [sys.executable, "-P", "-m", "scheduler.cli", "sync", "plant", "sites", "--wait"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert waiting.stderr is not None
+        assert "queued" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(PATIENCE) == 130
+        rest = waiting.stderr.read()
+    finally:
+        waiting.kill()
+        waiting.wait()
+        waiting.stderr.close()  # type: ignore[union-attr]
+    assert "Traceback" not in rest
+    assert "The runs go on" in rest
+    assert [run["state"] for run in headrace("runs", "--json").json] == ["queued"]
+
+
 def test_a_paused_connection_starts_nothing_until_it_is_resumed(headrace: Command, plant: Path) -> None:
     assert headrace("pause", "plant", "--json").json == {
         "connection": "plant",
