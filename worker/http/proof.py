@@ -26,11 +26,21 @@ _CARRIES_PROOF = re.compile(r"auth|cookie|token|key|secret|session|password|sign
 _TIME_OR_AMOUNT = re.compile(r"\d{1,11}(\.\d*)?|\d{4}-\d\d-\d\d[T ]?[\d:.+Z-]*")
 
 
+class LoginRefused(NeedsOperator):
+    """A system refuses what a connection logs in with."""
+
+    @classmethod
+    def of(cls, refusal: NeedsOperator) -> "LoginRefused":
+        return cls(refusal.code, refusal.message, hint=refusal.hint)
+
+
 @dataclass(slots=True)
 class Held:
     """What a connection's `Auth` keeps in this process."""
 
     digest: bytes
+    changed: bool = False
+    """The secrets are others than those that this process knew before, and were not tried yet."""
     values: dict[str, str] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
@@ -49,7 +59,7 @@ class HeldTokens:
         with self._lock:
             held = self._held.get(connection_id)
             if held is None or held.digest != digest:
-                held = self._held[connection_id] = Held(digest)
+                held = self._held[connection_id] = Held(digest, changed=held is not None)
             self._held.move_to_end(connection_id)
             if len(self._held) > MOST_CONNECTIONS:
                 self._held.popitem(last=False)
@@ -94,6 +104,8 @@ class Proof:
     secrets: Mapping[str, str]
     held: Held
     send: Callable[[Request], Response]
+    log_in: Callable[[Request], Response]
+    """Sends a request that is part of a log-in."""
     patience: float
 
     def answer(self) -> Response:
@@ -122,9 +134,10 @@ class Proof:
             if outgoing is None:
                 break
             self._keep_secret(outgoing)
-            if self._is_asked_for(outgoing):
+            asked_for = self._is_asked_for(outgoing)
+            if asked_for:
                 turn.leave()
-            answer = self.send(outgoing)
+            answer = self.send(outgoing) if asked_for else self.log_in(outgoing)
             if answer.status in REFUSED and before and not turn.mine:
                 turn.take()
                 if may_restart and self.held.values != before:
@@ -133,6 +146,8 @@ class Proof:
                 outgoing = flow.send(answer)
             except StopIteration:
                 return answer
+            except NeedsOperator as exc:
+                raise exc if asked_for else LoginRefused.of(exc) from None
         return _endless()
 
     def _is_asked_for(self, outgoing: Request) -> bool:

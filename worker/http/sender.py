@@ -23,7 +23,8 @@ from worker.http.body import ACCEPTED, read_body, too_large
 from worker.http.client import new_client, shared_client, time_outs
 from worker.http.deadline import within
 from worker.http.grant import Grant, Permit, Permits, Refusals
-from worker.http.proof import HeldTokens, Proof
+from worker.http.logins import Logins
+from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
 from worker.http.translate import foreign_errors
 from worker.limits.policy import retry_after
 from worker.secrets import open_secret
@@ -86,6 +87,7 @@ class Sender:
         self._own_client = None if transport is None else new_client(transport)
         self._clock = clock
         self._held = HeldTokens()
+        self._logins = Logins(budgets)
         self._refusals = Refusals()
 
     def send(self, ctx: CallContext, request: Request) -> Response:
@@ -93,12 +95,14 @@ class Sender:
         try:
             with ctx.steps.step("secrets"):
                 secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
+            held = self._held.of(ctx.connection_id, secrets)
             proof = Proof(
                 auth=ctx.source.auth,
                 request=request,
                 secrets=secrets,
-                held=self._held.of(ctx.connection_id, secrets),
+                held=held,
                 send=lambda outgoing: self._exchange(ctx, outgoing),
+                log_in=lambda outgoing: self._log_in(ctx, held, outgoing),
                 patience=WHOLE_ANSWER * self._timeout,
             )
             response = proof.answer()
@@ -108,7 +112,13 @@ class Sender:
             return response
         except HeadraceError as exc:
             _redact(exc)
+            if isinstance(exc, LoginRefused):
+                self._logins.refused(ctx.connection_id, exc)
             raise
+
+    def _log_in(self, ctx: CallContext, held: Held, outgoing: Request) -> Response:
+        with self._logins.attempt(ctx.connection_id, held):
+            return self._exchange(ctx, outgoing)
 
     def _heeded(self, ctx: CallContext, failure: HeadraceError) -> HeadraceError:
         """A system may say "wait" in words of its own, too: then nobody asks until then."""

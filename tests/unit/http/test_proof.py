@@ -72,7 +72,7 @@ def answer(status: int, body: bytes = b"") -> Response:
 
 def ask(auth: Auth, held: Held, send: Callable[[Request], Response], **kept: Any) -> Response:
     secrets = {"token": "static-token", "password": "a-password"}
-    return Proof(auth, ASKED, secrets, held, send, kept.get("patience", 10)).answer()
+    return Proof(auth, ASKED, secrets, held, send, send, kept.get("patience", 10)).answer()
 
 
 def test_one_thread_logs_in_and_the_others_use_what_it_got() -> None:
