@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from worker import tasks
 from worker.app import CONTROL_QUEUE, celery_app
@@ -31,8 +31,13 @@ def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> Non
         check_schema(opened.database)
         queues = served_queues(opened, systems, bulk=bulk)
         alive = Alive(opened.database, "worker", queues=queues, slots=threads)
-        alive.start()
-        log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
+
+        def say_so(**_: Any) -> None:
+            # Not before Celery listens for SIGTERM: one that comes earlier would leave this process among the living.
+            alive.start()
+            log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
+
+        worker_ready.connect(say_so, weak=False)
         try:
             with serving(opened):
                 celery_app.worker_main(_arguments(settings, lane, queues, threads))

@@ -5,6 +5,7 @@ up` at a time holds a home. Ctrl-C, SIGTERM and a closed terminal stop all of it
 together with us is ended by the next start. Emits: up_ready, up_stopped.
 """
 
+import io
 import os
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -74,10 +75,10 @@ def run_up(*, demo: bool | None, port: int | None, home: Path | None) -> None:
     given = {name: value for name, value in given.items() if value is not None}
     folder = _prepare_home(load_settings(**given).home)
     os.environ["HEADRACE_HOME"] = str(folder)
-    with Path(os.devnull).open("w") as nowhere, _stop_signals():
+    with _stop_signals():
         screen = Screen()
         try:
-            _run_supervised(folder, given, screen, nowhere, demo=demo)
+            _run_supervised(folder, given, screen, demo=demo)
         except _Stop:
             log.info("up_stopped")
         if (folder / UNWANTED_FILE).exists():
@@ -86,12 +87,10 @@ def run_up(*, demo: bool | None, port: int | None, home: Path | None) -> None:
             screen.step("Everything has stopped.")
 
 
-def _run_supervised(
-    folder: Path, given: Mapping[str, Any], screen: Screen, nowhere: TextIO, *, demo: bool | None
-) -> None:
+def _run_supervised(folder: Path, given: Mapping[str, Any], screen: Screen, *, demo: bool | None) -> None:
     with Supervisor(folder, on_change=screen.part_changed) as supervisor:
         try:
-            _log_to_file(folder, nowhere)
+            _log_to_file(folder)
             clear_endpoints(folder)  # those of one that was killed are no settings of ours
             _run(supervisor, screen, _decide(load_settings(**given), demo=demo))
         finally:
@@ -115,8 +114,12 @@ def _prepare_home(home: Path) -> Path:
 
 def _decide(settings: Settings, *, demo: bool | None) -> Setup:
     """Which servers are ours, and which ports are taken; a port in use ends it here, before anything runs."""
-    postgres = EmbeddedPostgres(settings.home) if settings.database_url is None else None
-    valkey = EmbeddedValkey(settings.home) if settings.broker_url is None else None
+    postgres = (
+        EmbeddedPostgres(settings.home, port=settings.postgres_port)
+        if settings.database_url is None
+        else None
+    )
+    valkey = EmbeddedValkey(settings.home, port=settings.valkey_port) if settings.broker_url is None else None
     with_demo = wants_demo(settings.home, asked=demo, embedded=postgres is not None)
     if demo:
         (settings.home / UNWANTED_FILE).unlink(missing_ok=True)
@@ -153,11 +156,18 @@ def _run(supervisor: Supervisor, screen: Screen, setup: Setup) -> None:
         database.close()
 
 
-def _log_to_file(home: Path, nowhere: TextIO) -> None:
+class _Nowhere(io.TextIOBase):
+    """Takes what isn't for the screen, to the very end of the process."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _log_to_file(home: Path) -> None:
     """Our own log is a file only: the screen speaks to the person."""
     path = log_path(home, "up")
     path.touch(mode=0o600)
-    configure_logging(load_settings(), process="up", file=path, stream=nowhere)
+    configure_logging(load_settings(), process="up", file=path, stream=cast("TextIO", _Nowhere()))
 
 
 def _start_servers(supervisor: Supervisor, screen: Screen, setup: Setup) -> Settings:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from scheduler.embedded.part_log import log_path, open_log
+from scheduler.embedded.part_log import log_path, open_log, trim_log
 from scheduler.embedded.parts import Part, PartState, State, part_environment, restart_delay
 from scheduler.embedded.processes import Child, spawn
 
@@ -66,7 +66,9 @@ class Upkeep:
         return None if waited < self.part.ready_timeout else f"it was not ready within {waited:.0f} s"
 
     def tend(self, now: float) -> None:
-        """Notice a death, and start the part again when its time has come."""
+        """Notice a death, start the part again when its time has come, and keep its log short."""
+        if trim_log(self.log):
+            self.log_start = 0
         match self.state.state:
             case State.RUNNING if self._child is None or not self._child.alive:
                 self._mourn(now, f"it ended with {_exit_words(self._child)}")

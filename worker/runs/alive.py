@@ -54,6 +54,8 @@ class Alive:
     def stop(self) -> None:
         """Take the row away: whoever leaves in order isn't missed."""
         self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(5)  # it might write once more
         try:
             self._database.run(sql.forget_process, {"id": self._row["id"]})
         except HeadraceError as exc:

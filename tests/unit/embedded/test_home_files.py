@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.embedded import part_log
 from scheduler.embedded.endpoints import clear_endpoints, hold_home, read_endpoints, write_endpoints
 from scheduler.embedded.part_log import ROTATE_AT, last_lines, open_log
 from scheduler.embedded.private_files import kept_password, make_private_folder, write_private
@@ -132,3 +133,21 @@ def test_the_last_lines_are_those_after_a_place_and_survive_broken_text(tmp_path
     assert last_lines(path, count=1) == "last"
     assert last_lines(path, since=1000) == ""
     assert last_lines(tmp_path / "none") == ""
+
+
+def test_a_log_that_grows_too_long_is_set_aside_under_its_writers_feet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part_log, "ROTATE_LIVE_AT", 10)
+    with open_log(tmp_path, "part") as log:
+        path = part_log.log_path(tmp_path, "part")
+        log.write(b"a long first line\n")
+        log.flush()
+        assert part_log.trim_log(path)
+        log.write(b"second\n")
+        log.flush()
+        assert not part_log.trim_log(path)
+    assert path.read_bytes() == b"second\n"
+    aside = path.with_name("part.log.1")
+    assert aside.read_bytes() == b"a long first line\n"
+    assert aside.stat().st_mode & 0o077 == 0
