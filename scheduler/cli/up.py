@@ -272,7 +272,7 @@ def hints(setup: Setup, settings: Settings) -> list[tuple[str, str]]:
             (f"sync {CONNECTION} --wait", "sync now"),
         ]
     else:
-        tries.append(("apply connections.yaml", "connect your systems: docs/connections.md"))
+        tries.append(("apply connections.yaml", "connect your systems: docs/connections-file.md"))
     tries += [("runs", "what ran"), ("doctor", "what is wrong, and what to do")]
     return [(f"{command} {words}", about) for words, about in tries]
 

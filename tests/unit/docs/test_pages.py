@@ -100,3 +100,15 @@ def test_the_readme_draws_the_tree_as_it_is() -> None:
 def test_no_page_speaks_of_how_it_was_made_or_shouts() -> None:
     for page in PAGES:
         assert not re.search(r"[\U0001F300-\U0001FAFF☀-➿]|/work/|/tmp/", prose(page)), place(page)
+
+
+def test_every_page_that_the_code_sends_people_to_exists() -> None:
+    named = {
+        name
+        for part in ("worker", "scheduler")
+        for file in (ROOT / part).rglob("*")
+        if file.suffix in {".py", ".sql", ".json", ".yaml"}
+        for name in re.findall(r"docs/[\w-]+\.md", file.read_text(encoding="utf-8"))
+    }
+    assert "docs/settings.md" in named
+    assert not [name for name in named if not (ROOT / name).exists()]
