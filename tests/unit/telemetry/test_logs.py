@@ -233,6 +233,7 @@ def test_words_that_are_no_text_are_written_all_the_same(configure: Configure, t
 def _write(file: str, worker: int, count: int) -> None:
     output = FileOutput(Path(file), most_bytes=2_000, kept=200)
     logger = logging.getLogger("rotating-alone")
+    logger.setLevel(logging.DEBUG)  # whatever an earlier test left on the root
     logger.propagate = False
     logger.addHandler(output)
     for number in range(count):
@@ -259,6 +260,7 @@ def test_several_processes_share_a_file_that_is_rotated_and_lose_no_line(tmp_pat
 def test_only_so_many_old_files_are_kept(tmp_path: Path) -> None:
     output = FileOutput(tmp_path / "a.log", most_bytes=100, kept=2)
     logger = logging.getLogger("rotating-alone")
+    logger.setLevel(logging.DEBUG)  # whatever an earlier test left on the root
     logger.propagate = False
     logger.addHandler(output)
     for number in range(50):
