@@ -14,12 +14,14 @@ from psycopg.rows import DictRow
 from scheduler.beat.due import next_due
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.runs.publish import Wakeup, publish
+from worker.runs.publish import Wakeup, empty_queues, publish
 from worker.runs.request import request_due
 
 BATCH = 500
 PATIENCE = 30.0
-"""Seconds after which a message that nobody followed is taken for lost."""
+"""Seconds after which a message that nobody followed is taken for lost, though its queue holds others."""
+SETTLED = 2.0
+"""Seconds after which it is taken for lost where its queue is empty."""
 LEAST_OUTSTANDING = 64
 SLOTS_MULTIPLE = 8
 
@@ -59,11 +61,20 @@ def _now(connection: psycopg.Connection[DictRow]) -> datetime:
 
 def wake_waiting(database: Database) -> int:
     """Send messages for the runs whose turn it is; how many. The commit comes first: lost messages are sent again."""
+    notice_lost(database)
     rows = database.all(
         sql.wakeable, {"patience": PATIENCE, "least": LEAST_OUTSTANDING, "multiple": SLOTS_MULTIPLE}
     )
     wakeups: list[Wakeup] = [(row["id"], row["queue"]) for row in rows]
     return publish(wakeups)
+
+
+def notice_lost(database: Database) -> int:
+    """Free those runs for a new message whose message can't be there any more; how many."""
+    queues = database.all(sql.published_queues, {"settled": SETTLED})
+    if not (empty := empty_queues(row["queue"] for row in queues)):
+        return 0
+    return database.run(sql.forget_lost_wakeups, {"settled": SETTLED, "queues": empty})
 
 
 def seconds_to_next(database: Database) -> float | None:

@@ -77,6 +77,18 @@ UPDATE runs r SET published_at = now()
  WHERE r.id = p.id AND p.place <= room.free AND r.state = 'queued'
 RETURNING r.id, r.queue;
 
+-- name: published_queues
+-- Where messages should be by now: whoever takes one claims its run at once.
+SELECT DISTINCT queue FROM runs
+ WHERE state = 'queued' AND not_before <= now() AND published_at < now() - make_interval(secs => %(settled)s);
+
+-- name: forget_lost_wakeups
+-- These queues are empty, so what was published to them and is still waiting has lost its message: Valkey was emptied,
+-- or was away when it was sent, or a worker died with it in its hands.
+UPDATE runs SET published_at = NULL
+ WHERE state = 'queued' AND not_before <= now() AND published_at < now() - make_interval(secs => %(settled)s)
+   AND queue = ANY (%(queues)s);
+
 -- name: claim_run
 -- One delivery wins, and everything that planning needs comes back in the same trip. A run whose stream is being worked
 -- on in the same track stays queued: whoever finishes wakes it.

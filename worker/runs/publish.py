@@ -1,7 +1,7 @@
 """How is a worker told that a run waits? By a message that holds the run's id and nothing else.
 
 Promises nothing, on purpose: it never raises and never blocks for long, and a message that is lost is sent again by
-beat. Emits: wakeup_failed.
+beat. Emits: wakeup_failed, queues_unknown.
 """
 
 from collections.abc import Iterable
@@ -37,6 +37,20 @@ def publish(wakeups: Iterable[Wakeup]) -> int:
         log.warning("wakeup_failed", runs=len(waiting), error=type(exc).__name__)
         return 0
     return len(waiting)
+
+
+def empty_queues(queues: Iterable[str]) -> list[str]:
+    """Those of the queues that hold no message at the moment; none of them where the broker can't say."""
+    asked = list(queues)
+    if not asked:
+        return []
+    try:
+        with celery_app.producer_pool.acquire(block=True, timeout=2) as producer:
+            channel = producer.channel
+            return [name for name in asked if channel.queue_declare(queue=name).message_count == 0]
+    except Exception as exc:  # noqa: BLE001 - a broker that can't say is asked again at the next tick
+        log.warning("queues_unknown", error=type(exc).__name__)
+        return []
 
 
 def _send(wakeup: Wakeup, producer: object) -> None:
