@@ -108,7 +108,15 @@ def test_a_home_has_one_holder_at_a_time(tmp_path: Path) -> None:
 
 def test_a_child_cannot_keep_the_home_held(tmp_path: Path) -> None:
     with hold_home(tmp_path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        child = subprocess.Popen(
+            [sys.executable, "-c", "print(1, flush=True); input()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            close_fds=False,
+        )
+        assert child.stdout is not None
+        child.stdout.readline()  # it runs: what closes when a program is begun has been closed
     with child, hold_home(tmp_path):
         pass
 
