@@ -1,14 +1,16 @@
 """Which streams are due, and what becomes of them? One transaction a batch, on the database's clock.
 
 Any number of beats do this at once: the rows that one holds are passed over by the others, and an open run is asked for
-once however many ask. After an outage a stream owes one run, not a backlog. Nothing is published here.
+once however many ask. After an outage a stream owes one run, not a backlog. Messages go out by themselves, in
+`wake_waiting`, for whatever waits. Emits: schedule_unreadable.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg.rows import DictRow
 
 from scheduler.beat.due import next_due
@@ -17,6 +19,8 @@ from worker.db.queries import sql
 from worker.runs.publish import Wakeup, empty_queues, publish
 from worker.runs.request import request_due
 
+log = structlog.get_logger()
+
 BATCH = 500
 PATIENCE = 30.0
 """Seconds after which a message that nobody followed is taken for lost, though its queue holds others."""
@@ -24,6 +28,8 @@ SETTLED = 2.0
 """Seconds after which it is taken for lost where its queue is empty."""
 LEAST_OUTSTANDING = 64
 SLOTS_MULTIPLE = 8
+FALLBACK = timedelta(minutes=15)
+"""The interval of a stream whose schedule can't be read: it is synced all the same, and stops no other."""
 
 
 def dispatch_due(database: Database) -> int:
@@ -49,7 +55,14 @@ def _move_on(connection: psycopg.Connection[DictRow], due: list[DictRow]) -> Non
 
 
 def _next(schedule: Mapping[str, Any], now: datetime, stream_id: int) -> datetime:
-    return next_due(schedule, now, stream_id=stream_id)
+    try:
+        due = next_due(schedule, now, stream_id=stream_id)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        due = now
+    if due > now:
+        return due
+    log.error("schedule_unreadable", stream_id=stream_id, schedule=schedule)
+    return now + FALLBACK
 
 
 def _now(connection: psycopg.Connection[DictRow]) -> datetime:

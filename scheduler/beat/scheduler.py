@@ -77,9 +77,10 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
                 self._carry_out(sweep, services)
 
     def _carry_out(self, sweep: Sweep, services: Services) -> None:
+        """One sweep that fails, or finds a lock held, must not keep the streams from their runs."""
         try:
             sweep.run(services)
-        except HeadraceError:
-            raise
-        except Exception:  # one sweep that fails must not keep the streams from their runs
+        except HeadraceError as exc:
+            log.warning("sweep_failed", sweep=sweep.name, error_code=exc.code, error=str(exc))
+        except Exception:
             log.exception("sweep_failed", sweep=sweep.name)

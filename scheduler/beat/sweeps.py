@@ -38,8 +38,13 @@ def _forget_processes(services: Services) -> None:
     services.database.run(sql.forget_dead_processes)
 
 
+def _forget_quarantine(services: Services) -> None:
+    services.database.run(sql.forget_quarantine)
+
+
 SWEEPS = (
     Sweep("rescue", 2.0, _rescue),
     Sweep("partitions", 3600.0, _keep_partitions),
     Sweep("processes", 3600.0, _forget_processes),
+    Sweep("quarantine", 3600.0, _forget_quarantine),
 )

@@ -131,7 +131,12 @@ def database_errors() -> Iterator[None]:
         raise NeedsOperator(
             "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."
         ) from exc
-    except (psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as exc:
+    except (
+        psycopg.OperationalError,
+        psycopg.InternalError,
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.TimeoutError,
+    ) as exc:
         if exceeds_limit(exc) or sqlstate_of(exc) == LOST_LEASE:
             raise
         raise Transient("database_unavailable", f"Postgres can't be used now: {_words(exc)}.") from exc

@@ -14,7 +14,9 @@ ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO UPDATE
    SET lane = least(runs.lane, excluded.lane),
        queue = CASE WHEN excluded.lane < runs.lane THEN excluded.queue ELSE runs.queue END,
        not_before = CASE WHEN runs.wait_reason = 'retry' AND excluded.lane < 3 THEN now() ELSE runs.not_before END,
-       published_at = now()
+       -- The caller publishes what is ready. What waits on is beat's, and must not count as published when its time comes.
+       published_at = CASE WHEN runs.not_before <= now() OR (runs.wait_reason = 'retry' AND excluded.lane < 3)
+                           THEN now() END
 RETURNING id, queue, (xmax = 0) AS created, not_before <= now() AS ready;
 
 -- name: request_due_runs
@@ -28,13 +30,14 @@ SELECT s.id, c.id, due.queue, headrace_account(c), 'live', 3, 'schedule', 'sched
 ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO NOTHING;
 
 -- name: due_streams
--- Any number of beats may ask at once: each gets other rows, and nobody waits.
+-- Any number of beats may ask at once: each gets other rows, and nobody waits. Not FOR UPDATE: a request for a run looks
+-- its stream up by a foreign key, after its row is in; it would wait for this lock, and this beat for its row.
 SELECT s.id, s.schedule, c.system, s.next_run_at
   FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE s.next_run_at <= now()
  ORDER BY s.next_run_at
  LIMIT %(batch)s
-   FOR UPDATE OF s SKIP LOCKED;
+   FOR NO KEY UPDATE OF s SKIP LOCKED;
 
 -- name: move_due_streams
 UPDATE streams s SET next_run_at = due.next_run_at
@@ -48,6 +51,7 @@ SELECT extract(epoch FROM min(next_run_at) - now())::float8 AS seconds FROM stre
 -- Which waiting runs get a message now? A queue is topped up to a small multiple of the slots that serve it, so that a
 -- backlog stays here, where its order can still change, and doesn't multiply messages. Accounts take turns: one with a
 -- thousand runs is served as often as one with a single run. A message that vanished is sent again after a while.
+-- A queue that nobody serves gets none: they would pile up in Redis, and a worker that starts is seen within seconds.
 WITH served AS (
     SELECT queue, sum(p.slots) AS slots
       FROM processes p CROSS JOIN unnest(p.queues) AS queue
@@ -67,15 +71,18 @@ WITH served AS (
 ), places AS (
     SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY turn, not_before, id) AS place FROM turns
 ), room AS (
-    SELECT w.queue, greatest(%(least)s, %(multiple)s * coalesce(max(s.slots), 0))
-                    - count(*) FILTER (WHERE w.outstanding) AS free
-      FROM waiting w LEFT JOIN served s ON s.queue = w.queue
-     GROUP BY w.queue
+    SELECT s.queue, greatest(%(least)s, %(multiple)s * max(s.slots)) - count(*) FILTER (WHERE w.outstanding) AS free
+      FROM served s JOIN waiting w ON w.queue = s.queue
+     GROUP BY s.queue
+), chosen AS (
+    -- Another beat may be choosing the same: what it holds is passed over, what it has just sent is seen here.
+    SELECT r.id
+      FROM places p JOIN room ON room.queue = p.queue JOIN runs r ON r.id = p.id
+     WHERE p.place <= room.free AND r.state = 'queued'
+       AND (r.published_at IS NULL OR r.published_at <= now() - make_interval(secs => %(patience)s))
+       FOR UPDATE OF r SKIP LOCKED
 )
-UPDATE runs r SET published_at = now()
-  FROM places p JOIN room ON room.queue = p.queue
- WHERE r.id = p.id AND p.place <= room.free AND r.state = 'queued'
-RETURNING r.id, r.queue;
+UPDATE runs r SET published_at = now() FROM chosen WHERE r.id = chosen.id RETURNING r.id, r.queue;
 
 -- name: published_queues
 -- Where messages should be by now: whoever takes one claims its run at once.
@@ -121,7 +128,7 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
 UPDATE runs r SET lease_until = now() + make_interval(secs => %(lease)s)
   FROM unnest(%(runs)s::uuid[], %(claims)s::int[]) AS held (run_id, claim_no)
  WHERE r.id = held.run_id AND r.claim_no = held.claim_no AND r.state = 'running'
-RETURNING r.id, r.cancel_requested_at IS NOT NULL AS cancelled;
+RETURNING r.id, r.claim_no, r.cancel_requested_at IS NOT NULL AS cancelled;
 
 -- name: note_backend
 -- Committed before the connection may hold anything for long: should this worker be stopped in the middle of a COPY,
@@ -251,11 +258,13 @@ UPDATE cursors u SET position = NULL
 SELECT EXISTS (SELECT FROM runs WHERE stream_id = %(stream)s AND track = 'history') AS open;
 
 -- name: quarantine_records
--- The same bad record, read again, is counted and not piled up.
+-- The same bad record, read again, is counted and not piled up. In one order for all, so that two runs on one stream
+-- can't wait for each other in a circle.
 INSERT INTO quarantine AS q (stream_id, content_hash, key, code, reason, raw, run_id, page)
 SELECT %(stream)s, b.content_hash, b.key, b.code, b.reason, b.raw, %(run)s, %(page)s
   FROM unnest(%(hashes)s::uuid[], %(keys)s::text[], %(codes)s::text[], %(reasons)s::text[], %(raws)s::bytea[])
        AS b (content_hash, key, code, reason, raw)
+ ORDER BY b.content_hash
 ON CONFLICT (stream_id, content_hash) DO UPDATE
    SET seen = q.seen + 1, last_seen_at = now(), run_id = excluded.run_id, page = excluded.page,
        code = excluded.code, reason = excluded.reason;
@@ -270,7 +279,8 @@ SELECT %(raw)s::json, %(key)s::text;
 
 -- name: finish_run
 -- The run leaves the ledger of open work for the history, its stream learns the outcome, and whoever waited behind it
--- is named so that it can be woken. A stream that fails again and again is asked less and less often, up to an hour.
+-- is named so that it can be woken. A stream that fails again and again is asked less and less often, up to an hour;
+-- only its live runs count there, since they are what the schedule asks for.
 WITH gone AS (
     DELETE FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' RETURNING *
 ), kept AS (
@@ -293,10 +303,12 @@ WITH gone AS (
            history_done_at = CASE WHEN %(history_done)s THEN coalesce(s.history_done_at, now())
                                   ELSE s.history_done_at END,
            last_error_code = %(error_code)s, last_error = %(error)s,
-           failures = CASE %(outcome)s WHEN 'failed' THEN s.failures + 1 WHEN 'cancelled' THEN s.failures ELSE 0 END,
-           next_run_at = CASE WHEN %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
-                              THEN greatest(s.next_run_at,
-                                            now() + least(interval '1 hour', interval '30 s' * power(2, s.failures)))
+           failures = CASE WHEN g.track <> 'live' OR %(outcome)s = 'cancelled' THEN s.failures
+                           WHEN %(outcome)s = 'failed' THEN s.failures + 1
+                           ELSE 0 END,
+           next_run_at = CASE WHEN g.track = 'live' AND %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
+                              THEN greatest(s.next_run_at, now() + least(interval '1 hour',
+                                                                         interval '30 s' * power(2, least(s.failures, 7))))
                               ELSE s.next_run_at END
       FROM gone g WHERE s.id = g.stream_id
 )
@@ -317,7 +329,7 @@ UPDATE runs
        attempt = attempt + %(spent)s, lease_until = NULL, backend_pid = NULL, published_at = NULL,
        error_code = %(error_code)s, error = %(error)s, steps = %(steps)s
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
-RETURNING id, queue;
+RETURNING id, queue, cancel_requested_at IS NOT NULL AS cancelled;
 
 -- name: merge_run
 -- A successor waits for the same work already, so this run ends in it. What was read is in the cursor.
@@ -341,7 +353,7 @@ SELECT g.id, false, g.stream_id, g.connection_id, g.queue, g.track, g.scope, g.l
        g.records_created, g.records_updated, g.records_deleted, g.records_refused, g.records_rejected,
        %(error_code)s, %(error)s, %(steps)s
   FROM gone g CROSS JOIN successor q
-RETURNING merged_into AS id, queue;
+RETURNING merged_into AS id, queue, false AS cancelled;
 
 -- name: lapsed_runs
 -- No lock here: a stopped worker may hold the row's, and must be found all the same.
@@ -352,19 +364,20 @@ SELECT id, claim_no, attempt, worker, backend_pid, steps
  LIMIT %(batch)s;
 
 -- name: end_backend
--- Only a connection of ours that was there before the lease lapsed: a pid may belong to somebody else by now.
-SELECT pg_terminate_backend(pid) AS ended
-  FROM pg_stat_activity
- WHERE pid = %(backend)s AND datname = current_database() AND application_name LIKE 'headrace %%'
-   AND pid <> pg_backend_pid()
-   AND EXISTS (SELECT FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND backend_pid = %(backend)s
-                  AND lease_until < now());
+-- Only a connection of ours that was there before the lease lapsed: a pid may belong to somebody else by now. Up to a
+-- second until its locks are free.
+SELECT pg_terminate_backend(a.pid, 1000) AS ended
+  FROM runs r JOIN pg_stat_activity a ON a.pid = r.backend_pid
+ WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.lease_until < now()
+   AND a.backend_start < r.lease_until AND a.datname = current_database()
+   AND a.application_name LIKE 'headrace %%' AND a.pid <> pg_backend_pid();
 
 -- name: still_lapsed
--- Under the row's lock now, after its worker's connection was ended: has it come back meanwhile?
+-- Under the row's lock now, after its worker's connection was ended: has it come back meanwhile? A row that somebody
+-- holds is left for the next sweep, or it would keep every other run, and beat itself, waiting.
 SELECT id FROM runs
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' AND lease_until < now()
-   FOR UPDATE;
+   FOR UPDATE SKIP LOCKED;
 
 -- name: cancel_queued
 WITH gone AS (
@@ -376,7 +389,7 @@ WITH gone AS (
                              error_code, error, steps)
     SELECT id, false, stream_id, connection_id, queue, track, scope, lane, cause, 'cancelled', claim_no, attempt,
            worker, request_id, created_at, started_at, pages, records_read, records_created, records_updated,
-           records_deleted, records_refused, records_rejected, 'cancelled', 'Cancelled before it was begun.', steps
+           records_deleted, records_refused, records_rejected, 'cancelled', 'Cancelled while it waited.', steps
       FROM gone
 )
 SELECT id FROM gone;
@@ -397,3 +410,7 @@ DELETE FROM processes WHERE id = %(id)s;
 
 -- name: forget_dead_processes
 DELETE FROM processes WHERE seen_at < now() - interval '1 day';
+
+-- name: forget_quarantine
+-- What the system hasn't sent for this long has been mended there, or was replaced by something else that is bad.
+DELETE FROM quarantine WHERE last_seen_at < now() - interval '90 days';

@@ -20,6 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from worker.connectors.contract import Page, Record, Rejected
 from worker.db.database import LOST_LEASE, Database, exceeds_limit
 from worker.db.queries import sql
+from worker.db.words import storable
 from worker.engine.plan import Checkpoint
 from worker.engine.rows import pack_rows
 from worker.errors import Cancelled, LostLease
@@ -64,7 +65,7 @@ class Loader:
 
     def load(self, page: Page, checkpoint: Checkpoint, observed_at: datetime) -> Loaded:
         """Commit a page. Raises `LostLease` or `Cancelled`, having committed nothing or all of it respectively."""
-        batch = _Batch(page.records, page.rejected, page.total, checkpoint, observed_at)
+        batch = _Batch(once_each(page.records), page.rejected, page.total, checkpoint, observed_at)
         while True:
             try:
                 with self._database.pooled() as pooled:
@@ -165,6 +166,20 @@ class Loader:
         return True
 
 
+def once_each(records: Sequence[Record]) -> list[Record]:
+    """Pages that shift may name a record twice: its greatest version stays, and where that can't tell, its last word."""
+    latest: dict[str, Record] = {}
+    for record in records:
+        before = latest.get(record.key)
+        if before is None or not _newer(before, record):
+            latest[record.key] = record
+    return list(latest.values())
+
+
+def _newer(one: Record, other: Record) -> bool:
+    return one.version is not None and other.version is not None and one.version > other.version
+
+
 def _only(cursor: psycopg.Cursor[DictRow]) -> DictRow:
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - the statement always answers with one row
@@ -182,13 +197,8 @@ def _quarantine(run: Run, page: int, rejected: Sequence[Rejected]) -> dict[str, 
         "run": run.id,
         "page": page,
         "hashes": [UUID(bytes=digest) for digest in once],
-        "keys": [_text(bad.key) for bad in once.values()],
+        "keys": [None if bad.key is None else storable(bad.key) for bad in once.values()],
         "codes": [bad.code for bad in once.values()],
-        "reasons": [_text(bad.reason)[:REASON_WORDS] for bad in once.values()],
+        "reasons": [storable(bad.reason)[:REASON_WORDS] for bad in once.values()],
         "raws": [bad.raw[:REJECTED_RAW] for bad in once.values()],
     }
-
-
-def _text(value: str | None) -> Any:
-    """Text that Postgres can hold: no NUL, no half of a surrogate pair."""
-    return None if value is None else value.encode("utf-8", "replace").decode().replace("\0", "�")

@@ -9,6 +9,8 @@ from worker.runs.states import State
 
 FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 900.0
+SHORTEST_WAIT = 1.0
+"""For a limit, even where its time seems past: the clocks of two servers differ, and asked at once it refuses at once."""
 SPREAD = 0.25
 """A share of each wait that is left to the dice, so that what failed together doesn't come back together."""
 
@@ -40,7 +42,7 @@ def settle(
         case Draining():
             return GiveBack(0.0, "drain", spent=False)
         case RateLimited(resume_at=resume_at):
-            wait = max(0.0, (resume_at - now).total_seconds())
+            wait = max(SHORTEST_WAIT, (resume_at - now).total_seconds())
             return GiveBack(wait + SPREAD * dice * min(wait, 4.0), "limit", spent=False, failure=failure)
         case Cancelled():
             return End(State.CANCELLED, failure)

@@ -69,4 +69,7 @@ class Alive:
 
     def _beat(self) -> None:
         while not self._stopped.wait(EVERY):
-            self.note()
+            try:
+                self.note()
+            except Exception:  # without this thread the living take us for dead
+                log.exception("heartbeat_failed")

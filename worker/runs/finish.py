@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from worker.db.database import Database
 from worker.db.queries import sql
+from worker.db.words import storable
 from worker.errors import LostLease
 from worker.runs.publish import Wakeup
 from worker.runs.states import State
@@ -141,12 +142,14 @@ def give_back_in(
         row = connection.execute(sql.merge_run, params).fetchone()
     if row is None:
         raise LostLease(run_id)
+    if row["cancelled"]:  # somebody asked while it was worked on: it ends here, and not after its wait
+        connection.execute(sql.cancel_queued, {"run": run_id})
     return row["id"], row["queue"]
 
 
 def _failure(failure: Failure | None) -> dict[str, str | None]:
     if failure is None:
         return {"error_code": None, "error": None}
-    # Postgres text holds no NUL, and a system's words can be anything, a secret of ours among it.
-    words = redactor.redact(failure.words).replace("\0", "�")
+    # A system's words can be anything, a secret of ours among it.
+    words = storable(redactor.redact(failure.words))
     return {"error_code": failure.code, "error": words[:ERROR_WORDS]}

@@ -52,7 +52,7 @@ class Leases:
     def __init__(self, database: Database, *, lease: float) -> None:
         self._database = database
         self._lease = lease
-        self._held: dict[UUID, Held] = {}
+        self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._closed = threading.Event()
@@ -63,7 +63,7 @@ class Leases:
         """Renew this run's lease until the end of the block."""
         held = Held(run_id, claim_no, self._stopping)
         with self._lock:
-            self._held[run_id] = held
+            self._held.add(held)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
                 self._thread.start()
@@ -71,7 +71,7 @@ class Leases:
             yield held
         finally:
             with self._lock:
-                self._held.pop(run_id, None)
+                self._held.discard(held)
 
     def drain(self) -> None:
         """Let every run go back to the queue at its next page."""
@@ -91,12 +91,14 @@ class Leases:
             except HeadraceError as exc:
                 # Postgres is away. The leases may lapse; whoever comes back late is refused by the fence.
                 log.warning("lease_renewal_failed", error=str(exc))
+            except Exception:  # without this thread every run of the process would be lost, now and later
+                log.exception("lease_renewal_failed")
 
     def renew(self) -> None:
         """Renew all leases now."""
         oldest = time.monotonic() - STALL
         with self._lock:
-            held = list(self._held.values())
+            held = list(self._held)
         for stalled in (h for h in held if h.progress_at < oldest):
             log.error("run_stalled", run_id=str(stalled.run_id), seconds=STALL)
         live = [h for h in held if h.progress_at >= oldest and not h.lost]
@@ -110,10 +112,11 @@ class Leases:
                 "lease": self._lease,
             },
         )
-        still = {row["id"]: row["cancelled"] for row in rows}
+        still = {(row["id"], row["claim_no"]): row["cancelled"] for row in rows}
         for h in live:
-            if h.run_id in still:
-                h.cancelled = still[h.run_id]
-            elif h.run_id in self._held:  # not one that has just ended
+            claim = (h.run_id, h.claim_no)
+            if claim in still:
+                h.cancelled = still[claim]
+            elif h in self._held:  # not one that has just ended
                 h.lost = True
                 log.warning("lease_lost", run_id=str(h.run_id))

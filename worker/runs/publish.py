@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
-from kombu.exceptions import KombuError, OperationalError
 
 from worker.app import RUN_TASK, celery_app
 
@@ -22,7 +21,7 @@ BATCH = 500
 
 def publish(wakeups: Iterable[Wakeup]) -> int:
     """Wake workers for these runs, after their commit; how many messages went out."""
-    waiting = list(wakeups)
+    waiting = [wakeup for wakeup in wakeups if _known(wakeup)]
     if not waiting:
         return 0
     try:
@@ -33,10 +32,19 @@ def publish(wakeups: Iterable[Wakeup]) -> int:
                 with producer.batch(max_size=BATCH):
                     for wakeup in waiting:
                         _send(wakeup, producer)
-    except (OperationalError, KombuError, OSError) as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the row is committed and beat sends again
         log.warning("wakeup_failed", runs=len(waiting), error=type(exc).__name__)
         return 0
     return len(waiting)
+
+
+def _known(wakeup: Wakeup) -> bool:
+    """A system may be gone from this process's folders while its runs are still here: they wait, and stop no other."""
+    run_id, queue = wakeup
+    if queue in celery_app.amqp.queues:
+        return True
+    log.warning("wakeup_failed", run_id=str(run_id), queue=queue, error="unknown queue")
+    return False
 
 
 def empty_queues(queues: Iterable[str]) -> list[str]:

@@ -56,8 +56,7 @@ def rescue_lapsed(database: Database, *, max_attempts: int) -> Rescued:
 def _end_backend(database: Database, row: DictRow) -> None:
     if row["backend_pid"] is None:
         return
-    params = {"run": row["id"], "claim": row["claim_no"], "backend": row["backend_pid"]}
-    if database.all(sql.end_backend, params):
+    if database.all(sql.end_backend, {"run": row["id"], "claim": row["claim_no"]}):
         log.warning("backend_ended", run_id=str(row["id"]), backend=row["backend_pid"], worker=row["worker"])
 
 

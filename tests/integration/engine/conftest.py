@@ -66,10 +66,8 @@ class Ledger:
         return {row["key"]: row for row in found}
 
     def lapse(self, run_id: UUID) -> None:
-        """As if the lease had been over for a moment."""
-        self.database.run(
-            "UPDATE runs SET lease_until = now() - interval '1 s' WHERE id = %(id)s", {"id": run_id}
-        )
+        """As if the lease were over at this moment."""
+        self.database.run("UPDATE runs SET lease_until = now() WHERE id = %(id)s", {"id": run_id})
 
 
 def record(key: str, text: str = "{}", *, version: int | None = None, deleted: bool = False) -> Record:

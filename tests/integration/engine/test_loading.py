@@ -193,3 +193,14 @@ def test_a_strangers_connection_is_never_ended(ledger: Ledger, database_url: str
         ledger.lapse(run.id)
         assert rescue_lapsed(ledger.database, max_attempts=5).saved == 1
         assert stranger.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_page_that_names_a_record_twice_keeps_its_later_word(ledger: Ledger) -> None:
+    loaded = ledger.load(ledger.claimed(), record("1", '{"a":1}'), record("2"), record("1", '{"a":2}'))
+    assert loaded.created == 2
+    assert ledger.rows()["1"]["text"] == '{"a":2}'
+
+
+def test_a_page_that_names_a_record_twice_keeps_its_greater_version(ledger: Ledger) -> None:
+    ledger.load(ledger.claimed(), record("1", '{"a":2}', version=2), record("1", '{"a":1}', version=1))
+    assert ledger.rows()["1"]["version"] == 2

@@ -77,3 +77,10 @@ def test_a_cancelled_run_ends_as_cancelled() -> None:
 @given(attempt=st.integers(0, 10_000), dice=st.floats(0, 1, exclude_max=True))
 def test_backoff_stays_within_its_bounds(attempt: int, dice: float) -> None:
     assert 3.75 <= backoff(attempt, dice) <= LONGEST_BACKOFF
+
+
+def test_a_time_to_go_on_that_is_past_still_makes_a_pause() -> None:
+    """The clocks of two servers differ: asked again at once, it would be refused at once."""
+    decision = settled(RateLimited("throttled", "Wait.", resume_at=NOW - timedelta(seconds=60)))
+    assert isinstance(decision, GiveBack)
+    assert decision.wait >= 1.0

@@ -1,0 +1,186 @@
+"""Two at once, and somebody who holds on to a lock: nobody waits for ever, and nobody ends who was not meant."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow
+from servers.waiting import wait_until
+
+from scheduler.beat.scheduler import ConnectionScheduler
+from scheduler.beat.sweeps import SWEEPS, Sweep
+from worker.app import celery_app
+from worker.connectors.contract import Rejected
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.errors import Transient
+from worker.runs.leases import Leases
+from worker.runs.request import request_due
+from worker.runs.rescue import rescue_lapsed
+from worker.services import Services, serving
+
+from .conftest import LEASE, Ledger  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.integration
+
+
+@contextmanager
+def beside(work: Callable[[], Any]) -> Iterator[list[BaseException]]:
+    """Do `work` in a thread of its own; the errors that it met, complete at the end of the block."""
+    met: list[BaseException] = []
+
+    def carry_out() -> None:
+        try:
+            work()
+        except BaseException as exc:  # noqa: BLE001 - the test looks at it
+            met.append(exc)
+
+    thread = threading.Thread(target=carry_out)
+    thread.start()
+    try:
+        yield met
+    finally:
+        thread.join(timeout=30)
+
+
+def waiting(database: Database) -> int:
+    row = database.one(
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    assert row is not None
+    found: int = row["n"]
+    return found
+
+
+def test_a_request_and_a_beat_on_one_stream_do_not_wait_for_each_other(ledger: Ledger) -> None:
+    ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.stream})
+    with ledger.database.transaction() as beat:
+        beat.execute(sql.due_streams, {"batch": 10})
+        with beside(ledger.request) as met:
+            wait_until(
+                lambda: waiting(ledger.database) or ledger.database.all("SELECT FROM runs"), what="a request"
+            )
+            request_due(beat, [(ledger.stream, "demo")])
+    assert met == []
+
+
+def test_a_lapsed_run_whose_row_is_held_keeps_no_other_from_its_rescue(
+    ledger: Ledger, database_url: str
+) -> None:
+    held, other = ledger.claimed(), ledger.claimed(stream=ledger.other)
+    for run in (held, other):
+        ledger.lapse(run.id)
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("SELECT FROM runs WHERE id = %s FOR UPDATE", (held.id,))
+        assert rescue_lapsed(ledger.database, max_attempts=5).wakeups == ((other.id, "sync.demo.live"),)
+    assert rescue_lapsed(ledger.database, max_attempts=5).saved == 1
+
+
+def test_a_backend_that_came_after_the_lapse_is_not_ended_for_its_number(
+    ledger: Ledger, database_url: str
+) -> None:
+    run = ledger.claimed()
+    ledger.lapse(run.id)
+    with psycopg.connect(database_url, application_name="headrace worker", autocommit=True) as innocent:
+        innocent.execute("UPDATE runs SET backend_pid = pg_backend_pid() WHERE id = %s", (run.id,))
+        assert rescue_lapsed(ledger.database, max_attempts=5).saved == 1
+        assert innocent.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_the_same_bad_records_in_another_order_make_no_deadlock(ledger: Ledger, database_url: str) -> None:
+    a, b, c = (UUID(int=n) for n in (1, 2, 3))
+    run = ledger.claimed()
+
+    def set_aside(hashes: list[UUID]) -> None:
+        words = ["x"] * len(hashes)
+        ledger.database.run(
+            sql.quarantine_records,
+            {"stream": ledger.stream, "run": run.id, "page": 1, "hashes": hashes, "keys": words, "codes": words,
+             "reasons": words, "raws": [b"x"] * len(hashes)},
+        )  # fmt: skip
+
+    set_aside([a, b, c])
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("SELECT FROM quarantine WHERE content_hash = %s FOR UPDATE", (c,))
+        with beside(lambda: set_aside([a, c, b])) as first, beside(lambda: set_aside([b, c, a])) as second:
+            wait_until(lambda: waiting(ledger.database) == 2, what="both to wait")
+            somebody.rollback()
+    assert first == second == []
+
+
+class Fails(Database):
+    """Postgres, but the first statement meets an error that nobody thought of."""
+
+    failed = False
+
+    def all(self, statement: str, params: Any = None) -> list[DictRow]:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("can't start new thread")
+        return super().all(statement, params)
+
+
+def test_an_unforeseen_error_does_not_end_the_renewing_of_leases(ledger: Ledger, database_url: str) -> None:
+    database = Fails(database_url, name="test", pool=1)
+    leases = Leases(database, lease=0.2)
+    run = ledger.claimed(lease=LEASE)
+    before = ledger.open_run(run.id)
+    with leases.holding(run.id, run.claim_no):
+        wait_until(lambda: ledger.open_run(run.id)["lease_until"] != before["lease_until"], what="a renewal")
+    leases.close()
+    database.close()
+
+
+def test_a_run_that_comes_back_to_its_process_is_renewed_when_the_old_thread_lets_go(ledger: Ledger) -> None:
+    leases = Leases(ledger.database, lease=3600)
+    old = ledger.claimed()
+    with leases.holding(old.id, old.claim_no) as stale:
+        ledger.lapse(old.id)
+        rescue_lapsed(ledger.database, max_attempts=5)
+        new = ledger.claim(old.id)
+        assert new is not None
+        again = leases.holding(new.id, new.claim_no)
+        held = again.__enter__()
+        leases.renew()
+        assert (stale.lost, held.lost) == (True, False)
+    ledger.lapse(new.id)
+    leases.renew()
+    assert ledger.database.one("SELECT lease_until > now() AS kept FROM runs") == {"kept": True}
+    again.__exit__(None, None, None)
+    leases.close()
+
+
+def test_a_postgres_that_only_reads_is_one_that_cant_be_used_now(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    with ledger.database.connection() as connection:
+        connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(Transient) as refusal:
+        ledger.load(run)
+    assert refusal.value.code == "database_unavailable"
+
+
+def test_a_sweep_that_fails_does_not_keep_streams_from_their_runs(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Services) -> None:
+        raise Transient("database_unavailable", "A lock is held.")
+
+    monkeypatch.setattr("scheduler.beat.scheduler.SWEEPS", (Sweep("rescue", 0.0, fail),))
+    ledger.database.run("UPDATE streams SET next_run_at = now()")
+    with serving(cast("Services", SimpleNamespace(database=ledger.database))):
+        ConnectionScheduler(celery_app, lazy=True).tick()
+    assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}
+
+
+def test_what_a_system_stopped_sending_long_ago_is_no_longer_set_aside(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    ledger.load(run, rejected=[Rejected(b"old", "x", "No."), Rejected(b"new", "x", "No.")])
+    ledger.database.run("UPDATE quarantine SET last_seen_at = now() - interval '91 days' WHERE raw = 'old'")
+    (sweep,) = (sweep for sweep in SWEEPS if sweep.name == "quarantine")
+    sweep.run(cast("Services", SimpleNamespace(database=ledger.database)))
+    assert [bytes(row["raw"]) for row in ledger.database.all("SELECT raw FROM quarantine")] == [b"new"]

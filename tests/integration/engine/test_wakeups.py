@@ -1,0 +1,179 @@
+"""Who is woken, when, and how many messages that takes: what waits is served, and nobody waits because of another."""
+
+import threading
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+from pydantic import SecretStr
+
+from scheduler.beat.dispatch import dispatch_due, wake_waiting
+from worker.app import celery_app, configure
+from worker.config import load_settings
+from worker.db.queries import sql
+from worker.runs.alive import Alive
+from worker.runs.finish import give_back
+from worker.runs.publish import publish
+from worker.runs.states import Lane
+
+from .conftest import Ledger  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.integration
+
+QUEUE = "sync.demo"
+
+
+@pytest.fixture
+def served(ledger: Ledger) -> Ledger:
+    """A worker with one slot serves the scheduled lane."""
+    Alive(ledger.database, "worker", queues=[QUEUE], slots=1).note()
+    return ledger
+
+
+@pytest.fixture
+def broker(database_url: str, broker_url: str) -> None:
+    """The application points at the test's broker, where the queues of the demo system exist."""
+    settings = load_settings(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
+    configure(settings, [QUEUE], publisher=True)
+
+
+def messages(queue: str = QUEUE) -> int:
+    with celery_app.connection_for_read() as connection:
+        return int(connection.default_channel._size(queue))
+
+
+def wakeable(ledger: Ledger, *, patience: float = 30.0) -> list[UUID]:
+    rows = ledger.database.all(sql.wakeable, {"patience": patience, "least": 4, "multiple": 2})
+    return [row["id"] for row in rows]
+
+
+def more_streams(ledger: Ledger, count: int, *, connection: int | None = None) -> None:
+    """Streams with a queued run each, none of them published."""
+    ledger.database.run(
+        "WITH made AS (INSERT INTO streams (connection_id, name, bucket, schedule)"
+        "  SELECT coalesce(%(c)s::bigint, (SELECT min(id) FROM connections)), 's' || n || '-' || random(), 1, '{}'"
+        "    FROM generate_series(1, %(n)s) n RETURNING id, connection_id)"
+        " INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id)"
+        " SELECT id, connection_id, %(q)s, connection_id::text, 'live', 3, 'schedule', 'r' FROM made",
+        {"n": count, "q": QUEUE, "c": connection},
+    )
+
+
+def other_connection(ledger: Ledger) -> int:
+    row = ledger.database.one("INSERT INTO connections (name, system) VALUES ('b', 'demo') RETURNING id")
+    assert row is not None
+    found: int = row["id"]
+    return found
+
+
+def test_a_backlog_is_published_a_few_at_a_time(served: Ledger) -> None:
+    more_streams(served, 20)
+    assert len(wakeable(served)) == 4
+    assert wakeable(served) == []
+
+
+def test_a_message_that_nobody_followed_is_sent_again(served: Ledger) -> None:
+    more_streams(served, 1)
+    (run,) = wakeable(served)
+    served.database.run("UPDATE runs SET published_at = now() - interval '31 s'")
+    assert wakeable(served) == [run]
+
+
+def test_a_queue_that_nobody_serves_gets_no_messages_however_long(ledger: Ledger) -> None:
+    more_streams(ledger, 3)
+    assert wakeable(ledger) == []
+    Alive(ledger.database, "worker", queues=[QUEUE], slots=1).note()
+    assert len(wakeable(ledger)) == 3
+
+
+def test_a_worker_that_fell_silent_serves_nobody(served: Ledger) -> None:
+    more_streams(served, 1)
+    served.database.run("UPDATE processes SET seen_at = now() - interval '61 s'")
+    assert wakeable(served) == []
+
+
+def test_more_slots_take_more_messages(served: Ledger) -> None:
+    more_streams(served, 20)
+    Alive(served.database, "worker", queues=[QUEUE], slots=3).note()
+    assert len(wakeable(served)) == 8
+
+
+def test_accounts_take_turns_however_much_one_of_them_wants(served: Ledger) -> None:
+    more_streams(served, 20)
+    more_streams(served, 1, connection=other_connection(served))
+    woken = served.database.all(
+        "SELECT account, count(*) AS n FROM runs WHERE id = ANY (%(ids)s) GROUP BY 1 ORDER BY 2",
+        {"ids": wakeable(served)},
+    )
+    assert [row["n"] for row in woken] == [1, 3]
+
+
+def test_what_cannot_be_claimed_is_not_published(served: Ledger) -> None:
+    served.claimed(lane=Lane.SCHEDULED)
+    blocked = served.request(Lane.SCHEDULED).id
+    waits = served.claimed(lane=Lane.SCHEDULED, stream=served.other)
+    give_back(served.database, waits.id, waits.claim_no, wait=60, reason="limit", spent=False)
+    served.database.run("UPDATE runs SET published_at = NULL")
+    assert wakeable(served) == []
+    served.database.run("UPDATE connections SET paused_at = now()")
+    served.database.run("DELETE FROM runs WHERE id <> %(id)s", {"id": blocked})
+    assert wakeable(served) == []
+    served.database.run("UPDATE connections SET paused_at = NULL")
+    assert wakeable(served) == [blocked]
+
+
+def test_beats_at_once_send_one_message_for_a_run(served: Ledger) -> None:
+    Alive(served.database, "worker", queues=[QUEUE], slots=1000).note()
+    more_streams(served, 1500)
+    woken: list[UUID] = []
+    barrier = threading.Barrier(3)
+
+    def beat() -> None:
+        barrier.wait()
+        woken.extend(wakeable(served))
+
+    threads = [threading.Thread(target=beat) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(woken) == len(set(woken)) == 1500
+
+
+def test_asking_while_a_run_waits_for_a_limit_does_not_make_it_wait_longer(served: Ledger) -> None:
+    run = served.claimed(lane=Lane.SCHEDULED)
+    give_back(served.database, run.id, run.claim_no, wait=60, reason="limit", spent=False)
+    assert not served.request(Lane.SCHEDULED).ready
+    served.database.run("UPDATE runs SET not_before = now()")
+    assert wakeable(served) == [run.id]
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_run_of_a_system_that_is_gone_keeps_no_other_from_its_message() -> None:
+    assert publish([(uuid4(), "sync.gone"), (uuid4(), QUEUE)]) == 1
+    assert messages() == 1
+    assert publish([(uuid4(), "sync.gone")]) == 0
+
+
+@pytest.mark.usefixtures("broker")
+def test_what_waits_is_published_once(served: Ledger) -> None:
+    more_streams(served, 3)
+    assert wake_waiting(served.database) == 3
+    assert wake_waiting(served.database) == 0
+    assert messages() == 3
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [{}, {"every": 0}, {"every": "soon"}, {"every": -60}, {"every": 1e300}, {"every": 86400, "at": "25:99"}],
+)
+def test_one_schedule_that_cannot_be_read_stops_no_other_stream(
+    ledger: Ledger, schedule: dict[str, object]
+) -> None:
+    ledger.database.run("UPDATE streams SET next_run_at = now()")
+    ledger.database.run(
+        "UPDATE streams SET schedule = %(s)s WHERE id = %(id)s", {"s": Jsonb(schedule), "id": ledger.other}
+    )
+    assert dispatch_due(ledger.database) == 2
+    assert dispatch_due(ledger.database) == 0
+    assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}
