@@ -173,5 +173,5 @@ def connected(
         yield plant
     finally:
         demo.close()
-        if stack.all("SELECT FROM connections WHERE name = %(name)s", name=plant.name):
-            remove_connection(stack.database, plant.name)
+        for row in stack.all("SELECT name FROM connections"):
+            remove_connection(stack.database, row["name"])

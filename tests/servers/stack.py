@@ -173,6 +173,10 @@ class Stack:
         self.valkey.child.kill()
         shutil.rmtree(self.valkey.data)
 
+    def restart_postgres(self) -> None:
+        self.postgres.start()
+        self.database.engine.dispose()  # our own connections are broken, too
+
     def flush_valkey(self) -> None:
         empty(self.valkey.url)
 
