@@ -24,7 +24,7 @@ from worker.runs.request import request_due
 from worker.runs.rescue import rescue_lapsed
 from worker.services import Services, serving
 
-from .conftest import LEASE, Ledger  # type: ignore[import-not-found]
+from .conftest import LEASE, Ledger, record  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
@@ -184,3 +184,72 @@ def test_what_a_system_stopped_sending_long_ago_is_no_longer_set_aside(ledger: L
     (sweep,) = (sweep for sweep in SWEEPS if sweep.name == "quarantine")
     sweep.run(cast("Services", SimpleNamespace(database=ledger.database)))
     assert [bytes(row["raw"]) for row in ledger.database.all("SELECT raw FROM quarantine")] == [b"new"]
+
+
+def test_two_runs_of_a_track_claimed_at_the_same_instant_are_one_claim(ledger: Ledger) -> None:
+    first, second = (ledger.request(track="records", scope={"ids": [n]}) for n in (1, 2))
+    got: list[object] = []
+    with ledger.database.transaction() as other:
+        other.execute(sql.claim_run, {"run": first.id, "worker": "there:1", "lease": LEASE})
+        with beside(lambda: got.append(ledger.claim(second.id))) as met:
+            wait_until(lambda: waiting(ledger.database), what="the second claim")
+            other.execute("COMMIT; BEGIN")
+    assert (met, got) == ([], [None])
+
+
+def test_beats_at_once_take_other_streams_and_wait_for_nobody(ledger: Ledger) -> None:
+    ledger.database.run("UPDATE streams SET next_run_at = now()")
+    with ledger.database.transaction() as one, ledger.database.transaction() as other:
+        assert len(one.execute(sql.due_streams, {"batch": 1}).fetchall()) == 1
+        assert len(other.execute(sql.due_streams, {"batch": 10}).fetchall()) == 1
+
+
+@contextmanager
+def another_writes(
+    ledger: Ledger, database_url: str, *, raw: str, version: int
+) -> Iterator[psycopg.Connection]:
+    """Another run has written record 7, and hasn't committed yet."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO records (bucket, stream_id, key, raw, content_hash, version, observed_at, first_seen_at,"
+            " cause_kind, cause_id, change_kind)"
+            " VALUES (1, %s, '7', %s, %s, %s, now(), now(), 'run', gen_random_uuid(), 'created')",
+            (ledger.stream, raw, UUID(bytes=record("7", raw).digest), version),
+        )
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("raw", "version", "written"), [('{"a":1}', 4, False), ('{"a":2}', 5, False), ('{"a":1}', 6, True)]
+)
+def test_newer_wins_even_where_another_run_writes_at_the_same_time(
+    ledger: Ledger, database_url: str, raw: str, version: int, written: bool
+) -> None:
+    run = ledger.claimed()
+    with (
+        another_writes(ledger, database_url, raw='{"a":2}', version=5) as other,
+        beside(lambda: ledger.load(run, record("7", raw, version=version))) as met,
+    ):
+        wait_until(lambda: waiting(ledger.database), what="the page")
+        other.commit()
+    row = ledger.rows()["7"]
+    assert met == []
+    assert (row["text"], row["cause_id"] == run.id) == ((raw, True) if written else ('{"a":2}', False))
+
+
+def test_two_tracks_load_the_same_records_in_another_order_without_a_deadlock(
+    ledger: Ledger, database_url: str
+) -> None:
+    live, history = ledger.claimed(), ledger.claimed(track="history")
+    ledger.load(live, *(record(key) for key in "abc"))
+    later = live.now()
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("SELECT FROM records WHERE key = 'c' FOR UPDATE")
+        pages = (
+            lambda: ledger.load(live, *(record(k, '{"a":1}') for k in "acb"), at=later),
+            lambda: ledger.load(history, *(record(k, '{"a":2}') for k in "bca"), at=later),
+        )
+        with beside(pages[0]) as first, beside(pages[1]) as second:
+            wait_until(lambda: waiting(ledger.database) == 2, what="both to wait")
+            somebody.rollback()
+    assert first == second == []
