@@ -6,7 +6,8 @@ HeadraceError
 ├── NeedsOperator    stop this stream's run, a person must act 401/403, unknown stream, unresolved secret
 ├── LostLease        stop quietly; another worker has the run
 ├── Cancelled        stop at this page; somebody asked for it
-├── Draining         give the run back at once; this worker is shutting down or the slice is used up
+├── Draining         give the run back at once; this worker is shutting down
+│   └── SliceEnded   the run has had its turn; others go first
 ├── BadRecord        set the record aside, go on               one record that can't be taken
 └── InvalidInput     refuse what a person or program gave us   file, flag, API body; names the place
     └── NotFound     it named something that isn't there
@@ -66,6 +67,10 @@ class Draining(HeadraceError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("draining", reason)
+
+
+class SliceEnded(Draining):
+    """A long run has had its turn, and goes on after others had theirs."""
 
 
 class BadRecord(HeadraceError):

@@ -27,7 +27,7 @@ LOST_LEASE = "HR001"
 
 
 class Database:
-    """Postgres, as one process uses it. Safe to share between threads; made anew after a fork."""
+    """Postgres, as one process uses it. Safe to share between threads; never carried across a fork."""
 
     def __init__(
         self, url: str, *, name: str, pool: int = 8, idle_in_transaction_timeout: float = 60.0

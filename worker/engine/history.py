@@ -21,21 +21,21 @@ from worker.runs.states import Lane
 log = structlog.get_logger()
 
 
-def begin(database: Database, run: Run, traits: StreamTraits, plan: Plan) -> Plan:
+def begin(database: Database, run: Run, traits: StreamTraits, plan: Plan) -> None:
     """Keep what must stand before the first request of `plan`. Emits: history_requested."""
     history = plan_history(run, traits, run.now())
     if not plan.starts_cursor and history is None:
-        return plan
+        return
     with database.transaction() as connection:
         if plan.starts_cursor:
             connection.execute(
                 sql.start_cursor, {"stream": run.stream_id, "watermark": _stored(plan.watermark)}
             )
         if history is None:
-            return plan
+            return
         row = connection.execute(sql.history_is_open, {"stream": run.stream_id}).fetchone()
         if row and row["open"]:
-            return plan
+            return
         connection.execute(
             sql.start_history,
             {
@@ -55,7 +55,6 @@ def begin(database: Database, run: Run, traits: StreamTraits, plan: Plan) -> Pla
         )
     publish([(requested.id, requested.queue)])
     log.info("history_requested", days=run.history_days, run=str(requested.id))
-    return plan
 
 
 def _stored(value: CursorValue | None) -> Jsonb | None:

@@ -19,7 +19,7 @@ from worker.engine.load import Loader
 from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
 from worker.engine.port import Engine
 from worker.engine.settle import End, GiveBack, settle
-from worker.errors import Draining, HeadraceError, LostLease, NeedsOperator, Transient
+from worker.errors import HeadraceError, LostLease, NeedsOperator, SliceEnded, Transient
 from worker.http.sender import CallContext
 from worker.runs.claim import Run, claim_run
 from worker.runs.finish import finish_run, give_back
@@ -101,7 +101,8 @@ def _read_window(engine: Engine, job: Job) -> tuple[Plan, Stream]:
     run = job.run
     source = engine.registry.get(run.system).bind(run.settings)
     stream = source.stream(run.stream)
-    plan = begin(engine.database, run, stream.traits, plan_run(run, stream.traits, run.now()))
+    plan = plan_run(run, stream.traits, run.now())
+    begin(engine.database, run, stream.traits, plan)
     extractor = Extractor(
         engine.sender,
         _context(job, source),
@@ -129,7 +130,7 @@ def _take_pages(engine: Engine, job: Job, extractor: Extractor, loader: Loader, 
             break
         job.held.check()
         if job.run.track in BULK_TRACKS and time.monotonic() > turn_ends:
-            raise Draining("This slice is used up; the run goes on after others had their turn.")
+            raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
     return plan
 
 

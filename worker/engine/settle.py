@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.errors import Cancelled, Draining, HeadraceError, NeedsOperator, RateLimited, Transient
+from worker.errors import Cancelled, Draining, HeadraceError, RateLimited, SliceEnded, Transient
 from worker.runs.finish import Failure, WaitReason
 from worker.runs.states import State
 
@@ -39,6 +39,8 @@ def settle(
     """`attempt` counts the failures before this one; `dice` is in [0, 1)."""
     failure = Failure(error.code, str(error))
     match error:
+        case SliceEnded():
+            return GiveBack(0.0, "slice", spent=False)
         case Draining():
             return GiveBack(0.0, "drain", spent=False)
         case RateLimited(resume_at=resume_at):
@@ -48,8 +50,6 @@ def settle(
             return End(State.CANCELLED, failure)
         case Transient() if attempt + 1 < max_attempts:
             return GiveBack(backoff(attempt, dice), "retry", spent=True, failure=failure)
-        case Transient() | NeedsOperator():
-            return End(State.FAILED, failure)
         case _:
             return End(State.FAILED, failure)
 

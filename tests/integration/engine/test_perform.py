@@ -14,7 +14,10 @@ from servers.demo import Demo
 
 from scheduler.beat.dispatch import dispatch_due
 from worker.config import load_settings
+from worker.engine import perform
+from worker.engine.load import Loader
 from worker.engine.perform import carry_out
+from worker.errors import Transient
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 from worker.services import Services
@@ -169,6 +172,7 @@ def test_an_interrupted_window_reads_no_committed_page_again(bench: Bench, demo:
     carry_out(bench.services, history["id"])
     object.__setattr__(bench.services.settings, "slice", 60.0)
     pages = bench.outcome(history["id"])["pages"]
+    assert bench.outcome(history["id"])["wait_reason"] == "slice"
     demo.fault(error_rate=1.0, error_status=500, count=1)
     carry_out(bench.services, history["id"])  # meets the error, and waits for a retry
     waiting = bench.outcome(history["id"])
@@ -281,3 +285,57 @@ def test_beat_asks_for_each_due_stream_once_however_long_it_was_away(bench: Benc
         "SELECT min(next_run_at) > now() AS later, max(next_run_at) <= now() + interval '60 s' AS soon FROM streams"
     )
     assert row == {"later": True, "soon": True}
+
+
+def answers_get_lost(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """The next call does its work, and its caller is told that Postgres went away."""
+    real = getattr(owner, name)
+    lost: list[bool] = []
+
+    def cut(*args: Any, **more: Any) -> Any:
+        answer = real(*args, **more)
+        if not lost:
+            lost.append(True)
+            raise Transient("database_unavailable", "The connection was cut after COMMIT was sent.")
+        return answer
+
+    monkeypatch.setattr(owner, name, cut)
+
+
+def test_a_run_whose_end_was_committed_unheard_stays_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_get_lost(monkeypatch, perform, "finish_run")
+    run = bench.request(bench.stream("sites"))
+    with pytest.raises(Transient):
+        carry_out(bench.services, run)
+    carry_out(bench.services, run)
+    assert (bench.outcome(run)["state"], bench.outcome(run)["claim_no"]) == ("succeeded", 1)
+
+
+def test_a_page_that_was_committed_unheard_is_counted_once(
+    bench: Bench, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = bench.stream("work_orders")
+    bench.sync(stream)
+    demo.control("POST", "bulk?entity=work_orders&count=700")
+    answers_get_lost(monkeypatch, Loader, "load")
+    run = bench.request(stream)
+    carry_out(bench.services, run)
+    assert bench.outcome(run)["wait_reason"] == "retry"
+    bench.services.database.run("UPDATE runs SET not_before = now()")
+    carry_out(bench.services, run)
+    live, _ = demo.truth("work_orders")
+    assert bench.copy(stream) == live
+    assert (bench.outcome(run)["state"], bench.outcome(run)["records_created"]) == ("succeeded", 700)
+
+
+def test_a_return_that_was_committed_unheard_leaves_the_run_in_the_queue(
+    bench: Bench, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_get_lost(monkeypatch, perform, "give_back")
+    demo.fault(error_rate=1.0, error_status=500, count=1)
+    run = bench.request(bench.stream("sites"))
+    with pytest.raises(Transient):
+        carry_out(bench.services, run)
+    assert (bench.outcome(run)["state"], bench.outcome(run)["attempt"]) == ("queued", 1)

@@ -15,6 +15,7 @@ from worker.errors import (
     InvalidInput,
     NeedsOperator,
     RateLimited,
+    SliceEnded,
     Transient,
 )
 from worker.runs.states import State
@@ -56,6 +57,10 @@ def test_runs_that_waited_together_do_not_come_back_together() -> None:
 
 def test_a_worker_that_shuts_down_gives_the_run_back_at_once_and_for_free() -> None:
     assert settled(Draining("Shutting down.")) == GiveBack(0.0, "drain", spent=False)
+
+
+def test_a_run_that_had_its_turn_goes_back_at_once_and_for_free() -> None:
+    assert settled(SliceEnded("Used up.")) == GiveBack(0.0, "slice", spent=False)
 
 
 @pytest.mark.parametrize(
