@@ -11,10 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import xxhash
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from worker.db.queries import sql
+from worker.errors import NotFound
 from worker.runs.states import Lane, queue_for
 
 
@@ -49,15 +51,20 @@ def request_run(
             "queue": queue_for(system, lane, track),
             "track": track,
             "scope": Jsonb(dict(scope or {})),
-            "scope_hash": json.dumps(scope, sort_keys=True) if scope else "",
+            "scope_hash": _hash(scope) if scope else "",
             "lane": int(lane),
             "cause": cause,
             "request_id": request_id,
         },
     ).fetchone()
     if row is None:
-        raise LookupError(f"stream {stream_id} is gone")
+        raise NotFound("unknown_stream", f"Stream {stream_id} isn't there any more.")
     return Requested(**row)
+
+
+def _hash(scope: Mapping[str, Any]) -> str:
+    """Short, since an index holds it, and a scope may name thousands of records."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(scope, sort_keys=True))
 
 
 def request_due(connection: psycopg.Connection[DictRow], streams: Sequence[tuple[int, str]]) -> int:

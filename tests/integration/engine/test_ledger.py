@@ -46,6 +46,17 @@ def test_other_scopes_and_tracks_are_other_work(ledger: Ledger) -> None:
     assert len(ids) == 5
 
 
+def test_a_scope_may_name_thousands_of_records_in_any_order_of_its_fields(ledger: Ledger) -> None:
+    ids = [str(uuid4()) for _ in range(5000)]
+    first = ledger.request(track="records", scope={"ids": ids, "why": "x"})
+    assert ledger.request(track="records", scope={"why": "x", "ids": ids}).id == first.id
+
+
+def test_a_run_of_a_stream_that_is_gone_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(NotFound, match="4711"):
+        ledger.request(stream=4711)
+
+
 def test_many_deliveries_at_once_are_one_claim(ledger: Ledger) -> None:
     requested = ledger.request()
     won: list[object] = []

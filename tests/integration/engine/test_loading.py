@@ -121,14 +121,22 @@ def test_a_stale_worker_writes_nothing(ledger: Ledger, keys: list[str]) -> None:
     assert ledger.database.one("SELECT count(*) AS n FROM cursors") == {"n": 0}
 
 
-def test_a_stale_worker_that_has_loaded_before_writes_nothing_more(ledger: Ledger) -> None:
+@pytest.mark.parametrize("keys", [["2"], []])
+@pytest.mark.parametrize("claimed_again", [True, False])
+def test_a_stale_worker_that_has_loaded_before_writes_nothing_more(
+    ledger: Ledger, keys: list[str], claimed_again: bool
+) -> None:
     stale = ledger.claimed()
     loader = Loader(ledger.database, stale, lease=LEASE)
     loader.load(Page([record("1")]), NEXT, stale.now())
     ledger.lapse(stale.id)
     rescue_lapsed(ledger.database, max_attempts=5)
+    if claimed_again:
+        assert ledger.claim(stale.id) is not None
+    before = ledger.open_run(stale.id)
     with pytest.raises(LostLease):
-        loader.load(Page([record("2")]), NEXT, stale.now())
+        loader.load(Page([record(key) for key in keys]), NEXT, stale.now())
+    assert ledger.open_run(stale.id) == before
     assert set(ledger.rows()) == {"1"}
 
 
