@@ -201,30 +201,48 @@ def _settle(engine: Engine, job: Job, error: HeadraceError) -> None:
         now=run.now(),
         dice=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
-    steps = job.steps.as_json()
-    match decision:
-        case GiveBack(wait, reason, spent, failure):
-            log.info("run_waits", reason=reason, wait=round(wait, 1), error_code=error.code, error=str(error))
-            wakeup = give_back(
-                engine.database,
-                run.id,
-                run.claim_no,
-                wait=wait,
-                reason=reason,
-                spent=spent,
-                failure=failure,
-                steps=steps,
-            )
-            if wait == 0:
-                publish([wakeup])
-        case End(outcome, failure):
-            if outcome is State.FAILED and (run.track == "live" or failure.code in STUCK_POSITION):
-                # The next run reads its window from the beginning, rather than fail at the same place for ever.
-                engine.database.run(sql.drop_position, {"run": run.id, "claim": run.claim_no})
-            _, successor = finish_run(
-                engine.database, run.id, run.claim_no, outcome, failure=failure, steps=steps
-            )
-            level = log.info if outcome is State.CANCELLED else log.error
-            level("run_finished", outcome=str(outcome), error_code=failure.code, error=failure.words)
-            if successor:
-                publish([successor])
+    if isinstance(decision, GiveBack):
+        log.info(
+            "run_waits",
+            reason=decision.reason,
+            wait=round(decision.wait, 1),
+            error_code=error.code,
+            error=str(error),
+        )
+        _wait(engine, job, decision)
+    else:
+        _end(engine, job, decision)
+
+
+def _wait(engine: Engine, job: Job, decision: GiveBack) -> None:
+    wakeup = give_back(
+        engine.database,
+        job.run.id,
+        job.run.claim_no,
+        wait=decision.wait,
+        reason=decision.reason,
+        spent=decision.spent,
+        failure=decision.failure,
+        steps=job.steps.as_json(),
+    )
+    if decision.wait == 0:
+        publish([wakeup])
+
+
+def _end(engine: Engine, job: Job, decision: End) -> None:
+    run, failure = job.run, decision.failure
+    if decision.outcome is State.FAILED and (run.track == "live" or failure.code in STUCK_POSITION):
+        # The next run reads its window from the beginning, rather than fail at the same place for ever.
+        engine.database.run(sql.drop_position, {"run": run.id, "claim": run.claim_no})
+    _, successor = finish_run(
+        engine.database,
+        run.id,
+        run.claim_no,
+        decision.outcome,
+        failure=failure,
+        steps=job.steps.as_json(),
+    )
+    level = log.info if decision.outcome is State.CANCELLED else log.error
+    level("run_finished", outcome=str(decision.outcome), error_code=failure.code, error=failure.words)
+    if successor:
+        publish([successor])
