@@ -124,11 +124,20 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
   LEFT JOIN cursors u ON u.stream_id = r.stream_id AND u.track = r.track AND u.slice = '';
 
 -- name: renew_leases
--- All runs of a process at once. What doesn't come back is no longer ours.
-UPDATE runs r SET lease_until = now() + make_interval(secs => %(lease)s)
-  FROM unnest(%(runs)s::uuid[], %(claims)s::int[]) AS held (run_id, claim_no)
- WHERE r.id = held.run_id AND r.claim_no = held.claim_no AND r.state = 'running'
-RETURNING r.id, r.claim_no, r.cancel_requested_at IS NOT NULL AS cancelled;
+-- All runs of a process at once. What doesn't come back is no longer ours. A row that somebody holds is still ours, but
+-- is passed over until the next time: the other runs must not lose their leases by it.
+WITH ours AS (
+    SELECT r.id, r.claim_no, r.cancel_requested_at IS NOT NULL AS cancelled
+      FROM unnest(%(runs)s::uuid[], %(claims)s::int[]) AS held (run_id, claim_no)
+      JOIN runs r ON r.id = held.run_id AND r.claim_no = held.claim_no AND r.state = 'running'
+), free AS (
+    SELECT r.id, r.claim_no FROM runs r JOIN ours ON ours.id = r.id AND ours.claim_no = r.claim_no
+     WHERE r.state = 'running'
+       FOR NO KEY UPDATE OF r SKIP LOCKED
+), renewed AS (
+    UPDATE runs r SET lease_until = now() + make_interval(secs => %(lease)s) FROM free WHERE r.id = free.id
+)
+SELECT id, claim_no, cancelled FROM ours;
 
 -- name: note_backend
 -- Committed before the connection may hold anything for long: should this worker be stopped in the middle of a COPY,

@@ -136,6 +136,21 @@ def test_an_unforeseen_error_does_not_end_the_renewing_of_leases(ledger: Ledger,
     database.close()
 
 
+def test_a_run_whose_row_is_held_costs_no_other_its_lease(ledger: Ledger, database_url: str) -> None:
+    leases = Leases(ledger.database, lease=3600)
+    held, other = ledger.claimed(), ledger.claimed(stream=ledger.other)
+    with (
+        leases.holding(held.id, held.claim_no) as ours,
+        leases.holding(other.id, other.claim_no),
+        psycopg.connect(database_url) as somebody,
+    ):
+        somebody.execute("SELECT FROM runs WHERE id = %s FOR UPDATE", (held.id,))
+        leases.renew()
+        renewed = ledger.database.all("SELECT id FROM runs WHERE lease_until > now() + interval '1 minute'")
+        assert ([row["id"] for row in renewed], ours.lost) == ([other.id], False)
+    leases.close()
+
+
 def test_a_run_that_comes_back_to_its_process_is_renewed_when_the_old_thread_lets_go(ledger: Ledger) -> None:
     leases = Leases(ledger.database, lease=3600)
     old = ledger.claimed()
