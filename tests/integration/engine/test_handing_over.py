@@ -57,6 +57,25 @@ def test_whoever_claimed_last_is_the_only_one_who_ends_or_returns_the_run(ledger
         give_back(ledger.database, stale.id, stale.claim_no, wait=0, reason="drain", spent=False)
 
 
+def test_a_run_that_was_taken_between_return_and_merge_is_left_alone(ledger: Ledger) -> None:
+    stale = ledger.claimed()
+    give_back(ledger.database, stale.id, stale.claim_no, wait=0, reason="drain", spent=False)
+    assert ledger.claim(stale.id) is not None
+    ledger.request()
+    merge = {
+        "run": stale.id,
+        "claim": stale.claim_no,
+        "wait": 0.0,
+        "reason": "drain",
+        "spent": 0,
+        "error_code": None,
+        "error": None,
+        "steps": None,
+    }
+    assert ledger.database.all(sql.merge_run, merge) == []
+    assert ledger.open_run(stale.id) is not None
+
+
 def test_a_new_claim_knows_nothing_of_the_last_ones_connection(ledger: Ledger) -> None:
     run = ledger.claimed()
     ledger.load(run, record("1"))

@@ -98,6 +98,12 @@ def test_more_slots_take_more_messages(served: Ledger) -> None:
     assert len(wakeable(served)) == 8
 
 
+def test_a_run_that_was_given_back_is_published_anew(served: Ledger) -> None:
+    run = served.claimed(lane=Lane.SCHEDULED)
+    give_back(served.database, run.id, run.claim_no, wait=0, reason="drain", spent=False)
+    assert wakeable(served) == [run.id]
+
+
 def test_accounts_take_turns_however_much_one_of_them_wants(served: Ledger) -> None:
     more_streams(served, 20)
     more_streams(served, 1, connection=other_connection(served))
