@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from worker.connectors.contract import Page
@@ -224,13 +225,16 @@ def test_a_scheduled_request_leaves_a_retry_its_pause(ledger: Ledger) -> None:
     assert not ledger.request(Lane.SCHEDULED).ready
 
 
-def test_the_rescuer_leaves_a_worker_alone_that_came_back_meanwhile(ledger: Ledger) -> None:
+def test_the_rescuer_leaves_a_worker_alone_that_came_back_meanwhile(
+    ledger: Ledger, database_url: str
+) -> None:
     run = ledger.claimed()
-    with ledger.database.transaction() as connection:
-        asked = {"run": run.id, "claim": run.claim_no}
-        assert connection.execute(sql.still_lapsed, asked).fetchone() is None
-        connection.execute("UPDATE runs SET backend_pid = pg_backend_pid()")
-    assert ledger.database.all(sql.end_backend, asked) == []
+    asked = {"run": run.id, "claim": run.claim_no}
+    assert ledger.database.all(sql.still_lapsed, asked) == []
+    with psycopg.connect(database_url, application_name="headrace worker", autocommit=True) as worker:
+        worker.execute("UPDATE runs SET backend_pid = pg_backend_pid()")
+        assert ledger.database.all(sql.end_backend, asked) == []
+        assert worker.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_run_without_progress_for_too_long_is_not_renewed(

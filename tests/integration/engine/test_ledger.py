@@ -23,11 +23,13 @@ def test_a_second_request_joins_the_queued_run_and_raises_its_lane(ledger: Ledge
     assert (first.created, second.created) == (True, False)
     assert second.id == first.id
     assert (first.queue, second.queue) == ("sync.demo", "sync.demo.live")
+    assert ledger.open_run(first.id)["lane"] == Lane.ON_DEMAND
 
 
 def test_a_less_urgent_request_does_not_lower_the_lane(ledger: Ledger) -> None:
-    ledger.request(Lane.ON_DEMAND)
+    run = ledger.request(Lane.ON_DEMAND)
     assert ledger.request(Lane.SCHEDULED).queue == "sync.demo.live"
+    assert ledger.open_run(run.id)["lane"] == Lane.ON_DEMAND
 
 
 def test_a_request_never_joins_a_running_run(ledger: Ledger) -> None:

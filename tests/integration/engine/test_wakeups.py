@@ -3,6 +3,7 @@
 import threading
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
@@ -144,6 +145,16 @@ def test_beats_at_once_send_one_message_for_a_run(served: Ledger) -> None:
     for thread in threads:
         thread.join()
     assert len(woken) == len(set(woken)) == 1500
+
+
+def test_a_run_whose_row_is_held_keeps_no_other_from_its_message(served: Ledger, database_url: str) -> None:
+    more_streams(served, 2)
+    with psycopg.connect(database_url) as somebody:
+        held = somebody.execute("SELECT id FROM runs LIMIT 1 FOR UPDATE").fetchone()
+        assert held is not None
+        (other,) = wakeable(served)
+        assert other != held[0]
+    assert wakeable(served) == [held[0]]
 
 
 def test_asking_while_a_run_waits_for_a_limit_does_not_make_it_wait_longer(served: Ledger) -> None:
