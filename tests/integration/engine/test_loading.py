@@ -212,3 +212,15 @@ def test_a_page_that_names_a_record_twice_keeps_its_later_word(ledger: Ledger) -
 def test_a_page_that_names_a_record_twice_keeps_its_greater_version(ledger: Ledger) -> None:
     ledger.load(ledger.claimed(), record("1", '{"a":2}', version=2), record("1", '{"a":1}', version=1))
     assert ledger.rows()["1"]["version"] == 2
+
+
+def test_a_record_set_aside_says_on_which_page_of_the_run_it_was(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    loader = Loader(ledger.database, run, lease=LEASE)
+    for raw in (b"first", b"second"):
+        loader.load(Page([], rejected=[Rejected(raw, "x", "No.")]), NEXT, run.now())
+    rows = ledger.database.all("SELECT page FROM quarantine ORDER BY page")
+    assert [row["page"] for row in rows] == [1, 2]
+    row = ledger.open_run(run.id)
+    assert row is not None
+    assert (row["records_read"], row["records_rejected"]) == (2, 2)
