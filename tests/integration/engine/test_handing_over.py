@@ -5,13 +5,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from worker.connectors.contract import Page
+from worker.connectors.contract import Page, StreamTraits
 from worker.db.queries import sql
+from worker.engine.history import begin
 from worker.engine.load import Loader
-from worker.engine.plan import Checkpoint
-from worker.errors import LostLease
+from worker.engine.plan import Checkpoint, plan_run
+from worker.errors import Draining, LostLease
 from worker.runs.finish import Failure, finish_run, give_back
 from worker.runs.leases import Leases
+from worker.runs.request import request_due
 from worker.runs.rescue import rescue_lapsed
 from worker.runs.states import Lane, State
 
@@ -266,3 +268,52 @@ def test_a_claim_brings_the_cursor_of_its_own_track(ledger: Ledger) -> None:
     assert ledger.claimed(track="history").cursor.watermark == "history"
     assert ledger.claimed().cursor.watermark == "live"
     assert ledger.claimed(track="records").cursor.watermark is None
+
+
+def test_a_worker_that_shuts_down_stops_its_runs_at_their_next_page(ledger: Ledger) -> None:
+    leases = Leases(ledger.database, lease=LEASE)
+    run = ledger.claimed()
+    with leases.holding(run.id, run.claim_no) as held:
+        held.check()
+        leases.drain()
+        with pytest.raises(Draining):
+            held.check()
+    leases.close()
+
+
+def test_the_live_cursor_and_the_history_stand_before_anything_is_read(ledger: Ledger) -> None:
+    traits = StreamTraits(incremental=True, ordered=True, timestamps=True, overlap=60.0, lag=5.0)
+    run = ledger.claimed()
+    plan = plan_run(run, traits, run.now())
+    for _ in range(2):
+        begin(ledger.database, run, traits, plan)
+    cursors = ledger.database.all("SELECT track, watermark, window_until FROM cursors ORDER BY track")
+    assert [(row["track"], row["watermark"] is not None) for row in cursors] == [
+        ("history", False),
+        ("live", True),
+    ]
+    assert cursors[0]["window_until"] >= cursors[1]["watermark"]
+    assert ledger.database.one("SELECT count(*) AS n FROM runs WHERE track = 'history'") == {"n": 1}
+
+
+def test_a_schedule_changes_nothing_on_a_run_that_waits(ledger: Ledger) -> None:
+    run = ledger.request(Lane.ON_DEMAND)
+    before = ledger.open_run(run.id)
+    with ledger.database.transaction() as connection:
+        assert request_due(connection, [(ledger.stream, "demo")]) == 0
+    assert ledger.open_run(run.id) == before
+
+
+def test_a_stale_worker_drops_nobodys_position(ledger: Ledger) -> None:
+    stale = ledger.claimed()
+    ledger.load(stale)
+    give_back(ledger.database, stale.id, stale.claim_no, wait=0, reason="drain", spent=False)
+    now = ledger.claim(stale.id)
+    assert now is not None
+    kept = []
+    for claim in (stale.claim_no, now.claim_no):
+        ledger.database.run(sql.drop_position, {"run": stale.id, "claim": claim})
+        row = ledger.database.one("SELECT position IS NOT NULL AS kept FROM cursors")
+        assert row is not None
+        kept.append(row["kept"])
+    assert kept == [True, False]

@@ -151,3 +151,8 @@ def test_the_watermark_never_falls_and_never_passes_the_window(
         plan = after
         if done:
             break
+
+
+def test_a_history_that_is_done_is_not_asked_for_again() -> None:
+    assert plan_history(replace(run_with(), history_done_at=NOW), ORDERED, NOW) is None
+    assert plan_history(run_with(track="history"), ORDERED, NOW) is None
