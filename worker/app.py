@@ -55,6 +55,9 @@ def configure(settings: Settings, queues: Sequence[str], *, publisher: bool = Fa
         task_queues=[Queue(name, _exchange, routing_key=name) for name in [*queues, CONTROL_QUEUE]],
         timezone="UTC",
     )
+    # Called anew (by a test that moves to other servers), it forgets connections and queues of the old ones.
+    celery_app._after_fork()  # noqa: SLF001
+    celery_app.__dict__.pop("amqp", None)
     return celery_app
 
 

@@ -13,7 +13,7 @@ from worker.db.database import Database
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.runs.alive import process_name
-from worker.runs.leases import Leases
+from worker.runs.leases import STALL, Leases
 from worker.runs.states import queues_of
 
 
@@ -52,7 +52,8 @@ class Services:
             registry=registry,
             budgets=budgets,
             sender=Sender(budgets, timeout=settings.request_timeout, max_bytes=settings.max_page_bytes),
-            leases=Leases(database, lease=settings.lease),
+            # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
+            leases=Leases(database, lease=settings.lease, stall=max(STALL, 8 * settings.request_timeout)),
             ahead=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ahead"),
         )
 

@@ -26,7 +26,7 @@ from scheduler.embedded.parts import headrace_command, part_environment
 from scheduler.embedded.postgres import EmbeddedPostgres
 from scheduler.embedded.processes import Child, spawn
 from scheduler.embedded.valkey import EmbeddedValkey
-from worker.app import celery_app, configure
+from worker.app import configure
 from worker.config import load_settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -94,7 +94,6 @@ class Stack:
         self.registry = Registry.load([self.connectors])
         assert not self.registry.problems(), self.registry.problems()
         settings = load_settings(broker_url=self.valkey.url, database_url=self.postgres.url, home=self.home)
-        celery_app._after_fork()  # forgets the producers of an earlier stack
         configure(settings, all_queues(self.registry.systems()), publisher=True)
 
     def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:

@@ -214,6 +214,7 @@ WITH incoming AS MATERIALIZED (
 ), fenced AS (
     UPDATE runs
        SET lease_until = now() + make_interval(secs => %(lease)s), pages = pages + %(pages)s,
+           attempt = 0,                              -- failures in a row end where a page was committed
            records_read = records_read + %(read)s, records_rejected = records_rejected + %(rejected)s,
            records_total = coalesce(%(total)s, records_total),
            records_created = records_created + c.created, records_updated = records_updated + c.updated,
@@ -238,6 +239,7 @@ WITH moved AS (
 ), fenced AS (
     UPDATE runs
        SET lease_until = now() + make_interval(secs => %(lease)s), pages = pages + %(pages)s,
+           attempt = 0,                              -- failures in a row end where a page was committed
            records_read = records_read + %(read)s, records_rejected = records_rejected + %(rejected)s,
            records_total = coalesce(%(total)s, records_total)
      WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'

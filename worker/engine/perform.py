@@ -196,7 +196,9 @@ def _settle(engine: Engine, job: Job, error: HeadraceError) -> None:
     run = job.run
     decision = settle(
         error,
-        attempt=run.attempt,
+        attempt=0
+        if job.pages
+        else run.attempt,  # as the ledger has it: a committed page ends a row of failures
         max_attempts=engine.settings.max_attempts,
         now=run.now(),
         dice=random.random(),  # noqa: S311 - spreads retries, guards nothing

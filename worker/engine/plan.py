@@ -6,8 +6,9 @@ Pure: plain data and the time go in, a plan comes out. Rules that hold everywher
   what was read already costs nothing, because what is unchanged isn't written.
 - The upper bound is fixed when the window opens: now minus the lag. Records above it are stored when they come, but the
   cursor never passes it, so what is committed late at the source is read again.
-- The very first sync starts the live cursor at now minus the lag, and leaves everything older to the history, which
-  has a cursor of its own and moves nobody else's.
+- The very first sync starts the live cursor a day before now, and leaves everything older to the history, which has a
+  cursor of its own and moves nobody else's. The day is for the source's clock, which may be behind ours or say local
+  time as if it were UTC: from the first change that is seen, the cursor goes by what the source itself says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,9 @@ from typing import Any
 from worker.connectors.contract import CursorValue, Page, Position, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.runs.claim import Run, Stored
+
+FIRST_LOOK_BACK = timedelta(days=1)
+"""How far a source's clock may be behind ours at the very first sync without a change being missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ def _next_live(watermark: CursorValue | None, traits: StreamTraits, now: datetim
     if watermark is None:
         if not traits.timestamps:
             return Plan(Window())  # a number says nothing about now: the first run reads everything
-        return Plan(Window(_look_back(until, traits), until), watermark=until, high=None, starts_cursor=True)
+        first = now - timedelta(seconds=traits.lag) - FIRST_LOOK_BACK
+        return Plan(Window(_look_back(first, traits), until), watermark=first, starts_cursor=True)
     return Plan(Window(_look_back(watermark, traits), until), watermark=watermark)
 
 

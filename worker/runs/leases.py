@@ -21,7 +21,7 @@ from worker.errors import Cancelled, Draining, HeadraceError, LostLease
 log = structlog.get_logger()
 
 STALL = 600.0
-"""Seconds without a page, a wait or an answer after which a run is taken to hang."""
+"""Seconds without a page or a wait after which a run is taken to hang."""
 
 
 class Held:
@@ -49,9 +49,10 @@ class Held:
 class Leases:
     """The runs of this process. Safe to share between threads."""
 
-    def __init__(self, database: Database, *, lease: float) -> None:
+    def __init__(self, database: Database, *, lease: float, stall: float = STALL) -> None:
         self._database = database
         self._lease = lease
+        self._stall = stall
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -96,11 +97,11 @@ class Leases:
 
     def renew(self) -> None:
         """Renew all leases now."""
-        oldest = time.monotonic() - STALL
+        oldest = time.monotonic() - self._stall
         with self._lock:
             held = list(self._held)
         for stalled in (h for h in held if h.progress_at < oldest):
-            log.error("run_stalled", run_id=str(stalled.run_id), seconds=STALL)
+            log.error("run_stalled", run_id=str(stalled.run_id), seconds=self._stall)
         live = [h for h in held if h.progress_at >= oldest and not h.lost]
         if not live:
             return

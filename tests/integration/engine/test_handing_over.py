@@ -239,18 +239,14 @@ def test_the_rescuer_leaves_a_worker_alone_that_came_back_meanwhile(
         assert worker.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_run_without_progress_for_too_long_is_not_renewed(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leases = Leases(ledger.database, lease=3600)
+def test_a_run_without_progress_for_too_long_is_not_renewed(ledger: Ledger) -> None:
+    leases = Leases(ledger.database, lease=3600, stall=-1.0)
     run = ledger.claimed()
     with leases.holding(run.id, run.claim_no) as held:
-        monkeypatch.setattr("worker.runs.leases.STALL", -1.0)
         leases.renew()
         assert ledger.database.one("SELECT lease_until < now() + interval '1 minute' AS old FROM runs") == {
             "old": True
         }
-        monkeypatch.setattr("worker.runs.leases.STALL", 600.0)
         ledger.lapse(run.id)
         rescue_lapsed(ledger.database, max_attempts=5)
         with pytest.raises(LostLease):

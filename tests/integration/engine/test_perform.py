@@ -185,6 +185,22 @@ def test_an_interrupted_window_reads_no_committed_page_again(bench: Bench, demo:
     assert bench.outcome(history["id"])["records_read"] == len(live) + len(demo.truth("parts")[1])
 
 
+def test_a_committed_page_ends_a_row_of_failures(bench: Bench, demo: Demo) -> None:
+    demo.control("POST", "bulk?entity=parts&count=2600&days=10")
+    stream = bench.stream("parts")
+    carry_out(bench.services, bench.request(stream))
+    history = bench.services.database.one("SELECT id FROM runs WHERE track = 'history'")
+    assert history is not None
+    object.__setattr__(bench.services.settings, "slice", 0.0)  # one page a turn
+    for _ in range(2):  # two attempts are all that the settings of this test allow
+        demo.fault(error_rate=1.0, error_status=500, count=1)
+        carry_out(bench.services, history["id"])
+        assert bench.outcome(history["id"])["attempt"] == 1
+        bench.services.database.run("UPDATE runs SET not_before = now()")
+        carry_out(bench.services, history["id"])
+        assert bench.outcome(history["id"])["attempt"] == 0
+
+
 def test_a_page_that_the_system_no_longer_knows_restarts_its_window(bench: Bench, demo: Demo) -> None:
     stream = bench.stream("work_orders")
     bench.sync(stream)

@@ -60,14 +60,24 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_the_first_sync_starts_the_live_cursor_at_now_less_the_lag() -> None:
+def test_the_first_sync_starts_the_live_cursor_a_day_back_for_clocks_that_are_behind() -> None:
     plan = plan_run(run_with(), ORDERED, NOW)
     assert plan.starts_cursor
-    assert plan.watermark == at(-5)
-    assert plan.window == Window(at(-65), at(-5))
+    assert plan.watermark == at(-86400 - 5)
+    assert plan.window == Window(at(-86400 - 65), at(-5))
 
 
-def test_the_history_ends_where_the_live_cursor_starts() -> None:
+@pytest.mark.parametrize("behind", [0, 600, 8 * 3600])
+def test_what_changes_right_after_the_first_sync_is_asked_for_whatever_the_sources_clock(behind: int) -> None:
+    first, _ = advance(plan_run(run_with(), ORDERED, NOW), page_of(), ORDERED)
+    kept = checkpoint(first, track="live", done=True)
+    changed = at(60 - behind)
+    second = plan_run(run_with(Stored(watermark=kept.watermark)), ORDERED, at(120))
+    assert second.window.since is not None
+    assert second.window.since <= changed  # type: ignore[operator]
+
+
+def test_the_history_reaches_up_to_the_live_window() -> None:
     assert plan_history(run_with(), ORDERED, NOW) == Window(NOW - timedelta(days=90), at(-5))
 
 
