@@ -11,8 +11,11 @@ import msgspec
 from worker.connectors.contract import Response
 from worker.connectors.fields import walk
 from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.telemetry.redaction import redactor
 
 MAX_WORDS = 300
+MASKED = 16 * 1024
+"""So much is searched for secrets before it is cut."""
 
 # Where systems keep their words, most telling first; a manifest's own path comes before these.
 _USUAL = ("error.message.value", "error.message", "error_description", "message", "detail", "error", "errors")
@@ -53,8 +56,9 @@ def words_of(response: Response, paths: Sequence[tuple[str, ...]] = ()) -> str |
 
 
 def clean_words(words: str) -> str:
-    """Cut to size, on one line, printable."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in words[: MAX_WORDS * 2]).split())
+    """Cut to size, on one line, printable. Masked before it is cut: half a secret is no longer known for one."""
+    masked = redactor.redact(words[:MASKED])[: MAX_WORDS * 2]
+    text = " ".join("".join(c if c.isprintable() else " " for c in masked).split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
 
 
@@ -74,5 +78,5 @@ def _plain_words(response: Response) -> str | None:
     """A short plain text is shown; a page of HTML says nothing that the status doesn't."""
     if "html" in response.headers.get("content-type", "") or response.body.lstrip()[:1] == b"<":
         return None
-    text = clean_words(response.body[: MAX_WORDS * 4].decode("utf-8", "replace"))
+    text = clean_words(response.body[:MASKED].decode("utf-8", "replace"))
     return text if text and "�" not in text else None

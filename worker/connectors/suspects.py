@@ -9,9 +9,12 @@ import re
 from typing import Any
 
 from worker.errors import BadRecord
+from worker.telemetry.redaction import redactor
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 SHOWN = 80
+MASKED = 16 * 1024
+"""So much is searched for secrets before the beginning is shown; none is longer than a quarter of it."""
 
 
 def bad_text(body: bytes) -> bool:
@@ -81,7 +84,9 @@ def describe(value: Any) -> str:
 
 
 def _beginning(body: bytes) -> str:
-    text = body[: SHOWN * 4].decode("utf-8", "replace").strip()[:SHOWN]
+    # Masked before it is cut: half a secret is no longer known for one.
+    seen = redactor.redact(body[:MASKED].decode("utf-8", "replace"))
+    text = seen.strip()[:SHOWN]
     return f": {text}" if text.isprintable() else ""
 
 
