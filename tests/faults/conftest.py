@@ -9,8 +9,11 @@ from servers.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def opened_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+def opened_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A file may name systems of its own, as `add_systems(folder)`, and settings, as `SETTINGS`."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), getattr(request.module, "SETTINGS", None))
+    if add_systems := getattr(request.module, "add_systems", None):
+        add_systems(stack.connectors)
     try:
         yield stack.open()
     finally:

@@ -1,0 +1,234 @@
+"""Secrets are planted where they belong, and everything goes wrong that can: nowhere else are they found again.
+
+The search itself is tried with a decoy in each place.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from servers.scripted import Asked, Said, scripted_source
+from servers.stack import ROOT, Part, Stack
+from servers.traces import all_stores, flower_pages, forms, leaks
+from servers.waiting import wait_until
+
+from scheduler.connections.apply import apply
+from scheduler.embedded.processes import own_account, run_as, spawn
+from worker.app import RUN_TASK, celery_app
+from worker.documents import read_document
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+MARK = "pl4nted"
+"""All that we plant begins so: an error that was cut to size in the middle of a secret is found by it."""
+ENV_TOKEN = "pl4nted-env/t0ken+with=odd&signs%41"
+FILE_TOKEN = "pl4nted-file-t0ken-aeiou-12345"
+PASSWORD = "pl4nted:basic/p4ssword?"
+API_TOKEN = "pl4nted-api-t0ken-for-the-first-start"
+SETTINGS = {
+    "HEADRACE_LOG_LEVEL": "DEBUG",
+    "HEADRACE_TASK_EVENTS": "true",
+    "HEADRACE_MAX_ATTEMPTS": "2",
+    "HEADRACE_API_TOKEN": API_TOKEN,
+    "HEADRACE_FLOWER_PORT": "0",
+    "PLANTED_ENV_TOKEN": ENV_TOKEN,
+}
+STREAMS = (
+    "well",
+    "error",
+    "refused",
+    "redirected",
+    "proxied",
+    "no_page",
+    "in_a_url",
+    "cut_off",
+    "cut_off_html",
+)
+WAITS = ("in_a_header", "later")
+"""Answers that silence a whole account, so they have one of their own."""
+
+
+def add_systems(folder: Path) -> None:
+    logins: dict[str, dict[str, object]] = {
+        "leaky": {"bearer": {"secret": "token"}},
+        "leakybasic": {"basic": {"username": {"setting": "user"}, "password": {"secret": "token"}}},
+    }
+    for system, auth in logins.items():
+        user = {"user": {"required": True, "description": "Who."}} if "basic" in auth else {}
+        manifest = {
+            "manifest": 1,
+            "system": system,
+            "title": "A system that repeats what it is told",
+            "protocol": "rest",
+            "base_url": "{base_url}",
+            "settings": {"base_url": {"required": True, "description": "Where the test listens."}, **user},
+            "secrets": {"token": {"description": "A secret."}},
+            "auth": dict(auth),
+            "errors": {"words": ["error"]},
+            "defaults": {"records": "data", "key": "id"},
+            "streams": {name: {"path": f"/{name}"} for name in (*STREAMS, *WAITS)},
+        }
+        (folder / system).mkdir()
+        (folder / system / "manifest.yaml").write_text(json.dumps(manifest))
+
+
+def repeat(asked: Asked) -> Said:
+    """Whatever proof came is in the answer, in all the ways in which real systems and proxies do it."""
+    proof = asked.headers.get("authorization", "")
+    token = proof.partition(" ")[2]
+    where = asked.path.partition("?")[0]
+    html = f"<html>You sent <b>{proof}</b> to {where}</html>".encode()
+    said = json.dumps({"error": f"I don't like {proof} at all, {token}, {quote(token, safe='')}"}).encode()
+    link = f"/elsewhere?token={quote(token, safe='')}&again={token}"
+    return {
+        "/error": Said(said, 500),
+        "/refused": Said(said, 403),
+        "/redirected": Said(b"", 302, {"Location": link}),
+        "/proxied": Said(html, 502, {"Content-Type": "text/html"}),
+        "/no_page": Said(said, 200),
+        "/cut_off": Said(json.dumps({"error": "x" * 275 + f" {proof} {token} " + "x" * 90}).encode(), 500),
+        "/cut_off_html": Said(b"<html>" + b"x" * 55 + f" {proof} {token}".encode(), 200),
+        "/in_a_url": Said(said, 404, {"Link": f'<{link}>; rel="next"'}),
+        "/in_a_header": Said(said, 429, {"Retry-After": f"{token}"}),
+        "/later": Said(said, 503, {"Retry-After": "1"}),
+    }.get(where, Said(b'{"data": [{"id": 1}, {"id": 2}]}'))
+
+
+@pytest.fixture
+def told(stack: Stack, tmp_path: Path) -> Iterator[Mapping[str, bytes]]:
+    """All that can be found after every stream failed in its own way, and after a fault of our own."""
+    (tmp_path / "token").write_text(FILE_TOKEN + "\n")
+    (tmp_path / "password").write_text(PASSWORD)
+    with scripted_source(repeat) as source:
+        connect(stack, source.base_url, tmp_path)
+        wait_until(lambda: settled(stack), 40, what="the end of the first attempts")
+        assert any("authorization" in asked.headers for asked in source.asked)
+        crash(stack)
+        stack.freeze("main-1")
+        stack.all(
+            "UPDATE streams SET next_run_at = now() WHERE enabled RETURNING id"
+        )  # some messages stay in Valkey
+        wait_until(lambda: stack.redis().llen("headrace:sync.leaky"), what="messages")
+        flower = start_flower(stack)
+        stack.thaw("main-1")
+        wait_until(lambda: json.loads(flower_pages(*flower)["Flower /api/tasks"]), 20, what="tasks in Flower")
+        said = commands(stack)
+        yield all_stores(stack, flower_pages(*flower)) | said
+
+
+def connect(stack: Stack, base_url: str, folder: Path) -> None:
+    references = {
+        "env": ("leaky", "env://PLANTED_ENV_TOKEN"),
+        "file": ("leaky", f"file://{folder}/token"),
+        "basic": ("leakybasic", f"file://{folder}/password"),
+    }
+    connections = [
+        {
+            "id": f"by-{how}-{kind}",
+            "system": system,
+            "settings": {"base_url": base_url, **({"user": "somebody"} if how == "basic" else {})},
+            "schedule": {"every": "7d"},
+            "secrets": {"token": reference},
+            "streams": {name: {"enabled": False} for name in off},
+        }
+        for how, (system, reference) in references.items()
+        for kind, off in (("fails", WAITS), ("waits", STREAMS))
+    ]
+    text = json.dumps({"version": 1, "connections": connections})
+    apply(stack.database, stack.registry, read_document(text.encode(), "planted"))
+
+
+def settled(stack: Stack) -> bool:
+    """Every stream has a run behind it, or one that waits with its error."""
+    told = stack.one(
+        "SELECT count(*) AS n FROM streams s WHERE s.enabled AND (s.last_outcome IS NOT NULL"
+        " OR EXISTS (SELECT FROM runs r WHERE r.stream_id = s.id AND r.error IS NOT NULL))"
+    )
+    return bool(told["n"] == 3 * len((*STREAMS, *WAITS)))
+
+
+def crash(stack: Stack) -> None:
+    """A fault that nobody foresaw, with a traceback through everything that holds a secret."""
+    stack.database.run("ALTER TABLE cursors RENAME TO cursors_away")
+    stack.all("UPDATE streams SET next_run_at = now() WHERE name = 'well' RETURNING id")
+    wait_until(lambda: stack.logged("run_crashed") or tracebacks(stack), 20, what="a traceback")
+    stack.database.run("ALTER TABLE cursors_away RENAME TO cursors")
+
+
+def tracebacks(stack: Stack) -> bool:
+    return any(b"Traceback" in part.log.read_bytes() for part in stack.parts.values())
+
+
+def start_flower(stack: Stack) -> tuple[str, tuple[str, str]]:
+    stack.ensure("flower-1")
+    port = stack.events("flower-1", "flower_listens")[-1]["port"]
+    return f"http://127.0.0.1:{port}", ("headrace", (stack.home / "flower-password").read_text().strip())
+
+
+def commands(stack: Stack) -> dict[str, bytes]:
+    """What people are shown."""
+    environment = {
+        **stack.settings,
+        "HEADRACE_DATABASE_URL": stack.postgres.url,
+        "HEADRACE_BROKER_URL": stack.valkey.url,
+        "HEADRACE_CONNECTORS": str(stack.connectors),
+        "HEADRACE_HOME": str(stack.home),
+        "PYTHONPATH": str(ROOT),
+    }
+    python = [sys.executable, "-P", "-m", "scheduler.cli"]
+    asked = (["runs", "--json"], ["doctor"], ["export-config"])
+    return {
+        f"headrace {' '.join(words)}": run_as(
+            own_account(), [*python, *words], env=environment
+        ).stdout.encode()
+        for words in asked
+    }
+
+
+def test_planted_secrets_are_found_nowhere(stack: Stack, told: Mapping[str, bytes]) -> None:
+    secrets = {
+        "the beginning of one of ours, cut off": MARK,
+        "the token from the environment": ENV_TOKEN,
+        "the token from a file": FILE_TOKEN,
+        "the password of a log-in": PASSWORD,
+        "the API's token": API_TOKEN,
+        "the database's password": str(conninfo_to_dict(stack.postgres.url)["password"]),
+        "the broker's password": str(stack.valkey.url.split(":")[2].split("@")[0]),
+        "Flower's password": (stack.home / "flower-password").read_text().strip(),
+    }
+    # There was something to leak: the words that repeated it were kept, masked.
+    kept = b"".join(content for name, content in told.items() if name.startswith("table run"))
+    assert kept.count(b"I don't like [redacted] at all, [redacted], [redacted]") >= 3
+    assert b"Traceback" in told["log main-1.log"]
+    assert not (found := leaks(secrets, told)), "\n".join(found)
+
+
+def test_the_search_finds_a_decoy_wherever_it_is_planted(stack: Stack) -> None:
+    decoy = "d3coy/with+odd=signs&12345%zz"
+    stack.ensure("flower-1")
+    with (stack.home / "main-1.log").open("a") as log:
+        log.write(f"\n{forms(decoy)['in JSON'].decode()}\n")
+    stack.all("INSERT INTO connections (name, system) VALUES (%(decoy)s, 'leaky') RETURNING id", decoy=decoy)
+    with stack.redis() as client:
+        client.hset("decoys", "field", forms("ab" + decoy)["in base64 after 0"])
+    celery_app.send_task(RUN_TASK, args=(decoy,), queue="ctl")
+    waits = "import sys, threading; threading.Event().wait(60)"
+    child = spawn([sys.executable, "-c", waits, decoy], log=-3, env={}, folder=stack.home)  # -3: nowhere
+    stack.parts["decoy-1"] = Part(child, stack.home / "decoy-1.log", {})
+    try:
+        flower = start_flower(stack)
+        wait_until(
+            lambda: leaks({"decoy": decoy}, flower_pages(*flower)), 20, what="the decoy's task in Flower"
+        )
+        found = leaks({"decoy": decoy}, all_stores(stack, flower_pages(*flower)))
+    finally:
+        child.kill()
+        del stack.parts["decoy-1"]
+    for store in ("log main-1.log", "table connections", "Valkey", "arguments of processes", "Flower /task/"):
+        assert any(f" in {store}" in place for place in found), f"the search is blind in {store}"
+    for form, needle in forms(decoy).items():
+        assert leaks({"decoy": decoy}, {"a text": b"xx " + needle + b" yy"}), form
