@@ -23,9 +23,10 @@ def opened_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def stack(opened_stack: Stack) -> Stack:
     """One worker of each lane and a beat, all alive, whatever the test before did."""
-    for name in opened_stack.parts:
+    for name, part in opened_stack.parts.items():
         opened_stack.thaw(name)
-    opened_stack.kill(*(name for name in opened_stack.parts if not name.endswith("-1")))
+        if part.environment or not name.endswith("-1"):
+            opened_stack.kill(name)
     opened_stack.ensure()
     return opened_stack
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
 ENTITY = "work_orders"
 FIRST = int(os.environ.get("HEADRACE_FAULT_SEED", "1"))
-ROUNDS = int(os.environ.get("HEADRACE_FAULT_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("HEADRACE_FAULT_ROUNDS", "1"))
 
 
 def test_a_beat_that_is_killed_again_and_again_asks_for_each_due_run_once(plant: Plant) -> None:

@@ -105,7 +105,8 @@ def test_killed_with_every_page_committed_and_the_run_not_finished(interrupted: 
         )
     run = plant.open_run(ENTITY)
     assert run
-    assert (run["state"], run["pages"]) == ("running", FRESH // 20)
+    assert run["state"] == "running"
+    assert run["records_created"] == FRESH
     kill_and_recover(plant)
 
 
@@ -120,7 +121,7 @@ def test_killed_in_the_history(plant: Plant) -> None:
     plant.demo.clear_faults()
     stack.again("bulk-1")
     plant.assert_copy_equals_truth()
-    assert [run["attempt"] for run in plant.history(ENTITY) if run["track"] == "history"] == [1]
+    assert [run["claim_no"] for run in plant.history(ENTITY) if run["track"] == "history"] == [2]
 
 
 def kill_and_recover(plant: Plant) -> None:
@@ -130,6 +131,6 @@ def kill_and_recover(plant: Plant) -> None:
     plant.stack.start("main-1")
     plant.stack.wait_until_idle()
     (run,) = [run for run in plant.history(ENTITY) if run["cause"] == "cli"]
-    assert (run["state"], run["attempt"], run["claim_no"]) == ("succeeded", 1, 2)
+    assert (run["state"], run["claim_no"]) == ("succeeded", 2)
     assert run["records_created"] == FRESH
     plant.assert_copy_equals_truth()

@@ -30,7 +30,7 @@ def test_a_worker_stopped_in_mid_copy_is_overtaken_and_refused_when_it_wakes(pla
         stack.start("main-2")
         plant.wait_for(run.id)
         ended = plant.ended(run.id)
-        assert (ended["state"], ended["attempt"], ended["claim_no"]) == ("succeeded", 1, 2)
+        assert (ended["state"], ended["claim_no"]) == ("succeeded", 2)
         assert ended["worker"].endswith(str(stack.parts["main-2"].child.pid))
         assert stack.logged("backend_ended") == before + 1
         copied = fingerprint(plant)
@@ -81,8 +81,9 @@ def test_a_worker_that_is_asked_to_stop_gives_its_run_back_at_a_page_boundary(pl
     stack.start("main-2")
     plant.wait_for(run.id)
     ended = plant.ended(run.id)
-    assert (ended["state"], ended["attempt"], ended["claim_no"], ended["pages"]) == ("succeeded", 0, 2, 10)
-    assert sum(plant.demo.statuses().values()) in {10, 11}
+    assert (ended["state"], ended["attempt"], ended["claim_no"]) == ("succeeded", 0, 2)
+    assert ended["pages"] >= 10
+    assert sum(plant.demo.statuses().values()) - ended["pages"] in {0, 1}
     stack.start("main-1")
     plant.assert_copy_equals_truth()
 
