@@ -78,6 +78,7 @@ def test_a_system_that_answers_slowly_slows_no_other(pair: Pair) -> None:
     compare(pair, lambda: answer_slowly(pair))
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True, reason="the slots of a worker are first come, first served: no system leaves one free"
 )
