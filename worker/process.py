@@ -26,7 +26,13 @@ def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> Non
     """Serve the queues of `systems` (all that are known, when empty) until SIGTERM. Emits: worker_started, worker_stopped."""
     threads = settings.bulk_concurrency if bulk else settings.concurrency
     lane = "bulk" if bulk else "main"
-    opened = Services.open(settings, name=f"worker {lane} {process_name()}", threads=threads, publisher=False)
+    opened = Services.open(
+        settings,
+        name=f"worker {lane} {process_name()}",
+        threads=threads,
+        publisher=False,
+        one_system=len(systems) == 1,
+    )
     try:
         check_schema(opened.database)
         queues = served_queues(opened, systems, bulk=bulk)

@@ -10,6 +10,7 @@ from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
+from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.runs.alive import process_name
@@ -28,10 +29,19 @@ class Services:
     sender: Sender
     leases: Leases
     ahead: ThreadPoolExecutor
+    turns: Turns
     worker: str = field(default_factory=process_name)
 
     @classmethod
-    def open(cls, settings: Settings, *, name: str, threads: int = 4, publisher: bool = True) -> Self:
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        name: str,
+        threads: int = 4,
+        publisher: bool = True,
+        one_system: bool = False,
+    ) -> Self:
         """Open what `settings` name; nothing is connected before it is used. Also points Celery at the broker."""
         registry = Registry.load(settings.connectors)
         configure(settings, all_queues(registry.systems()), publisher=publisher)
@@ -55,6 +65,7 @@ class Services:
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
             leases=Leases(database, lease=settings.lease, stall=max(STALL, 8 * settings.request_timeout)),
             ahead=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ahead"),
+            turns=Turns(threads, shared=not one_system),
         )
 
     def close(self) -> None:

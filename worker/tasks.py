@@ -1,5 +1,6 @@
 """The Celery tasks: each takes an id, and is harmless when it comes twice, late or for nothing."""
 
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,11 +13,14 @@ from worker.services import current
 log = structlog.get_logger()
 
 
-@celery_app.task(name=RUN_TASK)  # type: ignore[untyped-decorator]
-def run(run_id: str) -> None:
-    """Carry out one run. What becomes of it stands on its row; nothing is returned and nothing is raised to Celery."""
-    try:
-        carry_out(current(), UUID(run_id))
-    except HeadraceError as exc:
-        # Postgres is away: the run's lease lapses and beat brings it back.
-        log.warning("run_left_to_its_lease", run_id=run_id, error_code=exc.code, error=str(exc))
+@celery_app.task(name=RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
+def run(self: Any, run_id: str) -> None:
+    """Carry out one run, or what goes before it. What becomes of a run stands on its row; nothing is returned."""
+    services = current()
+    queue = self.request.delivery_info["routing_key"]
+    for next_id in services.turns.take(queue, run_id):
+        try:
+            carry_out(services, UUID(next_id))
+        except HeadraceError as exc:
+            # Postgres is away: the run's lease lapses and beat brings it back.
+            log.warning("run_left_to_its_lease", run_id=next_id, error_code=exc.code, error=str(exc))

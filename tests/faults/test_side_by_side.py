@@ -57,6 +57,11 @@ class Pair:
         )
 
 
+WHILE_FULL = 0.25
+"""Seconds allowed where the other system is at work in every slot that it may have: the processor is shared, but nobody
+waits for a slot, which would take the 0.7 s of a slow answer or the second of a refusal."""
+
+
 @pytest.fixture
 def pair(stack: Stack, tmp_path: Path) -> Iterator[Pair]:
     with (
@@ -78,17 +83,15 @@ def test_a_system_that_answers_slowly_slows_no_other(pair: Pair) -> None:
     compare(pair, lambda: answer_slowly(pair))
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True, reason="the slots of a worker are first come, first served: no system leaves one free"
-)
 @pytest.mark.parametrize("illness", ["429", "slow"])
 def test_a_system_that_could_fill_every_slot_slows_no_other(pair: Pair, illness: str) -> None:
     """More of its runs are due at once than a worker has slots, each on an account of its own kind."""
     for number in range(4):
         Plant(pair.ill.stack, pair.ill.demo, f"{pair.ill.name}-{number}", "plantb").connect()
     pair.ill.stack.wait_until_idle()
-    compare(pair, lambda: refuse(pair) if illness == "429" else answer_slowly(pair), rounds=1)
+    compare(
+        pair, lambda: refuse(pair) if illness == "429" else answer_slowly(pair), rounds=2, floor=WHILE_FULL
+    )
 
 
 def refuse(pair: Pair) -> None:
@@ -104,7 +107,7 @@ def answer_slowly(pair: Pair) -> None:
     wait_until(pair.ill.demo.under_way, what="a slow answer")
 
 
-def compare(pair: Pair, cripple: Callable[[], None], *, rounds: int = ROUNDS) -> None:
+def compare(pair: Pair, cripple: Callable[[], None], *, rounds: int = ROUNDS, floor: float = FLOOR) -> None:
     pair.measure()  # everything warm
     alone, beside = [], []
     for _ in range(rounds):
@@ -115,7 +118,7 @@ def compare(pair: Pair, cripple: Callable[[], None], *, rounds: int = ROUNDS) ->
         beside.append(p95(pair.measure()))
     told = f"p95 alone {milliseconds(alone)}, beside {milliseconds(beside)}"
     print(told)  # noqa: T201 - what was measured is worth reading, also when it is well
-    assert median(beside) <= max(ALLOWED * median(alone), median(alone) + FLOOR), told
+    assert median(beside) <= max(ALLOWED * median(alone), median(alone) + floor), told
 
 
 def p95(seconds: list[float]) -> float:
