@@ -48,8 +48,8 @@ lock: $(VENV)/.dev ## resolve the dependencies anew and write the lock files
 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
-	$(BIN)/python -P -m scheduler.cli.reference > docs/commands.md
-	$(BIN)/python -P -m scheduler.cli.settings_page > docs/settings.md
+	$(BIN)/python -P -m scheduler.cli.pages.commands > docs/commands.md
+	$(BIN)/python -P -m scheduler.cli.pages.settings > docs/settings.md
 
 ##@ Tidy up
 .PHONY: clean

@@ -4,15 +4,31 @@ The servers are real: started at the first test that asks, one set per pytest pr
 own), and stopped with it. `database_url` and `broker_url` are what a test usually wants.
 """
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from servers.postgres import PostgresServer, running_postgres
 from servers.valkey import empty, running_valkey
 
 from scheduler.embedded.valkey import EmbeddedValkey
+from worker.telemetry.files import FileOutput, StreamOutput
 
 pytest_plugins = ["servers.policy", "servers.tryton", "servers.cap"]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that sets logging up, as every command does, must not decide what later tests of its process can see."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    structlog.reset_defaults()
+    root.setLevel(level)
+    for handler in [handler for handler in root.handlers if isinstance(handler, StreamOutput | FileOutput)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from scheduler.cli import connections, demo, doctor, files, records, runs, start
+from scheduler.cli.commands import connections, demo, doctor, files, records, runs, start
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from scheduler.embedded.parts import headrace_command, part_environment
-from scheduler.embedded.processes import Child, spawn
+from scheduler.embedded.supervisor.parts import headrace_command, part_environment
+from scheduler.embedded.supervisor.processes import Child, spawn
 from worker.config import Settings
 
 STOP_WITHIN = 45.0

@@ -19,11 +19,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scheduler.embedded.binaries import find_valkey
-from scheduler.embedded.part_log import last_lines, log_path, open_log
-from scheduler.embedded.parts import Part
 from scheduler.embedded.ports import LOOPBACK, choose_port
 from scheduler.embedded.private_files import kept_password, make_private_folder, read_or_none, write_private
-from scheduler.embedded.processes import Child, processes_in, spawn
+from scheduler.embedded.supervisor.part_log import last_lines, log_path, open_log
+from scheduler.embedded.supervisor.parts import Part
+from scheduler.embedded.supervisor.processes import Child, processes_in, spawn
 from worker.errors import NeedsOperator
 
 NAME = "valkey"

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import xxhash
 
-from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.postgres.server import EmbeddedPostgres
 from worker.connectors.contract import Page, Record
 from worker.db.database import Database
 from worker.db.migrate import migrate

@@ -14,8 +14,8 @@ from datetime import datetime
 
 import msgspec
 
-from worker.connectors.reader import Reader
-from worker.connectors.shape import DeletedMark, Shape, TimeField
+from worker.connectors.reading.reader import Reader
+from worker.connectors.reading.shape import DeletedMark, Shape, TimeField
 
 UPDATED = TimeField((("updated_at",),))
 SHAPE = Shape(

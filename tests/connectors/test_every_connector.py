@@ -13,7 +13,7 @@ import pytest
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Request, Response, Source, Stream, Window
-from worker.connectors.manifest import load_manifest
+from worker.connectors.manifest.model import load_manifest
 from worker.connectors.registry import CATALOG, Registry
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator, NotFound, Transient
 

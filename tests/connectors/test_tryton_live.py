@@ -16,9 +16,9 @@ from servers.tryton_client import read_json
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Record, Window
-from worker.connectors.manifest import Manifest, load_manifest
+from worker.connectors.manifest.model import Manifest, load_manifest
+from worker.connectors.manifest.streams import TRYTON_TIMES
 from worker.connectors.registry import CATALOG
-from worker.connectors.streams import TRYTON_TIMES
 from worker.errors import NeedsOperator
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ from servers.traces import all_stores, flower_pages, forms, leaks
 from servers.waiting import wait_until
 
 from scheduler.connections.apply import apply
-from scheduler.embedded.processes import own_account, run_as, spawn
+from scheduler.embedded.supervisor.processes import own_account, run_as, spawn
 from worker.app import RUN_TASK, celery_app
 from worker.documents import read_document
 

@@ -19,10 +19,10 @@ from psycopg.conninfo import conninfo_to_dict
 from servers.ownership import home_of_ordinary_user, run_as_ordinary_user
 from servers.waiting import wait_until
 
-from scheduler.embedded import residence
 from scheduler.embedded.binaries import find_postgres
-from scheduler.embedded.postgres import EmbeddedPostgres
-from scheduler.embedded.processes import Account, processes_in
+from scheduler.embedded.postgres import residence
+from scheduler.embedded.postgres.server import EmbeddedPostgres
+from scheduler.embedded.supervisor.processes import Account, processes_in
 from worker.errors import NeedsOperator
 
 pytestmark = pytest.mark.integration
@@ -245,7 +245,7 @@ def test_binaries_that_do_not_fit_the_data_are_refused(postgres: EmbeddedPostgre
 
 
 def test_it_is_closed_properly_when_its_owner_is_killed(postgres: EmbeddedPostgres, home: Path) -> None:
-    code = "import sys; from pathlib import Path; from scheduler.embedded.postgres import EmbeddedPostgres\n"
+    code = "import sys; from pathlib import Path; from scheduler.embedded.postgres.server import EmbeddedPostgres\n"
     code += "print(EmbeddedPostgres(Path(sys.argv[1]), fast=True).start(), flush=True); sys.stdin.read()"
     owner = subprocess.Popen(
         [sys.executable, "-c", code, str(home)],
@@ -283,7 +283,7 @@ def test_an_ordinary_user_has_one_too() -> None:
     code = """
 import sys, os
 from pathlib import Path
-from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.postgres.server import EmbeddedPostgres
 import psycopg
 server = EmbeddedPostgres(Path(sys.argv[1]) / ".headrace", fast=True)
 with psycopg.connect(server.start()) as connection:
@@ -368,7 +368,7 @@ class TestAsRoot:
     def test_data_of_an_ordinary_user_stays_theirs(self) -> None:
         """`sudo headrace up` in a user's folder must not lock the user out."""
         with home_of_ordinary_user() as folder:
-            code = "import sys; from pathlib import Path; from scheduler.embedded.postgres import EmbeddedPostgres\n"
+            code = "import sys; from pathlib import Path; from scheduler.embedded.postgres.server import EmbeddedPostgres\n"
             code += "s = EmbeddedPostgres(Path(sys.argv[1]), fast=True); s.start(); s.stop()"
             first = run_as_ordinary_user(code, str(folder))
             assert first.returncode == 0, first.stderr
@@ -381,7 +381,7 @@ class TestAsRoot:
     def test_an_ordinary_user_is_told_whose_data_it_is(self) -> None:
         with home_of_ordinary_user() as folder:
             (folder / "postgres").mkdir(mode=0o700)
-            code = "import sys; from pathlib import Path; from scheduler.embedded.postgres import EmbeddedPostgres\n"
+            code = "import sys; from pathlib import Path; from scheduler.embedded.postgres.server import EmbeddedPostgres\n"
             code += "EmbeddedPostgres(Path(sys.argv[1]), fast=True).start()"
             told = run_as_ordinary_user(code, str(folder))
         assert told.returncode != 0

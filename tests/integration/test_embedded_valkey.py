@@ -13,7 +13,7 @@ import redis
 from servers.ownership import home_of_ordinary_user, run_as_ordinary_user
 from servers.waiting import wait_until
 
-from scheduler.embedded.processes import processes_in
+from scheduler.embedded.supervisor.processes import processes_in
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.errors import NeedsOperator
 

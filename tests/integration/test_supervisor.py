@@ -14,10 +14,17 @@ import psycopg
 import pytest
 from servers.waiting import wait_until
 
-from scheduler.embedded.parts import SUPERVISED_MARK, Part, PartState, State, headrace_command, python_command
-from scheduler.embedded.postgres import EmbeddedPostgres
-from scheduler.embedded.processes import processes_in
-from scheduler.embedded.supervisor import Supervisor
+from scheduler.embedded.postgres.server import EmbeddedPostgres
+from scheduler.embedded.supervisor.parts import (
+    SUPERVISED_MARK,
+    Part,
+    PartState,
+    State,
+    headrace_command,
+    python_command,
+)
+from scheduler.embedded.supervisor.processes import processes_in
+from scheduler.embedded.supervisor.supervisor import Supervisor
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.errors import NeedsOperator
 
@@ -225,8 +232,8 @@ def start_owner(home: Path, code: str) -> "subprocess.Popen[str]":
     """A process of its own with a supervisor, which says `started` and waits."""
     program = (
         "import sys, threading; from pathlib import Path\n"
-        "from scheduler.embedded.supervisor import Supervisor\n"
-        "from scheduler.embedded.parts import Part, python_command\n"
+        "from scheduler.embedded.supervisor.supervisor import Supervisor\n"
+        "from scheduler.embedded.supervisor.parts import Part, python_command\n"
         "home = Path(sys.argv[1])\n"
         "with Supervisor(home) as supervisor:\n"
         f"    {code}\n"
@@ -250,7 +257,7 @@ def start_owner(home: Path, code: str) -> "subprocess.Popen[str]":
 def test_a_killed_supervisor_leaves_no_process(home: Path) -> None:
     """Not even servers, nor parts that ignore SIGTERM."""
     code = (
-        "from scheduler.embedded.postgres import EmbeddedPostgres; from scheduler.embedded.valkey import EmbeddedValkey\n"
+        "from scheduler.embedded.postgres.server import EmbeddedPostgres; from scheduler.embedded.valkey import EmbeddedValkey\n"
         "    postgres, valkey = EmbeddedPostgres(home, fast=True), EmbeddedValkey(home)\n"
         "    supervisor.start([postgres.as_part(), valkey.as_part()])\n"
         f"    supervisor.start([Part('stubborn', argv=python_command('-c', {STUBBORN!r}))])"

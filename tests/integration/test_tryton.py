@@ -19,9 +19,9 @@ from servers.tryton import TrytonServer
 from servers.tryton_client import read_json
 
 from worker.config import load_settings
-from worker.connectors.manifest import load_manifest
+from worker.connectors.manifest.model import load_manifest
+from worker.connectors.manifest.streams import TRYTON_TIMES
 from worker.connectors.registry import CATALOG
-from worker.connectors.streams import TRYTON_TIMES
 from worker.engine.perform import carry_out
 from worker.runs.request import request_run
 from worker.runs.states import Lane

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from servers.postgres import at_database
 
-from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.postgres.server import EmbeddedPostgres
 from worker.db.database import Database
 from worker.db.migrate import VERSION_TABLE, check_schema, head, migrate
 from worker.db.tables import metadata

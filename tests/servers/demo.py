@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 from servers.waiting import wait_until
 
-from scheduler.embedded.processes import Child, spawn
+from scheduler.embedded.supervisor.processes import Child, spawn
 
 ENTITIES = ("sites", "vendors", "parts", "assets", "stock_levels", "work_orders", "purchase_orders")
 TOKEN = "api-token-of-the-demo"

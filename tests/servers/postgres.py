@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.postgres.server import EmbeddedPostgres
 from worker.db.database import Database
 from worker.db.migrate import migrate
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from scheduler.embedded.processes import Child, spawn
+from scheduler.embedded.supervisor.processes import Child, spawn
 
 _NEVER = threading.Event()
 

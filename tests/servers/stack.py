@@ -22,9 +22,9 @@ from psycopg.rows import DictRow
 from servers.valkey import empty
 from servers.waiting import wait_until
 
-from scheduler.embedded.parts import headrace_command, part_environment
-from scheduler.embedded.postgres import EmbeddedPostgres
-from scheduler.embedded.processes import Child, spawn
+from scheduler.embedded.postgres.server import EmbeddedPostgres
+from scheduler.embedded.supervisor.parts import headrace_command, part_environment
+from scheduler.embedded.supervisor.processes import Child, spawn
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.app import configure
 from worker.config import load_settings

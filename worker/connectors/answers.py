@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from worker.connectors.contract import Response
-from worker.connectors.fields import walk
+from worker.connectors.reading.fields import walk
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.telemetry.redaction import redactor
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from worker.connectors.contract import Source
-from worker.connectors.manifest import Manifest, settings_error, what_is_wrong
-from worker.connectors.rest import RestSource
-from worker.connectors.tryton import TrytonSource
+from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
+from worker.connectors.protocols.rest import RestSource
+from worker.connectors.protocols.tryton import TrytonSource
 from worker.documents import suggest
 
 PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {

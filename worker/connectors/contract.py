@@ -65,7 +65,7 @@ class Record:
     """One record as it came. `raw` are the bytes that the system sent for it, valid UTF-8 and JSON."""
 
     key: str
-    """Unique in its stream; a composite key in the canonical form of `worker/connectors/keys.py`."""
+    """Unique in its stream; a composite key in the canonical form of `worker/connectors/reading/keys.py`."""
     raw: bytes
     digest: bytes
     """16 bytes over the content, volatile fields left out: equal digests mean nothing changed."""

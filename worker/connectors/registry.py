@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector
-from worker.connectors.manifest import load_manifest
+from worker.connectors.manifest.model import load_manifest
 from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
 

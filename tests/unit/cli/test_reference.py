@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from scheduler.cli.entry import run
-from scheduler.cli.reference import reference
+from scheduler.cli.pages.commands import reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 
 
 def test_the_page_is_what_the_commands_say() -> None:
-    """If not: python -P -m scheduler.cli.reference > docs/commands.md"""
+    """If not: python -P -m scheduler.cli.pages.commands > docs/commands.md"""
     assert PAGE.read_text(encoding="utf-8") == reference()
 
 

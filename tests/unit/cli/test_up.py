@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.demo import UNWANTED_FILE, remove_files, wants_demo
-from scheduler.cli.up import _prepare_home, without_password
-from scheduler.cli.up_parts import Addresses
-from scheduler.cli.up_screen import Progress, Screen
+from scheduler.cli.commands.demo import UNWANTED_FILE, remove_files, wants_demo
+from scheduler.cli.up.parts import Addresses
+from scheduler.cli.up.run import _prepare_home, without_password
+from scheduler.cli.up.screen import Progress, Screen
 from worker.errors import NeedsOperator
 
 

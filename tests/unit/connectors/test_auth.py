@@ -9,7 +9,7 @@ import pytest
 
 from worker.connectors.auth import BasicAuth, Credential, HeaderAuth, NoAuth
 from worker.connectors.contract import Auth, Request, Response
-from worker.connectors.tryton_session import TrytonSession
+from worker.connectors.protocols.tryton_session import TrytonSession
 from worker.errors import HeadraceError, NeedsOperator, Transient
 
 ASKED = Request("GET", "https://h/x", headers={"Accept": "application/json"})

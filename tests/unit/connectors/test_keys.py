@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.connectors.keys import MAX_BYTES, MAX_CHARACTERS, make_key
+from worker.connectors.reading.keys import MAX_BYTES, MAX_CHARACTERS, make_key
 from worker.errors import BadRecord
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)

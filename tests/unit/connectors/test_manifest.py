@@ -7,8 +7,8 @@ import pytest
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import StreamTraits
-from worker.connectors.manifest import Manifest, load_manifest, schema
-from worker.connectors.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage
+from worker.connectors.manifest.model import Manifest, load_manifest, schema
+from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage
 from worker.durations import PATTERN
 from worker.errors import InvalidInput
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.connectors.contract import Position, Response
-from worker.connectors.paging import (
+from worker.connectors.reading.paging import (
     ByCursor,
     ByLink,
     ByNumber,

@@ -9,8 +9,8 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.connectors.reader import Reader
-from worker.connectors.shape import DeletedMark, Shape, TimeField
+from worker.connectors.reading.reader import Reader
+from worker.connectors.reading.shape import DeletedMark, Shape, TimeField
 from worker.errors import BadRecord, Transient
 
 UPDATED = TimeField((("updated_at",),))

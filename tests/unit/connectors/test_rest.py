@@ -8,7 +8,7 @@ import pytest
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Response, Source, Window
-from worker.connectors.manifest import load_manifest
+from worker.connectors.manifest.model import load_manifest
 from worker.errors import InvalidInput, NeedsOperator, NotFound, Transient
 
 MANIFEST = """\

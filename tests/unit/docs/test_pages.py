@@ -19,7 +19,7 @@ from unit.docs.pages import (
     prose,
 )
 
-from scheduler.cli.settings_page import settings_markdown
+from scheduler.cli.pages.settings import settings_markdown
 from worker.config import Settings
 
 FOR_TESTS = {"HEADRACE_TEST_PG", "HEADRACE_TEST_CACHE"}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.embedded import part_log
 from scheduler.embedded.endpoints import clear_endpoints, hold_home, read_endpoints, write_endpoints
-from scheduler.embedded.part_log import ROTATE_AT, last_lines, open_log
 from scheduler.embedded.private_files import kept_password, make_private_folder, write_private
+from scheduler.embedded.supervisor import part_log
+from scheduler.embedded.supervisor.part_log import ROTATE_AT, last_lines, open_log
 from worker.config import Settings
 from worker.errors import NeedsOperator
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.embedded.parts import (
+from scheduler.embedded.supervisor.parts import (
     SUPERVISED_MARK,
     _import_path,
     headrace_command,

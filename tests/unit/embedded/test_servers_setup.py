@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.embedded import binaries
 from scheduler.embedded.binaries import find_postgres, find_valkey
-from scheduler.embedded.cluster import server_settings
+from scheduler.embedded.postgres.cluster import server_settings
 from scheduler.embedded.valkey import configuration
 from worker.errors import NeedsOperator
 

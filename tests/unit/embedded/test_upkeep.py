@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from scheduler.embedded.parts import Part, State
-from scheduler.embedded.processes import Child
-from scheduler.embedded.upkeep import STEADY_AFTER, Upkeep
+from scheduler.embedded.supervisor.parts import Part, State
+from scheduler.embedded.supervisor.processes import Child
+from scheduler.embedded.supervisor.upkeep import STEADY_AFTER, Upkeep
 from worker.errors import NeedsOperator
 
 

@@ -27,10 +27,10 @@ from typing import Self
 import structlog
 
 from scheduler.embedded.endpoints import hold_home
-from scheduler.embedded.leftovers import end_leftovers
-from scheduler.embedded.part_log import last_lines
-from scheduler.embedded.parts import Part, PartState, State, share_out
-from scheduler.embedded.upkeep import Upkeep
+from scheduler.embedded.supervisor.leftovers import end_leftovers
+from scheduler.embedded.supervisor.part_log import last_lines
+from scheduler.embedded.supervisor.parts import Part, PartState, State, share_out
+from scheduler.embedded.supervisor.upkeep import Upkeep
 from worker.errors import NeedsOperator
 
 STOP_WITHIN = 10.0

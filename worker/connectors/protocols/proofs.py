@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.connectors.auth import BasicAuth, Credential, HeaderAuth, NoAuth
 from worker.connectors.contract import Auth
-from worker.connectors.manifest import AuthManifest
+from worker.connectors.manifest.model import AuthManifest
 
 
 def make_auth(found: AuthManifest, settings: Mapping[str, Any]) -> Auth:

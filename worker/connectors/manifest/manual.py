@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.connectors.manifest import schema
+from worker.connectors.manifest.model import schema
 
 _HEAD = """\
 # Manifest reference
 
 A manifest (`<folder>/<system>/manifest.yaml`) says as data what differs between systems. It is checked against
-`worker/connectors/manifest.schema.json`, from which this page is written; mistakes are told with file and line.
+`worker/connectors/manifest/manifest.schema.json`, from which this page is written; mistakes are told with file and line.
 """
 _KINDS = {
     "string": "text",

@@ -17,12 +17,12 @@ import xxhash
 
 from worker.connectors.contract import CursorValue, Record, Rejected
 from worker.connectors.cursors import WIRE, microseconds, parse_cursor
-from worker.connectors.fields import Picker, walk
-from worker.connectors.keys import MAX_CHARACTERS, make_key
-from worker.connectors.paging import Seen, decode_pointer
-from worker.connectors.shape import FieldPath, Shape, TimeField
-from worker.connectors.split import elements, slices
-from worker.connectors.suspects import bad_text, parse_carefully, what_came
+from worker.connectors.reading.fields import Picker, walk
+from worker.connectors.reading.keys import MAX_CHARACTERS, make_key
+from worker.connectors.reading.paging import Seen, decode_pointer
+from worker.connectors.reading.shape import FieldPath, Shape, TimeField
+from worker.connectors.reading.split import elements, slices
+from worker.connectors.reading.suspects import bad_text, parse_carefully, what_came
 from worker.errors import BadRecord, Transient
 
 _PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -1,6 +1,6 @@
 """What does docs/settings.md say? Everything that the Settings class says, so that the page can't go stale unnoticed.
 
-`python -P -m scheduler.cli.settings_page > docs/settings.md`
+`python -P -m scheduler.cli.pages.settings > docs/settings.md`
 """
 
 import sys

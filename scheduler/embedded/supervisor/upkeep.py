@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from scheduler.embedded.part_log import log_path, open_log, trim_log
-from scheduler.embedded.parts import Part, PartState, State, part_environment, restart_delay
-from scheduler.embedded.processes import Child, spawn
+from scheduler.embedded.supervisor.part_log import log_path, open_log, trim_log
+from scheduler.embedded.supervisor.parts import Part, PartState, State, part_environment, restart_delay
+from scheduler.embedded.supervisor.processes import Child, spawn
 
 STEADY_AFTER = 60.0
 """A part that lived so long is forgiven its earlier deaths."""

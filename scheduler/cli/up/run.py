@@ -24,18 +24,25 @@ from pydantic import SecretStr
 
 from scheduler.api.server import TOKEN_FILE as API_TOKEN_FILE
 from scheduler.api.server import bootstrap_token
-from scheduler.cli.demo import CONNECTION, PORT_FILE, UNWANTED_FILE, connect_demo, remove_files, wants_demo
-from scheduler.cli.demo import TOKEN_FILE as DEMO_TOKEN_FILE
+from scheduler.cli.commands.demo import (
+    CONNECTION,
+    PORT_FILE,
+    UNWANTED_FILE,
+    connect_demo,
+    remove_files,
+    wants_demo,
+)
+from scheduler.cli.commands.demo import TOKEN_FILE as DEMO_TOKEN_FILE
 from scheduler.cli.flower import PASSWORD_FILE as FLOWER_PASSWORD_FILE
 from scheduler.cli.session import open_publisher
-from scheduler.cli.up_parts import SERVERS, Addresses, work_parts
-from scheduler.cli.up_screen import Place, Progress, Screen, headrace_words
+from scheduler.cli.up.parts import SERVERS, Addresses, work_parts
+from scheduler.cli.up.screen import Place, Progress, Screen, headrace_words
 from scheduler.embedded.endpoints import clear_endpoints, write_endpoints
-from scheduler.embedded.part_log import log_path
 from scheduler.embedded.ports import choose_port, free_port, require_free
-from scheduler.embedded.postgres import EmbeddedPostgres
+from scheduler.embedded.postgres.server import EmbeddedPostgres
 from scheduler.embedded.private_files import make_private_folder
-from scheduler.embedded.supervisor import Supervisor
+from scheduler.embedded.supervisor.part_log import log_path
+from scheduler.embedded.supervisor.supervisor import Supervisor
 from scheduler.embedded.valkey import EmbeddedValkey
 from scheduler.health import look_at_broker
 from scheduler.lists import sql

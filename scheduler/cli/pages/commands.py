@@ -1,6 +1,6 @@
 """What does docs/commands.md say? Written from the commands themselves, so that it can't say anything else.
 
-`python -P -m scheduler.cli.reference > docs/commands.md`
+`python -P -m scheduler.cli.pages.commands > docs/commands.md`
 """
 
 import sys
@@ -26,7 +26,7 @@ itself (progress, notes, errors) goes to stderr, so stdout can be piped on.
 Settings come from `HEADRACE_…` variables, see [settings](settings.md). Where `headrace up` runs, other commands find its
 database and broker through `HEADRACE_HOME` (default: `.headrace` in the current folder).
 
-This page is written from the commands: `python -P -m scheduler.cli.reference > docs/commands.md`.
+This page is written from the commands: `python -P -m scheduler.cli.pages.commands > docs/commands.md`.
 """
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
-from worker.connectors.shape import FieldPath
-from worker.connectors.streams import StreamManifest, paths_of, read_streams
-from worker.connectors.templates import names_in
+from worker.connectors.manifest.streams import StreamManifest, paths_of, read_streams
+from worker.connectors.manifest.templates import names_in
+from worker.connectors.reading.shape import FieldPath
 from worker.documents import Document, load_document, suggest, validate
 from worker.durations import parse_duration
 from worker.errors import InvalidInput

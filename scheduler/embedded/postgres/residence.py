@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scheduler.embedded.binaries import PostgresBinaries
-from scheduler.embedded.child import NOBODY
-from scheduler.embedded.processes import Account, own_account, run_as
+from scheduler.embedded.supervisor.child import NOBODY
+from scheduler.embedded.supervisor.processes import Account, own_account, run_as
 from worker.errors import NeedsOperator
 
 DATA = "postgres"

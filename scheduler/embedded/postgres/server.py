@@ -18,13 +18,13 @@ import structlog
 from psycopg import sql
 
 from scheduler.embedded.binaries import PostgresBinaries, find_postgres
-from scheduler.embedded.cluster import ENVIRONMENT, SUPERUSER, create_cluster, server_settings
-from scheduler.embedded.part_log import last_lines, log_path, open_log
-from scheduler.embedded.parts import Part
 from scheduler.embedded.ports import LOOPBACK, choose_port
+from scheduler.embedded.postgres.cluster import ENVIRONMENT, SUPERUSER, create_cluster, server_settings
+from scheduler.embedded.postgres.residence import DATA, Residence, find_residence, refuse_foreign_data
 from scheduler.embedded.private_files import kept_password, make_private_folder, read_or_none
-from scheduler.embedded.processes import Child, is_in, processes_in, spawn
-from scheduler.embedded.residence import DATA, Residence, find_residence, refuse_foreign_data
+from scheduler.embedded.supervisor.part_log import last_lines, log_path, open_log
+from scheduler.embedded.supervisor.parts import Part
+from scheduler.embedded.supervisor.processes import Child, is_in, processes_in, spawn
 from worker.errors import NeedsOperator
 
 DATABASE = "headrace"

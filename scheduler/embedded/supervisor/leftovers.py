@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from scheduler.embedded.parts import SUPERVISED_MARK
+from scheduler.embedded.supervisor.parts import SUPERVISED_MARK
 
 log = structlog.get_logger()
 

@@ -25,12 +25,12 @@ from worker.connectors.contract import (
     Window,
 )
 from worker.connectors.cursors import typed_json
-from worker.connectors.manifest import Manifest
-from worker.connectors.proofs import make_auth, username_of
-from worker.connectors.reader import Reader, Reading
-from worker.connectors.streams import TRYTON_TIMES, StreamManifest
-from worker.connectors.templates import fill_all, fill_base_url, fill_path
-from worker.connectors.tryton_session import TrytonSession, rpc
+from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
+from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.protocols.proofs import make_auth, username_of
+from worker.connectors.protocols.tryton_session import TrytonSession, rpc
+from worker.connectors.reading.reader import Reader, Reading
 from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
 

@@ -18,12 +18,12 @@ from worker.connectors.contract import (
     Window,
 )
 from worker.connectors.cursors import format_cursor
-from worker.connectors.manifest import Manifest
-from worker.connectors.paging import ByLink
-from worker.connectors.proofs import make_auth
-from worker.connectors.reader import Reader
-from worker.connectors.streams import StreamManifest
-from worker.connectors.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.streams import StreamManifest
+from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.protocols.proofs import make_auth
+from worker.connectors.reading.paging import ByLink
+from worker.connectors.reading.reader import Reader
 from worker.documents import suggest
 from worker.errors import HeadraceError, NotFound
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from scheduler.embedded.processes import Child
+from scheduler.embedded.supervisor.processes import Child
 
 SUPERVISED_MARK = "HEADRACE_SUPERVISED_HOME"
 """In the environment of every part and of whatever it starts, so that none can be left behind unrecognised."""
@@ -103,7 +103,7 @@ def part_environment(inherited: Mapping[str, str], home: Path, extra: Mapping[st
         SUPERVISED_MARK: str(home),
         **extra,
     }
-    path = _import_path(environment.get("PYTHONPATH", ""), Path(__file__).resolve().parents[2])
+    path = _import_path(environment.get("PYTHONPATH", ""), Path(__file__).resolve().parents[3])
     environment.pop("PYTHONPATH", None)
     return environment | ({"PYTHONPATH": path} if path else {})
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from scheduler.embedded.ports import LOOPBACK
-from scheduler.embedded.processes import run_as
-from scheduler.embedded.residence import Residence
+from scheduler.embedded.postgres.residence import Residence
+from scheduler.embedded.supervisor.processes import run_as
 from worker.errors import NeedsOperator
 
 SUPERUSER = "headrace"

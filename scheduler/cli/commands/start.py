@@ -41,7 +41,7 @@ def up(
 
     Example: headrace up --home ~/headrace
     """
-    from scheduler.cli.up import run_up  # noqa: PLC0415 - only this command needs it
+    from scheduler.cli.up.run import run_up  # noqa: PLC0415 - only this command needs it
 
     run_up(demo=demo, port=port, home=home)
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
 from worker.connectors.cursors import PRECISION
-from worker.connectors.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage, Paging
-from worker.connectors.shape import DeletedMark, FieldPath, Shape, TimeField, field_path_of
+from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage, Paging
+from worker.connectors.reading.shape import DeletedMark, FieldPath, Shape, TimeField, field_path_of
 from worker.documents import Document
 from worker.durations import parse_duration
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scheduler.cli.output import clean
-from scheduler.embedded.parts import Part, PartState, State
+from scheduler.embedded.supervisor.parts import Part, PartState, State
 
 SAY_EVERY = 2.0
 """Seconds between two plain lines of progress."""

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import httpx
 
-from scheduler.embedded.parts import Part, headrace_command
+from scheduler.embedded.supervisor.parts import Part, headrace_command
 from scheduler.health import who_is_alive
 from worker.db.database import Database
 from worker.errors import HeadraceError

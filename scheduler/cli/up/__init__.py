@@ -1,0 +1,1 @@
+"""`headrace up`: everything with one command."""

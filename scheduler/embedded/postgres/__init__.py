@@ -1,0 +1,1 @@
+"""A Postgres of Headrace's own."""

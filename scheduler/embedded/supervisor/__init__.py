@@ -1,0 +1,1 @@
+"""Keeps the parts of a running Headrace alive, and leaves none behind."""
