@@ -19,8 +19,9 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 
 ##@ Work on it
 .PHONY: test
-test: $(VENV)/.dev ## all tests; says what it skips and how to get it
-	@$(BIN)/pytest tests $(ARGS)
+test: $(VENV)/.dev ## all tests; says what it skips and how to get it. What kills servers comes last, alone
+	@$(BIN)/pytest tests -q -n auto --maxprocesses 4 --ignore tests/faults $(ARGS)
+	@$(BIN)/pytest tests/faults -q $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## lint, format, types, import contracts, unit tests
@@ -28,7 +29,7 @@ check: $(VENV)/.dev ## lint, format, types, import contracts, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/connectors -q -m "not integration" $(ARGS)
+	$(BIN)/pytest tests/unit tests/connectors -q -n auto --maxprocesses 4 -m "not integration" $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure against a baseline in the same run
