@@ -19,8 +19,9 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 
 ##@ Work on it
 .PHONY: test
-test: $(VENV)/.dev ## all tests; says what it skips and how to get it. What kills servers comes last, alone
+test: $(VENV)/.dev ## all tests; says what it skips and how to get it
 	@$(BIN)/pytest tests -q -n auto --maxprocesses 4 --ignore tests/faults $(ARGS)
+	@# What kills servers and measures waits is alone on the machine.
 	@$(BIN)/pytest tests/faults -q $(ARGS)
 
 .PHONY: check
