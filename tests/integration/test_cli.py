@@ -167,10 +167,16 @@ def test_who_waits_for_a_run_that_comes_to_nothing_gets_exit_code_1(
     assert "sites: cancelled" in err
 
 
+def _hear_interrupts() -> None:
+    """Whoever started these tests in the background had Ctrl-C ignored, for their children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_who_stops_waiting_leaves_the_run_alone(headrace: Command, plant: Path, tmp_path: Path) -> None:
     waiting = subprocess.Popen(
         [sys.executable, "-P", "-m", "scheduler.cli", "sync", "plant", "sites", "--wait"],
         env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - it is a system call
     )  # fmt: skip
     try:
         assert waiting.stderr is not None

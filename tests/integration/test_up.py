@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,39 @@ def _kill_a_part(up: Up) -> None:
     victim.kill()
     wait_until(lambda: "beat runs again" in up.text, PATIENCE, what="the restart of beat")
     assert up.part("beat").pid != victim.pid
+
+
+@pytest.mark.slow
+def test_after_a_kill_of_everything_the_next_start_goes_on_with_all_that_was_there(tmp_path: Path) -> None:
+    first = Up(tmp_path / "home", tmp_path)
+    wait_until(lambda: first.says("synced, all"), 100, what="the first sync")
+    before = _records_held(first)
+    killed = [*first.children(), psutil.Process(first.process.pid)]
+    for process in killed:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    first.process.wait(10)
+    second = Up(first.home, tmp_path)
+    try:
+        wait_until(lambda: second.says("synced, all"), 100, what="the sync after the kill")
+        assert _records_held(second) >= before > 0
+        stuck = second.command("runs", "--state", "running", "--json").stdout
+        assert not [run for run in json.loads(stuck) if run["worker"] and _is_of(run["worker"], killed)]
+    finally:
+        second.stop()
+    assert second.process.returncode == 0, second.text
+
+
+def _records_held(up: Up) -> int:
+    url = json.loads((up.home / "endpoints.json").read_text())["database_url"]
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM records").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _is_of(worker: str, processes: list[psutil.Process]) -> bool:
+    return int(worker.rpartition(":")[2]) in {process.pid for process in processes}
 
 
 def test_a_port_in_use_ends_the_start_with_its_name(tmp_path: Path) -> None:

@@ -26,8 +26,7 @@ def run_as_ordinary_user(
     code: str, *arguments: str, timeout: float = 60.0
 ) -> "subprocess.CompletedProcess[str]":
     """Run the code with our packages in a process of another user; skips where that can't be."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+    _require_root()
     path = os.pathsep.join([str(_ROOT), sysconfig.get_path("purelib")])
     return subprocess.run(
         [_python_for_anybody(), "-c", _PRELUDE + code, *arguments],
@@ -41,6 +40,12 @@ def run_as_ordinary_user(
         timeout=timeout,
         check=False,
     )
+
+
+def _require_root() -> None:
+    """Whoever isn't root tries the ordinary user in every other test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
 
 
 def _python_for_anybody() -> str:
@@ -67,6 +72,7 @@ def _python_for_anybody() -> str:
 @contextmanager
 def home_of_ordinary_user() -> Iterator[Path]:
     """A private folder of that user, reachable for them (pytest's own folders are root's alone)."""
+    _require_root()
     folder = Path(tempfile.mkdtemp(prefix="headrace-user-"))
     try:
         os.chown(folder, ORDINARY_UID, ORDINARY_UID)
