@@ -6,7 +6,6 @@ together with us is ended by the next start. Emits: up_ready, up_stopped.
 """
 
 import io
-import os
 import shlex
 import shutil
 import signal
@@ -81,7 +80,6 @@ def run_up(*, demo: bool | None, port: int | None, home: Path | None) -> None:
     given: dict[str, Any] = {"home": home, "port": port}
     given = {name: value for name, value in given.items() if value is not None}
     folder = _prepare_home(load_settings(**given).home)
-    os.environ["HEADRACE_HOME"] = str(folder)
     with _stop_signals():
         screen = Screen()
         try:
@@ -174,7 +172,7 @@ def _log_to_file(home: Path) -> None:
     """Our own log is a file only: the screen speaks to the person."""
     path = log_path(home, "up")
     path.touch(mode=0o600)
-    configure_logging(load_settings(), process="up", file=path, stream=cast("TextIO", _Nowhere()))
+    configure_logging(load_settings(home=home), process="up", file=path, stream=cast("TextIO", _Nowhere()))
 
 
 def _start_servers(supervisor: Supervisor, screen: Screen, setup: Setup) -> Settings:
