@@ -1,4 +1,4 @@
-"""Where does SQL of weight live? In `queries.sql`: named blocks, each with its why. This reads them."""
+"""Where does SQL of weight live? In `statements/*.sql`: named blocks, each with its why. This reads them."""
 
 import re
 from importlib import resources
@@ -7,13 +7,13 @@ _HEADING = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 class Queries:
-    """The named statements of a file, as attributes: `sql.claim_run` is the text of the block `-- name: claim_run`."""
+    """The named statements of some files, as attributes: `sql.claim_run` is the text of the block `-- name: claim_run`."""
 
-    def __init__(self, text: str) -> None:
-        parts = _HEADING.split(text)
-        self._statements: dict[str, str] = dict(
-            zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True)
-        )
+    def __init__(self, *texts: str) -> None:
+        self._statements: dict[str, str] = {}
+        for text in texts:
+            parts = _HEADING.split(text)
+            self._statements.update(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True))
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -25,8 +25,9 @@ class Queries:
         return sorted(self._statements)
 
 
-def load_queries(package: str, file: str) -> Queries:
-    return Queries(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
+def load_queries(package: str, *files: str) -> Queries:
+    folder = resources.files(package)
+    return Queries(*(folder.joinpath(file).read_text(encoding="utf-8") for file in files))
 
 
-sql = load_queries("worker.db", "queries.sql")
+sql = load_queries("worker.db", *(f"statements/{name}.sql" for name in ("schedule", "runs", "pages")))

@@ -1,0 +1,178 @@
+-- What becomes of a run: claimed, renewed, finished, given back, rescued, cancelled. And who is alive to work on it.
+
+-- name: claim_run
+-- One delivery wins, and everything that planning needs comes back in the same trip. A run whose stream is being worked
+-- on in the same track stays queued: whoever finishes wakes it.
+WITH claimed AS (
+    UPDATE runs r
+       SET state = 'running', claim_no = r.claim_no + 1, lease_until = now() + make_interval(secs => %(lease)s),
+           worker = %(worker)s, claimed_at = now(), started_at = coalesce(r.started_at, now()), wait_reason = NULL,
+           backend_pid = NULL
+      FROM connections c
+     WHERE r.id = %(run)s AND r.state = 'queued' AND r.not_before <= now()
+       AND c.id = r.connection_id AND c.paused_at IS NULL
+       AND NOT EXISTS (SELECT FROM runs o
+                        WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
+    RETURNING r.*
+)
+SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.scope, r.lane, r.cause, r.attempt,
+       r.request_id, r.steps, r.pages, r.records_rejected,
+       extract(epoch FROM now() - greatest(r.not_before, r.created_at))::float8 AS waited,
+       s.name AS stream, s.bucket, s.history_days, s.history_done_at,
+       c.name AS connection, c.system, c.settings, c.secrets,
+       u.watermark, u.position, u.window_since, u.window_until,
+       clock_timestamp() AS claimed_at
+  FROM claimed r
+  JOIN streams s ON s.id = r.stream_id
+  JOIN connections c ON c.id = r.connection_id
+  LEFT JOIN cursors u ON u.stream_id = r.stream_id AND u.track = r.track AND u.slice = '';
+
+-- name: renew_leases
+-- All runs of a process at once. What doesn't come back is no longer ours. A row that somebody holds is still ours, but
+-- is passed over until the next time: the other runs must not lose their leases by it.
+WITH ours AS (
+    SELECT r.id, r.claim_no, r.cancel_requested_at IS NOT NULL AS cancelled
+      FROM unnest(%(runs)s::uuid[], %(claims)s::int[]) AS held (run_id, claim_no)
+      JOIN runs r ON r.id = held.run_id AND r.claim_no = held.claim_no AND r.state = 'running'
+), free AS (
+    SELECT r.id, r.claim_no FROM runs r JOIN ours ON ours.id = r.id AND ours.claim_no = r.claim_no
+     WHERE r.state = 'running'
+       FOR NO KEY UPDATE OF r SKIP LOCKED
+), renewed AS (
+    UPDATE runs r SET lease_until = now() + make_interval(secs => %(lease)s) FROM free WHERE r.id = free.id
+)
+SELECT id, claim_no, cancelled FROM ours;
+
+-- name: finish_run
+-- The run leaves the ledger of open work for the history, its stream learns the outcome, and whoever waited behind it
+-- is named so that it can be woken. A stream that fails again and again is asked less and less often, up to an hour;
+-- only its live runs count there, since they are what the schedule asks for.
+WITH gone AS (
+    DELETE FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' RETURNING *
+), kept AS (
+    INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state, claim_no,
+                             attempt, worker, request_id, created_at, started_at, pages, records_read,
+                             records_created, records_updated, records_deleted, records_refused, records_rejected,
+                             error_code, error, steps)
+    SELECT id,
+           %(outcome)s = 'succeeded' AND attempt = 0 AND cause = 'schedule'
+               AND records_created + records_updated + records_deleted + records_refused + records_rejected = 0,
+           stream_id, connection_id, queue, track, scope, lane, cause, %(outcome)s, claim_no, attempt, worker,
+           request_id, created_at, started_at, pages, records_read, records_created, records_updated, records_deleted,
+           records_refused, records_rejected, %(error_code)s, %(error)s, %(steps)s
+      FROM gone
+), noted AS (
+    UPDATE streams s
+       SET last_run_id = g.id, last_outcome = %(outcome)s, last_finished_at = now(),
+           last_success_at = CASE WHEN g.track = 'live' AND %(outcome)s IN ('succeeded', 'partial')
+                                  THEN coalesce(%(fresh_at)s, s.last_success_at) ELSE s.last_success_at END,
+           history_done_at = CASE WHEN %(history_done)s THEN coalesce(s.history_done_at, now())
+                                  ELSE s.history_done_at END,
+           last_error_code = %(error_code)s, last_error = %(error)s,
+           failures = CASE WHEN g.track <> 'live' OR %(outcome)s = 'cancelled' THEN s.failures
+                           WHEN %(outcome)s = 'failed' THEN s.failures + 1
+                           ELSE 0 END,
+           next_run_at = CASE WHEN g.track = 'live' AND %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
+                              THEN greatest(s.next_run_at, now() + least(interval '1 hour',
+                                                                         interval '30 s' * power(2, least(s.failures, 7))))
+                              ELSE s.next_run_at END
+      FROM gone g WHERE s.id = g.stream_id
+)
+SELECT g.id, g.pages, g.records_read, g.records_created, g.records_updated, g.records_deleted, g.records_refused,
+       g.records_rejected, q.id AS successor, q.queue AS successor_queue
+  FROM gone g
+  LEFT JOIN LATERAL (
+      SELECT w.id, w.queue FROM runs w
+       WHERE w.stream_id = g.stream_id AND w.track = g.track AND w.state = 'queued' AND w.not_before <= now()
+       ORDER BY w.lane, w.id LIMIT 1
+  ) q ON true;
+
+-- name: give_back_run
+-- Back to the queue with the time at which it may go on. Fails on `runs_one_queued` where a successor waits already:
+-- then `merge_run` follows.
+UPDATE runs
+   SET state = 'queued', not_before = now() + make_interval(secs => %(wait)s), wait_reason = %(reason)s,
+       attempt = attempt + %(spent)s, lease_until = NULL, backend_pid = NULL, published_at = NULL,
+       error_code = %(error_code)s, error = %(error)s, steps = %(steps)s
+ WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
+RETURNING id, queue, cancel_requested_at IS NOT NULL AS cancelled;
+
+-- name: merge_run
+-- A successor waits for the same work already, so this run ends in it. What was read is in the cursor.
+WITH gone AS (
+    DELETE FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' RETURNING *
+), successor AS (
+    UPDATE runs q
+       SET lane = least(q.lane, g.lane), queue = CASE WHEN g.lane < q.lane THEN g.queue ELSE q.queue END,
+           not_before = greatest(q.not_before, now() + make_interval(secs => %(wait)s)), wait_reason = %(reason)s,
+           attempt = greatest(q.attempt, g.attempt + %(spent)s), published_at = NULL
+      FROM gone g
+     WHERE q.stream_id = g.stream_id AND q.track = g.track AND q.scope_hash = g.scope_hash AND q.state = 'queued'
+    RETURNING q.id, q.queue
+)
+INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state, merged_into,
+                         claim_no, attempt, worker, request_id, created_at, started_at, pages, records_read,
+                         records_created, records_updated, records_deleted, records_refused, records_rejected,
+                         error_code, error, steps)
+SELECT g.id, false, g.stream_id, g.connection_id, g.queue, g.track, g.scope, g.lane, g.cause, 'merged', q.id,
+       g.claim_no, g.attempt, g.worker, g.request_id, g.created_at, g.started_at, g.pages, g.records_read,
+       g.records_created, g.records_updated, g.records_deleted, g.records_refused, g.records_rejected,
+       %(error_code)s, %(error)s, %(steps)s
+  FROM gone g CROSS JOIN successor q
+RETURNING merged_into AS id, queue, false AS cancelled;
+
+-- name: lapsed_runs
+-- No lock here: a stopped worker may hold the row's, and must be found all the same.
+SELECT id, claim_no, attempt, worker, backend_pid, steps
+  FROM runs
+ WHERE state = 'running' AND lease_until < now()
+ ORDER BY lease_until
+ LIMIT %(batch)s;
+
+-- name: end_backend
+-- Only a connection of ours that was there before the lease lapsed: a pid may belong to somebody else by now. Up to a
+-- second until its locks are free.
+SELECT pg_terminate_backend(a.pid, 1000) AS ended
+  FROM runs r JOIN pg_stat_activity a ON a.pid = r.backend_pid
+ WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.lease_until < now()
+   AND a.backend_start < r.lease_until AND a.datname = current_database()
+   AND a.application_name LIKE 'headrace %%' AND a.pid <> pg_backend_pid();
+
+-- name: still_lapsed
+-- Under the row's lock now, after its worker's connection was ended: has it come back meanwhile? A row that somebody
+-- holds is left for the next sweep, or it would keep every other run, and beat itself, waiting.
+SELECT id FROM runs
+ WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' AND lease_until < now()
+   FOR UPDATE SKIP LOCKED;
+
+-- name: cancel_queued
+WITH gone AS (
+    DELETE FROM runs WHERE id = %(run)s AND state = 'queued' RETURNING *
+), kept AS (
+    INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state, claim_no,
+                             attempt, worker, request_id, created_at, started_at, pages, records_read,
+                             records_created, records_updated, records_deleted, records_refused, records_rejected,
+                             error_code, error, steps)
+    SELECT id, false, stream_id, connection_id, queue, track, scope, lane, cause, 'cancelled', claim_no, attempt,
+           worker, request_id, created_at, started_at, pages, records_read, records_created, records_updated,
+           records_deleted, records_refused, records_rejected, 'cancelled', 'Cancelled while it waited.', steps
+      FROM gone
+)
+SELECT id FROM gone;
+
+-- name: cancel_running
+-- The worker sees it at its next page, or when it next renews its lease.
+UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+ WHERE id = %(run)s AND state = 'running'
+RETURNING id;
+
+-- name: note_process
+INSERT INTO processes AS p (id, kind, name, queues, slots, version)
+VALUES (%(id)s, %(kind)s, %(name)s, %(queues)s, %(slots)s, %(version)s)
+ON CONFLICT (id) DO UPDATE SET seen_at = now();
+
+-- name: forget_process
+DELETE FROM processes WHERE id = %(id)s;
+
+-- name: forget_dead_processes
+DELETE FROM processes WHERE seen_at < now() - interval '1 day';
