@@ -7,6 +7,23 @@ Promises: a refusal (`RateLimited`) has consumed nothing and names when to come 
 its time is asked for again; a slot of a killed worker comes back when its lease ends; without Valkey it is slow, never
 open. After a hold one request at a time tries the system, until one leaves its permit without an exception.
 Does not promise that a request ends within its lease: the caller bounds it by its own time-out.
+
+The door as it is being widened (the senders may build on these names):
+
+    permit(account, limits, *, cost=1, lane=3, call=Call(...), gate=None)
+        `call` says for whom and what (connection, stream, method, path), for rules of a manifest that count only some
+        requests. `gate` names a second account, such as "system:maximo", that counts nothing and whose hold and trials
+        apply too, in the same question: a circuit breaker shared by all accounts of a system.
+    hold(account, seconds, reason, *, grows=False) -> datetime
+        `grows`: the length doubles with each further hold before a request succeeded, up to a quarter of an hour.
+    slow_down(account, remaining, seconds) -> None
+        The system says that `remaining` requests may still leave within `seconds`: all workers spread them over that
+        time; none left is a hold without a trial. Cheap to call after every answer: Valkey hears of it only where it
+        is slower than what it knows.
+    failed(account, *, within=60.0) -> int
+        One more failure; how many all workers together counted in the `within` seconds since the first of them.
+    estimate(account, limits, requests) -> float
+        Seconds until that many requests may have left, those who wait already counted.
 """
 
 import random

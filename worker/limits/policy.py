@@ -61,6 +61,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What a request is, for rules that count only some of an account's requests. Empty: unknown, or none."""
+
+    connection: str = ""
+    stream: str = ""
+    method: str = "GET"
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """Limits as GCRA wants them: one request each `interval`, and up to `burst` at once after a pause."""
 
