@@ -245,7 +245,7 @@ class World:
         found = []
         for log in sorted(self.home.glob("*.log")):
             text = log.read_text(errors="replace").splitlines()[-lines:]
-            found.append(f"--- {log.name}\n" + "\n".join(line[:500] for line in text))
+            found.append(f"--- {log.name}\n" + "\n".join(_ends(line) for line in text))
         return "\n".join(found)
 
     def close(self) -> None:
@@ -266,6 +266,11 @@ def world(postgres: str, valkey: str) -> Iterator[World]:
         finally:
             found.close()
             _empty(valkey)
+
+
+def _ends(line: str, most: int = 300) -> str:
+    """A traceback in a line of a log says what matters at its end."""
+    return line if len(line) < 2 * most else f"{line[:most]} ... {line[-most:]}"
 
 
 def _empty(valkey: str) -> None:
