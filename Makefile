@@ -33,8 +33,8 @@ check: $(VENV)/.dev ## lint, format, types, import contracts, unit tests
 	$(BIN)/pytest tests/unit tests/connectors -q -n auto --maxprocesses 4 -m "not integration" $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## measure against a baseline in the same run
-	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.dev ## measure against baselines in the same run (FULL=1 all of it, ONLY=case,case, WRITE=table.md)
+	@$(BIN)/python -m tests.bench.run $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write $(WRITE))
 
 .PHONY: format
 format: $(VENV)/.dev ## put code into the one format

@@ -1,7 +1,9 @@
 """What is one result of the benchmark? A figure of ours beside a baseline's that was measured in the same run."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isnan
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,22 @@ class Line:
                 *([self.note] if self.note else []),
             ]
         )
+
+
+def compared(
+    figure: str,
+    ours: Sequence[float],
+    baseline: Sequence[float],
+    unit: str,
+    *,
+    target: str = "",
+    holds: Callable[[float], bool] | None = None,
+    note: str = "",
+) -> Line:
+    """The line of several repetitions, interleaved with the baseline's. `holds` is asked with the ratio of the medians."""
+    mine, theirs = median(ours), median(baseline) if baseline else 0.0
+    met = holds(mine / theirs) if holds is not None and theirs else None
+    return Line(figure, mine, theirs, unit, target, met, note, tuple(ours), tuple(baseline))
 
 
 def shown(value: float, unit: str, spread: tuple[float, ...] = ()) -> str:
