@@ -1,8 +1,12 @@
-"""What does a system need of a connection? A connector made from a manifest: it checks settings and binds them."""
+"""What does a system need of a connection? A connector made from a manifest: it checks settings and binds them.
+
+What is bound is kept: it goes with the connector, so a manifest that is read anew begins with nothing.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from worker.connectors.bound import BoundSources
 from worker.connectors.contract import Source
 from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
 from worker.connectors.protocols.rest import RestSource
@@ -20,6 +24,7 @@ class ManifestConnector:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
+        self._bound = BoundSources()
 
     @property
     def system(self) -> str:
@@ -38,7 +43,10 @@ class ManifestConnector:
         return {name: secret.required for name, secret in self.manifest.secrets.items()}
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
-        """The first setting that is unknown, missing or wrong; then whether they make a URL together."""
+        self._checked(settings)
+
+    def _checked(self, settings: Mapping[str, Any]) -> Source:
+        """Refuse the first setting that is unknown, missing or wrong; then whatever doesn't make a URL together."""
         known = self.manifest.settings
         for name, value in settings.items():
             if name not in known:
@@ -50,11 +58,10 @@ class ManifestConnector:
             if setting.required and settings.get(setting.name) is None and setting.default is None:
                 message = f"The setting {setting.name} is missing. {setting.description}"
                 raise settings_error("missing_key", setting.name, message)
-        self._source(settings)
+        return self._source(settings)
 
     def bind(self, settings: Mapping[str, Any]) -> Source:
-        self.check_settings(settings)
-        return self._source(settings)
+        return self._bound.get(repr(settings), lambda: self._checked(settings))
 
     def _source(self, settings: Mapping[str, Any]) -> Source:
         defaults = {name: setting.default for name, setting in self.manifest.settings.items()}
