@@ -8,6 +8,9 @@ next; `worker/http` sends it under the account's budget with the source's `Auth`
     window, position ──▶ Stream.request ──▶ Request ──▶ (worker/http) ──▶ Response ──▶ Stream.read ──▶ Page ─┐
                  ▲                                                                                          │
                  └───────────────────────────── page.next is the next position ◀────────────────────────────┘
+
+Pages are taken in their order, one after the other. Where a stream can name places beyond `page.next` (`onward`), those
+are asked for at the same time; where it can ask for smaller pages (`resized`), it is asked so if they prove too large.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -131,6 +134,23 @@ class Stream(Protocol):
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
         """Read a successful answer. One bad record goes to `Page.rejected`; an unreadable page raises Transient."""
+        ...
+
+    def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
+        """The places after `page.next`, at most `most`, as far as they can be told unread; none beyond `page.total`.
+
+        `page` was read at `position`. What is named is a guess that pages stay as full as this one: the engine asks for
+        them side by side, takes them in order, and drops them where a page's own `next` says something else. A stream
+        whose answers alone say what comes next, or whose places aren't stable, returns nothing.
+        """
+        ...
+
+    def resized(self, divisor: int, position: Position | None) -> "tuple[Stream, Position | None] | None":
+        """The same stream with pages a `divisor`-th as large as the manifest has them, and where it goes on from `position`.
+
+        The place is None where it can't be kept: then the window is read from its beginning. None instead of both:
+        pages can't be asked for in that size, or would be no smaller than with half the divisor.
+        """
         ...
 
 

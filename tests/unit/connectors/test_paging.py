@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.connectors.contract import Position, Response
+from worker.connectors.reading.links import link_of, same_origin
 from worker.connectors.reading.paging import (
     ByCursor,
     ByLink,
@@ -15,8 +16,6 @@ from worker.connectors.reading.paging import (
     OnePage,
     Paging,
     Seen,
-    link_of,
-    same_origin,
 )
 from worker.errors import NeedsOperator, Transient
 

@@ -170,3 +170,20 @@ def test_a_setting_cannot_break_out_of_its_path(connector: ManifestConnector, ar
 def test_a_setting_cannot_climb_out_of_its_path(connector: ManifestConnector) -> None:
     with pytest.raises(InvalidInput):
         connector.bind({"base_url": "https://h", "area": "../admin"})
+
+
+def test_pages_by_offset_are_named_before_they_are_read(source: Source) -> None:
+    sites = source.stream("sites")
+    page = sites.read(answer({"items": [{"id": 1}, {"id": 2}]}), Window(), None)
+    named = sites.onward(None, page, 2)
+    assert list(named) == [{"offset": 4}, {"offset": 6}]
+    last = sites.read(answer({"items": []}), Window(), {"offset": 6})
+    assert list(sites.onward({"offset": 6}, last, 2)) == []
+
+
+def test_a_stream_is_asked_for_smaller_pages_and_stays_as_it_was(source: Source) -> None:
+    sites = source.stream("sites")
+    smaller, place = sites.resized(2, {"offset": 6}) or pytest.fail("not resized")
+    assert dict(smaller.request(Window(), place).params)["limit"] == "1"
+    assert dict(sites.request(Window(), place).params)["limit"] == "2"
+    assert sites.resized(4, {"offset": 6}) is None

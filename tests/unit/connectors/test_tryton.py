@@ -166,3 +166,12 @@ def test_older_releases_listen_at_another_path(rpc_path: str, url: str) -> None:
 def test_an_unknown_stream_is_answered_with_the_nearest(source: Source) -> None:
     with pytest.raises(NotFound, match="Did you mean 'purchases'"):
         source.stream("purchase")
+
+
+def test_fewer_records_are_asked_for_from_the_same_id_on(parties: Stream) -> None:
+    smaller, place = parties.resized(4, {"after": 7}) or pytest.fail("not resized")
+    body = json.loads(smaller.request(Window(), place).body or b"")
+    whole = json.loads(parties.request(Window(), place).body or b"")
+    assert body["params"][2] == whole["params"][2] // 4
+    assert body["params"][0] == whole["params"][0]
+    assert list(parties.onward(None, Page([], next={"after": 9}), 5)) == []

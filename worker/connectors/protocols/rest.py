@@ -1,6 +1,7 @@
 """How is a REST system asked? The protocol `rest`: GET with parameters, answers in JSON, all of it from the manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth
-from worker.connectors.reading.paging import ByLink
+from worker.connectors.reading.paging import ByLink, Paging
 from worker.connectors.reading.reader import Reader
 from worker.documents import suggest
 from worker.errors import HeadraceError, NotFound
@@ -74,7 +75,9 @@ class RestStream:
         self._headers = common.headers
         self._params = {**common.params, **fill_all(spec.params or {}, common.settings)}
         paging = spec.paging
-        self._paging = replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
+        self._paging: Paging = (
+            replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
+        )
 
     @property
     def name(self) -> str:
@@ -99,6 +102,17 @@ class RestStream:
         reading = self._reader.read(response.body)
         following = self._paging.following(position, reading.seen, response)
         return Page(reading.records, reading.rejected, following, reading.seen.total)
+
+    def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
+        return () if page.next is None else self._paging.onward(position, page.next, page.total, most)
+
+    def resized(self, divisor: int, position: Position | None) -> "tuple[RestStream, Position | None] | None":
+        changed = self._paging.resized(divisor, position)
+        if changed is None:
+            return None
+        stream = copy(self)
+        stream._paging, place = changed  # noqa: SLF001 - a copy of its own kind
+        return stream, place
 
     def _changed(self, window: Window) -> list[tuple[str, str]]:
         asked = self._spec.incremental

@@ -6,6 +6,7 @@ them that is set. Times are naive and in UTC. Archived records (`active` false) 
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +31,7 @@ from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
+from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading
 from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
@@ -75,7 +77,7 @@ class TrytonStream:
     def __init__(self, spec: StreamManifest, url: str, size: int, headers: Mapping[str, str]) -> None:
         self._spec = spec
         self._url = url
-        self._size = size
+        self._size = self._most = size
         self._headers = headers
         self._fields = list(dict.fromkeys(["id", *spec.fields, *TRYTON_TIMES]))
 
@@ -101,6 +103,21 @@ class TrytonStream:
         del window
         reading = self._reader.read(response.body)
         return Page(reading.records, reading.rejected, self._following(reading, position))
+
+    def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
+        """Ids have gaps: only a page says where the next one begins."""
+        del position, page, most
+        return ()
+
+    def resized(
+        self, divisor: int, position: Position | None
+    ) -> "tuple[TrytonStream, Position | None] | None":
+        size = smaller(self._most, divisor)
+        if not size:
+            return None
+        stream = copy(self)
+        stream._size = size  # noqa: SLF001 - a copy of its own kind
+        return stream, position
 
     def _following(self, reading: Reading, position: Position | None) -> Position | None:
         if reading.seen.count < self._size:

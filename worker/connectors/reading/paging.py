@@ -1,20 +1,18 @@
-"""Which page comes next? Arithmetic on positions, one small class for each way of paging.
+"""Which page comes next, and which ones after it? Arithmetic on positions, one small class for each way of paging.
 
 A position is a small JSON object, kept with each page's commit. A page that leads to itself, or to one already seen,
-raises Transient `paging_stuck`; a link to another host is refused (`next_link_elsewhere`), since it would carry the
-connection's credentials there.
+raises Transient `paging_stuck`.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import msgspec
 
 from worker.connectors.contract import Position, Response
-from worker.errors import NeedsOperator, Transient
+from worker.connectors.reading.links import link_of, same_origin
+from worker.errors import Transient
 
 FieldPath = tuple[str, ...]
 
@@ -44,9 +42,31 @@ class Paging(Protocol):
         """The next position; None at the end."""
         ...
 
+    def onward(
+        self, position: Position | None, following: Position, total: int | None, most: int
+    ) -> Sequence[Position]:
+        """Up to `most` positions after `following`, if pages stay as full as the one at `position`."""
+        ...
+
+    def resized(self, divisor: int, position: Position | None) -> "tuple[Paging, Position | None] | None":
+        """With pages a `divisor`-th as large, and the same place in them; see `Stream.resized`."""
+        ...
+
+
+class _Chained:
+    """Only a page's own answer says what comes after it."""
+
+    __slots__ = ()
+
+    def onward(
+        self, position: Position | None, following: Position, total: int | None, most: int
+    ) -> Sequence[Position]:
+        del position, following, total, most
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class OnePage:
+class OnePage(_Chained):
     """Everything comes in one answer."""
 
     pointer: FieldPath | None = None
@@ -59,6 +79,9 @@ class OnePage:
         del position, seen, response
         return None
 
+    def resized(self, divisor: int, position: Position | None) -> None:
+        del divisor, position
+
 
 @dataclass(frozen=True, slots=True)
 class ByOffset:
@@ -68,6 +91,7 @@ class ByOffset:
     limit_param: str
     size: int
     until_empty: bool = False
+    side_by_side: bool = True
     pointer: FieldPath | None = None
 
     def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
@@ -77,6 +101,21 @@ class ByOffset:
         del response
         offset = _count(position, "offset", 0) + seen.count
         return {"offset": offset} if _goes_on(seen, offset, self.size, until_empty=self.until_empty) else None
+
+    def onward(
+        self, position: Position | None, following: Position, total: int | None, most: int
+    ) -> Sequence[Position]:
+        if not self.side_by_side:
+            return ()
+        at = following["offset"]
+        step = at - _count(position, "offset", 0)
+        return [
+            {"offset": at + step * ahead} for ahead in _within(total, at, step, most, full=step >= self.size)
+        ]
+
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        size = smaller(self.size, divisor)
+        return (replace(self, size=size), position) if size else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +127,46 @@ class ByNumber:
     size: int
     first: int = 1
     until_empty: bool = False
+    side_by_side: bool = True
     pointer: FieldPath | None = None
 
     def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
         number = (self.param, str(_count(position, "page", self.first)))
-        return (number, (self.size_param, str(self.size))) if self.size_param else (number,)
+        return (number, (self.size_param, str(self._size(position)))) if self.size_param else (number,)
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         del response
-        page = _count(position, "page", self.first)
+        page, size = _count(position, "page", self.first), self._size(position)
         so_far = _count(position, "so_far", 0) + seen.count
-        if not _goes_on(seen, so_far, self.size, until_empty=self.until_empty):
+        if not _goes_on(seen, so_far, size, until_empty=self.until_empty):
             return None
-        return {"page": page + 1, "so_far": so_far}
+        return {"page": page + 1, "so_far": so_far, "size": size}
+
+    def onward(
+        self, position: Position | None, following: Position, total: int | None, most: int
+    ) -> Sequence[Position]:
+        if not self.side_by_side:
+            return ()
+        so_far = following["so_far"]
+        step = so_far - _count(position, "so_far", 0)
+        return [
+            {**following, "page": following["page"] + ahead, "so_far": so_far + step * ahead}
+            for ahead in _within(total, so_far, step, most, full=step >= self._size(position))
+        ]
+
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        """A number means another place once pages are smaller, so the window begins anew."""
+        del position
+        size = smaller(self.size, divisor) if self.size_param else 0
+        return (replace(self, size=size), None) if size else None
+
+    def _size(self, position: Position | None) -> int:
+        """Within a window it stays what it was, whatever was said or remembered meanwhile: numbers count by it."""
+        return int(position.get("size", self.size)) if position else self.size
 
 
 @dataclass(frozen=True, slots=True)
-class ByCursor:
+class ByCursor(_Chained):
     """The answer holds an opaque text for the next request. Ends where it is missing, null or empty."""
 
     param: str
@@ -131,9 +193,13 @@ class ByCursor:
             )
         return _advance(position, "cursor", str(value))
 
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        size = smaller(self.size, divisor) if self.size_param else 0
+        return (replace(self, size=size), position) if size else None
+
 
 @dataclass(frozen=True, slots=True)
-class ByLink:
+class ByLink(_Chained):
     """The answer holds the URL of the next page, in its body or in a `Link` header. It is followed as it is."""
 
     base_url: str = ""
@@ -158,43 +224,31 @@ class ByLink:
             )
         return _advance(position, "url", same_origin(self.base_url, link, seen_at=response.url))
 
-
-def link_of(headers: Mapping[str, str]) -> str | None:
-    """The `rel="next"` link of a Link header (RFC 8288)."""
-    for match in re.finditer(
-        r"<([^>]*)>((?:\s*;\s*[^;,=]+(?:=(?:\"[^\"]*\"|[^;,]*))?)*)", headers.get("link", "")
-    ):
-        if re.search(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\"|next\b)", match[2], re.IGNORECASE):
-            return match[1]
-    return None
-
-
-def same_origin(base_url: str, link: str, *, seen_at: str = "") -> str:
-    """The URL that a link means, if it leads to the connection's own host. `http` written by a server behind TLS becomes `https`."""
-    base = urlsplit(base_url)
-    try:
-        parts = urlsplit(urljoin(seen_at, link))
-        if base.scheme == "https" and parts.scheme == "http" and parts.port in {None, 80}:
-            parts = parts._replace(scheme="https", netloc=parts.hostname or "")
-        same = _origin(parts) == _origin(base) and "@" not in parts.netloc
-    except ValueError:
-        parts, same = base, False
-    if not same:
-        shown = ascii(link.split("?", maxsplit=1)[0])[:120]
-        raise NeedsOperator(
-            "next_link_elsewhere",
-            f"The link to the next page leads to another host: {shown}, not {base.scheme}://{base.netloc}.",
-            hint="If the system lives there now, change base_url of the connection.",
-        )
-    return urlunsplit(parts._replace(fragment=""))
-
-
-def _origin(parts: Any) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        """A link holds the size that it was made with and is followed as it is, so the window begins anew."""
+        del position
+        size = smaller(self.size, divisor) if self.size_param else 0
+        return (replace(self, size=size), None) if size else None
 
 
 def _count(position: Position | None, name: str, default: int) -> int:
     return int(position[name]) if position else default
+
+
+def _within(total: int | None, at: int, step: int, most: int, *, full: bool) -> range:
+    """How many steps beyond `at` a page is to be expected. Where all are full, an empty one at the total is the end."""
+    if step <= 0:
+        return range(0)
+    if total is not None:
+        most = min(most, (total - at - (0 if full else 1)) // step)
+    return range(1, most + 1)
+
+
+def smaller(size: int, divisor: int) -> int:
+    """The size divided; 0 where that is no smaller than half the divisor makes it."""
+    if divisor == 1:
+        return size
+    return max(1, size // divisor) if max(1, size // (divisor // 2)) > 1 else 0
 
 
 def _goes_on(seen: Seen, so_far: int, size: int, *, until_empty: bool) -> bool:
