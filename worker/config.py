@@ -55,10 +55,24 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON lines elsewhere."""
 
+    processes: int = Field(default=0, ge=0, le=512)
+    """Processes of the main lanes that `headrace worker` starts; 0: one for each CPU that it may use."""
+    bulk_processes: int = Field(default=0, ge=0, le=512)
+    """The same for the bulk lane (history, sweeps); 0: half as many, and one at least."""
     concurrency: int = Field(default=16, ge=1, le=256)
     """Runs that one worker process carries out side by side (threads that mostly wait for a system)."""
     bulk_concurrency: int = Field(default=4, ge=1, le=64)
     """The same for a process of the bulk lane (history, sweeps), which parses and loads more than it waits."""
+    process_memory: int = Field(default=1024, ge=0)
+    """Megabytes after which a worker process finishes what it does and is replaced by a fresh one; 0: never."""
+    stop_within: float = Field(default=45.0, ge=0.5)
+    """How long a worker that is told to stop lets runs come to the end of their page; then they are given back as they are."""
+    stall: float = Field(default=600.0, ge=1)
+    """A run without a page for so long hangs (never less than eight request time-outs): it is left, its process replaced."""
+    run_deadline: float = Field(default=900.0, ge=1)
+    """A run that has worked for so long is given back at its next page, and goes on later."""
+    statement_timeout: float = Field(default=120.0, ge=1)
+    """A worker's statement that Postgres hasn't answered in so long is ended, and its run tried again."""
     lease: float = Field(default=90.0, ge=2)
     """How long a silent worker keeps a run. Shorter than a worker's longest pause, and its work is done twice."""
     idle_in_transaction_timeout: float = Field(default=60.0, ge=1)
@@ -73,8 +87,8 @@ class Settings(BaseSettings):
     """How long a system may take to answer one request."""
     max_page_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """A longer answer than this is refused, so that one page can't eat the worker's memory."""
-    database_pool: int = Field(default=8, ge=1, le=100)
-    """Connections to Postgres that a process keeps; none is held while a system is asked."""
+    database_pool: int = Field(default=4, ge=1, le=100)
+    """Connections to Postgres for the runs of a process, none held while a system is asked; one more keeps its leases."""
 
     @field_validator("home", mode="after")
     @classmethod

@@ -1,7 +1,7 @@
 """How does a worker process start, and how does it stop?
 
 It serves the lanes that it is told: the main ones, or the bulk one, for the systems named. On SIGTERM no new run is
-begun, and those under way give their run back at the next page; what takes too long is left to its lease.
+begun, and those under way give their run back at the next page; what takes too long is given back by the watchdog.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,18 @@ from worker.errors import NeedsOperator
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
 from worker.services import Services, current, serving
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
 
-def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> None:
-    """Serve the queues of `systems` (all that are known, when empty) until SIGTERM. Emits: worker_started, worker_stopped."""
+def run_worker(
+    settings: Settings, *, systems: Sequence[str], bulk: bool, supervisor: int | None = None
+) -> int:
+    """Serve the queues of `systems` (all that are known, when empty) until SIGTERM; the exit code.
+
+    Where `supervisor` is gone, so are we. Emits: worker_started, worker_stopped.
+    """
     threads = settings.bulk_concurrency if bulk else settings.concurrency
     lane = "bulk" if bulk else "main"
     opened = Services.open(
@@ -36,11 +42,19 @@ def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> Non
     try:
         check_schema(opened.database)
         queues = served_queues(opened, systems, bulk=bulk)
-        alive = Alive(opened.database, "worker", queues=queues, slots=threads)
+        alive = Alive(opened.heart, "worker", queues=queues, slots=threads)
+        watchdog = Watchdog(
+            opened.leases,
+            opened.heart,
+            most_megabytes=settings.process_memory,
+            stop_within=settings.stop_within,
+            supervisor=supervisor,
+        )
 
         def say_so(**_: Any) -> None:
             # Not before Celery listens for SIGTERM: one that comes earlier would leave this process among the living.
             alive.start()
+            watchdog.start()
             log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
 
         worker_ready.connect(say_so, weak=False)
@@ -48,10 +62,12 @@ def run_worker(settings: Settings, *, systems: Sequence[str], bulk: bool) -> Non
             with serving(opened):
                 celery_app.worker_main(_arguments(settings, lane, queues, threads))
         finally:
+            watchdog.stop()
             alive.stop()
-            log.info("worker_stopped", lane=lane)
+            log.info("worker_stopped", lane=lane, exit_code=watchdog.code)
     finally:
         opened.close()
+    return watchdog.code
 
 
 def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> list[str]:

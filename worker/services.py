@@ -14,7 +14,7 @@ from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.runs.alive import process_name
-from worker.runs.leases import STALL, Leases
+from worker.runs.leases import Leases
 from worker.runs.states import queues_of
 
 
@@ -24,6 +24,8 @@ class Services:
 
     settings: Settings
     database: Database
+    heart: Database
+    """A connection of its own for leases and the sign of life: they must not wait behind the runs."""
     registry: Registry
     budgets: Budgets
     sender: Sender
@@ -49,8 +51,11 @@ class Services:
             settings.require_database_url(),
             name=name,
             pool=settings.database_pool,
+            overflow=settings.database_pool if publisher else 0,
             idle_in_transaction_timeout=settings.idle_in_transaction_timeout,
+            statement_timeout=0.0 if publisher else settings.statement_timeout,
         )
+        heart = Database(settings.require_database_url(), name=name, pool=1, overflow=0)
         budgets = Budgets(
             settings.require_broker_url(),
             short_wait=settings.short_wait,
@@ -59,11 +64,17 @@ class Services:
         return cls(
             settings=settings,
             database=database,
+            heart=heart,
             registry=registry,
             budgets=budgets,
             sender=Sender(budgets, timeout=settings.request_timeout, max_bytes=settings.max_page_bytes),
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
-            leases=Leases(database, lease=settings.lease, stall=max(STALL, 8 * settings.request_timeout)),
+            leases=Leases(
+                heart,
+                lease=settings.lease,
+                stall=max(settings.stall, 8 * settings.request_timeout),
+                deadline=settings.run_deadline,
+            ),
             ahead=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ahead"),
             turns=Turns(threads, shared=not one_system),
         )
@@ -73,6 +84,7 @@ class Services:
         self.budgets.close()
         self.ahead.shutdown(wait=False, cancel_futures=True)
         self.database.close()
+        self.heart.close()
 
 
 def all_queues(systems: Sequence[str]) -> list[str]:

@@ -122,7 +122,7 @@ class Stack:
 
     def _launch(self, name: str, extra: Mapping[str, str]) -> int:
         kind = name.partition("-")[0]
-        arguments = ("worker", "--lane", kind) if kind in {"main", "bulk"} else (kind,)
+        arguments = ("worker", "--one-process", "--lane", kind) if kind in {"main", "bulk"} else (kind,)
         environment = {
             **self.settings,
             "HEADRACE_DATABASE_URL": self.postgres.url,

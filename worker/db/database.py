@@ -30,13 +30,21 @@ class Database:
     """Postgres, as one process uses it. Safe to share between threads; never carried across a fork."""
 
     def __init__(
-        self, url: str, *, name: str, pool: int = 8, idle_in_transaction_timeout: float = 60.0
+        self,
+        url: str,
+        *,
+        name: str,
+        pool: int = 8,
+        overflow: int | None = None,
+        idle_in_transaction_timeout: float = 60.0,
+        statement_timeout: float = 0.0,
     ) -> None:
+        """`overflow`: connections on top of `pool` at busy moments, as many again unless told; 0 seconds: no time-out."""
         self._engine = sqlalchemy.create_engine(
             sqlalchemy_url(url),
             isolation_level="AUTOCOMMIT",
             pool_size=pool,
-            max_overflow=pool,
+            max_overflow=pool if overflow is None else overflow,
             pool_timeout=30,
             pool_use_lifo=True,
             connect_args={
@@ -48,7 +56,7 @@ class Database:
                 "keepalives_count": 3,
                 "tcp_user_timeout": 30_000,
                 "options": f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_timeout * 1000)}"
-                " -c lock_timeout=10s -c timezone=UTC",
+                f" -c statement_timeout={int(statement_timeout * 1000)} -c lock_timeout=10s -c timezone=UTC",
             },
         )
 

@@ -2,10 +2,12 @@
 
 One thread renews all of them with one statement, several times within a lease. A run that doesn't come back was given to
 somebody else and is marked as lost; one that was cancelled is marked, too; its own thread sees the mark at the next page.
-A run without progress for too long is not renewed, so that a thread which hangs doesn't keep its run for ever.
+A run without progress for too long is not renewed, so that a thread which hangs doesn't keep its run for ever; the
+watchdog ends the process then. A run that works and works gives its place back at a page once its time is up.
 Emits: lease_lost, run_stalled, lease_renewal_failed.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import structlog
 
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.errors import Cancelled, Draining, HeadraceError, LostLease
+from worker.errors import Cancelled, Draining, HeadraceError, LostLease, SliceEnded
 
 log = structlog.get_logger()
 
@@ -27,16 +29,18 @@ STALL = 600.0
 class Held:
     """One run in the hands of this process."""
 
-    def __init__(self, run_id: UUID, claim_no: int, stopping: threading.Event) -> None:
+    def __init__(self, run_id: UUID, claim_no: int, stopping: threading.Event, deadline: float) -> None:
         self.run_id = run_id
         self.claim_no = claim_no
         self.lost = False
         self.cancelled = False
+        self.thread = threading.current_thread().name
         self.progress_at = time.monotonic()
+        self._ends_at = self.progress_at + deadline
         self._stopping = stopping
 
     def check(self) -> None:
-        """Say that the run moves on; raise where it must not: lost, cancelled, or this process is shutting down."""
+        """Say that the run moves on; raise where it must not: lost, cancelled, its time is up, or we are shutting down."""
         self.progress_at = time.monotonic()
         if self.lost:
             raise LostLease(self.run_id)
@@ -44,15 +48,20 @@ class Held:
             raise Cancelled(self.run_id)
         if self._stopping.is_set():
             raise Draining("This worker is shutting down.")
+        if self.progress_at >= self._ends_at:
+            raise SliceEnded("The run's time in one worker is up; it goes on after others had their turn.")
 
 
 class Leases:
     """The runs of this process. Safe to share between threads."""
 
-    def __init__(self, database: Database, *, lease: float, stall: float = STALL) -> None:
+    def __init__(
+        self, database: Database, *, lease: float, stall: float = STALL, deadline: float = math.inf
+    ) -> None:
         self._database = database
         self._lease = lease
         self._stall = stall
+        self._deadline = deadline
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -62,7 +71,7 @@ class Leases:
     @contextmanager
     def holding(self, run_id: UUID, claim_no: int) -> Iterator[Held]:
         """Renew this run's lease until the end of the block."""
-        held = Held(run_id, claim_no, self._stopping)
+        held = Held(run_id, claim_no, self._stopping, self._deadline)
         with self._lock:
             self._held.add(held)
             if self._thread is None:
@@ -82,6 +91,16 @@ class Leases:
     def draining(self) -> bool:
         return self._stopping.is_set()
 
+    @property
+    def stall(self) -> float:
+        """Seconds without a page after which a run is taken to hang."""
+        return self._stall
+
+    def held(self) -> list[Held]:
+        """The runs in the hands of this process now."""
+        with self._lock:
+            return list(self._held)
+
     def close(self) -> None:
         self._closed.set()
 
@@ -98,8 +117,7 @@ class Leases:
     def renew(self) -> None:
         """Renew all leases now."""
         oldest = time.monotonic() - self._stall
-        with self._lock:
-            held = list(self._held)
+        held = self.held()
         for stalled in (h for h in held if h.progress_at < oldest):
             log.error("run_stalled", run_id=str(stalled.run_id), seconds=self._stall)
         live = [h for h in held if h.progress_at >= oldest and not h.lost]

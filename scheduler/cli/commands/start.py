@@ -1,15 +1,15 @@
 """The commands that run something until it is told to stop, and the one that prepares the database."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from scheduler.cli.fleet.sizes import LaneChoice
 from scheduler.cli.output import say
 from worker.config import Settings, load_settings
+from worker.errors import InvalidInput
 from worker.telemetry.logs import configure_logging
-
-LaneChoice = Literal["main", "bulk", "all"]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +47,7 @@ def up(
 
 
 def worker(
+    *,
     system: Annotated[
         list[str] | None, typer.Option("--system", help="Serve this system only; may be given several times.")
     ] = None,
@@ -54,22 +55,62 @@ def worker(
         LaneChoice,
         typer.Option(help="main: webhooks, on demand, scheduled. bulk: history and sweeps. all: both."),
     ] = "all",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=512, help="Processes of the main lanes. Default: one for each CPU we may use."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Runs side by side in each of them. Default: 16.")
+    ] = None,
+    bulk_processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=512, help="Processes of the bulk lane. Default: one for every two CPUs."),
+    ] = None,
+    bulk_concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Runs side by side in each of those. Default: 4.")
+    ] = None,
+    one_process: Annotated[
+        bool,
+        typer.Option(
+            "--one-process",
+            help="Be one worker process of --lane, watched over by systemd or Kubernetes and not by us.",
+        ),
+    ] = False,
+    supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Carry out runs. Start as many as you like, on as many machines as you like.
+    """Carry out runs. Start it once on each machine: it starts as many processes as the machine has use for.
 
-    Example: headrace worker --system tryton --lane main
+    What it chose, and why, is the first line that it logs. A CPU limit of a container and a CPU affinity are respected.
+    A process that dies is started again, the others go on. More processes for more CPUs; more --concurrency where runs
+    wait for slow systems (HEADRACE_PROCESSES, HEADRACE_CONCURRENCY and so on say the same). docs/running-workers.md
+    tells how to choose.
+
+    Example: headrace worker --system tryton --concurrency 64
     """
-    settings = load_settings()
+    sizes = {
+        "processes": processes,
+        "concurrency": concurrency,
+        "bulk_processes": bulk_processes,
+        "bulk_concurrency": bulk_concurrency,
+    }
+    settings = load_settings(**{name: size for name, size in sizes.items() if size is not None})
     systems = tuple(system or ())
     _check_systems(settings, systems)
-    if lane == "all":
-        from scheduler.cli.lanes import run_lanes  # noqa: PLC0415
+    if one_process and lane == "all":
+        raise InvalidInput(
+            "bad_option", "--one-process serves one lane.", hint="Add --lane main or --lane bulk."
+        )
+    if not one_process:
+        from scheduler.cli.fleet.run import run_fleet  # noqa: PLC0415
 
-        raise typer.Exit(run_lanes(settings, systems))
+        configure_logging(settings, process="worker")
+        raise typer.Exit(run_fleet(settings, systems, lane))
     from worker.process import run_worker  # noqa: PLC0415 - brings Celery
 
     configure_logging(settings, process=f"worker-{lane}")
-    run_worker(settings, systems=systems, bulk=lane == "bulk")
+    raise typer.Exit(run_worker(settings, systems=systems, bulk=lane == "bulk", supervisor=supervisor))
 
 
 def beat() -> None:

@@ -1,0 +1,82 @@
+"""What is to be done for one worker process now: nothing, start it again, or end it?
+
+Driven by the fleet's loop, which hands in the time (a monotonic clock's).
+"""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from scheduler.embedded.supervisor.parts import restart_delay
+from scheduler.embedded.supervisor.processes import Child
+from worker.ending import RECYCLED, exit_words
+
+log = structlog.get_logger()
+
+STEADY_AFTER = 60.0
+"""A process that lived so long is forgiven its earlier deaths."""
+FIRST_TRY = 30.0
+"""An error at the very first start is told to whoever started us, who is looking."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker process, and its successors."""
+
+    name: str
+    launch: Callable[[], Child]
+    child: Child | None = None
+    deaths: int = 0
+    lives: int = 0
+    _launched_at: float = 0.0
+    _retry_at: float = field(default=0.0)
+
+    def start(self, now: float) -> None:
+        self._launched_at = now
+        self.lives += 1
+        self.child = self.launch()
+
+    def tend(self, now: float) -> int | None:
+        """Start it again when it is gone and its time has come. An exit code where it never came up at all."""
+        if self.child is not None:
+            if self.child.alive:
+                return None
+            code = self.child.exit_code or 0
+            if self.lives == 1 and 0 < code < RECYCLED and now - self._launched_at < FIRST_TRY:
+                return code
+            self._mourn(now, code)
+        if now >= self._retry_at:
+            self.start(now)
+            assert self.child is not None  # noqa: S101 - just started
+            log.info("worker_restarted", name=self.name, pid=self.child.pid, lives=self.lives)
+        return None
+
+    def _mourn(self, now: float, code: int) -> None:
+        assert self.child is not None  # noqa: S101 - whoever calls has looked
+        lived = now - self._launched_at
+        self.deaths = 0 if code == RECYCLED else 1 if lived >= STEADY_AFTER else self.deaths + 1
+        delay = restart_delay(self.deaths) if self.deaths else 0.0
+        say = log.info if code == RECYCLED else log.warning
+        say(
+            "worker_ended",
+            name=self.name,
+            pid=self.child.pid,
+            exit_code=code,
+            reason=exit_words(code),
+            retry_in=delay,
+        )
+        self._retry_at = now + delay
+        self.child = None
+
+    def ask_to_stop(self) -> None:
+        if self.child is not None:
+            self.child.send(signal.SIGTERM)
+
+    def finish_stop(self, patience: float) -> None:
+        if self.child is None:
+            return
+        if not self.child.wait(patience):
+            log.warning("worker_killed", name=self.name, pid=self.child.pid)
+        self.child.kill()

@@ -1,0 +1,28 @@
+"""With which codes does a worker process end, and what does each tell whoever started it?"""
+
+import signal
+
+RECYCLED = 75
+"""It grew past its memory bound and drained: start another at once."""
+HUNG = 76
+"""One of its runs hung, and the others were drained or given back."""
+UNDRAINED = 77
+"""It was told to stop, and a run did not come to an end of its page in time: that run was given back from outside."""
+
+_WORDS = {
+    0: "it ended by itself",
+    RECYCLED: "it had grown past its memory bound",
+    HUNG: "one of its runs hung",
+    UNDRAINED: "a run took longer than a stop may",
+}
+
+
+def exit_words(code: int) -> str:
+    """An exit code, as a person reads it."""
+    if code >= 0:
+        return _WORDS.get(code, f"exit code {code}")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name
