@@ -6,14 +6,13 @@ committed. No ledger, no fence, no limit, no retry, no log, no change that is no
 
 It stores our columns under our indexes, in a table of its own that is made like `records` (or nothing but the JSON, with
 `json`), so it runs in a database that is migrated. `serial` is the same without the thread. Runs as a process of its
-own that syncs once for each line that it is sent: `BareProcess` is its other end.
+own that syncs once for each line that it is sent: `bare` starts it.
 """
 
 import argparse
 import itertools
 import json
 import queue
-import subprocess
 import sys
 import threading
 import time
@@ -30,8 +29,7 @@ import xxhash
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-from tests.bench.parts.processes import Cost, Watch
-from tests.bench.parts.servers import ROOT
+from tests.bench.parts.synced import SyncProcess, sync_process
 
 PAGES_PER_COPY = 10
 AHEAD = 4
@@ -210,51 +208,6 @@ def _ahead(bodies: Iterator[bytes]) -> Iterator[bytes]:
         yield found
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """One sync of a bare process."""
-
-    seconds: float
-    read: int
-    written: int
-    cost: Cost
-
-
-class BareProcess:
-    """A bare loop in a process of its own: warm after its first sync. `start` and `result` are for several at once."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.pid = process.pid
-
-    def sync(self) -> Synced:
-        """Sync to the end."""
-        self.start()
-        return self.result()
-
-    def start(self) -> None:
-        self._watch = Watch(self.pid).__enter__()
-        self._say("sync")
-
-    def result(self) -> Synced:
-        found = self.answer()
-        self._watch.__exit__()
-        return Synced(found["seconds"], found["read"], found["written"], self._watch.cost)
-
-    def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The bare loop ended with {self._process.wait()}.")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def _say(self, words: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
-
-
 @contextmanager
 def bare(
     source_url: str,
@@ -264,27 +217,11 @@ def bare(
     store: str = "columns",
     limit: int = 500,
     serial: bool = False,
-) -> Iterator[BareProcess]:
+) -> Iterator[SyncProcess]:
     """A bare loop that is started and connected, and has not yet synced. `store`: `columns` (ours) or `json`."""
     program = [sys.executable, "-m", "tests.bench.parts.bare", source_url, table, store, str(limit)]
-    process = subprocess.Popen(
-        [*program, *(["--serial"] if serial else [])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    found = BareProcess(process)
-    try:
-        found._say(database_url)
-        found.answer()
-        yield found
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
+    with sync_process([*program, *(["--serial"] if serial else [])], database_url) as process:
+        yield process
 
 
 def main() -> None:

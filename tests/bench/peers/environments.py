@@ -30,7 +30,7 @@ def _install(folder: Path, requirements: Path) -> None:
     interpreter = folder / "venv" / "bin" / "python"
     run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], folder=folder)
     uv = Path(sys.executable).with_name("uv")
-    install = [
+    install: list[str | Path] = [
         uv,
         "pip",
         "install",
