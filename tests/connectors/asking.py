@@ -57,7 +57,7 @@ class Asking:
         return found
 
     def _send(self, outgoing: Request) -> Response:
-        url = address_of(self.source.base_url, outgoing)
+        url = address_of(self.source.base_url, outgoing).url
         headers: dict[str, Any] = {"Accept-Encoding": "gzip", **outgoing.headers}
         answer = _client().request(outgoing.method, url, content=outgoing.body, headers=headers)
         response = Response(answer.status_code, dict(answer.headers), answer.content, str(answer.url))

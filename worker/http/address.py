@@ -6,43 +6,94 @@ is, to the byte: systems sign their links.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from worker.connectors.contract import Request
 from worker.errors import NeedsOperator
+from worker.http.wire.message import Origin
 
 _PORTS = {"https": 443, "http": 80}
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_AS_IT_IS = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
+_KEPT = 4096
+_LONGEST_KEPT = 500
+"""Streams ask for the same few addresses again and again; links to a next page are longer, and never come twice."""
 
 
-def address_of(base_url: str, request: Request) -> httpx.URL:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The whole URL of a request, taken apart."""
+
+    origin: Origin
+    place: str
+    """The host, and the port where it isn't the scheme's own: what errors call a system by, and its `Host`."""
+    target: str
+    """Path and query."""
+    url: str
+
+    @property
+    def host(self) -> str:
+        return self.origin.host
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    def __str__(self) -> str:
+        return self.url
+
+    def asking(self, params: Sequence[tuple[str, str]]) -> "Address":
+        """The same with these parameters after what its query holds already."""
+        more = ("&" if "?" in self.target else "?") + _written(params)
+        return Address(self.origin, self.place, self.target + more, self.url + more)
+
+
+def address_of(base_url: str, request: Request) -> Address:
     """The whole URL of a request, or `NeedsOperator` where it must not be sent to."""
+    kept = len(request.url) <= _LONGEST_KEPT
+    address = _known(base_url, request.url) if kept else _resolved(base_url, request.url)
+    return address.asking(request.params) if request.params else address
+
+
+def _resolved(base_url: str, text: str) -> Address:
     base = _base(base_url)
-    url = _joined(base, request.url)
+    url = _joined(base, text)
     if _origin(url) != _origin(base) or url.userinfo:
         raise NeedsOperator(
             "elsewhere",
-            f"A request of the connection to {place(base)} was to go to {place(url)}; its secrets go nowhere else.",
+            f"A request of the connection to {_place(base)} was to go to {_place(url)}; its secrets go nowhere else.",
             hint="If the system has moved, change the connection's address.",
         )
-    query = url.query
-    if request.params:
-        # %20, not +: who reads a form takes both, OData only the first.
-        more = urlencode(request.params, quote_via=quote).encode()
-        query = query + b"&" + more if query else more
-    return url.copy_with(query=query or None, fragment=None)
+    url = url.copy_with(query=url.query or None, fragment=None)
+    return Address(_origin(url), _place(url), url.raw_path.decode("ascii"), str(url))
 
 
-def place(url: httpx.URL) -> str:
-    """The host, and the port where it isn't the scheme's own: what errors call a system by."""
-    name = f"[{url.host}]" if ":" in url.host else url.host
+_known = lru_cache(maxsize=_KEPT)(_resolved)
+
+
+def _place(url: httpx.URL) -> str:
+    name = url.raw_host.decode("ascii")
+    name = f"[{name}]" if ":" in name else name
     return name if url.port is None else f"{name}:{url.port}"
 
 
-def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
-    return url.scheme, url.raw_host, url.port or _PORTS.get(url.scheme)
+def _origin(url: httpx.URL) -> Origin:
+    return Origin(url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS.get(url.scheme, 0))
+
+
+def _written(params: Sequence[tuple[str, str]]) -> str:
+    # %20, not +: who reads a form takes both, OData only the first.
+    return "&".join(
+        f"{name}={value}"
+        if _AS_IT_IS.fullmatch(name) and _AS_IT_IS.fullmatch(value)
+        else urlencode([(name, value)], quote_via=quote)
+        for name, value in params
+    )
 
 
 def _base(text: str) -> httpx.URL:

@@ -6,7 +6,7 @@ moment. If that is refused the run waits as for any refusal; but not twice in a 
 and strict about its pace would never be reached.
 """
 
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager
 from threading import Lock
 from time import monotonic
 from types import TracebackType
@@ -79,7 +79,7 @@ class Grant:
         self._lane = lane
         self._steps = steps
         self._refusals = refusals
-        self._stack = ExitStack()
+        self._permit: AbstractContextManager[Permit] | None = None
         self._at = 0.0
 
     def __enter__(self) -> Self:
@@ -89,7 +89,9 @@ class Grant:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        permit, self._permit = self._permit, None
+        if permit is not None:
+            permit.__exit__(kind, error, trace)
 
     def renew_if_old(self) -> None:
         """Called right before the request leaves."""
@@ -98,8 +100,8 @@ class Grant:
             return
         if self._refusals.take(self._account):
             return
-        with suppress(_Unsent), self._stack:
-            raise _Unsent  # else the budget would take it for a request that succeeded, and end its probing
+        # By an exception, or the budget would take it for a request that succeeded, and end its probing.
+        self.__exit__(_Unsent, _Unsent(), None)
         try:
             self._ask()
         except RateLimited:
@@ -109,5 +111,6 @@ class Grant:
     def _ask(self) -> None:
         with self._steps.step("budget"):
             permit = self._budget.permit(self._account, self._limits, cost=self._cost, lane=self._lane)
-            self._stack.enter_context(permit)
+            permit.__enter__()
+        self._permit = permit
         self._at = monotonic()

@@ -6,7 +6,7 @@ hold no secret. Does not retry, but for a kept-alive connection that the system 
 again is decided on the run's row.
 """
 
-import re
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,15 +17,18 @@ import structlog
 
 from worker.connectors.contract import Request, Response, Source
 from worker.errors import HeadraceError, RateLimited
-from worker.http.address import address_of, place
+from worker.http.address import Address, address_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, read_body, too_large
-from worker.http.client import new_client, shared_client, time_outs
-from worker.http.deadline import within
 from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.logins import Logins
 from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
 from worker.http.translate import foreign_errors
+from worker.http.wire.exchange import Wire
+from worker.http.wire.foreign import ForeignWire
+from worker.http.wire.line import Deadline
+from worker.http.wire.message import Outgoing, TooLarge
+from worker.http.wire.process import shared_wire
 from worker.limits.policy import retry_after
 from worker.secrets import open_secret
 from worker.telemetry.redaction import redactor
@@ -34,13 +37,16 @@ from worker.telemetry.steps import Steps
 __all__ = ["Budget", "CallContext", "Permit", "Sender"]
 
 WAIT_AFTER_429 = 30.0
+_WAITS = (429, 503)
 WHOLE_ANSWER = 2.0
 """A whole answer may take this many times the time-out of a single wait."""
 USER_AGENT = "headrace"
-_NOT_IN_A_HEADER = re.compile(r"[\r\n\0]")
 HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEPTED}
+
 log = structlog.get_logger(__name__)
+_level = logging.getLogger(__name__)
 
 
 class Budget(Permits, Protocol):
@@ -84,7 +90,7 @@ class Sender:
         self._budgets = budgets
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._own_client = None if transport is None else new_client(transport)
+        self._own_wire = None if transport is None else ForeignWire(transport)
         self._clock = clock
         self._held = HeldTokens()
         self._logins = Logins(budgets)
@@ -130,30 +136,18 @@ class Sender:
         return failure
 
     def _exchange(self, ctx: CallContext, outgoing: Request) -> Response:
-        url = address_of(ctx.source.base_url, outgoing)
-        asked = _asked(url, outgoing)
-        with foreign_errors(place(url), asked):
-            built = self._built(ctx, outgoing, url)
+        address = address_of(ctx.source.base_url, outgoing)
+        written = _written(ctx, outgoing, address)
+        with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
-                return self._sent(ctx, outgoing, built, again=False)
+                return self._sent(ctx, outgoing, address, written, again=False)
             except _LostUnseen:
-                log.debug("sent_again", host=url.host, asked=asked)
-                return self._sent(ctx, outgoing, self._built(ctx, outgoing, url), again=True)
+                log.debug("sent_again", host=address.host, asked=_asked(address, outgoing))
+                return self._sent(ctx, outgoing, address, written, again=True)
 
-    def _built(self, ctx: CallContext, outgoing: Request, url: httpx.URL) -> httpx.Request:
-        headers = {
-            "user-agent": USER_AGENT,
-            "accept-encoding": ACCEPTED,
-            "x-request-id": ctx.request_id,
-            **{name.lower(): value for name, value in outgoing.headers.items()},
-        }
-        if any(_NOT_IN_A_HEADER.search(value) for value in headers.values()):
-            raise httpx.LocalProtocolError("a header's value can't be written")
-        return self._client().build_request(
-            outgoing.method, url, headers=headers, content=outgoing.body, timeout=time_outs(self._timeout)
-        )
-
-    def _sent(self, ctx: CallContext, outgoing: Request, built: httpx.Request, *, again: bool) -> Response:
+    def _sent(
+        self, ctx: CallContext, outgoing: Request, address: Address, written: Outgoing, *, again: bool
+    ) -> Response:
         grant = Grant(
             self._budgets,
             ctx.account,
@@ -165,50 +159,41 @@ class Sender:
         )
         with grant:
             attempt = Attempt(ctx.steps, grant.renew_if_old)
-            built.extensions["trace"] = attempt.trace
             try:
-                response = self._answered(ctx, built)
+                response = self._answered(ctx, address, written, attempt)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 may_repeat = not again and (ctx.reads or outgoing.method.upper() in HARMLESS_TWICE)
                 if may_repeat and attempt.lost_on_an_old_connection:
                     raise _LostUnseen from None
                 raise
             # Before the permit is returned, so that nobody slips through between the two.
-            self._heed_waits(
-                ctx,
-                response,
-                f"{place(built.url)} answered {response.status} to {_asked(built.url, outgoing)}",
-            )
+            if response.status in _WAITS:
+                self._heed_waits(ctx, response, outgoing, address)
             return response
 
-    def _answered(self, ctx: CallContext, built: httpx.Request) -> Response:
-        with ctx.steps.step("request") as step, within(WHOLE_ANSWER * self._timeout):
-            answer = self._client().send(built, stream=True)
+    def _answered(self, ctx: CallContext, address: Address, written: Outgoing, attempt: Attempt) -> Response:
+        with ctx.steps.step("request") as step:
+            deadline = Deadline.of(WHOLE_ANSWER * self._timeout, self._timeout)
+            said_by = f"The answer of {address.place} to {written.method} {address.path}"
             try:
-                step.counts["status"] = answer.status_code
-                said_by = f"The answer of {place(built.url)} to {built.method} {built.url.path}"
-                body = self._body(answer, said_by)
-                step.counts["bytes"] = len(body)
-            finally:
-                answer.close()
-        log.debug("answered", host=built.url.host, method=built.method, path=built.url.path, **step.counts)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, body, str(built.url))
+                answer = self._wire().exchange(written, attempt, deadline, self._max_bytes)
+            except TooLarge:
+                raise too_large(said_by, self._max_bytes) from None
+            step.counts["status"] = answer.status
+            body = answer.body
+            if (encoding := answer.headers.get("content-encoding")) is not None:
+                body = read_body([body], encoding, self._max_bytes, said_by)
+            step.counts["bytes"] = len(body)
+        if _level.isEnabledFor(logging.DEBUG):
+            asked = {"host": address.host, "method": written.method, "path": address.path}
+            log.debug(
+                "answered", **asked, sent=dict(written.headers), got=dict(answer.headers), **step.counts
+            )
+        return Response(answer.status, answer.headers, body, address.url)
 
-    def _body(self, answer: httpx.Response, said_by: str) -> bytes:
-        if answer.is_stream_consumed:  # a transport that answers from memory has unpacked it already
-            return read_body([answer.content], "", self._max_bytes, said_by)
-        length = answer.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > self._max_bytes and answer.request.method != "HEAD":
-            raise too_large(said_by, self._max_bytes)
-        return read_body(
-            answer.iter_raw(), answer.headers.get("content-encoding", ""), self._max_bytes, said_by
-        )
-
-    def _heed_waits(self, ctx: CallContext, response: Response, said: str) -> None:
+    def _heed_waits(self, ctx: CallContext, response: Response, outgoing: Request, address: Address) -> None:
         """429, or 503 with a time: nobody of this account sends until then."""
-        if response.status not in (429, 503):
-            return
+        said = f"{address.place} answered {response.status} to {_asked(address, outgoing)}"
         seconds = retry_after(response.headers, self._clock())
         if seconds is None and response.status == 503:
             return
@@ -216,12 +201,27 @@ class Sender:
         code = "rate_limited" if response.status == 429 else "unavailable"
         raise RateLimited(code, f"{said}: it asks us to wait.", resume_at=resume_at)
 
-    def _client(self) -> httpx.Client:
-        return self._own_client or shared_client()
+    def _wire(self) -> Wire:
+        return self._own_wire or shared_wire()
 
 
-def _asked(url: httpx.URL, outgoing: Request) -> str:
-    return redactor.redact(f"{outgoing.method} {url.path}")
+def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:
+    headers = dict(_DEFAULTS)
+    headers["x-request-id"] = ctx.request_id
+    for name, value in outgoing.headers.items():
+        headers[name.lower()] = value
+    return Outgoing(
+        address.origin,
+        outgoing.method.upper(),
+        address.target,
+        address.place,
+        tuple(headers.items()),
+        outgoing.body,
+    )
+
+
+def _asked(address: Address, outgoing: Request) -> str:
+    return redactor.redact(f"{outgoing.method} {address.path}")
 
 
 def _redact(error: HeadraceError) -> None:

@@ -13,24 +13,33 @@ repeat a header.
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 
 import httpx
 
 from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.telemetry.redaction import redactor
 
 
-@contextmanager
-def foreign_errors(host: str, asked: str) -> Iterator[None]:
-    """Raise ours for httpx's; `asked` is method and path."""
-    try:
-        yield
-    except httpx.LocalProtocolError:
-        raise _cannot_be_made(host, asked) from None
-    except httpx.HTTPError as exc:
-        raise translated(exc, host, asked) from exc
-    except (httpx.InvalidURL, UnicodeError):
-        raise _cannot_be_made(host, asked) from None
+class foreign_errors:  # noqa: N801 - used as a statement
+    """Raise ours for httpx's; `asked` is method and path. Costs next to nothing where all is well."""
+
+    __slots__ = ("_asked", "_host")
+
+    def __init__(self, host: str, asked: str) -> None:
+        self._host = host
+        self._asked = asked
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | UnicodeError):
+            raise _cannot_be_made(self._host, redactor.redact(self._asked)) from None
+        if isinstance(error, httpx.HTTPError):
+            raise translated(error, self._host, redactor.redact(self._asked)) from error
 
 
 _MEANINGS: Sequence[tuple[type[httpx.HTTPError], str, str]] = (

@@ -98,14 +98,14 @@ def test_the_wire_tells_whether_an_old_connection_was_lost() -> None:
     calls: list[str] = []
     steps = Steps()
     fresh = Attempt(steps, lambda: calls.append("before"))
-    fresh.trace("connection.connect_tcp.started", {})
-    fresh.trace("http11.send_request_headers.started", {})
+    fresh.connecting()
+    fresh.before_sending()
     assert fresh.connected
     assert calls == ["before"]
     assert [entry["name"] for entry in steps.as_json()] == ["connect"]
 
     kept = Attempt(Steps(), lambda: None)
-    kept.trace("http11.send_request_headers.started", {})
+    kept.before_sending()
     answered = Attempt(Steps(), lambda: None)
-    answered.trace("http11.receive_response_headers.complete", {})
+    answered.answered()
     assert [each.lost_on_an_old_connection for each in (fresh, kept, answered)] == [False, True, False]
