@@ -60,6 +60,7 @@ class System:
 class Moments:
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.sizes: list[int] = []
 
     def connecting(self) -> None:
         self.seen.append("connecting")
@@ -69,6 +70,9 @@ class Moments:
 
     def answered(self) -> None:
         self.seen.append("answered")
+
+    def comes(self, size: int) -> None:
+        self.sizes.append(size)
 
 
 @pytest.fixture
@@ -215,3 +219,24 @@ def test_what_may_not_be_sent_after_all_leaves_the_connection_as_it_was(
 
     assert moments.seen == ["sending", "answered"]
     assert len(system.asked) == 1
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("said", "sizes"), [(OK, [2]), (CHUNKED, [3, 5])])
+def test_the_size_of_a_body_is_told_before_it_is_read_and_who_is_told_may_end_it(
+    system: System, wire: DirectWire, said: bytes, sizes: list[int]
+) -> None:
+    class Full(Moments):
+        def comes(self, size: int) -> None:
+            raise RuntimeError("no room")
+
+    outgoing = Outgoing(Origin("http", "127.0.0.1", system.port), "GET", "/", "h", ())
+    system.script += [[said], [said]]
+    with pytest.raises(RuntimeError):
+        wire.exchange(outgoing, Full(), Deadline.of(5, 5), 10)
+    moments = Moments()
+    wire.exchange(outgoing, moments, Deadline.of(5, 5), 10)
+    assert moments.sizes == sizes
+    assert system.connections == 2, "the rest of a body that nobody read is on it"

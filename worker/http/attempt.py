@@ -14,11 +14,15 @@ from worker.telemetry.steps import Steps
 class Attempt:
     """One sending. `before_sending` runs once the connection stands; what it raises ends the attempt unsent."""
 
-    __slots__ = ("_before_sending", "_start", "_steps", "connected", "has_answer")
+    __slots__ = ("_before_sending", "_start", "_steps", "comes", "connected", "has_answer")
 
-    def __init__(self, steps: Steps, before_sending: Callable[[], None]) -> None:
+    def __init__(
+        self, steps: Steps, before_sending: Callable[[], None], comes: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._steps = steps
         self._before_sending = before_sending
+        self.comes = comes
+        """Told how large the body is, or is by now."""
         self._start: float | None = None
         self.connected = False
         self.has_answer = False

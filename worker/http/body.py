@@ -5,12 +5,16 @@ a small one that unpacks to gigabytes gets further. A compressed body that ends 
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from typing import Protocol
 
 from worker.errors import NeedsOperator, Transient
 
 ACCEPTED = "gzip, deflate"
+PIECE = 64 * 1024
+STEP = 1024 * 1024
+"""So much is unpacked at a time."""
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
@@ -27,8 +31,14 @@ class _Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
-def read_body(chunks: Iterable[bytes], encoding: str, most: int, said_by: str) -> bytes:
-    """The whole body, decompressed. `said_by` names host and request in errors."""
+def read_body(
+    chunks: Iterable[bytes],
+    encoding: str,
+    most: int,
+    said_by: str,
+    comes: Callable[[int], None] = lambda _: None,
+) -> bytes:
+    """The whole body, decompressed. `said_by` names host and request in errors; `comes` is told its size so far."""
     encodings = [
         name
         for name in (part.strip().lower() for part in encoding.split(","))
@@ -37,18 +47,25 @@ def read_body(chunks: Iterable[bytes], encoding: str, most: int, said_by: str) -
     if not encodings:
         plain = chunks
     elif encodings in (["gzip"], ["x-gzip"], ["deflate"]):
-        plain = _inflated(chunks, most, said_by)
+        plain = _inflated(chunks, said_by)
     else:
         raise Transient(
             "broken_answer", f"{said_by} came in an encoding that wasn't asked for: {encoding[:40]!r}."
         )
-    taken, size = [], 0
+    taken, size = BytesIO(), 0
     for chunk in plain:
         size += len(chunk)
         if size > most:
             raise too_large(said_by, most)
-        taken.append(chunk)
-    return b"".join(taken)
+        comes(size)
+        taken.write(chunk)
+    return taken.getvalue()
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A body in pieces, so that what it unpacks to is bounded piece by piece."""
+    for at in range(0, len(body), PIECE):
+        yield body[at : at + PIECE]
 
 
 def too_large(said_by: str, most: int) -> NeedsOperator:
@@ -60,15 +77,18 @@ def too_large(said_by: str, most: int) -> NeedsOperator:
     )
 
 
-def _inflated(chunks: Iterable[bytes], most: int, said_by: str) -> Iterator[bytes]:
+def _inflated(chunks: Iterable[bytes], said_by: str) -> Iterator[bytes]:
     inflater: _Inflater | None = None
     try:
         for chunk in chunks:
-            data = chunk
-            while data:
+            data, out = chunk, b""
+            while data or len(out) == STEP:  # after a full step, there may be more that needs no input
                 if inflater is None or inflater.eof:
+                    if not data:
+                        break
                     inflater, data = _begin(data)  # a gzip body may have several members
-                yield inflater.decompress(data, most + 1)
+                out = inflater.decompress(data, STEP)
+                yield out
                 data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     except zlib.error:
         raise Transient("broken_answer", f"{said_by} is compressed, and broken.") from None

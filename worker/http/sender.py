@@ -19,7 +19,7 @@ from worker.connectors.contract import Request, Response, Source
 from worker.errors import HeadraceError, RateLimited
 from worker.http.address import Address, address_of
 from worker.http.attempt import Attempt
-from worker.http.body import ACCEPTED, read_body, too_large
+from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.logins import Logins
 from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
@@ -71,6 +71,11 @@ class CallContext:
     """All requests of this call only read, whatever their method: one may be sent again."""
 
 
+def _nobody_asks(size: int) -> None:
+    """How large the answer is matters to nobody."""
+    del size
+
+
 class _LostUnseen(Exception):
     """A kept-alive connection broke before any of the answer came."""
 
@@ -96,8 +101,13 @@ class Sender:
         self._logins = Logins(budgets)
         self._refusals = Refusals()
 
-    def send(self, ctx: CallContext, request: Request) -> Response:
-        """The answer to `request`, sent with the connection's proof, if the system said yes."""
+    def send(
+        self, ctx: CallContext, request: Request, comes: Callable[[int], None] = _nobody_asks
+    ) -> Response:
+        """The answer to `request`, sent with the connection's proof, if the system said yes.
+
+        `comes` is told how large its body is, or is by now, before that is taken into memory: it may wait, or raise.
+        """
         try:
             with ctx.steps.step("secrets"):
                 secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
@@ -107,7 +117,7 @@ class Sender:
                 request=request,
                 secrets=secrets,
                 held=held,
-                send=lambda outgoing: self._exchange(ctx, outgoing),
+                send=lambda outgoing: self._exchange(ctx, outgoing, comes),
                 log_in=lambda outgoing: self._log_in(ctx, held, outgoing),
                 patience=WHOLE_ANSWER * self._timeout,
             )
@@ -124,7 +134,7 @@ class Sender:
 
     def _log_in(self, ctx: CallContext, held: Held, outgoing: Request) -> Response:
         with self._logins.attempt(ctx.connection_id, held):
-            return self._exchange(ctx, outgoing)
+            return self._exchange(ctx, outgoing, _nobody_asks)
 
     def _heeded(self, ctx: CallContext, failure: HeadraceError) -> HeadraceError:
         """A system may say "wait" in words of its own, too: then nobody asks until then."""
@@ -135,18 +145,25 @@ class Sender:
             )
         return failure
 
-    def _exchange(self, ctx: CallContext, outgoing: Request) -> Response:
+    def _exchange(self, ctx: CallContext, outgoing: Request, comes: Callable[[int], None]) -> Response:
         address = address_of(ctx.source.base_url, outgoing)
         written = _written(ctx, outgoing, address)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
-                return self._sent(ctx, outgoing, address, written, again=False)
+                return self._sent(ctx, outgoing, address, written, comes, again=False)
             except _LostUnseen:
                 log.debug("sent_again", host=address.host, asked=_asked(address, outgoing))
-                return self._sent(ctx, outgoing, address, written, again=True)
+                return self._sent(ctx, outgoing, address, written, comes, again=True)
 
     def _sent(
-        self, ctx: CallContext, outgoing: Request, address: Address, written: Outgoing, *, again: bool
+        self,
+        ctx: CallContext,
+        outgoing: Request,
+        address: Address,
+        written: Outgoing,
+        comes: Callable[[int], None],
+        *,
+        again: bool,
     ) -> Response:
         grant = Grant(
             self._budgets,
@@ -158,7 +175,7 @@ class Sender:
             refusals=self._refusals,
         )
         with grant:
-            attempt = Attempt(ctx.steps, grant.renew_if_old)
+            attempt = Attempt(ctx.steps, grant.renew_if_old, comes)
             try:
                 response = self._answered(ctx, address, written, attempt)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -182,7 +199,7 @@ class Sender:
             step.counts["status"] = answer.status
             body = answer.body
             if (encoding := answer.headers.get("content-encoding")) is not None:
-                body = read_body([body], encoding, self._max_bytes, said_by)
+                body = read_body(pieces(body), encoding, self._max_bytes, said_by, attempt.comes)
             step.counts["bytes"] = len(body)
         if _level.isEnabledFor(logging.DEBUG):
             asked = {"host": address.host, "method": written.method, "path": address.path}

@@ -4,13 +4,14 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import NeedsOperator, Transient
-from worker.http.body import read_body
+from worker.http.body import STEP, pieces, read_body
 
 
 def cut(raw: bytes, size: int) -> list[bytes]:
@@ -93,3 +94,21 @@ def test_a_body_that_is_cut_broken_or_unasked_for_is_no_answer(raw: bytes, encod
         read_body(cut(raw, 7), encoding, 5000, "it")
 
     assert caught.value.code == "broken_answer"
+
+
+@pytest.mark.parametrize("size", [STEP - 1, STEP, STEP + 1, 3 * STEP, 3 * STEP + 7])
+def test_its_size_is_told_before_more_than_a_step_of_it_is_unpacked(size: int) -> None:
+    body = bytes(size)
+    told: list[int] = []
+    assert read_body(pieces(gzip.compress(body)), "gzip", 10 * STEP, "it", told.append) == body
+    assert told[-1] == size
+    assert all(after - before <= STEP for before, after in pairwise([0, *told]))
+
+
+def test_who_is_told_the_size_may_end_it() -> None:
+    def no(size: int) -> None:
+        if size > STEP:
+            raise RuntimeError("no room")
+
+    with pytest.raises(RuntimeError):
+        read_body(pieces(gzip.compress(bytes(50 * STEP))), "gzip", 100 * STEP, "it", no)

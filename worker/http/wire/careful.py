@@ -1,5 +1,8 @@
 """What does an answer of any kind say? Read by h11, with all that HTTP/1 allows and nothing that it forbids."""
 
+from collections.abc import Callable
+from io import BytesIO
+
 import h11
 import httpx
 
@@ -38,18 +41,19 @@ class Careful:
                 pairs = ((text_of(bytes(name)), text_of(bytes(value))) for name, value in event.headers)
                 return event.status_code, joined(pairs)
 
-    def answer(self, status: int, headers: dict[str, str], most: int) -> Answer:
-        """The whole answer; of its body no more than `most` bytes are taken."""
+    def answer(self, status: int, headers: dict[str, str], most: int, comes: Callable[[int], None]) -> Answer:
+        """The whole answer; of its body no more than `most` bytes are taken. `comes` is told how much it is by now."""
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most and self._parser.their_state is h11.SEND_BODY:
             raise TooLarge
-        taken, size = [], 0
+        taken, size = BytesIO(), 0
         while isinstance(event := self._next(), h11.Data):
             size += len(event.data)
             if size > most:
                 raise TooLarge
-            taken.append(bytes(event.data))
-        return Answer(status, headers, b"".join(taken))
+            comes(size)
+            taken.write(event.data)
+        return Answer(status, headers, taken.getvalue())
 
     def _next(self) -> object:
         try:

@@ -29,6 +29,10 @@ class Moments(Protocol):
         """The head of the answer is here."""
         ...
 
+    def comes(self, size: int) -> None:
+        """The body has so many bytes, or has them so far. What it raises ends the exchange."""
+        ...
+
 
 class Wire(Protocol):
     """A way to a system."""
@@ -88,12 +92,14 @@ def _answer(
     head = plain_head(came, outgoing.method)
     if head is not None:
         moments.answered()
+        if head.length <= most:
+            moments.comes(head.length)
         body = rest_of(head, line, deadline, most)
         return head.stays, Answer(head.status, head.headers, body)
     careful = Careful(outgoing, came, line, deadline)
     status, headers = careful.head()
     moments.answered()
-    answer = careful.answer(status, headers, most)
+    answer = careful.answer(status, headers, most, moments.comes)
     return careful.stays, answer
 
 

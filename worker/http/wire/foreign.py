@@ -36,12 +36,12 @@ class ForeignWire:
         response = self._transport.handle_request(request)
         try:
             moments.answered()
-            return self._read(response, outgoing.method, most)
+            return self._read(response, outgoing.method, most, moments)
         finally:
             response.close()
 
     @staticmethod
-    def _read(response: httpx.Response, method: str, most: int) -> Answer:
+    def _read(response: httpx.Response, method: str, most: int, moments: Moments) -> Answer:
         headers = joined(response.headers.multi_items())
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most and method != "HEAD":
@@ -56,5 +56,6 @@ class ForeignWire:
             size += len(chunk)
             if size > most:
                 raise TooLarge
+            moments.comes(size)
             taken.append(chunk)
         return Answer(response.status_code, headers, b"".join(taken))
