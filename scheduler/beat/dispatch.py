@@ -1,57 +1,80 @@
-"""Which streams are due, and what becomes of them? One transaction a batch, on the database's clock.
+"""Which streams are due, and what becomes of them? One statement a batch, on the database's clock.
 
 Any number of beats do this at once: the rows that one holds are passed over by the others, and an open run is asked for
-once however many ask. After an outage a stream owes one run, not a backlog. Messages go out by themselves, in
-`wake_waiting`, for whatever waits. Emits: schedule_unreadable.
+once however many ask. After an outage a stream owes one run, not a backlog. A run whose queue has room is published right
+after the commit; what is left waits for its turn in `waking`. Emits: schedule_unreadable.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
 import structlog
 from psycopg.rows import DictRow
 
-from scheduler.beat.due import next_due
+from scheduler.beat.due import next_due, place
+from scheduler.beat.waking import LEAST_OUTSTANDING, SLOTS_MULTIPLE
 from worker.db.database import Database
-from worker.db.queries import sql
-from worker.runs.publish import Wakeup, empty_queues, publish
-from worker.runs.request import request_due
+from worker.db.queries import sql, with_constants
+from worker.runs.publish import publish
+from worker.runs.states import Lane, queue_for
 
 log = structlog.get_logger()
 
 BATCH = 500
-PATIENCE = 30.0
-"""Seconds after which a message that nobody followed is taken for lost, though its queue holds others."""
-SETTLED = 2.0
-"""Seconds after which it is taken for lost where its queue is empty."""
-LEAST_OUTSTANDING = 64
-SLOTS_MULTIPLE = 8
+QUEUE = queue_for("*", Lane.SCHEDULED, "live")
+"""The statement puts a stream's system where the star is."""
+DISPATCH = with_constants(sql.dispatch_due, batch=BATCH, least=LEAST_OUTSTANDING, multiple=SLOTS_MULTIPLE)
 FALLBACK = timedelta(minutes=15)
 """The interval of a stream whose schedule can't be read: it is synced all the same, and stops no other."""
 
 
 def dispatch_due(database: Database) -> int:
-    """Ask for a run of each stream whose time has come, and move its time on; how many streams there were."""
-    with database.transaction() as connection:
-        due = connection.execute(sql.due_streams, {"batch": BATCH}).fetchall()
-        if not due:
-            return 0
-        request_due(connection, [(row["id"], row["system"]) for row in due])
-        _move_on(connection, due)
-    return len(due)
+    """Ask for a run of each stream whose time has come, and move its time on; how many streams there were.
+
+    The database reckons the next point of a plain interval; the others come back, and are asked for with a point of ours.
+    """
+    rows = _dispatch(database, _Reckoned())
+    if left := [row for row in rows if not row["moved"]]:
+        rows = [row for row in rows if row["moved"]]
+        rows += [row for row in _dispatch(database, _reckon(left)) if row["moved"]]
+    publish((row["run_id"], row["queue"]) for row in rows if row["published"])
+    return len(rows)
 
 
-def _move_on(connection: psycopg.Connection[DictRow], due: list[DictRow]) -> None:
-    now = _now(connection)
-    connection.execute(
-        sql.move_due_streams,
+@dataclass(frozen=True, slots=True)
+class _Reckoned:
+    """Next points that the database can't tell, each with the schedule that it holds for."""
+
+    streams: list[int] = field(default_factory=list)
+    schedules: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
+
+
+def _dispatch(database: Database, reckoned: _Reckoned) -> list[DictRow]:
+    return database.all(
+        DISPATCH,
         {
-            "streams": [row["id"] for row in due],
-            "times": [_next(row["schedule"], now, row["id"]) for row in due],
+            "streams": reckoned.streams,
+            "schedules": reckoned.schedules,
+            "places": reckoned.places,
+            "times": reckoned.times,
+            "queue": QUEUE,
         },
     )
+
+
+def _reckon(rows: Sequence[DictRow]) -> _Reckoned:
+    reckoned = _Reckoned()
+    for row in rows:
+        reckoned.streams.append(row["stream_id"])
+        reckoned.schedules.append(row["schedule"])
+        reckoned.places.append(place(row["stream_id"]))
+        reckoned.times.append(_next(json.loads(row["schedule"]), row["now"], row["stream_id"]))
+    return reckoned
 
 
 def _next(schedule: Mapping[str, Any], now: datetime, stream_id: int) -> datetime:
@@ -63,34 +86,3 @@ def _next(schedule: Mapping[str, Any], now: datetime, stream_id: int) -> datetim
         return due
     log.error("schedule_unreadable", stream_id=stream_id, schedule=schedule)
     return now + FALLBACK
-
-
-def _now(connection: psycopg.Connection[DictRow]) -> datetime:
-    row = connection.execute("SELECT now() AS now").fetchone()
-    assert row is not None  # noqa: S101 - SELECT answers
-    now: datetime = row["now"]
-    return now
-
-
-def wake_waiting(database: Database) -> int:
-    """Send messages for the runs whose turn it is; how many. The commit comes first: lost messages are sent again."""
-    notice_lost(database)
-    rows = database.all(
-        sql.wakeable, {"patience": PATIENCE, "least": LEAST_OUTSTANDING, "multiple": SLOTS_MULTIPLE}
-    )
-    wakeups: list[Wakeup] = [(row["id"], row["queue"]) for row in rows]
-    return publish(wakeups)
-
-
-def notice_lost(database: Database) -> int:
-    """Free those runs for a new message whose message can't be there any more; how many."""
-    queues = database.all(sql.published_queues, {"settled": SETTLED})
-    if not (empty := empty_queues(row["queue"] for row in queues)):
-        return 0
-    return database.run(sql.forget_lost_wakeups, {"settled": SETTLED, "queues": empty})
-
-
-def seconds_to_next(database: Database) -> float | None:
-    """How long until the next stream is due by the database's clock; None: nothing is scheduled."""
-    row = database.one(sql.next_due)
-    return row["seconds"] if row else None

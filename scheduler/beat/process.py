@@ -2,13 +2,17 @@
 
 import signal
 from types import FrameType
+from typing import Any
 
+import psycopg
+import sqlalchemy.event
 import structlog
 from celery.beat import Service
 
 from scheduler.beat.scheduler import ConnectionScheduler
 from worker.app import celery_app
 from worker.config import Settings
+from worker.db.database import Database
 from worker.db.migrate import check_schema
 from worker.runs.alive import Alive, process_name
 from worker.services import Services, serving
@@ -21,6 +25,7 @@ def run_beat(settings: Settings) -> None:
     services = Services.open(settings, name=f"beat {process_name()}")
     try:
         check_schema(services.database)
+        _search_by_index(services.database)
         alive = Alive(services.database, "beat")
         alive.start()
         service = Service(
@@ -41,3 +46,13 @@ def run_beat(settings: Settings) -> None:
             log.info("beat_stopped")
     finally:
         services.close()
+
+
+def _search_by_index(database: Database) -> None:
+    """A plan that was made while a table was small is kept, and must not read all of it once it is large."""
+
+    def forbid_scans(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.execute("SET enable_seqscan = off")
+
+    sqlalchemy.event.listen(database.engine, "connect", forbid_scans)
+    database.engine.dispose()

@@ -12,14 +12,20 @@ from typing import Any, ClassVar
 import structlog
 from celery.beat import Scheduler
 
-from scheduler.beat.dispatch import BATCH, dispatch_due, seconds_to_next, wake_waiting
+from scheduler.beat.dispatch import BATCH, dispatch_due
 from scheduler.beat.sweeps import SWEEPS, Sweep
+from scheduler.beat.waking import Waking
 from worker.errors import HeadraceError
 from worker.services import Services, current
 
 log = structlog.get_logger()
 
+PAUSE_BUSY = 0.25
+"""Seconds between rounds while there is something to do: many at once cost far less than one after the other."""
+PAUSE_IDLE = 0.5
 PAUSE_AFTER_ERROR = 2.0
+BATCHES = 20
+"""Full batches in a row; then the sweeps have their turn."""
 
 
 class ConnectionScheduler(Scheduler):  # type: ignore[misc]
@@ -30,6 +36,8 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._swept: dict[str, float] = {}
+        self._waking = Waking()
+        self._lost = Sweep("lost", 1.0, lambda services: self._waking.notice_lost(services.database))
         super().__init__(*args, **kwargs)
 
     @property
@@ -51,26 +59,31 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
         services = current()
         try:
             self._sweep(services)
-            dispatched = dispatch_due(services.database)
-            if dispatched:
-                log.info("due_dispatched", streams=dispatched)
-            woken = wake_waiting(services.database)
-            if woken:
-                log.debug("runs_woken", runs=woken)
-            return 0.0 if dispatched == BATCH else self._until_next(services)
+            return pause(busy=self._round(services))
         except HeadraceError as exc:
             log.warning("tick_failed", error_code=exc.code, error=str(exc))
         except Exception:
             log.exception("tick_failed")
         return PAUSE_AFTER_ERROR
 
-    def _until_next(self, services: Services) -> float:
-        seconds = seconds_to_next(services.database)
-        return self.max_interval if seconds is None else min(self.max_interval, max(0.05, seconds))
+    def _round(self, services: Services) -> bool:
+        """Whether there was something to do. Who waits already goes first: what is due now may not take their room."""
+        woken = self._waking.wake(services.database)
+        if woken:
+            log.debug("runs_woken", runs=woken)
+        dispatched = 0
+        for _ in range(BATCHES):
+            batch = dispatch_due(services.database)
+            dispatched += batch
+            if batch < BATCH:
+                break
+        if dispatched:
+            log.info("due_dispatched", streams=dispatched)
+        return bool(woken or dispatched)
 
     def _sweep(self, services: Services) -> None:
         now = time.monotonic()
-        for sweep in SWEEPS:
+        for sweep in (*SWEEPS, self._lost):
             last = self._swept.get(sweep.name)
             if last is None or now - last >= sweep.every:
                 self._swept[sweep.name] = now
@@ -84,3 +97,8 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
             log.warning("sweep_failed", sweep=sweep.name, error_code=exc.code, error=str(exc))
         except Exception:
             log.exception("sweep_failed", sweep=sweep.name)
+
+
+def pause(*, busy: bool) -> float:
+    """How long until the next round. A stream starts so much later than its time at most, as long as beat keeps up."""
+    return PAUSE_BUSY if busy else PAUSE_IDLE

@@ -20,7 +20,7 @@ class Sweep:
 
     name: str
     every: float
-    run: Callable[[Services], None]
+    run: Callable[[Services], object]
 
 
 def _rescue(services: Services) -> None:

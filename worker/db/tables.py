@@ -82,6 +82,7 @@ streams = Table(
     Column("schedule", JSONB, nullable=False),
     Column("history_days", Integer),
     _time("next_run_at"),
+    Column("place", BigInteger),
     _time("history_done_at"),
     Column("last_run_id", UUID),
     Column("last_outcome", Text),
@@ -128,6 +129,8 @@ runs = Table(
     _time("published_at"),
     _count("claim_no", Integer),
     _count("attempt", Integer),
+    _count("rescues", SmallInteger),
+    Column("alone", Boolean, nullable=False, server_default=text("false")),
     _time("lease_until"),
     Column("worker", Text),
     Column("backend_pid", Integer),
@@ -156,7 +159,20 @@ runs = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     Index("runs_one_running", "stream_id", "track", unique=True, postgresql_where=text("state = 'running'")),
-    Index("runs_waiting", "queue", "not_before", postgresql_where=text("state = 'queued'")),
+    Index(
+        "runs_unpublished",
+        "queue",
+        "connection_id",
+        "lane",
+        "not_before",
+        postgresql_where=text("state = 'queued' AND published_at IS NULL"),
+    ),
+    Index(
+        "runs_published",
+        "queue",
+        "published_at",
+        postgresql_where=text("state = 'queued' AND published_at IS NOT NULL"),
+    ),
     Index("runs_leases", "lease_until", postgresql_where=text("state = 'running'")),
     Index("runs_connection", "connection_id"),
 )
@@ -208,7 +224,7 @@ records = Table(
     Column("version", BigInteger),
     _time("observed_at", null=False),
     _time("source_updated_at"),
-    _time("first_seen_at", null=False),
+    _time("first_seen_at", null=False, default=_NOW),
     _time("deleted_at"),
     Column("cause_kind", Text, nullable=False),
     Column("cause_id", UUID, nullable=False),
@@ -251,5 +267,19 @@ processes = Table(
     Column("version", Text, nullable=False),
     _time("started_at", null=False, default=_NOW),
     _time("seen_at", null=False, default=_NOW),
+    _time("ticked_at"),
     Index("processes_seen", "seen_at"),
+)
+
+budget_quotas = Table(
+    "budget_quotas",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    _time("period", null=False, default=text("'-infinity'")),
+    _count("used", default=False),
+    _count("lent", default=False),
+    Column(
+        "fetched", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'::timestamptz[]")
+    ),
 )

@@ -4,12 +4,16 @@ Promises nothing, on purpose: it never raises and never blocks for long, and a m
 beat. Emits: wakeup_failed, queues_unknown.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import structlog
+from kombu.transport.redis import Channel
 
-from worker.app import RUN_TASK, celery_app
+from worker.app import celery_app
+from worker.runs.wakeups.lying import Lying, look
+from worker.runs.wakeups.message import Template, template
 
 log = structlog.get_logger()
 
@@ -17,6 +21,7 @@ Wakeup = tuple[UUID, str]
 """A run and the queue that carries it."""
 
 BATCH = 500
+"""Messages of one command: Valkey does nothing else meanwhile."""
 
 
 def publish(wakeups: Iterable[Wakeup]) -> int:
@@ -26,12 +31,7 @@ def publish(wakeups: Iterable[Wakeup]) -> int:
         return 0
     try:
         with celery_app.producer_pool.acquire(block=True, timeout=2) as producer:
-            if len(waiting) == 1:
-                _send(waiting[0], producer)
-            else:
-                with producer.batch(max_size=BATCH):
-                    for wakeup in waiting:
-                        _send(wakeup, producer)
+            _send(waiting, producer.channel)
     except Exception as exc:  # noqa: BLE001 - whatever it is, the row is committed and beat sends again
         log.warning("wakeup_failed", runs=len(waiting), error=type(exc).__name__)
         return 0
@@ -47,20 +47,33 @@ def _known(wakeup: Wakeup) -> bool:
     return False
 
 
-def empty_queues(queues: Iterable[str]) -> list[str]:
-    """Those of the queues that hold no message at the moment; none of them where the broker can't say."""
-    asked = list(queues)
-    if not asked:
-        return []
+def _send(wakeups: Sequence[Wakeup], channel: Channel) -> None:
+    """All of them in one round trip: a worker takes from the right what is pushed here from the left, the first first."""
+    by_queue: defaultdict[str, list[UUID]] = defaultdict(list)
+    for run_id, queue in wakeups:
+        by_queue[queue].append(run_id)
+    with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+        for queue, runs in by_queue.items():
+            made = _template(queue, channel)
+            for start in range(0, len(runs), BATCH):
+                pipe.lpush(made.key, *map(made.message, runs[start : start + BATCH]))
+        pipe.execute()
+
+
+_templates: dict[str, Template] = {}
+
+
+def _template(queue: str, channel: Channel) -> Template:
+    if (made := _templates.get(queue)) is None:
+        made = _templates[queue] = template(queue, channel)
+    return made
+
+
+def lying(queues: Sequence[str]) -> Lying | None:
+    """Which messages lie in these queues; None where the broker can't say."""
     try:
         with celery_app.producer_pool.acquire(block=True, timeout=2) as producer:
-            channel = producer.channel
-            return [name for name in asked if channel.queue_declare(queue=name).message_count == 0]
-    except Exception as exc:  # noqa: BLE001 - a broker that can't say is asked again at the next tick
+            return look(queues, producer.channel)
+    except Exception as exc:  # noqa: BLE001 - a broker that can't say is asked again
         log.warning("queues_unknown", error=type(exc).__name__)
-        return []
-
-
-def _send(wakeup: Wakeup, producer: object) -> None:
-    run_id, queue = wakeup
-    celery_app.send_task(RUN_TASK, args=(str(run_id),), queue=queue, producer=producer, retry=False)
+        return None

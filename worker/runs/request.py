@@ -1,11 +1,11 @@
-"""The one door: beat, API, webhook and command line all come by a run through here.
+"""The one door: API, webhook and command line come by a run through here; beat has `dispatch_due`, for batches.
 
 Nothing is published here. The caller commits first and publishes then, and should it die between the two, beat finds
 the row: a message is a wake-up call, the row is the intent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -65,14 +65,3 @@ def request_run(
 def _hash(scope: Mapping[str, Any]) -> str:
     """Short, since an index holds it, and a scope may name thousands of records."""
     return xxhash.xxh3_128_hexdigest(json.dumps(scope, sort_keys=True))
-
-
-def request_due(connection: psycopg.Connection[DictRow], streams: Sequence[tuple[int, str]]) -> int:
-    """The same for a batch of (stream id, system) whose time has come; how many runs are new."""
-    return connection.execute(
-        sql.request_due_runs,
-        {
-            "streams": [stream for stream, _ in streams],
-            "queues": [queue_for(system, Lane.SCHEDULED, "live") for _, system in streams],
-        },
-    ).rowcount

@@ -12,21 +12,29 @@ import pytest
 from psycopg.rows import DictRow
 from servers.waiting import wait_until
 
+from scheduler.beat.dispatch import DISPATCH, QUEUE
 from scheduler.beat.scheduler import ConnectionScheduler
 from scheduler.beat.sweeps import SWEEPS, Sweep
 from worker.app import celery_app
 from worker.connectors.contract import Rejected
 from worker.db.database import Database
-from worker.db.queries import sql
+from worker.db.queries import sql, with_constants
 from worker.errors import Transient
 from worker.runs.leases import Leases
-from worker.runs.request import request_due
 from worker.runs.rescue import rescue_lapsed
 from worker.services import Services, serving
 
 from .conftest import LEASE, Ledger, record  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
+
+NOTHING_RECKONED: dict[str, Any] = {
+    "streams": [],
+    "schedules": [],
+    "places": [],
+    "times": [],
+    "queue": QUEUE,
+}
 
 
 @contextmanager
@@ -60,12 +68,15 @@ def waiting(database: Database) -> int:
 def test_a_request_and_a_beat_on_one_stream_do_not_wait_for_each_other(ledger: Ledger) -> None:
     ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.stream})
     with ledger.database.transaction() as beat:
-        beat.execute(sql.due_streams, {"batch": 10})
+        assert len(beat.execute(DISPATCH, NOTHING_RECKONED).fetchall()) == 1
         with beside(ledger.request) as met:
             wait_until(
                 lambda: waiting(ledger.database) or ledger.database.all("SELECT FROM runs"), what="a request"
             )
-            request_due(beat, [(ledger.stream, "demo")])
+            # The stream's row is still held, for the point that beat has reckoned meanwhile.
+            beat.execute(
+                "UPDATE streams SET next_run_at = now() + interval '1 h' WHERE id = %s", (ledger.stream,)
+            )
     assert met == []
 
 
@@ -214,9 +225,10 @@ def test_two_runs_of_a_track_claimed_at_the_same_instant_are_one_claim(ledger: L
 
 def test_beats_at_once_take_other_streams_and_wait_for_nobody(ledger: Ledger) -> None:
     ledger.database.run("UPDATE streams SET next_run_at = now()")
+    one_stream = with_constants(sql.dispatch_due, batch=1, least=64, multiple=8)
     with ledger.database.transaction() as one, ledger.database.transaction() as other:
-        assert len(one.execute(sql.due_streams, {"batch": 1}).fetchall()) == 1
-        assert len(other.execute(sql.due_streams, {"batch": 10}).fetchall()) == 1
+        assert len(one.execute(one_stream, NOTHING_RECKONED).fetchall()) == 1
+        assert len(other.execute(DISPATCH, NOTHING_RECKONED).fetchall()) == 1
 
 
 @contextmanager

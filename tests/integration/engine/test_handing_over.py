@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from scheduler.beat.dispatch import dispatch_due
 from worker.connectors.contract import Page, StreamTraits
 from worker.db.queries import sql
 from worker.engine.history import begin
@@ -13,7 +14,6 @@ from worker.engine.plan import Checkpoint, plan_run
 from worker.errors import Draining, LostLease
 from worker.runs.finish import Failure, finish_run, give_back
 from worker.runs.leases import Leases
-from worker.runs.request import request_due
 from worker.runs.rescue import rescue_lapsed
 from worker.runs.states import Lane, State
 
@@ -295,9 +295,10 @@ def test_the_live_cursor_and_the_history_stand_before_anything_is_read(ledger: L
 def test_a_schedule_changes_nothing_on_a_run_that_waits(ledger: Ledger) -> None:
     run = ledger.request(Lane.ON_DEMAND)
     before = ledger.open_run(run.id)
-    with ledger.database.transaction() as connection:
-        assert request_due(connection, [(ledger.stream, "demo")]) == 0
+    ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.stream})
+    assert dispatch_due(ledger.database) == 1
     assert ledger.open_run(run.id) == before
+    assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 1}
 
 
 def test_a_stale_worker_drops_nobodys_position(ledger: Ledger) -> None:

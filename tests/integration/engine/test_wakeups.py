@@ -8,10 +8,11 @@ import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from scheduler.beat.dispatch import dispatch_due, wake_waiting
+from scheduler.beat.dispatch import dispatch_due
+from scheduler.beat.waking import Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
-from worker.db.queries import sql
+from worker.db.queries import sql, with_constants
 from worker.runs.alive import Alive
 from worker.runs.finish import give_back
 from worker.runs.publish import publish
@@ -43,9 +44,13 @@ def messages(queue: str = QUEUE) -> int:
         return int(connection.default_channel._size(queue))
 
 
-def wakeable(ledger: Ledger, *, patience: float = 30.0) -> list[UUID]:
-    rows = ledger.database.all(sql.wakeable, {"patience": patience, "least": 4, "multiple": 2})
-    return [row["id"] for row in rows]
+WAKEABLE = with_constants(sql.wakeable, least=4, multiple=2, visits=100)
+
+
+def wakeable(ledger: Ledger, after: int = 0) -> list[UUID]:
+    """What one look chooses that begins after a connection."""
+    rows = ledger.database.all(WAKEABLE, {"queues": [QUEUE], "afters": [after]})
+    return [row["id"] for row in rows if row["id"] is not None]
 
 
 def more_streams(ledger: Ledger, count: int, *, connection: int | None = None) -> None:
@@ -71,13 +76,6 @@ def test_a_backlog_is_published_a_few_at_a_time(served: Ledger) -> None:
     more_streams(served, 20)
     assert len(wakeable(served)) == 4
     assert wakeable(served) == []
-
-
-def test_a_message_that_nobody_followed_is_sent_again(served: Ledger) -> None:
-    more_streams(served, 1)
-    (run,) = wakeable(served)
-    served.database.run("UPDATE runs SET published_at = now() - interval '31 s'")
-    assert wakeable(served) == [run]
 
 
 def test_a_queue_that_nobody_serves_gets_no_messages_however_long(ledger: Ledger) -> None:
@@ -175,8 +173,9 @@ def test_a_run_of_a_system_that_is_gone_keeps_no_other_from_its_message() -> Non
 @pytest.mark.usefixtures("broker")
 def test_what_waits_is_published_once(served: Ledger) -> None:
     more_streams(served, 3)
-    assert wake_waiting(served.database) == 3
-    assert wake_waiting(served.database) == 0
+    waking = Waking()
+    assert waking.wake(served.database) == 3
+    assert waking.wake(served.database) == 0
     assert messages() == 3
 
 

@@ -19,79 +19,171 @@ ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO UPDATE
                            THEN now() END
 RETURNING id, queue, (xmax = 0) AS created, not_before <= now() AS ready;
 
--- name: request_due_runs
--- The same for a batch of streams whose time has come. A stream that still waits owes one run, not a backlog, so there
--- is nothing to change on a queued one. What is published when is decided by `wakeable`.
-INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id)
-SELECT s.id, c.id, due.queue, headrace_account(c), 'live', 3, 'schedule', 'sched-' || headrace_uuid7()
-  FROM unnest(%(streams)s::bigint[], %(queues)s::text[]) AS due (stream_id, queue)
-  JOIN streams s ON s.id = due.stream_id
-  JOIN connections c ON c.id = s.connection_id
-ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO NOTHING;
-
--- name: due_streams
--- Any number of beats may ask at once: each gets other rows, and nobody waits. Not FOR UPDATE: a request for a run looks
--- its stream up by a foreign key, after its row is in; it would wait for this lock, and this beat for its row.
-SELECT s.id, s.schedule, c.system, s.next_run_at
-  FROM streams s JOIN connections c ON c.id = s.connection_id
- WHERE s.next_run_at <= now()
- ORDER BY s.next_run_at
- LIMIT %(batch)s
-   FOR NO KEY UPDATE OF s SKIP LOCKED;
-
--- name: move_due_streams
-UPDATE streams s SET next_run_at = due.next_run_at
-  FROM unnest(%(streams)s::bigint[], %(times)s::timestamptz[]) AS due (stream_id, next_run_at)
- WHERE s.id = due.stream_id;
-
--- name: next_due
-SELECT extract(epoch FROM min(next_run_at) - now())::float8 AS seconds FROM streams WHERE next_run_at IS NOT NULL;
+-- name: dispatch_due
+-- Streams whose time has come get a run each, their time is moved on, and what may be published at once comes back: one
+-- statement, one trip, one transaction. Any number of beats may ask at once: each gets other rows, and nobody waits.
+-- Not FOR UPDATE: a request for a run looks its stream up by a foreign key, after its row is in; it would wait for this
+-- lock, and this beat for its row. A stream that still waits owes one run, not a backlog, so there is nothing to change on
+-- a queued one. Where only beat can reckon the next point (`following` is NULL), nothing is done yet: it asks again with
+-- what it reckoned, which counts as long as the schedule is the same.
+WITH given AS (
+    SELECT * FROM unnest(%(streams)s::bigint[], %(schedules)s::text[], %(places)s::bigint[], %(times)s::timestamptz[])
+        AS g (stream_id, schedule, place, following)
+), due AS MATERIALIZED (
+    SELECT s.id, s.connection_id, s.schedule, s.place, s.next_run_at,
+           headrace_account(c) AS account, replace(%(queue)s, '*', c.system) AS queue
+      FROM streams s JOIN connections c ON c.id = s.connection_id
+     WHERE s.next_run_at <= now()
+     ORDER BY s.next_run_at
+     LIMIT %(batch)s
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+), timed AS MATERIALIZED (
+    SELECT due.id, due.connection_id, due.schedule, due.next_run_at, due.account, due.queue,
+           coalesce(due.place, given.place) AS place,
+           coalesce(headrace_next_point(due.schedule, due.place, now()), given.following) AS following
+      FROM due LEFT JOIN given ON given.stream_id = due.id AND given.schedule = due.schedule::text
+), moved AS (
+    UPDATE streams s SET next_run_at = t.following, place = t.place
+      FROM timed t WHERE s.id = t.id AND t.following IS NOT NULL
+), turns AS (
+    -- A message to a worker that would find the stream's last run still at work is for nothing: the end of that run wakes
+    -- this one.
+    SELECT t.*, row_number() OVER (PARTITION BY t.queue, t.account ORDER BY t.next_run_at, t.id) AS turn
+      FROM timed t
+     WHERE t.following IS NOT NULL
+       AND NOT EXISTS (SELECT FROM runs o WHERE o.stream_id = t.id AND o.track = 'live' AND o.state = 'running')
+), places AS (
+    SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY turn, next_run_at, id) AS place FROM turns
+), room AS (
+    SELECT u.queue, greatest(%(least)s, %(multiple)s * v.slots)
+                    - (SELECT count(*) FROM runs r
+                        WHERE r.queue = u.queue AND r.state = 'queued' AND r.published_at IS NOT NULL) AS free
+      FROM (SELECT DISTINCT queue FROM turns) u
+      JOIN LATERAL (SELECT sum(p.slots) AS slots FROM processes p
+                     WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
+                       AND u.queue = ANY (p.queues)) v ON v.slots IS NOT NULL
+), asked AS (
+    INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id, published_at)
+    SELECT t.id, t.connection_id, t.queue, t.account, 'live', 3, 'schedule', 'sched-' || headrace_uuid7(),
+           CASE WHEN p.place <= room.free THEN now() END
+      FROM timed t
+      LEFT JOIN places p ON p.id = t.id
+      LEFT JOIN room ON room.queue = t.queue
+     WHERE t.following IS NOT NULL
+    ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO NOTHING
+    RETURNING id, stream_id, queue, published_at IS NOT NULL AS published
+)
+SELECT t.id AS stream_id, t.following IS NOT NULL AS moved, CASE WHEN t.following IS NULL THEN t.schedule::text END AS schedule,
+       a.id AS run_id, a.queue, coalesce(a.published, false) AS published, now() AS now
+  FROM timed t LEFT JOIN asked a ON a.stream_id = t.id;
 
 -- name: wakeable
 -- Which waiting runs get a message now? A queue is topped up to a small multiple of the slots that serve it, so that a
--- backlog stays here, where its order can still change, and doesn't multiply messages. Accounts take turns: one with a
--- thousand runs is served as often as one with a single run. A message that vanished is sent again after a while.
--- A queue that nobody serves gets none: they would pile up in Redis, and a worker that starts is seen within seconds.
+-- backlog stays here, where its order can still change, and doesn't multiply messages. Accounts take turns, and
+-- connections within an account: one with a thousand runs is served as often as one with a single run. A queue that
+-- nobody serves gets none: they would pile up in Valkey, and a worker that starts is seen within seconds.
+--
+-- Connections that wait are visited one after the other, from index entry to index entry, from where the last look ended
+-- (`after`) and until there is enough for the room that is free: a look costs what it wakes, and not what waits. Where all
+-- were visited, each offers several runs and accounts take turns; where there are more than there is room for, each offers
+-- one, and `stopped_at` comes back, from which to go on.
 WITH served AS (
     SELECT queue, sum(p.slots) AS slots
       FROM processes p CROSS JOIN unnest(p.queues) AS queue
      WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
      GROUP BY queue
-), waiting AS (
-    SELECT r.id, r.queue, r.account, r.lane, r.not_before,
-           r.published_at IS NOT NULL AND r.published_at > now() - make_interval(secs => %(patience)s) AS outstanding
-      FROM runs r JOIN connections c ON c.id = r.connection_id
-     WHERE r.state = 'queued' AND r.not_before <= now() AND c.paused_at IS NULL
-       AND NOT EXISTS (SELECT FROM runs o
-                        WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
+), room AS MATERIALIZED (
+    SELECT s.queue, coalesce(place.after, 0) AS after,
+           greatest(%(least)s, %(multiple)s * s.slots)
+           - (SELECT count(*) FROM runs r
+               WHERE r.queue = s.queue AND r.state = 'queued' AND r.published_at IS NOT NULL) AS free
+      FROM served s
+      LEFT JOIN unnest(%(queues)s::text[], %(afters)s::bigint[]) AS place (queue, after) ON place.queue = s.queue
+), visited AS MATERIALIZED (
+    SELECT room.queue, room.free, room.after, v.connection_id, v.ready, v.found, v.step
+      FROM room CROSS JOIN LATERAL (
+          WITH RECURSIVE ring (connection_id, ready, found, step) AS (
+              SELECT room.after, false, 0, 0
+              UNION ALL
+              SELECT n.connection_id, n.ready, ring.found + n.ready::int, ring.step + 1
+                FROM ring CROSS JOIN LATERAL (
+                    SELECT w.connection_id,
+                           c.id IS NOT NULL AND c.paused_at IS NULL AND EXISTS (
+                               SELECT FROM unnest('{0,1,2,3,4}'::smallint[]) AS l (lane) CROSS JOIN LATERAL (
+                                   SELECT FROM runs r
+                                    WHERE r.queue = room.queue AND r.connection_id = w.connection_id AND r.lane = l.lane
+                                      AND r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
+                                      AND NOT EXISTS (SELECT FROM runs o
+                                                       WHERE o.stream_id = r.stream_id AND o.track = r.track
+                                                         AND o.state = 'running')
+                                    LIMIT 1) any_run) AS ready
+                      FROM (SELECT r.connection_id FROM runs r
+                             WHERE r.queue = room.queue AND r.state = 'queued' AND r.published_at IS NULL
+                               AND r.connection_id > ring.connection_id
+                             ORDER BY r.connection_id LIMIT 1) w
+                      LEFT JOIN connections c ON c.id = w.connection_id
+                    OFFSET 0) n  -- or `ready` would be looked up twice
+               WHERE ring.step < %(visits)s AND ring.found < room.free
+          )
+          SELECT * FROM ring WHERE step > 0
+      ) v
+     WHERE room.free > 0
+), looked AS (
+    SELECT queue, max(found) AS found, max(connection_id) AS reached,
+           max(found) >= max(free) OR max(step) >= %(visits)s AS stopped,
+           CASE WHEN max(after) = 0 AND max(found) < max(free) AND max(step) < %(visits)s
+                THEN ceil(4.0 * max(free) / greatest(max(found), 1)) ELSE 1 END::bigint AS each
+      FROM visited GROUP BY queue
+), offered AS (
+    SELECT v.queue, v.free, r.place, r.id, r.account, r.lane, r.not_before,
+           row_number() OVER (PARTITION BY v.queue, v.connection_id ORDER BY r.lane, r.not_before, r.id) AS nth
+      FROM visited v JOIN looked ON looked.queue = v.queue
+     CROSS JOIN LATERAL (
+          SELECT one.* FROM unnest('{0,1,2,3,4}'::smallint[]) AS l (lane) CROSS JOIN LATERAL (
+              SELECT r.ctid AS place, r.id, r.account, r.lane, r.not_before FROM runs r
+               WHERE r.queue = v.queue AND r.connection_id = v.connection_id AND r.lane = l.lane
+                 AND r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
+                 AND NOT EXISTS (SELECT FROM runs o
+                                  WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
+               ORDER BY r.not_before LIMIT looked.each) one
+           ORDER BY one.lane, one.not_before, one.id LIMIT looked.each) r
+     WHERE v.ready
 ), turns AS (
-    SELECT id, queue, not_before,
-           row_number() OVER (PARTITION BY queue, account ORDER BY lane, not_before, id) AS turn
-      FROM waiting WHERE NOT outstanding
-), places AS (
-    SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY turn, not_before, id) AS place FROM turns
-), room AS (
-    SELECT s.queue, greatest(%(least)s, %(multiple)s * max(s.slots)) - count(*) FILTER (WHERE w.outstanding) AS free
-      FROM served s JOIN waiting w ON w.queue = s.queue
-     GROUP BY s.queue
+    SELECT place, id, queue, free, not_before,
+           row_number() OVER (PARTITION BY queue, account ORDER BY lane, nth, not_before, id) AS turn
+      FROM offered
+), ranked AS (
+    SELECT place, free, row_number() OVER (PARTITION BY queue ORDER BY turn, not_before, id) AS rank FROM turns
 ), chosen AS (
-    -- Another beat may be choosing the same: what it holds is passed over, what it has just sent is seen here.
-    SELECT r.id
-      FROM places p JOIN room ON room.queue = p.queue JOIN runs r ON r.id = p.id
-     WHERE p.place <= room.free AND r.state = 'queued'
-       AND (r.published_at IS NULL OR r.published_at <= now() - make_interval(secs => %(patience)s))
-       FOR UPDATE OF r SKIP LOCKED
+    -- Another beat may be choosing the same: what it holds is passed over, and what changed meanwhile is elsewhere by now.
+    -- Found by where it lies, and not by its id: no plan can make a search of that.
+    SELECT r.ctid AS place FROM ranked JOIN runs r ON r.ctid = ranked.place
+     WHERE ranked.rank <= ranked.free AND r.state = 'queued' AND r.published_at IS NULL
+       FOR NO KEY UPDATE OF r SKIP LOCKED
+), woken AS (
+    UPDATE runs r SET published_at = now() FROM chosen WHERE r.ctid = chosen.place RETURNING r.id, r.queue
 )
-UPDATE runs r SET published_at = now() FROM chosen WHERE r.id = chosen.id RETURNING r.id, r.queue;
+SELECT id, queue, NULL::bigint AS stopped_at FROM woken
+UNION ALL
+SELECT NULL, queue, reached FROM looked WHERE stopped;
 
 -- name: published_queues
 -- Where messages should be by now: whoever takes one claims its run at once.
 SELECT DISTINCT queue FROM runs
- WHERE state = 'queued' AND not_before <= now() AND published_at < now() - make_interval(secs => %(settled)s);
+ WHERE state = 'queued' AND published_at < now() - make_interval(secs => %(settled)s);
 
 -- name: forget_lost_wakeups
--- These queues are empty, so what was published to them and is still waiting has lost its message: Valkey was emptied,
--- or was away when it was sent, or a worker died with it in its hands.
-UPDATE runs SET published_at = NULL
- WHERE state = 'queued' AND not_before <= now() AND published_at < now() - make_interval(secs => %(settled)s)
-   AND queue = ANY (%(queues)s);
+-- A message is gone when its queue is empty, or when one that was sent after it is next in line there (`heads`; NULL: the
+-- queue is empty), since messages are taken in the order in which they came. Then it was lost with Valkey's memory or in
+-- the hands of a worker that died; or a worker took it and keeps the run until its system's turn, and so the patience
+-- grows with how long the run had waited when it was sent. What still lies in a queue is never sent again, however long
+-- the queue takes.
+UPDATE runs r SET published_at = NULL
+  FROM unnest(%(queues)s::text[], %(heads)s::uuid[]) AS lying (queue, head)
+  LEFT JOIN runs h ON h.id = lying.head AND h.state = 'queued'
+ WHERE r.queue = lying.queue AND r.state = 'queued' AND r.published_at IS NOT NULL
+   AND r.published_at < CASE WHEN lying.head IS NULL THEN now() ELSE h.published_at END
+                        - make_interval(secs => %(settled)s)
+   AND (%(forgotten)s OR r.published_at < now() - make_interval(
+        secs => least(%(patience)s, greatest(%(settled)s,
+            0.5 * extract(epoch FROM r.published_at - greatest(r.not_before, r.created_at))::float8))));

@@ -1,0 +1,1 @@
+"""The messages that wake workers, as they lie in Valkey."""
