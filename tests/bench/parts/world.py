@@ -148,6 +148,20 @@ class World:
         configure(settings, all_queues(registry.systems()), publisher=True)
         return registry
 
+    def sync(self, stream: str = "work_orders", timeout: float = 300.0) -> float:
+        """Ask for a run of each stream of this name and wait for all that follows from it; seconds by Postgres' clock."""
+        before = self.one("SELECT clock_timestamp() AS at")["at"]
+        self.request(stream)
+        self.wait_idle(timeout)
+        took = self.one(
+            "SELECT extract(epoch FROM max(finished_at) - min(created_at))::float8 AS seconds,"
+            " count(*) FILTER (WHERE state <> 'succeeded') AS failed FROM run_history WHERE created_at >= %(before)s",
+            before=before,
+        )
+        if took["failed"] or took["seconds"] is None:
+            raise RuntimeError(f"Not every run succeeded: {self.outcomes()}\n{self.tails()}")
+        return float(took["seconds"])
+
     # --- Who does it
 
     def start(self, name: str, *arguments: str, **settings: object) -> Child:

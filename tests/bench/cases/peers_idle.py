@@ -1,0 +1,74 @@
+"""How many syncs that find nothing new can be done a second, by us and by dlt?
+
+dlt has no scheduler, no queue and no ledger: its figure is what as many warm processes as there are cores reach together,
+each syncing one pipeline again and again, all imports and connections behind them. Ours is the rate of the whole system,
+from beat to the finished run, each run another stream. Both on the whole machine, so the ratio is one of syncs a second.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.bench import peers
+from tests.bench.parts.line import Line, compared
+from tests.bench.parts.servers import Source, fresh_database, own_postgres, own_valkey, source
+from tests.bench.parts.synced import SyncProcess, sync_process
+from tests.bench.parts.throughput import cores, idle_throughput
+from tests.bench.parts.world import world
+
+FULL_ONLY = True
+ROUNDS, RUNS, SECONDS = 3, 10_000, 10.0
+PROGRAM = Path(__file__).parents[1] / "peers" / "programs" / "dlt_sync.py"
+
+
+def run(full: bool) -> Iterator[Line]:
+    del full
+    ours, theirs = [], []
+    with own_postgres() as postgres, own_valkey() as valkey, source(1000) as data:
+        for _ in range(ROUNDS):
+            with world(postgres, valkey) as own:
+                ours.append(idle_throughput(own, data.url, runs=RUNS).runs_per_second)
+            theirs.append(_dlt(postgres, data))
+    yield compared(
+        "idle runs a second, against dlt",
+        ours,
+        theirs,
+        "/s",
+        target=">= 15 x",
+        holds=lambda ratio: ratio >= 15,
+        note=f"dlt, fastest setting, {cores()} warm processes without a scheduler",
+    )
+
+
+def _dlt(postgres: str, data: Source) -> float:
+    with ExitStack() as stack:
+        processes = []
+        for _ in range(cores()):
+            url = stack.enter_context(fresh_database(postgres, "dlt"))
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-bench-"))
+            program: list[str | Path] = [peers.python("dlt"), PROGRAM, "fastest", data.url, home]
+            processes.append(stack.enter_context(sync_process(program, url)))
+        for process in processes:
+            process.sync()  # the first load
+            process.sync()  # and the first that finds nothing, so that everything is warm
+        counts = [0] * len(processes)
+        threads = [
+            threading.Thread(target=_again_and_again, args=(process, counts, number))
+            for number, process in enumerate(processes)
+        ]
+        begun = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts) / (time.monotonic() - begun)
+
+
+def _again_and_again(process: SyncProcess, counts: list[int], number: int) -> None:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        process.sync()
+        counts[number] += 1
