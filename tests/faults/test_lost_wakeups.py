@@ -71,8 +71,8 @@ def test_a_message_that_is_delivered_many_times_is_carried_out_once(plant: Plant
     ended = plant.ended(run.id)
     assert (ended["state"], ended["claim_no"], ended["pages"]) == ("succeeded", 1, 1)
     assert sum(plant.demo.statuses().values()) == 1
-    started = [line for part in ("main-1", "main-2") for line in stack.events(part, "run_started")]
-    assert [line["run_id"] for line in started].count(str(run.id)) == 1
+    finished = [line for part in ("main-1", "main-2") for line in stack.events(part, "run_finished")]
+    assert [line["run_id"] for line in finished].count(str(run.id)) == 1
 
 
 def waiting(stack: Stack) -> int:

@@ -7,9 +7,11 @@ says what an error means. Emits: run_started, page_loaded, run_finished, run_wai
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
+from psycopg.rows import DictRow
 
 from worker.connectors.contract import Source, Stream
 from worker.db.queries import sql
@@ -22,7 +24,7 @@ from worker.engine.settle import End, GiveBack, settle
 from worker.errors import HeadraceError, LostLease, NeedsOperator, SliceEnded, Transient
 from worker.http.sender import CallContext
 from worker.runs.claim import Run, claim_run
-from worker.runs.finish import finish_run, give_back
+from worker.runs.finish import LastPage, finish_run, give_back
 from worker.runs.leases import Held
 from worker.runs.publish import publish
 from worker.runs.states import BULK_TRACKS, State
@@ -46,6 +48,8 @@ class Job:
     rejected: int
     pages: int = 0
     """Committed in this claim."""
+    loader: Loader | None = None
+    """Made for the first page that has something to load: most runs have none."""
 
 
 def carry_out(engine: Engine, run_id: UUID) -> None:
@@ -82,9 +86,8 @@ def _steps(run: Run) -> Steps:
 
 def _attempt(engine: Engine, job: Job) -> None:
     """Carry the run out, and commit what became of it."""
-    log.info("run_started", track=job.run.track, claim=job.run.claim_no)
     try:
-        plan, stream = _read_window(engine, job)
+        _read_window(engine, job)
     except LostLease:
         raise
     except HeadraceError as exc:
@@ -92,12 +95,10 @@ def _attempt(engine: Engine, job: Job) -> None:
     except Exception as exc:  # a fault of ours must not leave the run to its lease
         log.exception("run_crashed")
         _settle(engine, job, Transient("internal_error", f"Headrace failed: {type(exc).__name__}."))
-    else:
-        _complete(engine, job, plan, stream)
 
 
-def _read_window(engine: Engine, job: Job) -> tuple[Plan, Stream]:
-    """Take every page of the run's window into the copy."""
+def _read_window(engine: Engine, job: Job) -> None:
+    """Take every page of the run's window into the copy, and end the run."""
     run = job.run
     source = engine.registry.get(run.system).bind(run.settings)
     stream = source.stream(run.stream)
@@ -110,34 +111,39 @@ def _read_window(engine: Engine, job: Job) -> tuple[Plan, Stream]:
         ahead=engine.ahead,
         now=run.now,
     )
-    loader = Loader(engine.database, run, lease=engine.settings.lease)
     try:
-        return _take_pages(engine, job, extractor, loader, plan), stream
+        last = _take_pages(engine, job, extractor, plan)
     except NeedsOperator as exc:
         if exc.code not in LOST_POSITION or not plan.resumes or job.pages:
             raise
         # The page that we stopped at is not known there any more: read the window from its beginning.
         log.info("window_restarted", reason=str(exc))
-        return _take_pages(engine, job, extractor, loader, restart(plan)), stream
+        last = _take_pages(engine, job, extractor, restart(plan))
+    _complete(engine, job, last, stream)
 
 
-def _take_pages(engine: Engine, job: Job, extractor: Extractor, loader: Loader, plan: Plan) -> Plan:
+def _take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
+    """The window's last page; one without records is not committed yet, since it can go with the end of the run."""
     turn_ends = time.monotonic() + engine.settings.slice
     for fetched in extractor.pages(plan):
-        _load(job, loader, fetched)
-        plan = fetched.plan
+        if _is_empty(fetched):
+            return fetched
+        _load(engine, job, fetched)
         if fetched.done:
-            break
+            return fetched
         job.held.check()
         if job.run.track in BULK_TRACKS and time.monotonic() > turn_ends:
             raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
-    return plan
+    raise AssertionError("a window has a last page")
 
 
-def _load(job: Job, loader: Loader, fetched: Fetched) -> None:
+def _load(engine: Engine, job: Job, fetched: Fetched) -> None:
     page = fetched.page
+    if job.loader is None:
+        log.info("run_started", track=job.run.track, claim=job.run.claim_no)
+        job.loader = Loader(engine.database, job.run, lease=engine.settings.lease)
     with job.steps.step("load", records=len(page.records)):
-        loaded = loader.load(
+        loaded = job.loader.load(
             page, checkpoint(fetched.plan, track=job.run.track, done=fetched.done), fetched.observed_at
         )
     job.rejected += loaded.rejected
@@ -165,9 +171,12 @@ def _context(job: Job, source: Source) -> CallContext:
     )
 
 
-def _complete(engine: Engine, job: Job, plan: Plan, stream: Stream) -> None:
-    run = job.run
-    row, successor = finish_run(
+def _complete(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
+    """End a run whose window is read, with its last page where that is still to be committed."""
+    run, open_page = job.run, _is_empty(last)
+    plan = last.plan
+    ended = partial(
+        finish_run,
         engine.database,
         run.id,
         run.claim_no,
@@ -176,9 +185,35 @@ def _complete(engine: Engine, job: Job, plan: Plan, stream: Stream) -> None:
         history_done=run.track == "history" or not has_history(stream.traits),
         steps=job.steps.as_json(),
     )
+    try:
+        row, successor = ended(last=_last_page(job, last) if open_page else None)
+    except LostLease:
+        if not open_page:
+            raise
+        _load(engine, job, last)  # says which: the run is lost, or somebody wants it cancelled
+        row, successor = ended()
+    _say_finished(job, row)
+    if successor:
+        publish([successor])
+
+
+def _is_empty(fetched: Fetched) -> bool:
+    return fetched.done and not fetched.page.records and not fetched.page.rejected
+
+
+def _last_page(job: Job, last: Fetched) -> LastPage:
+    cursor = checkpoint(last.plan, track=job.run.track, done=True)
+    return LastPage(cursor.since, cursor.until, cursor.watermark)
+
+
+def _say_finished(job: Job, row: DictRow) -> None:
+    """One line for a run that found nothing to do, and that says all the same where it worked and how long."""
     log.info(
         "run_finished",
         outcome="partial" if job.rejected else "succeeded",
+        track=job.run.track,
+        claim=job.run.claim_no,
+        seconds=round((job.run.now() - job.run.claimed_at).total_seconds(), 3),
         read=row["records_read"],
         created=row["records_created"],
         updated=row["records_updated"],
@@ -187,8 +222,6 @@ def _complete(engine: Engine, job: Job, plan: Plan, stream: Stream) -> None:
         rejected=row["records_rejected"],
         pages=row["pages"],
     )
-    if successor:
-        publish([successor])
 
 
 def _settle(engine: Engine, job: Job, error: HeadraceError) -> None:

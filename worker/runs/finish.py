@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -18,6 +19,8 @@ from worker.errors import LostLease
 from worker.runs.publish import Wakeup
 from worker.runs.states import State
 from worker.telemetry.redaction import redactor
+
+_dumps = msgspec.json.encode
 
 WaitReason = Literal["retry", "limit", "slice", "drain", "rescue"]
 ERROR_WORDS = 2000
@@ -31,6 +34,15 @@ class Failure:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class LastPage:
+    """A page without records that ends the window: the cursor that follows from it, as JSON."""
+
+    since: Any
+    until: Any
+    watermark: Any
+
+
 def finish_run(
     database: Database,
     run_id: UUID,
@@ -41,10 +53,12 @@ def finish_run(
     fresh_at: Any = None,
     history_done: bool = False,
     steps: Any = None,
+    last: LastPage | None = None,
 ) -> tuple[DictRow, Wakeup | None]:
     """End the run; its counts, and the run that waited behind it. `fresh_at`: the copy holds what was before this.
 
-    `history_done`: all of the history that was asked for is in the copy.
+    `history_done`: all of the history that was asked for is in the copy. `last`: a page that is committed with the
+    end; then a run that somebody wants cancelled raises `LostLease` too, and nothing has changed.
     """
     with database.connection() as connection:
         return finish_run_in(
@@ -56,6 +70,7 @@ def finish_run(
             fresh_at=fresh_at,
             history_done=history_done,
             steps=steps,
+            last=last,
         )
 
 
@@ -69,6 +84,7 @@ def finish_run_in(
     fresh_at: Any = None,
     history_done: bool = False,
     steps: Any = None,
+    last: LastPage | None = None,
 ) -> tuple[DictRow, Wakeup | None]:
     """The same inside the caller's transaction."""
     row = connection.execute(
@@ -79,7 +95,11 @@ def finish_run_in(
             "outcome": str(outcome),
             "fresh_at": fresh_at,
             "history_done": history_done,
-            "steps": Jsonb(steps) if steps is not None else None,
+            "steps": _json(steps),
+            "pages": 0 if last is None else 1,
+            "window_since": last and _json(last.since),
+            "window_until": last and _json(last.until),
+            "watermark": last and _json(last.watermark),
             **_failure(failure),
         },
     ).fetchone()
@@ -132,7 +152,7 @@ def give_back_in(
         "wait": wait,
         "reason": reason,
         "spent": int(spent),
-        "steps": Jsonb(steps) if steps is not None else None,
+        "steps": _json(steps),
         **_failure(failure),
     }
     try:
@@ -145,6 +165,10 @@ def give_back_in(
     if row["cancelled"]:  # somebody asked while it was worked on: it ends here, and not after its wait
         connection.execute(sql.cancel_queued, {"run": run_id})
     return row["id"], row["queue"]
+
+
+def _json(value: Any) -> Jsonb | None:
+    return None if value is None else Jsonb(value, _dumps)
 
 
 def _failure(failure: Failure | None) -> dict[str, str | None]:

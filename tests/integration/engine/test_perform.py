@@ -18,6 +18,7 @@ from worker.engine import perform
 from worker.engine.load import Loader
 from worker.engine.perform import carry_out
 from worker.errors import Transient
+from worker.runs.cancel import cancel_run
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 from worker.services import Services
@@ -323,10 +324,29 @@ def test_a_run_whose_end_was_committed_unheard_stays_ended(
 ) -> None:
     answers_get_lost(monkeypatch, perform, "finish_run")
     run = bench.request(bench.stream("sites"))
-    with pytest.raises(Transient):
-        carry_out(bench.services, run)
+    carry_out(bench.services, run)
     carry_out(bench.services, run)
     assert (bench.outcome(run)["state"], bench.outcome(run)["claim_no"]) == ("succeeded", 1)
+
+
+def test_a_run_that_found_nothing_and_was_cancelled_meanwhile_ends_as_cancelled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = bench.stream("sites")
+    bench.sync(stream)
+    run = bench.request(stream)
+    real = perform.finish_run
+
+    def cancelled_just_before(*args: Any, **more: Any) -> Any:
+        if more.get("last") is not None:
+            assert cancel_run(bench.services.database, run) == "cancelling"
+        return real(*args, **more)
+
+    monkeypatch.setattr(perform, "finish_run", cancelled_just_before)
+    bench.services.database.run("UPDATE cursors SET watermark = to_jsonb('2099-01-01T00:00:00Z'::text)")
+    carry_out(bench.services, run)
+    ended = bench.outcome(run)
+    assert (ended["state"], ended["error_code"], ended["pages"]) == ("cancelled", "cancelled", 1)
 
 
 def test_a_page_that_was_committed_unheard_is_counted_once(

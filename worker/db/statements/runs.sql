@@ -47,8 +47,24 @@ SELECT id, claim_no, cancelled FROM ours;
 -- The run leaves the ledger of open work for the history, its stream learns the outcome, and whoever waited behind it
 -- is named so that it can be woken. A stream that fails again and again is asked less and less often, up to an hour;
 -- only its live runs count there, since they are what the schedule asks for.
+-- With `pages`, a last page without records is committed by the same stroke: the cursor that follows from it, and its
+-- place in the counts. Then a run that somebody wants cancelled is left alone, as if it were lost: it must not succeed.
 WITH gone AS (
-    DELETE FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' RETURNING *
+    DELETE FROM runs
+     WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
+       AND (%(pages)s = 0 OR cancel_requested_at IS NULL)
+    RETURNING id, stream_id, connection_id, queue, track, scope, lane, cause, claim_no, worker, request_id,
+              created_at, started_at, records_read, records_created, records_updated, records_deleted,
+              records_refused, records_rejected, pages + %(pages)s AS pages,
+              CASE WHEN %(pages)s = 0 THEN attempt ELSE 0 END AS attempt    -- a committed page ends a row of failures
+), moved AS (
+    INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
+    SELECT stream_id, track, '', %(window_since)s::jsonb, %(window_until)s::jsonb, NULL, %(watermark)s::jsonb,
+           CASE WHEN track = 'history' THEN now() END
+      FROM gone WHERE %(pages)s > 0
+    ON CONFLICT (stream_id, track, slice) DO UPDATE
+       SET window_since = excluded.window_since, window_until = excluded.window_until, position = NULL,
+           watermark = excluded.watermark, finished_at = excluded.finished_at, updated_at = now()
 ), kept AS (
     INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state, claim_no,
                              attempt, worker, request_id, created_at, started_at, pages, records_read,
