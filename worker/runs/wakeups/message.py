@@ -51,7 +51,7 @@ class _Caught:
 
 def template(queue: str, channel: Channel) -> Template:
     """Let Celery and kombu make a message for this queue. Nothing is sent."""
-    made = celery_app.amqp.as_task_v2(_TASK, RUN_TASK, args=(_RUN,))
+    made = celery_app.amqp.as_task_v2(_TASK, RUN_TASK, args=(_RUN,), ignore_result=None)
     content_type, encoding, plain = serialization.dumps(made.body, serializer="json")
     properties: dict[str, Any] = {**made.properties, "delivery_mode": _PERSISTENT}
     message = channel.prepare_message(
