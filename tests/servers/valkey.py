@@ -7,6 +7,8 @@ from pathlib import Path
 import redis
 
 from scheduler.embedded.valkey import EmbeddedValkey
+from worker.limits.question import Patience
+from worker.limits.shared import SharedBudget
 
 
 @contextmanager
@@ -25,3 +27,6 @@ def empty(url: str) -> None:
     with redis.Redis.from_url(url, socket_timeout=5) as client:
         client.flushall()
         client.script_flush()
+    shared = SharedBudget(url, patience=Patience(short_wait=0, lease=0, stored=False))
+    shared.remembers()  # else every test would wait for what this Valkey may have forgotten
+    shared.close()

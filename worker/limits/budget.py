@@ -3,95 +3,54 @@
     with budgets.permit(account, limits) as permit: send()      # sleeps at most `short_wait`
     budgets.hold(account, seconds, "429 from ...")              # on all workers at once
 
-Promises: a refusal (`RateLimited`) has consumed nothing and names when to come again; a grant not used within 250 ms of
-its time is asked for again; a slot of a killed worker comes back when its lease ends; without Valkey it is slow, never
-open. After a hold one request at a time tries the system, until one leaves its permit without an exception.
-Does not promise that a request ends within its lease: the caller bounds it by its own time-out.
-
-The door as it is being widened (the senders may build on these names):
-
-    permit(account, limits, *, cost=1, lane=3, call=Call(...), gate=None)
-        `call` says for whom and what (connection, stream, method, path), for rules of a manifest that count only some
-        requests. `gate` names a second account, such as "system:maximo", that counts nothing and whose hold and trials
-        apply too, in the same question: a circuit breaker shared by all accounts of a system.
-    hold(account, seconds, reason, *, grows=False) -> datetime
-        `grows`: the length doubles with each further hold before a request succeeded, up to a quarter of an hour.
-    slow_down(account, remaining, seconds) -> None
-        The system says that `remaining` requests may still leave within `seconds`: all workers spread them over that
-        time; none left is a hold without a trial. Cheap to call after every answer: Valkey hears of it only where it
-        is slower than what it knows.
-    failed(account, *, within=60.0) -> int
-        One more failure; how many all workers together counted in the `within` seconds since the first of them.
-    estimate(account, limits, requests) -> float
-        Seconds until that many requests may have left, those who wait already counted.
+Promises: a refusal (`RateLimited`) has consumed nothing and names when to come again, a place in a line; a grant not used
+within 250 ms of its time is asked for again; a slot of a killed worker comes back when its lease ends; without Valkey it is
+slow, never open. After a hold one request at a time tries the system, and with each that leaves its permit without an
+exception one more. Does not promise that a request ends within its lease: the caller bounds it by its own time-out.
 """
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from secrets import token_hex
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
 from threading import Event
 from time import monotonic
+from types import TracebackType
+from typing import NamedTuple
 
 from worker.errors import Draining, RateLimited
-from worker.limits.local import Known, LocalBudget
-from worker.limits.outage import Outage
-from worker.limits.policy import SECOND, Answer, Limits, Verdict, held_for, payable, payback, reach, spread
-from worker.limits.shared import LONGEST_REASON, UNREACHABLE, Row, SharedBudget
+from worker.limits.asking import Asker, Grant
+from worker.limits.pace import expected
+from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict, held_for, payable, reach
+from worker.limits.question import Asked, Patience
+from worker.limits.quota import Quotas
+from worker.limits.shared import LONGEST_REASON, UNREACHABLE, Row
+from worker.limits.words import AccountState, moment, refusal_words, state_of
+
+__all__ = ["AccountState", "Budgets", "Permit"]
 
 STALE = 0.25
 """A grant is for a moment; used much later, it would meet the next ones at the system."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
-BUSY_FOR = 1.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BUSY_FOR = SECOND
+LONGEST_GROWN_HOLD = 900.0
+NO_CALL = Call()
+FINAL = frozenset({Verdict.TOO_EARLY, Verdict.HELD})
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """Leave to send one request. `at` is its time on Valkey's clock, `waited` what it took in seconds."""
+class Permit(NamedTuple):
+    """Leave to send one request. `waited` is what it took in seconds."""
 
     waited: float
-    at: datetime
+    micros: int
+    tried: bool = False
+    """The account was held: this request tries whether the system answers again."""
 
-
-@dataclass(frozen=True, slots=True)
-class AccountState:
-    """A look at one account, for `doctor` and dashboards. None where there is nothing to say."""
-
-    shared: bool
-    """False: Valkey can't be asked, and this is what this process knows by itself."""
-    paid_off_at: datetime | None
-    """When all granted requests are paid off at the even pace, and the whole burst may leave again."""
-    held_until: datetime | None
-    reason: str | None
-    probing: bool
-    """A hold was set, and no request has succeeded since."""
-    slots: int
-    """Requests under way, of accounts that limit them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    account: str
-    limits: Limits
-    cost: int
-    deadline: float
-
-    def wait_left(self) -> int:
-        return max(0, int((self.deadline - monotonic()) * SECOND))
-
-
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    account: str
-    answer: Answer
-    asked: float
-    """Our clock just before the question."""
-    token: str | None = None
-    """None: granted by this process alone."""
+    @property
+    def at(self) -> datetime:
+        """Its time on Valkey's clock."""
+        return moment(self.micros)
 
 
 class Budgets:
@@ -104,186 +63,215 @@ class Budgets:
         short_wait: float,
         slot_lease: float = 120.0,
         cool_down: float = 5.0,
+        quotas: Quotas | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._shared = SharedBudget(redis_url, slot_lease=slot_lease)
-        self._local = LocalBudget()
-        self._outage = Outage(cool_down=cool_down)
+        patience = Patience(
+            short_wait=int(reach(short_wait, 0) * SECOND),
+            lease=int(slot_lease * SECOND),
+            stored=quotas is not None,
+        )
+        self._asker = Asker(redis_url, patience=patience, cool_down=cool_down, quotas=quotas)
         self._short_wait = short_wait
         self._dice = dice
         self._closing = Event()
-        self._owed: deque[tuple[str, str]] = deque(maxlen=10_000)
+        self._waiting: dict[str, deque[Event]] = {}
+        self._slowed: dict[str, tuple[int, float]] = {}
 
-    @contextmanager
-    def permit(self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3) -> Iterator[Permit]:
+    def permit(
+        self,
+        account: str,
+        limits: Limits,
+        *,
+        cost: int = 1,
+        lane: int = 3,
+        call: Call = NO_CALL,
+        gate: str | None = None,
+    ) -> AbstractContextManager[Permit]:
         """Wait for leave to send; hold it while the request is under way.
 
-        Raises RateLimited where that would take longer than `short_wait`, and Draining once `close` was called. An
-        exception that leaves the context says that the system didn't answer well: after a hold, probing goes on.
+        `call` says for whom and what, for rules that count only some requests. `gate` names a second account whose holds
+        and trials count, too: a circuit breaker. Raises RateLimited where it would take longer than `short_wait`, and
+        Draining once `close` was called. An exception that leaves the context says that the system didn't answer well.
         """
-        began = monotonic()
-        deadline = began + reach(self._short_wait, lane)
-        grant = self._wait_for(_Wanted(account, limits, payable(cost, limits), deadline))
-        succeeded = False
-        try:
-            yield Permit(waited=monotonic() - began, at=_moment(grant.answer.at))
-            succeeded = True
-        finally:
-            self._give_back(grant, succeeded=succeeded)
+        return _Leave(self, Asked(account, limits, lane, call.connection, limits.choose(call), gate), cost)
 
-    def hold(self, account: str, seconds: float, reason: str) -> datetime:
-        """Nobody of this account sends until then, on any worker; the longest hold wins. `reason` holds no secret."""
-        now = self._outage.now()
+    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
+        """Nobody of this account sends until then, on any worker; the longest hold wins. `reason` holds no secret.
+
+        `grows`: the length doubles with each further hold before a request succeeded, up to a quarter of an hour.
+        """
+        outage = self._asker.outage
+        now = outage.now()
         until, reason = now + held_for(seconds), reason[:LONGEST_REASON]
-        if self._outage.may_ask():
+        if outage.may_ask():
             try:
-                until, reason, now = self._shared.hold(account, seconds, reason)
+                longest = LONGEST_GROWN_HOLD if grows else 0.0
+                until, reason, now = self._asker.shared.hold(account, seconds, reason, longest=longest)
             except UNREACHABLE as exc:
-                self._outage.begin(exc)
+                outage.begin(exc)
             else:
-                self._answered(now)
-        return _moment(self._local.hold(account, until, reason, now).hold)
+                self._asker.answered(now)
+        return moment(self._asker.local.hold(account, until, reason, now))
 
-    def state(self, account: str) -> AccountState:
-        """What is known of the account now. Changes nothing."""
-        if self._outage.may_ask():
+    def slow_down(self, account: str, remaining: int, seconds: float) -> None:
+        """The system says that `remaining` requests may still leave within `seconds`: all workers spread them over that.
+
+        None left is a hold without a trial. Cheap after every answer: Valkey hears only of what changes something.
+        """
+        length = held_for(seconds)
+        interval = 0 if remaining <= 0 else length // remaining
+        known = self._slowed.get(account)
+        if known and monotonic() < known[1] and (known[0] == 0 or 0 < interval <= known[0] * 1.1):
+            return
+        if len(self._slowed) > 10_000:
+            self._slowed.clear()
+        self._slowed[account] = (interval, monotonic() + seconds)
+        if self._asker.outage.may_ask():
             try:
-                row = self._shared.row(account)
+                self._asker.shared.slow_down(account, interval, length, "It says that nothing is left.")
             except UNREACHABLE as exc:
-                self._outage.begin(exc)
+                self._asker.outage.begin(exc)
+
+    def failed(self, account: str, *, within: float = 60.0) -> int:
+        """One more failure; how many all workers counted in the `within` seconds since the first. 0: nobody knows."""
+        if self._asker.outage.may_ask():
+            try:
+                return self._asker.shared.failed(account, within)
+            except UNREACHABLE as exc:
+                self._asker.outage.begin(exc)
+        return 0
+
+    def estimate(self, account: str, limits: Limits, requests: int, *, call: Call = NO_CALL) -> float:
+        """Seconds until that many requests may have left, those who wait already counted; inf: Valkey can't say."""
+        asked = Asked(account, limits, connection=call.connection, chosen=limits.choose(call))
+        try:
+            rows = self._asker.shared.rows(asked)
+        except UNREACHABLE as exc:
+            self._asker.outage.begin(exc)
+            return float("inf")
+        waits = [
+            expected(
+                scope.rules, row.tats, now=row.now, start=max(row.hold, row.last, row.line), requests=requests
+            )
+            for scope, row in rows
+        ]
+        return max(waits) / SECOND
+
+    def state(self, account: str, limits: Limits | None = None) -> AccountState:
+        """What is known of the account now. Changes nothing."""
+        outage = self._asker.outage
+        if outage.may_ask():
+            try:
+                rows = [row for _, row in self._asker.shared.rows(Asked(account, limits or Limits()))]
+            except UNREACHABLE as exc:
+                outage.begin(exc)
             else:
-                self._answered(row.now)
-                return _state(row, shared=True)
-        known, now = self._local.known(account), self._outage.now()
-        row = Row(now, known.tat, known.hold, known.reason, probing=False, slots=int(known.busy))
-        return _state(row, shared=False)
+                self._asker.answered(rows[0].now)
+                return state_of(rows, shared=True)
+        known, now = self._asker.local.known(account), outage.now()
+        hold, reason, busy = (known.hold, known.reason, known.busy) if known else (0, "", False)
+        return state_of([Row(now, 0, (), hold, reason, probing=False, slots=int(busy))], shared=False)
 
     def close(self) -> None:
         """Wake all who wait (they raise Draining) and grant nothing more. Permits that are out stay good."""
         self._closing.set()
-        self._shared.close()
+        for events in [*self._waiting.values()]:
+            for event in [*events]:
+                event.set()
+        self._asker.shared.close()
 
-    def _wait_for(self, wanted: _Wanted) -> _Grant:
-        pause = FIRST_PAUSE
+    def wait_for(self, asked: Asked, cost: int) -> Grant:
+        """Leave to send, as `permit` promises it."""
+        cost = payable(cost, asked.rules)
+        deadline, pause, first = monotonic() + reach(self._short_wait, asked.lane), FIRST_PAUSE, True
+        max_wait = int(reach(self._short_wait, asked.lane) * SECOND)
         while True:
-            grant = self._ask(wanted)
-            verdict = grant.answer.verdict
-            if verdict is Verdict.GRANTED and self._arrives_in_time(grant):
+            if not first:
+                max_wait = max(0, int((deadline - monotonic()) * SECOND))
+            grant = self._asker.ask(asked, cost, max_wait)
+            answer = grant.answer
+            if answer.verdict is Verdict.GRANTED and self._arrives_in_time(grant):
                 return grant
             if self._closing.is_set():
                 raise Draining("This worker is shutting down.")
-            left = wanted.deadline - monotonic()
-            if verdict in {Verdict.TOO_EARLY, Verdict.HELD} or left <= 0:
-                raise self._refusal(wanted.account, grant.answer)
-            self._closing.wait(min(pause * (0.5 + self._dice()), left))
-            pause = min(pause * 1.6, LONGEST_PAUSE)
+            left = deadline - monotonic()
+            if answer.verdict in FINAL or (left <= 0 and answer.verdict is not Verdict.GRANTED):
+                raise self._refusal(asked.account, answer)
+            if answer.verdict is Verdict.AGAIN:
+                self._closing.wait(max(0.0, (answer.place - answer.now) / SECOND))
+            elif answer.verdict is not Verdict.GRANTED:
+                self._wait_for_a_slot(asked.account, min(pause * (0.5 + self._dice()), left))
+                pause = min(pause * 1.6, LONGEST_PAUSE)
+            first = False
 
-    def _ask(self, wanted: _Wanted) -> _Grant:
-        """Ask Valkey, or ourselves when it is away."""
-        account, limits, cost = wanted.account, wanted.limits, wanted.cost
-        if self._outage.may_ask():
-            token, known, asked = token_hex(8), self._known(account, limits), monotonic()
-            try:
-                answer = self._shared.take(
-                    account, limits, cost=cost, max_wait=wanted.wait_left(), token=token, known=known
-                )
-            except UNREACHABLE as exc:
-                # The answer may be lost and the slot taken all the same: it is freed once Valkey is back.
-                self._owed.append((account, token))
-                self._outage.begin(exc)
-            else:
-                self._local.learn(account, answer)
-                self._answered(answer.now)
-                return _Grant(account, answer, asked, token)
-        asked = monotonic()
-        answer = self._local.take(
-            account,
-            limits,
-            cost=cost,
-            max_wait=wanted.wait_left(),
-            now=self._outage.now(),
-            since=self._outage.since,
-        )
-        return _Grant(account, answer, asked)
+    def give_back(self, grant: Grant, *, succeeded: bool) -> None:
+        """A request is over: free its slot, and let one of ours who waits for it ask at once."""
+        self._asker.give_back(grant, succeeded=succeeded)
+        if self._waiting:
+            self._wake_one(grant.asked.account)
 
-    def _known(self, account: str, limits: Limits) -> Known:
-        """What to tell Valkey. After an outage bursts begin empty: others may have sent what it never heard of."""
-        known, last = self._local.known(account), self._outage.last
-        return replace(known, tat=max(known.tat, last + payback(limits))) if last else known
-
-    def _arrives_in_time(self, grant: _Grant) -> bool:
+    def _arrives_in_time(self, grant: Grant) -> bool:
         """Sleep until the grant's time. Late or not wanted any more, it is given back (its rate is spent)."""
         wait = (grant.answer.at - grant.answer.now) / SECOND
-        due = monotonic() + wait
-        try:
-            while (left := due - monotonic()) > 0 and not self._closing.is_set():
-                self._closing.wait(left)
-        except BaseException:
-            self._give_back(grant, succeeded=False)
-            raise
-        # The clock was read after `asked`, so the grant's time is no earlier than this.
-        if monotonic() - (grant.asked + wait) <= STALE and not self._closing.is_set():
+        if wait > 0:
+            due = monotonic() + wait
+            try:
+                while (left := due - monotonic()) > 0 and not self._closing.is_set():
+                    self._closing.wait(left)
+            except BaseException:
+                self.give_back(grant, succeeded=False)
+                raise
+        # The clock was read after `began`, so the grant's time is no earlier than this.
+        if monotonic() - (grant.began + wait) <= STALE and not self._closing.is_set():
             return True
-        self._give_back(grant, succeeded=False)
+        self.give_back(grant, succeeded=False)
         return False
 
+    def _wait_for_a_slot(self, account: str, seconds: float) -> None:
+        """Until one of ours is freed, or for a while: others' are seen only by asking."""
+        freed = Event()
+        self._waiting.setdefault(account, deque()).append(freed)
+        if not self._closing.is_set():
+            freed.wait(seconds)
+        events = self._waiting.get(account)
+        if events is not None:
+            with suppress(ValueError):  # it was woken
+                events.remove(freed)
+            if not events:
+                self._waiting.pop(account, None)
+
+    def _wake_one(self, account: str) -> None:
+        try:
+            self._waiting[account].popleft().set()
+        except (KeyError, IndexError):
+            return
+
     def _refusal(self, account: str, answer: Answer) -> RateLimited:
-        busy = answer.verdict not in {Verdict.TOO_EARLY, Verdict.HELD}
-        at = max(answer.at, answer.now + int(BUSY_FOR * SECOND)) if busy else answer.at
-        at += int(spread((at - answer.now) / SECOND, self._dice()) * SECOND)
-        return RateLimited("budget_exhausted", _words(account, answer), resume_at=_moment(at))
-
-    def _give_back(self, grant: _Grant, *, succeeded: bool) -> None:
-        if grant.token is None:
-            self._local.release(grant.account)
-        elif grant.answer.leased:
-            self._release(grant.account, grant.token, succeeded=succeeded)
-
-    def _release(self, account: str, token: str, *, succeeded: bool) -> None:
-        if not self._outage.active:
-            try:
-                self._shared.release(account, token, succeeded=succeeded)
-                return
-            except UNREACHABLE as exc:
-                self._outage.begin(exc)
-        self._owed.append((account, token))
-
-    def _answered(self, now: int) -> None:
-        """Valkey is there: tell it what could not be told while it was away."""
-        self._outage.over(now)
-        while self._owed and not self._outage.active:
-            try:
-                account, token = self._owed.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            self._release(account, token, succeeded=False)
+        at = max(answer.place, answer.at)
+        if answer.verdict not in FINAL:
+            at = max(at, answer.now + BUSY_FOR)
+        # Those who were refused by different processes without Valkey have no line to stand in.
+        at += int(self._dice() * SECOND / 2)
+        return RateLimited("budget_exhausted", refusal_words(account, answer), resume_at=moment(at))
 
 
-def _words(account: str, answer: Answer) -> str:
-    name, when = f"account {account[:100]!r}", _moment(answer.at).strftime("%H:%M:%S UTC")
-    match answer.verdict:
-        case Verdict.HELD:
-            why = f" ({answer.reason})" if answer.reason else ""
-            return f"The system asked {name} to wait until {when}{why}."
-        case Verdict.NO_SLOT:
-            return f"As many requests of {name} are under way as may be."
-        case Verdict.PROBING:
-            return f"One request of {name} is trying whether the system answers again."
-        case _:
-            return f"The budget of {name} is used up until {when}."
+class _Leave:
+    """One permit, from the question to the request's end."""
 
+    __slots__ = ("_asked", "_budgets", "_cost", "_grant")
 
-def _state(row: Row, *, shared: bool) -> AccountState:
-    held = row.hold > row.now
-    return AccountState(
-        shared=shared,
-        paid_off_at=_moment(row.tat) if row.tat > row.now else None,
-        held_until=_moment(row.hold) if held else None,
-        reason=(row.reason or None) if held else None,
-        probing=row.probing,
-        slots=row.slots,
-    )
+    def __init__(self, budgets: Budgets, asked: Asked, cost: int) -> None:
+        self._budgets = budgets
+        self._asked = asked
+        self._cost = cost
 
+    def __enter__(self) -> Permit:
+        began = monotonic()
+        self._grant = grant = self._budgets.wait_for(self._asked, self._cost)
+        return Permit(monotonic() - began, grant.answer.at, bool(grant.answer.trials))
 
-def _moment(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budgets.give_back(self._grant, succeeded=kind is None)

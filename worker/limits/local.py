@@ -1,17 +1,18 @@
 """What does this process know about an account by itself, and what may it do while Valkey is away?
 
-It remembers the last pace and hold that Valkey told it, and hands them back with every question: a Valkey that lost its
-data is told again by whoever sent last. While Valkey can't be asked, it grants a quarter of the rate, one request at a
-time, and starts when a burst just before the outage would be paid back: so up to four such processes keep the limit
+It remembers the holds that it heard of, and tells them with every question: a Valkey that lost its data is told again by
+whoever sends next. While Valkey can't be asked, it grants a quarter of the rate, one request at a time, and starts when
+all that may have been granted just before the outage would be paid back: so up to four such processes keep the limit
 (of four or more in a window), also in windows that reach across the outage's beginning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from worker.limits.policy import SECOND, Answer, Limits, Verdict, payback, rate_of, slowed, step
+from worker.limits.pace import Track, earliest, payback, slowed, taken
+from worker.limits.policy import SECOND, Answer, Rule, Verdict
 
 MOST_ACCOUNTS = 10_000
 
@@ -20,15 +21,14 @@ MOST_ACCOUNTS = 10_000
 class Known:
     """The state of one account as this process last saw it; times are microseconds on Valkey's clock."""
 
-    tat: int = 0
     hold: int = 0
     reason: str = ""
-    slow_tat: int = 0
+    slow: Track = Track()  # noqa: RUF009 - it is frozen
     busy: bool = False
 
     def over(self, now: int) -> bool:
         """Nothing in it matters any more."""
-        return not self.busy and max(self.tat, self.hold, self.slow_tat) <= now
+        return not self.busy and max(self.hold, self.slow.tat) <= now
 
 
 class LocalBudget:
@@ -38,44 +38,40 @@ class LocalBudget:
         self._lock = Lock()
         self._accounts: dict[str, Known] = {}
 
-    def known(self, account: str) -> Known:
-        """What is known, to read only; all zeros for an account never seen."""
+    def known(self, account: str) -> Known | None:
+        """What is known, to read only; None: nothing ever was."""
+        found = self._accounts.get(account)
+        if found is None:
+            return None
         with self._lock:
-            found = self._accounts.get(account)
-            return Known() if found is None else replace(found)
+            return replace(found)
 
-    def learn(self, account: str, answer: Answer) -> None:
-        """Remember what Valkey said. Its pace counts, even where it is less than we thought; a hold never shrinks."""
-        with self._entry(account, answer.now) as entry:
-            entry.tat = answer.tat
-            if answer.hold > entry.hold:
-                entry.hold, entry.reason = answer.hold, answer.reason
-
-    def hold(self, account: str, until: int, reason: str, now: int) -> Known:
-        """Hold the account in this process; the longest hold wins."""
+    def hold(self, account: str, until: int, reason: str, now: int) -> int:
+        """Hold the account in this process; the longest hold wins, and its end is returned."""
         with self._entry(account, now) as entry:
             if until > entry.hold:
                 entry.hold, entry.reason = until, reason
-            return replace(entry)
+            return entry.hold
 
-    def take(self, account: str, limits: Limits, *, cost: int, max_wait: int, now: int, since: int) -> Answer:
-        """Grant at the slow pace. `since` is when Valkey was last known to answer."""
-        rate, slow = rate_of(limits), slowed(limits)
+    def take(
+        self, account: str, rules: Sequence[Rule], *, cost: int, max_wait: int, now: int, since: int
+    ) -> Answer:
+        """Grant at the slow pace. `since` is up to when requests may have been granted that nobody here knows of."""
+        slow = slowed(rules)
         with self._entry(account, now) as entry:
-            at, tat, slow_tat, granted = max(now, entry.hold), entry.tat, entry.slow_tat, True
-            if rate is not None and slow is not None:
-                pause = max(slow.interval, min(payback(limits), int(limits.per * SECOND)))
-                start = max(entry.slow_tat, entry.tat, since + pause)
-                outcome = step(start, now, slow, cost=cost, max_wait=max_wait, hold=entry.hold)
-                at, granted, slow_tat = outcome.at, outcome.granted, outcome.tat
-                tat = max(tat, at) + cost * rate.interval
-            if not granted or at - now > max_wait:
+            at, track = max(now, entry.hold), entry.slow
+            if slow is not None:
+                start = since + max(slow.interval, min(payback(rules), _longest_window(rules)))
+                track = replace(track, tat=max(track.tat, start))
+                at = max(at, earliest(track, slow, now, cost))
+                track = taken(track, slow, now, at, cost)
+            if at - now > max_wait:
                 verdict = Verdict.HELD if entry.hold >= at else Verdict.TOO_EARLY
-                return Answer(verdict, at, now, entry.tat, entry.hold, reason=entry.reason)
+                return Answer(verdict, at, now, at, reason=entry.reason)
             if entry.busy:
-                return Answer(Verdict.NO_SLOT, at, now, entry.tat, entry.hold)
-            entry.tat, entry.slow_tat, entry.busy = tat, slow_tat, True
-            return Answer(Verdict.GRANTED, at, now, tat, entry.hold, leased=True)
+                return Answer(Verdict.NO_SLOT, at, now, at)
+            entry.slow, entry.busy = replace(track, ends={}), True
+            return Answer(Verdict.GRANTED, at, now, slots=1)
 
     def release(self, account: str) -> None:
         """The one request of this account that was under way is over."""
@@ -93,3 +89,8 @@ class LocalBudget:
     def _forget_what_is_over(self, now: int) -> None:
         for account in [name for name, entry in self._accounts.items() if entry.over(now)]:
             del self._accounts[account]
+
+
+def _longest_window(rules: Sequence[Rule]) -> int:
+    """After so long all that was granted before is out of every window."""
+    return int(max((rule.per for rule in rules if rule.requests is not None), default=0.0) * SECOND) + 1

@@ -1,29 +1,44 @@
-"""How does a question reach the budget that all workers share? The only module of `limits` that sends to Valkey.
+"""How does a question reach the budget that all workers share? The only module of `limits` that speaks Valkey's language.
 
-Two keys per account, in one hash slot: a hash (tat, hold, reason, probe) and a sorted set of slots under way. Every
-change is one Lua call. Raises what redis-py raises; the caller decides what to do without Valkey.
+Every change is one Lua call. Raises what redis-py raises; the caller decides what to do without Valkey.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cached_property
+from hashlib import sha1
 from importlib.resources import files
-from typing import Any
-from urllib.parse import quote
+from struct import unpack_from
+from typing import Any, NamedTuple
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import NoScriptError
 
-from worker.errors import InvalidInput
-from worker.limits.local import Known
-from worker.limits.policy import SECOND, Answer, Limits, Verdict, held_for, rate_of
+from worker.limits.policy import SECOND, Answer, Rule, Verdict, held_for
+from worker.limits.question import EPOCH, Asked, Patience, Question, Scope, key_of, question, scopes_of
+from worker.limits.quota import Block, counted_for_good
+from worker.limits.wire import UNREACHABLE, Wire, connect, packed
 
-UNREACHABLE = (RedisError, OSError)
-SOCKET_TIMEOUT = 2.0
+__all__ = ["UNREACHABLE", "Row", "SharedBudget"]
+
 LONGEST_REASON = 200
+OPEN_AGAIN = 32
+"""So many trials at a time, and a hold is over."""
+MOST_QUESTIONS = 20_000
+VERDICTS = {verdict.value.encode(): verdict for verdict in Verdict}
+NOTHING_TOLD = packed([b"0", b"0", b"", b"0", b""])
+ONE = packed([b"1"])
+
+
+class Told(NamedTuple):
+    """What Valkey may not know: a hold, an unknown past, how long a slot is held, a block that was fetched."""
+
+    unknown_until: int = 0
+    hold: int = 0
+    reason: str = ""
+    held: int = 0
+    block: tuple[int, int, Block] | None = None
+
+
+NOTHING = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,98 +46,187 @@ class Row:
     """What Valkey holds of one account; times are microseconds on its clock, 0 is never."""
 
     now: int
-    tat: int
+    last: int
+    tats: tuple[int, ...]
     hold: int
     reason: str
     probing: bool
     slots: int
+    line: int = 0
+    """When the last of those who were refused is expected."""
 
 
 class SharedBudget:
     """The scripts and keys. Opens no connection before the first question."""
 
-    def __init__(self, redis_url: str, *, slot_lease: float) -> None:
-        self._lease = int(slot_lease * SECOND)
-        self._redis = _client(redis_url)
-        self._take, self._release, self._hold = (
-            _script(self._redis, name) for name in ("take", "release", "hold")
+    def __init__(self, redis_url: str, *, patience: Patience) -> None:
+        self._patience = patience
+        self._redis = connect(redis_url)
+        self._wire = Wire(self._redis, self._greet)
+        self._take = _text("take")
+        self._sha = sha1(self._take.encode(), usedforsecurity=False).hexdigest()
+        self._questions: dict[Asked, Question] = {}
+        self._release, self._hold, self._slow, self._epoch = (
+            self._redis.register_script(_text(name)) for name in ("release", "hold", "slow", "epoch")
         )
 
-    def take(
-        self, account: str, limits: Limits, *, cost: int, max_wait: int, token: str, known: Known
-    ) -> Answer:
+    def question(self, asked: Asked, now: int) -> Question:
+        """What is asked for such a request, made once."""
+        found = self._questions.get(asked)
+        if found is None or (found.good_until is not None and now >= found.good_until):
+            if len(self._questions) >= MOST_QUESTIONS:
+                self._questions.clear()
+            found = self._questions[asked] = question(self._sha, asked, self._patience, now)
+        return found
+
+    def take(self, q: Question, *, cost: int, max_wait: int, token: str, told: Told = NOTHING) -> Answer:
         """Ask for rate and slot at once. A grant that is `leased` must be released with its token."""
-        rate = rate_of(limits)
-        pace = (0, 1, 1) if rate is None else (rate.interval, rate.burst, rate.requests)
-        memory = (known.tat, known.hold, _text(known.reason))
-        verdict, at, now, tat, hold, leased, reason = self._take(
-            keys=_keys(account),
-            args=[*pace, cost, max_wait, limits.concurrency or 0, self._lease, token, *memory],
+        head = b"%b%b$%d\r\n%d\r\n$%d\r\n%b\r\n" % (
+            q.head,
+            ONE if cost == 1 else packed([b"%d" % cost]),
+            len(str(max_wait)),
+            max_wait,
+            len(token),
+            token.encode(),
         )
-        return Answer(Verdict(verdict.decode()), at, now, tat, hold, bool(leased), _read(reason))
+        tail = (NOTHING_TOLD if told is NOTHING else _packed(told)) + q.tail
+        try:
+            data = self._wire.ask(lambda epoch: head + epoch + tail)
+        except NoScriptError:
+            self._redis.script_load(self._take)
+            data = self._wire.ask(lambda epoch: head + epoch + tail)
+        verdict, at, now, place, slots, trials, reason = data.split(b" ", 6)
+        return Answer(
+            VERDICTS[verdict],
+            int(at),
+            int(now),
+            int(place),
+            int(slots),
+            int(trials),
+            reason.decode(errors="replace"),
+        )
 
-    def release(self, account: str, token: str, *, succeeded: bool) -> None:
-        """Free what the token holds; harmless twice, and for a token that holds nothing."""
-        self._release(keys=_keys(account), args=[token, int(succeeded)])
+    def release(self, q: Question, answer: Answer, token: str, *, succeeded: bool) -> None:
+        """Free what the token holds; harmless twice. What tried the system after a hold says how that went."""
+        if answer.trials:
+            tried = [scope.key for scope in _chosen(q, answer.slots | answer.trials)]
+            enough = min(q.slots or OPEN_AGAIN, OPEN_AGAIN)
+            self._release(keys=tried, args=[token, int(succeeded), answer.at, enough])
+            return
+        for scope in _chosen(q, answer.slots):
+            self.free(scope.slots, token)
 
-    def hold(self, account: str, seconds: float, reason: str) -> tuple[int, str, int]:
+    def free(self, slots: str, token: str) -> None:
+        """Give a slot back, without waiting for the answer."""
+        command = packed([b"ZREM", slots.encode(errors="surrogatepass"), token.encode()])
+        self._wire.tell(b"*3\r\n" + command, (slots, token))
+
+    def has_unsure(self) -> bool:
+        return bool(self._wire.lost)
+
+    def scope_key(self, asked: Asked, rule: Rule) -> str:
+        """Where a rule counts."""
+        return next(scope.key for scope in scopes_of(asked) if rule in scope.rules)
+
+    def unsure(self) -> list[tuple[str, str]]:
+        """Slots whose return may not have been heard; each is named once."""
+        lost = self._wire.lost
+        return [(slots, token) for slots, token in (lost.popleft() for _ in range(len(lost)))]
+
+    def hold(
+        self, account: str, seconds: float, reason: str, *, longest: float = 0.0
+    ) -> tuple[int, str, int]:
         """Hold the account for everybody. Returns until when it is held, why, and the time now."""
-        until, why, now = self._hold(keys=_keys(account)[:1], args=[held_for(seconds), _text(reason)])
-        return until, _read(why), now
+        until, why, now = self._hold(
+            keys=[key_of(account)],
+            args=[held_for(seconds), reason[:LONGEST_REASON].encode(errors="replace"), int(longest * SECOND)],
+        )
+        return int(until), _read(why), int(now)
 
-    def row(self, account: str) -> Row:
-        """Read without changing anything."""
-        key, slots = _keys(account)
+    def slow_down(self, account: str, interval: int, length: int, reason: str) -> None:
+        """From now on, for `length` microseconds, one request each `interval`; 0: none."""
+        self._slow(keys=[key_of(account)], args=[interval, length, reason.encode(errors="replace")])
+
+    def failed(self, account: str, within: float) -> int:
+        """Count a failure; how many there were since the first of the last `within` seconds."""
+        key = f"{key_of(account)}:failed"
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(key, 0, px=max(1, int(within * 1000)), nx=True)
+            pipe.incr(key)
+            return int(pipe.execute()[1])
+
+    def rows(self, asked: Asked) -> list[tuple[Scope, Row]]:
+        """What is known in each scope where such a request counts, read without changing anything."""
+        scopes = scopes_of(asked)
         seconds, micros = self._redis.time()
         now = seconds * SECOND + micros
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hmget(key, ["tat", "hold", "reason", "probe"])
-        pipe.zcount(slots, now, "+inf")
-        (tat, hold, reason, probe), busy = pipe.execute()
-        return Row(now, int(tat or 0), int(hold or 0), _read(reason or b""), probe is not None, busy)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for scope in scopes:
+                pipe.hmget(scope.key, ["p", "hold", "reason", "ramp"])
+                pipe.zcount(scope.slots, now, "+inf")
+                pipe.hvals(f"{scope.key}:line")
+            found = pipe.execute()
+        return [
+            (scope, _row(now, self._windows(scope), *found[3 * n : 3 * n + 3]))
+            for n, scope in enumerate(scopes)
+        ]
+
+    def remembers(self) -> None:
+        """Take the memory of this Valkey for whole, as one may who has just made it: nothing was sent before."""
+        self._epoch(keys=[EPOCH])
+        self._redis.hset(EPOCH, "born", 1)
 
     def close(self) -> None:
         """Drop the idle connections."""
+        self._wire.close()
         self._redis.close()
 
-
-def _client(redis_url: str) -> Redis:
-    """A client that fails at once: its own retries would turn a time-out of 2 s into 15."""
-    try:
-        return Redis.from_url(
-            redis_url,
-            socket_timeout=SOCKET_TIMEOUT,
-            socket_connect_timeout=SOCKET_TIMEOUT,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            client_name="headrace-budget",
+    def _windows(self, scope: Scope) -> int:
+        stored = self._patience.stored
+        return sum(
+            rule.requests is not None and not (stored and counted_for_good(rule)) for rule in scope.rules
         )
-    except (ValueError, TypeError):
-        # The parser's words may hold a piece of the password.
-        raise InvalidInput(
-            "bad_broker_url",
-            "The URL of the broker can't be read.",
-            place="HEADRACE_BROKER_URL",
-            hint="Write redis://:password@host:6379/0, with special characters of the password percent-encoded.",
-        ) from None
+
+    def _greet(self, connection: Any) -> bytes:
+        connection.send_command("EVAL", self._epoch_text, 1, EPOCH)
+        return packed([connection.read_response(disable_decoding=True)])
+
+    @cached_property
+    def _epoch_text(self) -> str:
+        return _text("epoch")
 
 
-def _script(client: Redis, name: str) -> Script:
-    """EVALSHA, and EVAL again after a restart has emptied the server's script cache: redis-py does both."""
-    return client.register_script(files("worker.limits").joinpath(f"{name}.lua").read_text())
+def _chosen(q: Question, bits: int) -> list[Scope]:
+    return [scope for n, scope in enumerate(q.scopes) if bits >> n & 1]
 
 
-def _keys(account: str) -> Sequence[str]:
-    """The account's two keys. Quoted, so that a brace in a name can't spoil the hash tag; long names are hashed."""
-    name = quote(account, safe="@:/", errors="surrogatepass") or "%"
-    if len(name) > 200:
-        name = "%" + sha256(name.encode()).hexdigest()
-    key = f"headrace:budget:{{{name}}}"
-    return key, f"{key}:slots"
+def _row(now: int, windows: int, fields: list[Any], busy: int, line: list[bytes]) -> Row:
+    packed_numbers, hold, reason, ramp = fields
+    numbers = packed_numbers or b""
+    values = unpack_from(f"<{len(numbers) // 8}d", numbers)
+    return Row(
+        now=now,
+        last=int(values[0]) if values else 0,
+        tats=tuple(int(value) for value in values[2 : 2 + 2 * windows : 2]),
+        hold=int(hold or 0),
+        reason=_read(reason or b""),
+        probing=ramp is not None,
+        slots=busy,
+        line=max((int(end) for end in line), default=0),
+    )
 
 
-def _text(reason: str) -> bytes:
-    return reason[:LONGEST_REASON].encode(errors="replace")
+def _packed(told: Told) -> bytes:
+    block = ""
+    if told.block is not None:
+        scope, quota, found = told.block
+        block = f"{scope} {quota} {found.amount} {found.period} {found.closed_until} {found.used}"
+    reason = told.reason[:LONGEST_REASON].encode(errors="replace")
+    return packed([b"%d" % told.unknown_until, b"%d" % told.hold, reason, b"%d" % told.held, block.encode()])
+
+
+def _text(name: str) -> str:
+    return files("worker.limits").joinpath("scripts", f"{name}.lua").read_text()
 
 
 def _read(value: Any) -> str:

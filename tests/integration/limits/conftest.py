@@ -17,6 +17,8 @@ import pytest
 import redis
 
 from worker.limits.budget import Budgets
+from worker.limits.question import Patience
+from worker.limits.shared import SharedBudget
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,7 +38,7 @@ class OwnValkey:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.folder, self.url = folder, f"redis://127.0.0.1:{self.port}/0"
-        self.client = redis.Redis.from_url(self.url)
+        self.client, self.forgetful = redis.Redis.from_url(self.url), False
         self.start()
 
     def start(self) -> None:
@@ -44,6 +46,15 @@ class OwnValkey:
         flags = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
         self.process = subprocess.Popen([str(binary), *flags], stdout=subprocess.DEVNULL)
         until(self.answers)
+        if not self.forgetful:
+            self.remember()
+
+    def remember(self) -> None:
+        """It is as if this server had been here all along; without this, all that it may have forgotten is assumed."""
+        patience = Patience(short_wait=0, lease=0, stored=False)
+        shared = SharedBudget(self.url, patience=patience)
+        shared.remembers()
+        shared.close()
 
     def answers(self) -> bool:
         try:

@@ -148,7 +148,7 @@ def test_a_slot_taken_by_a_lost_answer_is_freed_once_valkey_answers_again(
 ) -> None:
     budgets, limits = make(slot_lease=600.0), Limits(concurrency=1)
     lost: list[Answer] = []
-    real = budgets._shared.take
+    real = budgets._asker.shared.take
 
     def loses_the_first(*args: Any, **kwargs: Any) -> Answer:
         answer = real(*args, **kwargs)
@@ -157,7 +157,7 @@ def test_a_slot_taken_by_a_lost_answer_is_freed_once_valkey_answers_again(
             raise redis.TimeoutError
         return answer
 
-    monkeypatch.setattr(budgets._shared, "take", loses_the_first)
+    monkeypatch.setattr(budgets._asker.shared, "take", loses_the_first)
     with budgets.permit(account, limits):
         assert make().state(account).slots == 1
     until(lambda: budgets.state(account).shared)

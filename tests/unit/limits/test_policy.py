@@ -1,6 +1,5 @@
-"""The pure rules of the budget: the pace, the waits and what a system says about waiting."""
+"""The pure rules of the budget: what limits may say, the waits, and what a system says about waiting."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -13,162 +12,73 @@ from worker.errors import InvalidInput
 from worker.limits.policy import (
     BACKFILL,
     SECOND,
+    Call,
     Limits,
-    Rate,
+    Rule,
+    by_scope,
     held_for,
     payable,
-    rate_of,
     reach,
     retry_after,
-    slowed,
     spread,
-    step,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-START = 1_772_000_000 * SECOND
-
-limits_with_a_rate = st.builds(
-    Limits,
-    requests=st.integers(1, 30),
-    per=st.floats(0.001, 1000),
-    burst=st.integers(1, 40),
-)
-
-
-@dataclass
-class Grants:
-    """A run of the pure model: what was granted, when, at which cost."""
-
-    times: list[tuple[int, int]]
-
-    def dearest_window(self, period: int) -> int:
-        """The most that any closed window of that length holds; the worst one begins at a grant."""
-        return max(
-            (sum(c for t, c in self.times if start <= t <= start + period) for start, _ in self.times),
-            default=0,
-        )
-
-
-def _run(rate: Rate, asked: list[tuple[int, int, int]]) -> Grants:
-    tat, now, times = 0, START, []
-    for pause, cost, max_wait in asked:
-        now += pause
-        outcome = step(tat, now, rate, cost=min(cost, rate.requests), max_wait=max_wait)
-        if outcome.granted:
-            times.append((outcome.at, min(cost, rate.requests)))
-        tat = outcome.tat
-    return Grants(times)
-
-
-@given(
-    limits=limits_with_a_rate,
-    asked=st.lists(
-        st.tuples(
-            st.one_of(st.integers(0, 3), st.integers(0, 2000 * SECOND)),
-            st.integers(1, 4),
-            st.sampled_from([0, SECOND // 10, 2 * SECOND, 30 * SECOND]),
-        ),
-        max_size=80,
-    ),
-)
-def test_no_window_ever_holds_more_than_the_limit(limits: Limits, asked: list[tuple[int, int, int]]) -> None:
-    rate = rate_of(limits)
-    assert rate is not None
-    assert _run(rate, asked).dearest_window(int(limits.per * SECOND)) <= (limits.requests or 0)
-
-
-@given(limits=limits_with_a_rate, hammer=st.integers(1, 50))
-def test_a_crowd_that_never_stops_asking_gets_no_more_and_hardly_less(limits: Limits, hammer: int) -> None:
-    """Asking all the time is the worst case for the limit, and the pace promised must come out of it."""
-    rate = rate_of(limits)
-    assert rate is not None
-    assert limits.requests is not None
-    period = int(limits.per * SECOND)
-    pause = max(1, rate.interval // hammer)
-    grants = _run(rate, [(pause, 1, 0)] * (hammer * 35 + 40))
-    assert grants.dearest_window(period) <= limits.requests
-    spacing = [
-        later - earlier for (earlier, _), (later, _) in zip(grants.times, grants.times[1:], strict=False)
-    ]
-    assert all(gap <= rate.interval + pause for gap in spacing)
-
-
-@given(
-    limits=limits_with_a_rate,
-    behind=st.integers(-100 * SECOND, 100 * SECOND),
-    hold=st.integers(-100 * SECOND, 100 * SECOND),
-    cost=st.integers(1, 5),
-    max_wait=st.integers(0, 30 * SECOND),
-)
-def test_a_refusal_consumes_nothing_and_names_a_time_that_is_then_granted(
-    limits: Limits, behind: int, hold: int, cost: int, max_wait: int
-) -> None:
-    rate = rate_of(limits)
-    assert rate is not None
-    cost = payable(cost, limits)
-    tat = START + min(behind, rate.horizon)
-    refused = step(tat, START, rate, cost=cost, max_wait=max_wait, hold=START + hold)
-    if refused.granted:
-        assert START <= refused.at <= START + max_wait
-        return
-    assert refused.tat == tat
-    assert refused.at > START + max_wait
-    assert step(tat, refused.at, rate, cost=cost, max_wait=0, hold=START + hold).granted
-
-
-def test_a_burst_leaves_at_once_and_the_rest_at_the_pace() -> None:
-    rate = rate_of(Limits(requests=10, per=10, burst=4))
-    assert rate is not None
-    grants = _run(rate, [(0, 1, 30 * SECOND)] * 6)
-    assert [t - START for t, _ in grants.times[:4]] == [0, 0, 0, 0]
-    assert [t - START for t, _ in grants.times[4:]] == [rate.interval, 2 * rate.interval]
-
-
-def test_one_request_per_window_means_one() -> None:
-    rate = rate_of(Limits(requests=1, per=60, burst=5))
-    assert rate == Rate(interval=60 * SECOND + 1, burst=1, requests=1)
-
-
-def test_a_burst_as_large_as_the_limit_is_cut_so_that_time_still_pays_it_back() -> None:
-    rate = rate_of(Limits(requests=10, per=60, burst=10))
-    assert rate is not None
-    assert rate.burst == 9
-
-
-def test_no_request_limit_is_no_rate() -> None:
-    assert rate_of(Limits()) is None
-    assert slowed(Limits(concurrency=2)) is None
-
-
-def test_four_processes_on_their_own_stay_within_the_limit() -> None:
-    limits = Limits(requests=60, per=60, burst=20)
-    rate, slow = rate_of(limits), slowed(limits)
-    assert rate is not None
-    assert slow is not None
-    assert slow.burst == 1
-    assert 4 * (60 * SECOND // slow.interval) <= 60
-
-
-def test_a_clock_that_was_set_back_costs_a_window_not_the_time_that_it_was_set_back() -> None:
-    rate = rate_of(Limits(requests=10, per=10))
-    assert rate is not None
-    a_day_ahead = START + 86_400 * SECOND
-    outcome = step(a_day_ahead, START, rate, cost=1, max_wait=0)
-    assert outcome.at - START <= rate.horizon
 
 
 def test_a_request_dearer_than_a_window_is_charged_as_a_window() -> None:
-    assert payable(50, Limits(requests=10)) == 10
-    assert payable(50, Limits()) == 50
-    assert payable(-3, Limits(requests=10)) == 1
+    ten = Limits(requests=10, rules=(Rule(requests=100, per=3600.0),)).all_rules()
+    assert payable(50, ten) == 10
+    assert payable(50, ()) == 50
+    assert payable(-3, ten) == 1
 
 
-def test_backfill_reserves_half_as_far_ahead_as_the_others() -> None:
-    assert reach(2.0, lane=3) == 2.0
-    assert reach(2.0, lane=BACKFILL) == 1.0
+def test_each_lane_reserves_less_far_ahead_than_those_before_it() -> None:
+    waits = [reach(2.0, lane) for lane in range(BACKFILL + 1)]
+    assert waits == sorted(waits, reverse=True)
+    assert len(set(waits)) == len(waits)
+    assert (waits[0], waits[BACKFILL]) == (2.0, 1.0)
     assert reach(-1.0, lane=0) == 0.0
     assert reach(900.0, lane=0) == 30.0
+
+
+METERS = Rule(requests=1, per=10.0, paths=("/meters/*/readings",))
+READS = Rule(requests=360, per=60.0, methods=("GET",))
+OWN = Rule(requests=100, per=60.0, of="connection")
+LINES = Rule(requests=5, per=1.0, streams=("lines",))
+
+
+def test_a_rule_counts_the_requests_that_it_names_and_no_others() -> None:
+    reading = Call("7", "readings", "get", "/meters/12/readings")
+    assert METERS.counts(reading)
+    assert READS.counts(reading)
+    assert OWN.counts(reading)
+    assert not LINES.counts(reading)
+    assert not METERS.counts(Call(path="/meters/12"))
+    assert not READS.counts(Call(method="POST"))
+    assert LINES.counts(Call(stream="lines"))
+
+
+def test_limits_choose_their_rules_once_for_all_requests_where_none_selects() -> None:
+    assert Limits(requests=10, rules=(OWN,)).choose(Call("1", "x", "GET", "/x")) is None
+    limits = Limits(requests=10, rules=(METERS, READS))
+    assert limits.choose(Call(path="/x", method="POST")) == (0,)
+    assert limits.choose(Call(path="/meters/1/readings")) == (0, 1, 2)
+    assert limits.chosen((0, 2)) == (Rule(requests=10), READS)
+
+
+def test_rules_that_select_the_same_requests_share_a_scope_and_the_accounts_comes_first() -> None:
+    wide = Rule(requests=500, per=60.0)
+    again = Rule(concurrency=2, of="connection")
+    assert by_scope([METERS, OWN, wide, again]) == [[wide], [METERS], [OWN, again]]
+
+
+def test_the_old_form_and_a_rule_of_the_same_words_are_the_same_limit() -> None:
+    assert Limits(requests=5, per=2.0, burst=3, concurrency=4).all_rules() == (
+        Rule(requests=5, per=2.0, burst=3, concurrency=4),
+    )
+    assert hash(Limits(requests=5)) == hash(Limits(requests=5))
+    assert Limits(requests=5) != Limits(requests=6)
 
 
 @given(wait=st.floats(0, 1e6), dice=st.floats(0, 1))
@@ -193,6 +103,12 @@ def test_limits_that_cannot_be_kept_are_refused_by_name(wrong: dict[str, float])
     with pytest.raises(InvalidInput, match=next(iter(wrong))) as caught:
         Limits(**wrong)  # type: ignore[arg-type]
     assert caught.value.code == "bad_limits"
+
+
+@pytest.mark.parametrize("wrong", [{"quota": 0}, {"resets": "24:00"}, {"resets": "noon"}, {"requests": 0}])
+def test_rules_that_cannot_be_kept_are_refused_by_name(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match=next(iter(wrong))):
+        Rule(**wrong)  # type: ignore[arg-type]
 
 
 def test_the_connectors_port_offers_the_same_limits() -> None:

@@ -1,0 +1,183 @@
+"""How does a question get to Valkey and back at the least cost? One write and one read on a connection that is kept.
+
+redis-py opens the connections (address, TLS, password, database); then the bytes go straight to the socket, since packing
+and parsing would cost more than all the rest. Each new connection first asks since when the server remembers: one that was
+started again is noticed before anything is asked of it.
+
+A notice is sent without waiting: its answer is read before that of the next question on the same connection. Is the
+connection lost first, the notice is handed back as `lost` to be sent again; it must be harmless twice.
+Shared by threads; never carried across a fork.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from worker.errors import InvalidInput
+
+UNREACHABLE = (RedisError, OSError)
+SOCKET_TIMEOUT = 2.0
+MOST_UNREAD = 32
+"""So many notices may wait for their answers on one connection."""
+
+Notice = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Line:
+    """One connection, and the socket that redis-py opened for it. `epoch` is since when its server remembers."""
+
+    connection: Any
+    socket: Any
+    epoch: bytes
+    unread: deque[Notice] = field(default_factory=deque)
+    fresh: bool = True
+
+
+class Wire:
+    """The connections of one process. `greet` asks a new connection for its epoch."""
+
+    def __init__(self, redis: Redis, greet: Callable[[Any], bytes]) -> None:
+        self._pool = redis.connection_pool
+        self._greet = greet
+        self._idle: deque[Line] = deque()
+        self._owner = os.getpid()
+        self.lost: deque[Notice] = deque(maxlen=10_000)
+
+    def ask(self, question: Callable[[bytes], bytes]) -> bytes:
+        """The answer, one bulk string, to what `question` makes for the connection's epoch.
+
+        A kept connection that turns out to be closed is replaced once. Raises what redis-py raises.
+        """
+        line = self._line()
+        try:
+            try:
+                return self._asked(line, question(line.epoch))
+            except (Gone, ConnectionError):
+                if line.fresh:
+                    raise
+                self._drop(line)
+                self._forget_idle()
+                line = self._line()
+                return self._asked(line, question(line.epoch))
+        except ResponseError:
+            self._keep(line)
+            raise
+        except BaseException:
+            self._drop(line)
+            raise
+
+    def tell(self, command: bytes, notice: Notice) -> None:
+        """Send a command whose answer nobody waits for."""
+        line = self._line()
+        try:
+            if len(line.unread) >= MOST_UNREAD:
+                self._read(line, answers=0)
+            line.unread.append(notice)
+            line.socket.sendall(command)
+        except BaseException:
+            self._drop(line)
+            raise
+        self._keep(line)
+
+    def close(self) -> None:
+        self._forget_idle()
+
+    def _asked(self, line: Line, command: bytes) -> bytes:
+        line.socket.sendall(command)
+        answer = self._read(line, answers=1)
+        self._keep(line)
+        return answer
+
+    def _read(self, line: Line, *, answers: int) -> bytes:
+        """The answers to notices, which say nothing, and then that to the question."""
+        data, receive, unread = b"", line.socket.recv, line.unread
+        while unread or answers:
+            end = data.find(b"\r\n")
+            if end >= 0 and unread:
+                data = data[end + 2 :]
+                unread.popleft()
+                continue
+            if end >= 0:
+                if data[:1] != b"$":
+                    raise _refused(data[1:end])
+                stop = end + 2 + int(data[1:end])
+                if len(data) >= stop + 2:
+                    return data[end + 2 : stop]
+            more = receive(65536)
+            if not more:
+                raise Gone("The broker closed the connection.")
+            data += more
+        return b""
+
+    def _line(self) -> Line:
+        if os.getpid() != self._owner:
+            self._idle, self._owner = deque(), os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._opened()
+
+    def _opened(self) -> Line:
+        connection: Any = self._pool.make_connection()
+        connection.connect()
+        try:
+            epoch = self._greet(connection)
+        except BaseException:
+            connection.disconnect()
+            raise
+        return Line(connection, connection._sock, epoch)  # noqa: SLF001 - redis-py offers no other way to its socket
+
+    def _keep(self, line: Line) -> None:
+        line.fresh = False
+        self._idle.append(line)
+
+    def _drop(self, line: Line) -> None:
+        self.lost.extend(line.unread)
+        line.unread.clear()
+        line.connection.disconnect()
+
+    def _forget_idle(self) -> None:
+        """Where one was closed the others are, too."""
+        while self._idle:
+            self._drop(self._idle.pop())
+
+
+def packed(parts: Sequence[bytes]) -> bytes:
+    """Arguments as the protocol wants them."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
+
+
+def connect(redis_url: str) -> Redis:
+    """A client that fails at once: its own retries would turn a time-out of 2 s into 15."""
+    try:
+        return Redis.from_url(
+            redis_url,
+            protocol=2,
+            socket_timeout=SOCKET_TIMEOUT,
+            socket_connect_timeout=SOCKET_TIMEOUT,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            client_name="headrace-budget",
+        )
+    except (ValueError, TypeError):
+        # The parser's words may hold a piece of the password.
+        raise InvalidInput(
+            "bad_broker_url",
+            "The URL of the broker can't be read.",
+            place="HEADRACE_BROKER_URL",
+            hint="Write redis://:password@host:6379/0, with special characters of the password percent-encoded.",
+        ) from None
+
+
+def _refused(words: bytes) -> RedisError:
+    text = words.decode(errors="replace")
+    return NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text)
