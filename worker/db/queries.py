@@ -1,4 +1,8 @@
-"""Where does SQL of weight live? In `statements/*.sql`: named blocks, each with its why. This reads them."""
+"""Where does SQL of weight live? In `statements/*.sql`: named blocks, each with its why. This reads them.
+
+What is there for readers stays there: psycopg looks for parameters anew, each time, in a statement of more than 4096
+characters.
+"""
 
 import re
 from importlib import resources
@@ -13,7 +17,7 @@ class Queries:
         self._statements: dict[str, str] = {}
         for text in texts:
             parts = _HEADING.split(text)
-            self._statements.update(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True))
+            self._statements.update(zip(parts[1::2], map(_lean, parts[2::2]), strict=True))
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -23,6 +27,12 @@ class Queries:
 
     def __dir__(self) -> list[str]:
         return sorted(self._statements)
+
+
+def _lean(body: str) -> str:
+    """Without lines that are a comment, and without indentation."""
+    lines = (line.strip() for line in body.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
 def with_constants(statement: str, **values: int) -> str:

@@ -4,14 +4,25 @@ import re
 from pathlib import Path
 
 import pytest
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from worker.db.queries import Queries, sql
 
 
-def test_a_statement_is_found_by_its_name_with_its_why() -> None:
+def test_a_statement_is_found_by_its_name() -> None:
     found = Queries("-- A file.\n\n-- name: one\n-- Because.\nSELECT 1;\n\n-- name: two\nSELECT 2;\n")
-    assert found.one == "-- Because.\nSELECT 1;"
+    assert found.one == "SELECT 1;"
     assert found.two == "SELECT 2;"
+
+
+def test_what_is_for_readers_is_not_sent() -> None:
+    found = Queries("-- name: one\n-- Because.\n  SELECT a,  -- this\n    -- and\n         b;\n")
+    assert found.one == "SELECT a,  -- this\nb;"
+
+
+@pytest.mark.parametrize("name", dir(sql))
+def test_statements_are_short_enough_for_psycopg_to_remember_their_parameters(name: str) -> None:
+    assert len(getattr(sql, name)) <= MAX_CACHED_STATEMENT_LENGTH
 
 
 def test_a_wrong_name_is_an_error() -> None:
