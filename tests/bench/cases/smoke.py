@@ -20,7 +20,7 @@ def run(full: bool) -> Iterator[Line]:
         bare(data.url, own.database_url) as loop,
     ):
         own.add_connections(data.url, streams=["work_orders"], first_due=None, done=False)
-        own.start_worker()
+        own.start_worker(processes=1, bulk_processes=1)
         note = "the bare loop; so few records say nothing about speed"
         figure = f"smoke: first load of {RECORDS:,}"
         yield Line(figure, own.sync(), loop.sync().seconds, "s", "", None, note)

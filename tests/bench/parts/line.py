@@ -36,7 +36,7 @@ class Line:
             [
                 self.figure,
                 shown(self.ours, self.unit, self.ours_all),
-                shown(self.baseline, self.unit, self.baseline_all),
+                shown(self.baseline, self.unit, self.baseline_all) if self.baseline else "-",
                 "-" if isnan(self.ratio) else f"{self.ratio:.2f}",
                 self.target or "-",
                 self.verdict,

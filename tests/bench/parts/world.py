@@ -152,7 +152,7 @@ class World:
         """Ask for a run of each stream of this name and wait for all that follows from it; seconds by Postgres' clock."""
         before = self.one("SELECT clock_timestamp() AS at")["at"]
         self.request(stream)
-        self.wait_idle(timeout)
+        self.wait(self._is_idle, timeout, what="the end of all runs")
         took = self.one(
             "SELECT extract(epoch FROM max(finished_at) - min(created_at))::float8 AS seconds,"
             " count(*) FILTER (WHERE state <> 'succeeded') AS failed FROM run_history WHERE created_at >= %(before)s",
@@ -185,10 +185,14 @@ class World:
         return child
 
     def start_worker(self, name: str = "worker", *arguments: str, **settings: object) -> Child:
-        """`headrace worker`, once it is among the living; with every process that it has by itself."""
+        """`headrace worker`, once all of its processes are among the living."""
         before = self._living("worker")
         child = self.start(name, "worker", *arguments, **settings)
-        self.wait(lambda: self._living("worker") > before, 60, what=f"the start of {name}")
+
+        def all_living() -> bool:
+            return self._living("worker") - before >= max(1, len(child.process.children()))
+
+        self.wait(all_living, 60, what=f"the start of {name}", every=0.1)
         return child
 
     def start_beat(self, name: str = "beat", **settings: object) -> Child:
@@ -233,11 +237,15 @@ class World:
 
     def wait_idle(self, timeout: float = 90.0) -> None:
         """Until no run is open."""
-        self.wait(
-            lambda: self.one("SELECT NOT EXISTS (SELECT FROM runs) AS idle")["idle"],
-            timeout,
-            what="the end of all runs",
+        self.wait(self._is_idle, timeout, what="the end of all runs")
+
+    def _is_idle(self) -> bool:
+        row = self.one(
+            "SELECT count(*) AS n, max(error) FILTER (WHERE wait_reason = 'retry') AS error FROM runs"
         )
+        if row["error"]:
+            raise RuntimeError(f"A run failed: {row['error']}\n{self.tails()}")
+        return not row["n"]
 
     def wait(self, condition: Any, timeout: float, *, what: str, every: float = 0.02) -> None:
         """Until it holds; an error that holds the end of every log if it doesn't in time, or if a part ended."""
