@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from worker.connectors.bound import BoundSources
+from worker.connectors.contract import Response, Window
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 
@@ -84,3 +85,11 @@ def test_threads_that_bind_at_once_share_one_source() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = [future.result() for future in [pool.submit(bind) for _ in range(8)]]
     assert len(set(map(id, found))) == 1
+
+
+def test_connections_of_one_system_share_the_readers_of_its_streams() -> None:
+    demo = Registry.load().get("demo")
+    one, other = (demo.bind({"base_url": f"http://127.0.0.1:{port}"}).stream("parts") for port in (1, 2))
+    answer = Response(200, {}, b'{"data": [{"id": 7}], "next_cursor": null, "total": 1}', "http://127.0.0.1/")
+    assert [stream.read(answer, Window(), None).records[0].key for stream in (one, other)] == ["7", "7"]
+    assert vars(one)["_reader"] is vars(other)["_reader"]

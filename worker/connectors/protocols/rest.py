@@ -24,7 +24,7 @@ from worker.connectors.manifest.streams import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth
 from worker.connectors.reading.paging import ByLink, Paging
-from worker.connectors.reading.reader import Reader
+from worker.connectors.reading.reader import Reader, shared_reader
 from worker.documents import suggest
 from worker.errors import HeadraceError, NotFound
 
@@ -89,7 +89,7 @@ class RestStream:
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self._spec.shape, self._paging.pointer)
+        return shared_reader(self._spec.shape, self._paging.pointer)
 
     def request(self, window: Window, position: Position | None) -> Request:
         if position and "url" in position:

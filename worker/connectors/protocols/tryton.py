@@ -32,7 +32,7 @@ from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_p
 from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.paging import smaller
-from worker.connectors.reading.reader import Reader, Reading
+from worker.connectors.reading.reader import Reader, Reading, shared_reader
 from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
 
@@ -91,7 +91,7 @@ class TrytonStream:
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self._spec.shape)
+        return shared_reader(self._spec.shape)
 
     def request(self, window: Window, position: Position | None) -> Request:
         after = [["id", ">", int(position["after"])]] if position else []

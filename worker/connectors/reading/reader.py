@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -100,6 +101,12 @@ class Reader:
             pointer=decode_pointer(pointer) if pointer is not None else None,
             total=int(total) if total is not None and total.isdigit() and len(total) < 16 else None,
         )
+
+
+@lru_cache(maxsize=1024)
+def shared_reader(shape: Shape, pointer: FieldPath | None = None) -> Reader:
+    """The reader of a stream for all connections of its system: it goes by the manifest alone, and making one is dear."""
+    return Reader(shape, pointer)
 
 
 class _Fields:
