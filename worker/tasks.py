@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 
+from worker.alone import run_alone
 from worker.app import RUN_TASK, celery_app
 from worker.engine.perform import carry_out
 from worker.errors import HeadraceError
@@ -20,7 +21,8 @@ def run(self: Any, run_id: str) -> None:
     queue = self.request.delivery_info["routing_key"]
     for next_id in services.turns.take(queue, run_id):
         try:
-            carry_out(services, UUID(next_id))
+            if apart := carry_out(services, UUID(next_id)):
+                run_alone(services, apart)
         except HeadraceError as exc:
             # Postgres is away: the run's lease lapses and beat brings it back.
             log.warning("run_left_to_its_lease", run_id=next_id, error_code=exc.code, error=str(exc))

@@ -52,13 +52,22 @@ class Job:
     """Made for the first page that has something to load: most runs have none."""
 
 
-def carry_out(engine: Engine, run_id: UUID) -> None:
-    """Do what a wake-up call asks for. Delivered twice, it works once: only one delivery can claim the row."""
+def carry_out(engine: Engine, run_id: UUID) -> Run | None:
+    """Do what a wake-up call asks for. Delivered twice, it works once: only one delivery can claim the row.
+
+    A run that must not share a process with others is claimed and handed back, for the caller to give it one.
+    """
     if engine.leases.draining:
-        return  # the row stays queued, and its message will be sent again
+        return None  # the row stays queued, and its message will be sent again
     run = claim_run(engine.database, run_id, worker=engine.worker, lease=engine.settings.lease)
-    if run is None:
-        return
+    if run is None or run.alone:
+        return run
+    carry_on(engine, run)
+    return None
+
+
+def carry_on(engine: Engine, run: Run) -> None:
+    """Work on a run that is claimed, until it lets go of it."""
     with (
         bind_run(
             request_id=run.request_id,
@@ -168,6 +177,7 @@ def _context(job: Job, source: Source) -> CallContext:
         secrets=run.secrets,
         request_id=run.request_id,
         steps=job.steps,
+        stream=run.stream,
     )
 
 

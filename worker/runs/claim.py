@@ -41,6 +41,8 @@ class Run:
     steps: Any
     pages: int
     records_rejected: int
+    alone: bool
+    """It was rescued twice: it must not share a process with others any more."""
     waited: float
     """Seconds between the time at which it might have begun and the claim."""
     stream: str

@@ -1,12 +1,16 @@
 """Which runs has a dead worker left behind, and what becomes of them?
 
-Promises: a run whose lease lapsed goes back to the queue, or ends as failed when its attempts are spent. A lapse counts
-as a failed attempt, or a run that kills its worker would never end. Does not promise that the old worker is dead: one
-that was stopped may wake, and its fence refuses it. Its connection to Postgres is ended first, since a client stopped
-in the middle of a COPY holds its transaction past every time-out. Emits: run_rescued, run_exhausted, backend_ended.
+Promises: a run whose lease lapsed goes back to the queue. A process holds many runs and one of them may have ended it, so
+a lapse says little about each and spends nothing. A run that was rescued twice goes alone in a process from then on
+(`runs.alone`, carried out by `worker.alone`): who ends that process is known, each time counts as a failed attempt, and
+when the attempts are spent the run ends as failed. So no run ends workers for ever, and none is condemned for another.
+Does not promise that the old worker is dead: one that was stopped may wake, and its fence refuses it. Its connection to
+Postgres is ended first, since a client stopped in the middle of a COPY holds its transaction past every time-out.
+Emits: run_rescued, run_exhausted, backend_ended.
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -22,6 +26,8 @@ from worker.runs.states import State
 log = structlog.get_logger()
 
 BATCH = 200
+LONGEST_PAUSE = 60.0
+PROCESS_ENDED = "process_ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def rescue_lapsed(database: Database, *, max_attempts: int) -> Rescued:
     wakeups: list[Wakeup] = []
     for row in database.all(sql.lapsed_runs, {"batch": BATCH}):
         _end_backend(database, row)
-        spent = row["attempt"] + 1 >= max_attempts
+        spent = row["alone"] and row["attempt"] + 1 >= max_attempts
         try:
             with database.transaction() as connection:
                 if not _still_lapsed(connection, row):
@@ -66,25 +72,56 @@ def _still_lapsed(connection: psycopg.Connection[DictRow], row: DictRow) -> bool
 
 
 def _requeue(connection: psycopg.Connection[DictRow], row: DictRow) -> Wakeup:
-    log.warning("run_rescued", run_id=str(row["id"]), worker=row["worker"], attempt=row["attempt"] + 1)
-    words = f"Worker {row['worker']} fell silent and lost its lease."
+    alone = row["alone"]
+    log.warning(
+        "run_rescued",
+        run_id=str(row["id"]),
+        worker=row["worker"],
+        rescues=row["rescues"] + 1,
+        alone=alone,
+        attempt=row["attempt"] + alone,
+    )
     return give_back_in(
         connection,
         row["id"],
         row["claim_no"],
-        wait=0.0,
+        wait=min(LONGEST_PAUSE, 2.0 ** row["attempt"]) if alone else 0.0,
         reason="rescue",
-        spent=True,
-        failure=Failure("worker_lost", words),
+        spent=alone,
+        failure=Failure("worker_lost", _words(row)),
         steps=row["steps"],
     )
 
 
+def _words(row: DictRow) -> str:
+    if row["alone"]:
+        return f"It was alone in a process, and {_how(row)}."
+    words = f"Worker {row['worker']} fell silent and lost its lease."
+    return f"{words} It is the second time: the run goes on alone in a process." if row["rescues"] else words
+
+
+def _how(row: DictRow) -> str:
+    """How the process ended that had the run to itself, where its parent saw it."""
+    return row["error"] if row["error_code"] == PROCESS_ENDED else f"worker {row['worker']} fell silent"
+
+
 def _give_up(connection: psycopg.Connection[DictRow], row: DictRow, max_attempts: int) -> Wakeup | None:
     log.error("run_exhausted", run_id=str(row["id"]), worker=row["worker"], attempts=max_attempts)
-    words = f"{max_attempts} workers in a row fell silent while they worked on this; the last was {row['worker']}."
-    failure = Failure("worker_lost", words)
+    words = (
+        f"It ends the process that works on it: {max_attempts} times in a row it was alone in one, "
+        f"and the last time {_how(row)}. The log of that time says more; the other runs went on."
+    )
     _, successor = finish_run_in(
-        connection, row["id"], row["claim_no"], State.FAILED, failure=failure, steps=row["steps"]
+        connection,
+        row["id"],
+        row["claim_no"],
+        State.FAILED,
+        failure=Failure("ends_its_worker", words),
+        steps=row["steps"],
     )
     return successor
+
+
+def end_lease(database: Database, run_id: UUID, claim_no: int, words: str) -> None:
+    """The process of a run that was alone has ended as `words` say: let the next sweep rescue it."""
+    database.run(sql.end_lease, {"run": run_id, "claim": claim_no, "words": words})

@@ -9,7 +9,7 @@ from worker.errors import Cancelled, LostLease, NotFound
 from worker.runs.cancel import cancel_run
 from worker.runs.finish import Failure, finish_run, give_back
 from worker.runs.leases import Leases
-from worker.runs.rescue import rescue_lapsed
+from worker.runs.rescue import end_lease, rescue_lapsed
 from worker.runs.states import Lane, State
 
 from .conftest import Ledger  # type: ignore[import-not-found]
@@ -165,26 +165,78 @@ def test_a_run_given_back_merges_into_the_successor_that_waits_already(ledger: L
     assert joined["lane"] == Lane.ON_DEMAND
 
 
-def test_a_lapsed_lease_goes_back_to_the_queue_and_spends_an_attempt(ledger: Ledger) -> None:
+def test_a_lapsed_lease_goes_back_to_the_queue_and_spends_nothing(ledger: Ledger) -> None:
+    """One of the runs that a dead process held may have ended it: nobody knows which."""
     run = ledger.claimed()
     ledger.lapse(run.id)
-    rescued = rescue_lapsed(ledger.database, max_attempts=5)
+    rescued = rescue_lapsed(ledger.database, max_attempts=1)
     assert (rescued.saved, rescued.wakeups) == (1, ((run.id, "sync.demo.live"),))
     again = ledger.claim(run.id)
     assert again is not None
-    assert (again.claim_no, again.attempt) == (run.claim_no + 1, 1)
+    assert (again.claim_no, again.attempt, again.alone) == (run.claim_no + 1, 0, False)
 
 
-def test_a_run_that_kills_its_workers_is_given_up(ledger: Ledger) -> None:
-    requested = ledger.request()
-    for _ in range(3):
-        assert ledger.claim(requested.id) is not None
-        ledger.lapse(requested.id)
-        rescued = rescue_lapsed(ledger.database, max_attempts=3)
-    assert rescued.exhausted == 1
-    ended = ledger.ended(requested.id)
+def test_a_run_that_was_rescued_twice_goes_alone_and_only_then_spends_attempts(ledger: Ledger) -> None:
+    run_id = rescued_alone(ledger)
+    for attempt in range(2):
+        run = ledger.claim(run_id)
+        assert run is not None
+        assert (run.alone, run.attempt) == (True, attempt)
+        ledger.lapse(run_id)
+        rescue_lapsed(ledger.database, max_attempts=3)
+        ledger.database.run("UPDATE runs SET not_before = now()")
+    run = ledger.claim(run_id)
+    assert run is not None
+    end_lease(ledger.database, run_id, run.claim_no, "that process ended with SIGSEGV")
+    assert rescue_lapsed(ledger.database, max_attempts=3).exhausted == 1
+    ended = ledger.ended(run_id)
     assert ended is not None
-    assert (ended["state"], ended["error_code"]) == ("failed", "worker_lost")
+    assert (ended["state"], ended["error_code"]) == ("failed", "ends_its_worker")
+    assert "3 times in a row" in ended["error"]
+    assert "SIGSEGV" in ended["error"]
+
+
+def test_after_a_run_that_ended_its_workers_the_next_of_its_stream_is_alone_until_one_succeeds(
+    ledger: Ledger,
+) -> None:
+    for outcome, alone in ((State.FAILED, False), (State.SUCCEEDED, True), (State.SUCCEEDED, False)):
+        run = ledger.claimed()
+        assert run.alone is alone
+        failure = Failure("ends_its_worker", "…") if outcome is State.FAILED else None
+        finish_run(ledger.database, run.id, run.claim_no, outcome, failure=failure)
+
+
+def test_a_run_that_worked_alone_for_a_whole_slice_goes_among_the_others_again(ledger: Ledger) -> None:
+    run = ledger.claim(rescued_alone(ledger))
+    assert run is not None
+    give_back(ledger.database, run.id, run.claim_no, wait=0, reason="slice", spent=False)
+    again = ledger.claim(run.id)
+    assert again is not None
+    assert not again.alone
+
+
+def test_a_successor_that_takes_over_a_run_goes_alone_too(ledger: Ledger) -> None:
+    run = ledger.claim(rescued_alone(ledger))
+    assert run is not None
+    successor = ledger.request()
+    ledger.lapse(run.id)
+    rescue_lapsed(ledger.database, max_attempts=5)
+    ledger.database.run("UPDATE runs SET not_before = now()")
+    again = ledger.claim(successor.id)
+    assert again is not None
+    assert (again.alone, again.attempt) == (True, 1)
+
+
+def rescued_alone(ledger: Ledger) -> UUID:
+    """A run that was rescued twice."""
+    requested = ledger.request()
+    for _ in range(2):
+        run = ledger.claim(requested.id)
+        assert run is not None
+        assert not run.alone
+        ledger.lapse(requested.id)
+        assert rescue_lapsed(ledger.database, max_attempts=1).saved == 1
+    return requested.id
 
 
 def test_a_live_lease_is_left_alone(ledger: Ledger) -> None:
@@ -209,7 +261,7 @@ def test_two_rescuers_at_once_save_a_run_once(ledger: Ledger) -> None:
         thread.join()
     row = ledger.open_run(run.id)
     assert row is not None
-    assert (sum(saved), row["attempt"]) == (1, 1)
+    assert (sum(saved), row["rescues"]) == (1, 1)
 
 
 def test_a_worker_learns_that_its_run_was_taken_when_it_renews(ledger: Ledger) -> None:

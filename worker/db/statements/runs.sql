@@ -7,16 +7,18 @@ WITH claimed AS (
     UPDATE runs r
        SET state = 'running', claim_no = r.claim_no + 1, lease_until = now() + make_interval(secs => %(lease)s),
            worker = %(worker)s, claimed_at = now(), started_at = coalesce(r.started_at, now()), wait_reason = NULL,
-           backend_pid = NULL
-      FROM connections c
-     WHERE r.id = %(run)s AND r.state = 'queued' AND r.not_before <= now()
+           backend_pid = NULL,
+           -- Where the last run of the stream ended one process after the other, the next is alone from the start.
+           alone = r.alone OR s.last_error_code IS NOT DISTINCT FROM 'ends_its_worker'
+      FROM connections c, streams s
+     WHERE s.id = r.stream_id AND r.id = %(run)s AND r.state = 'queued' AND r.not_before <= now()
        AND c.id = r.connection_id AND c.paused_at IS NULL
        AND NOT EXISTS (SELECT FROM runs o
                         WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
     RETURNING r.*
 )
 SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.scope, r.lane, r.cause, r.attempt,
-       r.request_id, r.steps, r.pages, r.records_rejected,
+       r.request_id, r.steps, r.pages, r.records_rejected, r.alone,
        extract(epoch FROM now() - greatest(r.not_before, r.created_at))::float8 AS waited,
        s.name AS stream, s.bucket, s.history_days, s.history_done_at,
        c.name AS connection, c.system, c.settings, c.secrets,
@@ -105,11 +107,13 @@ SELECT g.id, g.pages, g.records_read, g.records_created, g.records_updated, g.re
 
 -- name: give_back_run
 -- Back to the queue with the time at which it may go on. Fails on `runs_one_queued` where a successor waits already:
--- then `merge_run` follows.
+-- then `merge_run` follows. A run that was rescued twice goes alone from then on, until it has worked for a whole slice.
 UPDATE runs
    SET state = 'queued', not_before = now() + make_interval(secs => %(wait)s), wait_reason = %(reason)s,
        attempt = attempt + %(spent)s, lease_until = NULL, backend_pid = NULL, published_at = NULL,
-       error_code = %(error_code)s, error = %(error)s, steps = %(steps)s
+       error_code = %(error_code)s, error = %(error)s, steps = %(steps)s,
+       rescues = CASE %(reason)s WHEN 'slice' THEN 0 WHEN 'rescue' THEN rescues + 1 ELSE rescues END,
+       alone = CASE %(reason)s WHEN 'slice' THEN false WHEN 'rescue' THEN alone OR rescues >= 1 ELSE alone END
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
 RETURNING id, queue, cancel_requested_at IS NOT NULL AS cancelled;
 
@@ -121,7 +125,9 @@ WITH gone AS (
     UPDATE runs q
        SET lane = least(q.lane, g.lane), queue = CASE WHEN g.lane < q.lane THEN g.queue ELSE q.queue END,
            not_before = greatest(q.not_before, now() + make_interval(secs => %(wait)s)), wait_reason = %(reason)s,
-           attempt = greatest(q.attempt, g.attempt + %(spent)s), published_at = NULL
+           attempt = greatest(q.attempt, g.attempt + %(spent)s), published_at = NULL,
+           rescues = greatest(q.rescues, g.rescues + (%(reason)s = 'rescue')::int),
+           alone = q.alone OR g.alone OR (%(reason)s = 'rescue' AND g.rescues >= 1)
       FROM gone g
      WHERE q.stream_id = g.stream_id AND q.track = g.track AND q.scope_hash = g.scope_hash AND q.state = 'queued'
     RETURNING q.id, q.queue
@@ -139,7 +145,7 @@ RETURNING merged_into AS id, queue, false AS cancelled;
 
 -- name: lapsed_runs
 -- No lock here: a stopped worker may hold the row's, and must be found all the same.
-SELECT id, claim_no, attempt, worker, backend_pid, steps
+SELECT id, claim_no, attempt, worker, backend_pid, steps, rescues, alone, error_code, error
   FROM runs
  WHERE state = 'running' AND lease_until < now()
  ORDER BY lease_until
@@ -160,6 +166,12 @@ SELECT pg_terminate_backend(a.pid, 1000) AS ended
 SELECT id FROM runs
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running' AND lease_until < now()
    FOR UPDATE SKIP LOCKED;
+
+-- name: end_lease
+-- The process that had the run to itself has ended, and we were there: nobody needs to wait for the lease to lapse.
+UPDATE runs SET lease_until = now(), error_code = 'process_ended', error = %(words)s
+ WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
+RETURNING id;
 
 -- name: cancel_queued
 WITH gone AS (
