@@ -9,6 +9,8 @@ from servers.plant import Plant
 from servers.stack import Stack
 from servers.waiting import wait_until
 
+from worker.engine.load import FEW_BYTES
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 ENTITY = "work_orders"
@@ -20,6 +22,8 @@ def test_a_worker_stopped_in_mid_copy_is_overtaken_and_refused_when_it_wakes(pla
     plant.connect(entities=(ENTITY,))
     stack.wait_until_idle()
     with stalled_worker(stack, "main-1") as network:
+        # A smaller page would be one statement, which holds nothing before it runs.
+        plant.demo.change(ENTITY, 7, description="long " * (FEW_BYTES // 5 + 1))
         changed = plant.demo.change(ENTITY, 7, title="as the stopped worker read it")
         network.arm()
         (run,) = plant.request(ENTITY)

@@ -1,39 +1,51 @@
-"""How does a page get into the copy? In one transaction with the cursor that follows from it, under the run's fence.
+"""How do pages get into the copy? In one transaction with the cursor that follows from them, under the run's fence.
 
-Rows are staged first, while nothing shared is locked; then one statement writes what is new or changed, moves the
-cursor, counts, and refuses everything if the run was given to another worker. Repeating a page changes nothing.
-A record that Postgres can't take is set aside with its reason, and the page is loaded without it.
+Few records are one statement and one round trip. More are sifted first, by key and hash alone: what is unchanged is
+neither sent nor locked, what is new goes straight in by COPY, what changed is staged and then merged. The statement that
+moves the cursor and counts comes last, and refuses everything if the run was given to another worker. Repeating a
+page changes nothing. A record that Postgres can't take is set aside with its reason, and its page is loaded without it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
 
 import psycopg
-import xxhash
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from sqlalchemy.pool import PoolProxiedConnection
 
-from worker.connectors.contract import Page, Record, Rejected
+from worker.connectors.contract import Page
 from worker.db.database import LOST_LEASE, Database, exceeds_limit
+from worker.db.partitions import in_partition
 from worker.db.queries import sql
-from worker.db.words import storable
+from worker.engine.batch import Batch
 from worker.engine.plan import Checkpoint
-from worker.engine.rows import pack_rows
+from worker.engine.refused import find_refused, quarantine
+from worker.engine.rows import Row, new_rows, pack_time, row_arrays, sift_arrays, staged_rows, teach_arrays
 from worker.errors import Cancelled, LostLease
 from worker.runs.claim import Run
 
-REJECTED_RAW = 256 * 1024
-REASON_WORDS = 1000
-_STAGING = "headrace_staging"
+FEW = 48
+FEW_BYTES = 256 * 1024
+"""Up to so many records of so many bytes go in one statement: measured, see docs/performance.md."""
+MEETINGS = 5
+"""How often two runs on one stream may be in each other's way before one of them gives up."""
+_READY, _STAGING = "headrace_loading", "headrace_staging"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A page, and when it was asked for by the database's clock."""
+
+    page: Page
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a page's commit did."""
+    """What a commit did."""
 
     created: int
     updated: int
@@ -42,15 +54,13 @@ class Loaded:
     rejected: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """One commit's worth: a page, or what is left of it."""
+@dataclass(slots=True)
+class _Sifted:
+    """What has to be written, in the order of the keys."""
 
-    records: Sequence[Record]
-    rejected: Sequence[Rejected]
-    total: int | None
-    checkpoint: Checkpoint
-    observed_at: datetime
+    new: Sequence[Row]
+    changed: Sequence[Row]
+    refused: int = 0
 
 
 class Loader:
@@ -62,59 +72,135 @@ class Loader:
         self._lease = lease
         self._pages = run.pages
         self._backend: int | None = None
+        self._alone: bool | None = None
+        """Whether all that the stream holds was written here as new, so nothing has to be looked up; None: not asked yet."""
+        self._straight = True
+        """Whether new records may go straight in."""
+        self._sql = {name: in_partition(getattr(sql, name), run.bucket) for name in _IN_PARTITION}
 
     def load(self, page: Page, checkpoint: Checkpoint, observed_at: datetime) -> Loaded:
-        """Commit a page. Raises `LostLease` or `Cancelled`, having committed nothing or all of it respectively."""
-        batch = _Batch(once_each(page.records), page.rejected, page.total, checkpoint, observed_at)
-        while True:
-            try:
-                with self._database.pooled() as pooled:
-                    row = self._commit(pooled, batch)
-                break
-            except psycopg.Error as exc:
-                if exc.sqlstate == LOST_LEASE:
-                    raise LostLease(self._run.id) from None
-                batch = self._without_broken(batch, exc)
-        self._pages += 1
+        """Commit one page."""
+        return self.load_pages([Observed(page, observed_at)], checkpoint)
+
+    def load_pages(self, pages: Sequence[Observed], checkpoint: Checkpoint) -> Loaded:
+        """Commit consecutive pages together. Raises `LostLease` or `Cancelled`, having committed nothing or all of it."""
+        batch = Batch.of([(seen.page, pack_time(seen.at)) for seen in pages], first=self._pages + 1)
+        row = self._commit(batch, checkpoint)
+        while isinstance(row, psycopg.Error):
+            batch = batch.without(find_refused(self._database, batch.rows, row), row)
+            row = self._commit(batch, checkpoint)
+        self._pages += batch.pages
+        self._straight = True
         if row["cancelled"]:
             raise Cancelled(self._run.id)
         return Loaded(row["created"], row["updated"], row["deleted"], row["refused"], len(batch.rejected))
 
-    def _commit(self, pooled: PoolProxiedConnection, batch: _Batch) -> DictRow:
-        connection = cast("psycopg.Connection[DictRow]", pooled.driver_connection)
-        params = self._params(batch)
-        if not batch.records and not batch.rejected:
-            return _only(connection.execute(sql.checkpoint_page, params))
-        self._prepare(pooled, connection)
-        with connection.transaction():
-            if batch.records:
-                with connection.cursor().copy(sql.copy_staged) as copy:
-                    copy.write(pack_rows(batch.records))
-            if batch.rejected:
-                connection.execute(
-                    sql.quarantine_records, _quarantine(self._run, self._pages + 1, batch.rejected)
-                )
-            # Planned each time: a plan made while the table was empty would be wrong for a full one.
-            statement = sql.load_page if batch.records else sql.checkpoint_page
-            return _only(connection.execute(statement, params, prepare=False))
+    def _commit(self, batch: Batch, checkpoint: Checkpoint) -> DictRow | psycopg.Error:
+        """Load and commit; what Postgres says where it doesn't take a record."""
+        params = self._params(batch, checkpoint)
+        met = 0
+        while True:
+            with self._database.pooled() as pooled:
+                connection = cast("psycopg.Connection[DictRow]", pooled.driver_connection)
+                try:
+                    return self._write(pooled, connection, batch, params)
+                except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
+                    # Another run wrote one of these keys since we looked: look again, and go the way that can wait.
+                    met, self._straight, self._alone = met + 1, False, False
+                    if met == MEETINGS:
+                        raise
+                except psycopg.Error as exc:
+                    if exc.sqlstate == LOST_LEASE:
+                        raise LostLease(self._run.id) from None
+                    if isinstance(exc, psycopg.DataError) or exceeds_limit(exc):
+                        return exc
+                    raise
 
-    def _prepare(self, pooled: PoolProxiedConnection, connection: psycopg.Connection[DictRow]) -> None:
-        """Make the staging table, once a connection; say which backend loads, before it can hold anything."""
-        if _STAGING not in pooled.info:
+    def _write(
+        self,
+        pooled: PoolProxiedConnection,
+        connection: "psycopg.Connection[DictRow]",
+        batch: Batch,
+        params: dict[str, Any],
+    ) -> DictRow:
+        if _READY not in pooled.info:
+            connection.execute(sql.begin_loading)
+            teach_arrays(connection)
+            pooled.info[_READY] = True
+        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES
+        sifted = _Sifted([], batch.rows) if few else self._sift(connection, batch)
+        params["refused"] = sifted.refused
+        if batch.rejected or sifted.new or not _are_few(sifted.changed):
+            return self._write_many(pooled, connection, batch, sifted, params)
+        if sifted.changed:
+            return _only(connection.execute(self._sql["load_page"], params | row_arrays(sifted.changed)))
+        return _only(connection.execute(sql.checkpoint_page, params))
+
+    def _sift(self, connection: "psycopg.Connection[DictRow]", batch: Batch) -> _Sifted:
+        """Leave out what the copy holds already, in the same version or a later one."""
+        rows = batch.rows
+        place = {"bucket": self._run.bucket, "stream": self._run.stream_id}
+        if self._alone is None:
+            self._alone = not _only(connection.execute(self._sql["has_records"], place))["found"]
+        if self._alone:
+            verdicts = "n" * len(rows)
+        else:
+            found = connection.execute(self._sql["sift_records"], place | sift_arrays(rows))
+            verdicts = _only(found)["verdicts"]
+        if not self._straight:
+            return _Sifted([], _those(rows, verdicts, "nc"), verdicts.count("o"))
+        new = _those(rows, verdicts, "n")
+        gone = [row for row in new if row[0].deleted]
+        changed = _those(rows, verdicts, "c")
+        if gone:  # a tombstone's time is Postgres' to give
+            new = [row for row in new if not row[0].deleted]
+            changed = sorted([*changed, *gone], key=lambda row: row[0].key)
+        return _Sifted(new, changed, verdicts.count("o"))
+
+    def _write_many(
+        self,
+        pooled: PoolProxiedConnection,
+        connection: "psycopg.Connection[DictRow]",
+        batch: Batch,
+        sifted: _Sifted,
+        params: dict[str, Any],
+    ) -> DictRow:
+        """Everything in one transaction; what moves the cursor, and lets go of what is locked, comes last."""
+        self._note_backend(connection)
+        if sifted.changed and _STAGING not in pooled.info:
             connection.execute(sql.create_staging)
             pooled.info[_STAGING] = True
+        with connection.transaction():
+            if sifted.changed:
+                _copy(connection, sql.copy_staged, staged_rows(sifted.changed))
+            for rejected in batch.rejected_by_page():
+                connection.execute(sql.quarantine_records, quarantine(self._run, *rejected))
+            if sifted.new:
+                run = self._run
+                _copy(
+                    connection,
+                    self._sql["copy_new"],
+                    new_rows(sifted.new, bucket=run.bucket, stream=run.stream_id, run=run.id),
+                )
+            counts: dict[str, int] = {"created": len(sifted.new)}
+            if sifted.changed:
+                merged = _only(connection.execute(self._sql["merge_staged"], params))
+                counts = merged | {"created": merged["created"] + len(sifted.new)}
+            return _only(connection.execute(sql.checkpoint_page, params | counts))
+
+    def _note_backend(self, connection: "psycopg.Connection[DictRow]") -> None:
+        """Say which backend loads, before it can hold anything for longer than a statement."""
         backend = connection.info.backend_pid
         if backend == self._backend:
             return
-        row = connection.execute(
+        noted = connection.execute(
             sql.note_backend, {"run": self._run.id, "claim": self._run.claim_no}
         ).fetchone()
-        if row is None:
+        if noted is None:
             raise LostLease(self._run.id)
         self._backend = backend
 
-    def _params(self, batch: _Batch) -> dict[str, Any]:
-        checkpoint = batch.checkpoint
+    def _params(self, batch: Batch, checkpoint: Checkpoint) -> dict[str, Any]:
         return {
             "run": self._run.id,
             "claim": self._run.claim_no,
@@ -122,62 +208,39 @@ class Loader:
             "bucket": self._run.bucket,
             "stream": self._run.stream_id,
             "track": self._run.track,
-            "observed_at": batch.observed_at,
             "window_since": _json(checkpoint.since),
             "window_until": _json(checkpoint.until),
             "position": _json(checkpoint.position),
             "watermark": _json(checkpoint.watermark),
             "finished": checkpoint.finished,
-            "pages": 1,
-            "read": len(batch.records) + len(batch.rejected),
+            "pages": batch.pages,
+            "read": batch.read,
             "rejected": len(batch.rejected),
             "total": batch.total,
+            "created": 0,
+            "updated": 0,
+            "deleted": 0,
+            "refused": 0,
         }
 
-    def _without_broken(self, batch: _Batch, refusal: psycopg.Error) -> _Batch:
-        """The page without what Postgres refuses; the refusal itself where no record is to blame."""
-        if not isinstance(refusal, psycopg.DataError) and not exceeds_limit(refusal):
-            raise refusal
-        broken = self._find_broken(batch.records)
-        if not broken:
-            raise refusal
-        words = str(refusal).split("\n")[0]
-        refused = [
-            Rejected(record.raw, "refused_by_postgres", words, record.key)
-            for place, record in enumerate(batch.records)
-            if place in broken
-        ]
-        left = [record for place, record in enumerate(batch.records) if place not in broken]
-        return replace(batch, records=left, rejected=[*batch.rejected, *refused])
 
-    def _find_broken(self, records: Sequence[Record]) -> set[int]:
-        try:
-            raws = [record.raw.decode() for record in records]
-            return {row["place"] for row in self._database.all(sql.broken_records, {"raws": raws})}
-        except psycopg.Error:
-            return {place for place, record in enumerate(records) if not self._takes(record)}
-
-    def _takes(self, record: Record) -> bool:
-        """Ask for one record alone: nesting too deep ends the statement that asks, too."""
-        try:
-            self._database.all(sql.takes_record, {"raw": record.raw.decode(), "key": record.key})
-        except psycopg.Error:
-            return False
-        return True
+_IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "load_page")
 
 
-def once_each(records: Sequence[Record]) -> list[Record]:
-    """Pages that shift may name a record twice: its greatest version stays, and where that can't tell, its last word."""
-    latest: dict[str, Record] = {}
-    for record in records:
-        before = latest.get(record.key)
-        if before is None or not _newer(before, record):
-            latest[record.key] = record
-    return list(latest.values())
+def _are_few(rows: Sequence[Row]) -> bool:
+    return len(rows) <= FEW and sum(len(record.raw) for record, _ in rows) <= FEW_BYTES
 
 
-def _newer(one: Record, other: Record) -> bool:
-    return one.version is not None and other.version is not None and one.version > other.version
+def _those(rows: Sequence[Row], verdicts: str, wanted: str) -> Sequence[Row]:
+    if sum(map(verdicts.count, wanted)) == len(rows):
+        return rows
+    return [row for row, verdict in zip(rows, verdicts, strict=True) if verdict in wanted]
+
+
+def _copy(connection: "psycopg.Connection[DictRow]", statement: str, chunks: Any) -> None:
+    with connection.cursor().copy(statement) as copy:
+        for chunk in chunks:
+            copy.write(chunk)
 
 
 def _only(cursor: psycopg.Cursor[DictRow]) -> DictRow:
@@ -188,17 +251,3 @@ def _only(cursor: psycopg.Cursor[DictRow]) -> DictRow:
 
 def _json(value: Any) -> Jsonb | None:
     return None if value is None else Jsonb(value)
-
-
-def _quarantine(run: Run, page: int, rejected: Sequence[Rejected]) -> dict[str, Any]:
-    once = {xxhash.xxh3_128_digest(bad.raw): bad for bad in rejected}
-    return {
-        "stream": run.stream_id,
-        "run": run.id,
-        "page": page,
-        "hashes": [UUID(bytes=digest) for digest in once],
-        "keys": [None if bad.key is None else storable(bad.key) for bad in once.values()],
-        "codes": [bad.code for bad in once.values()],
-        "reasons": [storable(bad.reason)[:REASON_WORDS] for bad in once.values()],
-        "raws": [bad.raw[:REJECTED_RAW] for bad in once.values()],
-    }

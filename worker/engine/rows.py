@@ -1,46 +1,160 @@
-"""Records as rows of Postgres' binary COPY: packed by hand, because this is where a first load spends its time.
+"""Records as bytes of Postgres' binary formats: packed by hand, because this is where a first load spends its time.
 
-Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". The columns are those of `copy_staged`.
+Rows of a COPY come in chunks, so that a large page is never held a second time. Small sets travel as arrays, which
+cost neither a staging table nor a round trip of their own.
+Formats: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format", and array_send of the server.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from worker.connectors.contract import Record
 
-HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!II", 0, 0)
-TRAILER = struct.pack("!h", -1)
+Row = tuple[Record, bytes]
+"""A record, and when it was asked for as `pack_time` packs it."""
 
+CHUNK = 128 * 1024
+_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!II", 0, 0)
+_TRAILER = struct.pack("!h", -1)
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_row_and_length = struct.Struct("!hi").pack
 _length = struct.Struct("!i").pack
-_hash_length = _length(16)
 _bigint = struct.Struct("!iq").pack
+_known = struct.Struct("!i16siqiq").pack
 _NULL = _length(-1)
+_HASH = _length(16)
 _TRUE = _length(1) + b"\x01"
 _FALSE = _length(1) + b"\x00"
+_array_head = struct.Struct("!iiIii").pack
 
 
-def pack_rows(records: Iterable[Record]) -> bytes:
-    """All rows of a page as one COPY body."""
-    parts = [HEADER]
+class _Packed(bytes):
+    """A parameter that is packed already."""
+
+    __slots__ = ()
+
+
+def _packed(oid_: int, element: int) -> tuple[type[_Packed], type[Dumper], int]:
+    class Array(_Packed):
+        __slots__ = ()
+
+    class ArrayDumper(Dumper):
+        format = Format.BINARY
+        oid = oid_
+
+        def dump(self, obj: Any) -> bytes:
+            return bytes(obj)
+
+    return Array, ArrayDumper, element
+
+
+_ARRAYS = {
+    kind: _packed(psycopg.adapters.types[kind].array_oid, psycopg.adapters.types[kind].oid)
+    for kind in ("text", "json", "uuid", "int8", "timestamptz", "bool")
+}
+
+
+def teach_arrays(connection: "psycopg.Connection[Any]") -> None:
+    """Let a connection take what `sift_arrays` and `row_arrays` pack."""
+    for kind, dumper, _ in _ARRAYS.values():
+        connection.adapters.register_dumper(kind, dumper)
+
+
+def pack_time(value: datetime) -> bytes:
+    return _bigint(8, (value - _POSTGRES_EPOCH) // _MICROSECOND)
+
+
+def staged_rows(rows: Iterable[Row]) -> Iterator[bytes]:
+    """The body of `copy_staged`."""
+    return _copy(rows, struct.pack("!h", 7), staged=True)
+
+
+def new_rows(rows: Iterable[Row], *, bucket: int, stream: int, run: UUID) -> Iterator[bytes]:
+    """The body of `copy_new`, for records that aren't deleted."""
+    same = (struct.pack("!h", bucket), struct.pack("!q", stream), b"run", run.bytes, b"created")
+    head = struct.pack("!h", 11) + b"".join(_length(len(value)) + value for value in same)
+    return _copy(rows, head, staged=False)
+
+
+def _copy(rows: Iterable[Row], head: bytes, *, staged: bool) -> Iterator[bytes]:
+    parts: list[bytes] = [_HEADER]
+    size = 0
     add = parts.append
-    for record in records:
+    for record, observed in rows:
         key = record.key.encode()
         raw = record.raw
-        version = record.version
-        updated_at = record.updated_at
-        add(_row_and_length(6, len(key)))
-        add(key)
-        add(_length(len(raw)))
-        add(raw)
-        add(_hash_length)
-        add(record.digest)
-        add(_NULL if version is None else _bigint(8, version))
-        add(_NULL if updated_at is None else _bigint(8, (updated_at - _POSTGRES_EPOCH) // _MICROSECOND))
-        add(_TRUE if record.deleted else _FALSE)
-    add(TRAILER)
-    return b"".join(parts)
+        add(head + _length(len(key)) + key + _length(len(raw)))
+        size += len(raw) + len(key)
+        if len(raw) > CHUNK:
+            yield b"".join(parts)
+            yield raw
+            parts.clear()
+            size = 0
+        else:
+            add(raw)
+        add(_facts(record))
+        add(observed)
+        if staged:
+            add(_TRUE if record.deleted else _FALSE)
+        if size > CHUNK:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    add(_TRAILER)
+    yield b"".join(parts)
+
+
+def _facts(record: Record) -> bytes:
+    version, updated_at = record.version, record.updated_at
+    if version is not None and updated_at is not None:
+        return _known(16, record.digest, 8, version, 8, (updated_at - _POSTGRES_EPOCH) // _MICROSECOND)
+    return (
+        _HASH
+        + record.digest
+        + (_NULL if version is None else _bigint(8, version))
+        + (_NULL if updated_at is None else pack_time(updated_at))
+    )
+
+
+def sift_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
+    """What tells whether a record has to be written, without the record itself."""
+    count = len(rows)
+    deleted = [_TRUE if record.deleted else _FALSE for record, _ in rows]
+    versions = [_NULL if (version := record.version) is None else _bigint(8, version) for record, _ in rows]
+    return {
+        "keys": _array("text", count, _texts(record.key.encode() for record, _ in rows)),
+        "hashes": _array("uuid", count, [_HASH, _HASH.join([record.digest for record, _ in rows])]),
+        "versions": _array("int8", count, versions),
+        "deleted": _array("bool", count, deleted),
+        "observed": _array("timestamptz", count, [observed for _, observed in rows]),
+    }
+
+
+def row_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
+    """Whole records, for few of them."""
+    updated = [
+        _NULL if (updated_at := record.updated_at) is None else pack_time(updated_at) for record, _ in rows
+    ]
+    return {
+        **sift_arrays(rows),
+        "raws": _array("json", len(rows), _texts(record.raw for record, _ in rows)),
+        "updated": _array("timestamptz", len(rows), updated),
+    }
+
+
+def _texts(values: Iterable[bytes]) -> list[bytes]:
+    return [piece for value in values for piece in (_length(len(value)), value)]
+
+
+def _array(kind: str, count: int, elements: Sequence[bytes]) -> bytes:
+    packed, _, element = _ARRAYS[kind]
+    # One dimension that begins at 1; the second number says that NULLs may be among the elements.
+    return packed(b"".join([_array_head(1, 1, element, count, 1), *elements]))

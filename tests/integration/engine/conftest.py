@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from worker.connectors.contract import Page, Record
 from worker.db.database import Database
-from worker.engine.load import Loaded, Loader
+from worker.engine.load import FEW, Loaded, Loader
 from worker.engine.plan import Checkpoint
 from worker.runs.claim import Run, claim_run
 from worker.runs.request import Requested, request_run
@@ -80,6 +80,11 @@ def record(key: str, text: str = "{}", *, version: int | None = None, deleted: b
         updated_at=datetime(2026, 11, 1, tzinfo=UTC),
         deleted=deleted,
     )
+
+
+def many(text: str = "{}", *, version: int | None = None) -> list[Record]:
+    """So many records that they don't go in one statement."""
+    return [record(f"m{number:03}", text, version=version) for number in range(FEW + 1)]
 
 
 @pytest.fixture

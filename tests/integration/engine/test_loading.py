@@ -11,7 +11,7 @@ from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed
 
-from .conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]
+from .conftest import LEASE, NEXT, Ledger, many, record  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
@@ -173,10 +173,20 @@ def test_the_same_bad_record_is_counted_and_not_piled_up(ledger: Ledger) -> None
 
 def test_the_backend_that_loads_stands_on_the_run(ledger: Ledger) -> None:
     run = ledger.claimed()
-    ledger.load(run, record("1"))
+    ledger.load(run, *many())
     row = ledger.open_run(run.id)
     assert row is not None
     assert row["backend_pid"] is not None
+
+
+def test_a_small_page_is_one_statement_and_holds_nothing_that_a_rescuer_would_have_to_end(
+    ledger: Ledger,
+) -> None:
+    run = ledger.claimed()
+    ledger.load(run, record("1"))
+    row = ledger.open_run(run.id)
+    assert row is not None
+    assert (row["records_created"], row["backend_pid"]) == (1, None)
 
 
 def test_the_rescuer_ends_the_connection_of_a_worker_that_holds_its_transaction(

@@ -1,4 +1,5 @@
--- How pages get into the copy, and cursors with them.
+-- How pages get into the copy, and cursors with them. `records_NN` stands for the partition of the stream's bucket: named
+-- outright, since finding it among all of them costs more than writing a row.
 
 -- name: note_backend
 -- Committed before the connection may hold anything for long: should this worker be stopped in the middle of a COPY,
@@ -7,44 +8,107 @@ UPDATE runs SET backend_pid = pg_backend_pid()
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
 RETURNING cancel_requested_at IS NOT NULL AS cancelled;
 
+-- name: begin_loading
+-- For the look-ups by key of this file: a plan that was kept from when a partition was empty must not read through it when
+-- it is full, and no plan of theirs is worth compiling.
+SET enable_seqscan = off; SET jit = off;
+
+-- name: has_records
+SELECT EXISTS (SELECT FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s) AS found;
+
+-- name: sift_records
+-- What has to be written? One letter a record, in their order: `n`ew, `c`hanged, `o`lder than what the copy holds, or `=`.
+-- Asked without the records themselves, so what is unchanged is neither sent nor locked. Newer wins: a differing record is
+-- written if its version is greater, or if versions can't tell and it was asked for later.
+SELECT string_agg(CASE WHEN r.key IS NULL THEN 'n'
+                       WHEN r.content_hash = n.content_hash AND (r.deleted_at IS NOT NULL) = n.deleted THEN '='
+                       WHEN n.version > r.version
+                            OR ((r.version IS NULL OR n.version IS NULL OR n.version = r.version)
+                                AND r.observed_at <= n.observed_at) THEN 'c'
+                       ELSE 'o' END, '' ORDER BY n.place) AS verdicts
+  FROM unnest(%(keys)s, %(hashes)s, %(versions)s, %(deleted)s, %(observed)s)
+       WITH ORDINALITY AS n (key, content_hash, version, deleted, observed_at, place)
+  LEFT JOIN LATERAL (
+      SELECT o.key, o.content_hash, o.version, o.observed_at, o.deleted_at
+        FROM records_NN o
+       WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key = n.key
+      OFFSET 0                                         -- one look-up by key each, whatever the statistics say
+  ) r ON true;
+
+-- name: copy_new
+-- Records that the copy doesn't hold: no staging, and one entry in the WAL for a block of them. It can't overwrite
+-- anything: should another run have been faster with one of the keys, it fails, and the rows go by way of the stage.
+COPY records_NN (bucket, stream_id, cause_kind, cause_id, change_kind, key, raw, content_hash, version,
+                 source_updated_at, observed_at) FROM STDIN (FORMAT BINARY);
+
 -- name: create_staging
--- Rows wait here until all of a page has arrived; nothing shared is locked meanwhile.
+-- Changed rows wait here until all of them have arrived; nothing shared is locked meanwhile.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_records (
     key text NOT NULL, raw json NOT NULL, content_hash uuid NOT NULL, version bigint,
-    source_updated_at timestamptz, deleted boolean NOT NULL
+    source_updated_at timestamptz, observed_at timestamptz NOT NULL, deleted boolean NOT NULL
 ) ON COMMIT DELETE ROWS;
 
 -- name: copy_staged
-COPY staged_records (key, raw, content_hash, version, source_updated_at, deleted) FROM STDIN (FORMAT BINARY);
+COPY staged_records (key, raw, content_hash, version, source_updated_at, observed_at, deleted)
+FROM STDIN (FORMAT BINARY);
+
+-- name: merge_staged
+-- Staged in the order of their keys, and written so. The rule of `sift_records` stands here again, because another run
+-- may have written since.
+WITH written AS (
+    INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
+                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind)
+    SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
+           now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
+           CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END
+      FROM staged_records n
+    ON CONFLICT (bucket, stream_id, key) DO UPDATE
+       SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
+           observed_at = excluded.observed_at, source_updated_at = excluded.source_updated_at,
+           deleted_at = excluded.deleted_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id,
+           change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'),
+           change_kind = CASE WHEN excluded.deleted_at IS NOT NULL THEN 'deleted'
+                              WHEN r.deleted_at IS NOT NULL THEN 'created'
+                              ELSE 'updated' END
+     WHERE (r.content_hash IS DISTINCT FROM excluded.content_hash
+            OR (r.deleted_at IS NOT NULL) <> (excluded.deleted_at IS NOT NULL))
+       AND ((excluded.version > r.version)
+            OR ((r.version IS NULL OR excluded.version IS NULL OR excluded.version = r.version)
+                AND r.observed_at <= excluded.observed_at))
+    RETURNING change_kind
+)
+SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
+       count(*) FILTER (WHERE change_kind = 'updated') AS updated,
+       count(*) FILTER (WHERE change_kind = 'deleted') AS deleted
+  FROM written;
 
 -- name: load_page
--- The page's transaction: records, place in the change feed, cursor, counts and fence in one statement.
+-- A small page's transaction: records, place in the change feed, cursor, counts and fence in one statement.
 -- What is unchanged is found by a join first, since even an upsert that decides not to update locks its row, which is a
--- write. Newer wins: a differing record is written if its version is greater, or if versions can't tell and it was
--- asked for later. The rule stands twice, because another run may write between the join and the upsert.
+-- write. The rule of `sift_records` stands twice, because another run may write between the join and the upsert.
 -- Rows are written in the order of their keys, so that two runs on one stream can't wait for each other in a circle.
 WITH incoming AS MATERIALIZED (
     SELECT n.*, r.key IS NOT NULL AS known,
            r.content_hash IS DISTINCT FROM n.content_hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
            n.version > r.version
                OR ((r.version IS NULL OR n.version IS NULL OR n.version = r.version)
-                   AND r.observed_at <= %(observed_at)s) AS newer
-      FROM staged_records n
+                   AND r.observed_at <= n.observed_at) AS newer
+      FROM unnest(%(keys)s, %(raws)s, %(hashes)s, %(versions)s, %(updated)s, %(deleted)s, %(observed)s)
+           AS n (key, raw, content_hash, version, source_updated_at, deleted, observed_at)
       LEFT JOIN LATERAL (
           SELECT o.key, o.content_hash, o.version, o.observed_at, o.deleted_at
-            FROM records o
+            FROM records_NN o
            WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key = n.key
           OFFSET 0                                     -- one look-up by key each, whatever the statistics say
       ) r ON true
 ), written AS (
-    INSERT INTO records AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
-                              first_seen_at, deleted_at, cause_kind, cause_id, change_kind)
-    SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, %(observed_at)s, n.source_updated_at,
+    INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
+                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind)
+    SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
            now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END
       FROM incoming n
      WHERE NOT n.known OR (n.differs AND n.newer IS TRUE)
-     ORDER BY n.key
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
        SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
            observed_at = excluded.observed_at, source_updated_at = excluded.source_updated_at,
@@ -63,7 +127,7 @@ WITH incoming AS MATERIALIZED (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
            count(*) FILTER (WHERE change_kind = 'deleted') AS deleted,
-           (SELECT count(*) FROM incoming WHERE known AND differs AND newer IS NOT TRUE) AS refused
+           %(refused)s + (SELECT count(*) FROM incoming WHERE known AND differs AND newer IS NOT TRUE) AS refused
       FROM written
 ), moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
@@ -89,7 +153,8 @@ SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
   FROM counted c;
 
 -- name: checkpoint_page
--- A page without records: the cursor and the counts alone, under the same fence.
+-- The cursor and the counts alone, under the same fence: of a page without records, or after its records were written in
+-- the same transaction.
 WITH moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
     VALUES (%(stream)s, %(track)s, '', %(window_since)s, %(window_until)s, %(position)s, %(watermark)s,
@@ -102,12 +167,15 @@ WITH moved AS (
        SET lease_until = now() + make_interval(secs => %(lease)s), pages = pages + %(pages)s,
            attempt = 0,                              -- failures in a row end where a page was committed
            records_read = records_read + %(read)s, records_rejected = records_rejected + %(rejected)s,
-           records_total = coalesce(%(total)s, records_total)
+           records_total = coalesce(%(total)s, records_total),
+           records_created = records_created + %(created)s, records_updated = records_updated + %(updated)s,
+           records_deleted = records_deleted + %(deleted)s, records_refused = records_refused + %(refused)s
      WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
     RETURNING cancel_requested_at IS NOT NULL AS cancelled
 )
 SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
-       (SELECT cancelled FROM fenced) AS cancelled, 0 AS created, 0 AS updated, 0 AS deleted, 0 AS refused;
+       (SELECT cancelled FROM fenced) AS cancelled, %(created)s AS created, %(updated)s AS updated,
+       %(deleted)s AS deleted, %(refused)s AS refused;
 
 -- name: start_cursor
 -- At the very first sync the live cursor starts at now, before anything was read: what changes from here on belongs to
