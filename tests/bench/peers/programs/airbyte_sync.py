@@ -120,8 +120,8 @@ def _manifest() -> dict[str, Any]:
 
 
 def _hand_over_state() -> None:
-    from airbyte._executors import declarative  # noqa: PLC0415
-    from airbyte_cdk.models import AirbyteStateMessageSerializer  # noqa: PLC0415
+    from airbyte._executors import declarative
+    from airbyte_cdk.models import AirbyteStateMessageSerializer
 
     execute = declarative.DeclarativeExecutor.execute
     made = declarative.ConcurrentDeclarativeSource

@@ -25,7 +25,7 @@ TIMES = ("due_at", "started_at", "completed_at", "created_at", "updated_at")
 
 
 def default() -> Any:
-    from dlt.sources.rest_api import rest_api_source  # noqa: PLC0415
+    from dlt.sources.rest_api import rest_api_source
 
     paginator = {"type": "cursor", "cursor_path": "next_cursor", "cursor_param": "cursor"}
     endpoint = {
@@ -44,10 +44,10 @@ def default() -> Any:
 
 
 def fastest() -> Any:
-    import orjson  # noqa: PLC0415
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-    from dlt.sources.helpers import requests  # noqa: PLC0415
+    import orjson
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from dlt.sources.helpers import requests
 
     def table(rows: list[dict[str, Any]]) -> Any:
         for row in rows:
