@@ -85,8 +85,12 @@ class Settings(BaseSettings):
     """A wait for a budget up to this long is slept; a longer one gives the run back with the time to go on."""
     request_timeout: float = Field(default=60.0, ge=1)
     """How long a system may take to answer one request."""
-    max_page_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    side_by_side: int = Field(default=8, ge=1, le=64)
+    """Pages of one run that are asked for at once, where a system pages by offset or number; its limits come first."""
+    max_page_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     """A longer answer than this is refused, so that one page can't eat the worker's memory."""
+    page_memory: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024)
+    """Bytes of large pages (beyond 1 MiB each) that a process reads at a time; others wait. Loading takes 2.5 times that."""
     database_pool: int = Field(default=4, ge=1, le=100)
     """Connections to Postgres for the runs of a process, none held while a system is asked; one more keeps its leases."""
 

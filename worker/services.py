@@ -10,6 +10,7 @@ from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
+from worker.engine.fetching.ahead import Ahead
 from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
@@ -30,7 +31,7 @@ class Services:
     budgets: Budgets
     sender: Sender
     leases: Leases
-    ahead: ThreadPoolExecutor
+    ahead: Ahead
     turns: Turns
     worker: str = field(default_factory=process_name)
 
@@ -75,14 +76,14 @@ class Services:
                 stall=max(settings.stall, 8 * settings.request_timeout),
                 deadline=settings.run_deadline,
             ),
-            ahead=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ahead"),
+            ahead=Ahead(threads, side_by_side=settings.side_by_side, memory=settings.page_memory),
             turns=Turns(threads, shared=not one_system),
         )
 
     def close(self) -> None:
         self.leases.close()
         self.budgets.close()
-        self.ahead.shutdown(wait=False, cancel_futures=True)
+        self.ahead.close()
         self.database.close()
         self.heart.close()
 

@@ -21,6 +21,15 @@ MASKED = 16 * 1024
 _USUAL = ("error.message.value", "error.message", "error_description", "message", "detail", "error", "errors")
 
 
+_NOT_LET_IN = "Check the connection's secrets, and what its user may read."
+_MOVED = "Set base_url of the connection to where the system lives now."
+_REFUSALS = {
+    401: ("auth_refused", _NOT_LET_IN),
+    403: ("auth_refused", _NOT_LET_IN),
+    413: ("page_too_large", "Ask for smaller pages in the connector's manifest."),
+}
+
+
 def failure_of_status(
     status: int, words: str | None = None, *, overrides: Mapping[int, str] | None = None
 ) -> HeadraceError | None:
@@ -32,14 +41,11 @@ def failure_of_status(
     if kind == "rate_limited" or (kind is None and status == 429):
         return Transient("throttled", said)
     if kind == "transient" or (kind is None and (status in {408, 425} or status >= 500)):
-        return Transient("system_error", said)
-    if status in {401, 403}:
-        hint = "Check the connection's secrets, and what its user may read."
-        return NeedsOperator("auth_refused", said, hint=hint)
-    if 300 <= status < 400:
-        hint = "Set base_url of the connection to where the system lives now."
-        return NeedsOperator("redirected", said, hint=hint)
-    return NeedsOperator("request_refused", said)
+        return Transient("timeout" if status == 504 else "system_error", said)
+    code, hint = _REFUSALS.get(
+        status, ("redirected", _MOVED) if 300 <= status < 400 else ("request_refused", None)
+    )
+    return NeedsOperator(code, said, hint=hint)
 
 
 def words_of(response: Response, paths: Sequence[tuple[str, ...]] = ()) -> str | None:

@@ -11,7 +11,7 @@ Pure: plain data and the time go in, a plan comes out. Rules that hold everywher
   time as if it were UTC: from the first change that is seen, the cursor goes by what the source itself says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,14 +84,19 @@ def restart(plan: Plan) -> Plan:
 
 def advance(plan: Plan, page: Page, traits: StreamTraits) -> tuple[Plan, bool]:
     """The plan after this page, and whether the window is read to its end."""
-    cursors = [record.cursor for record in page.records if record.cursor is not None]
-    high = _highest(plan.high, cursors, plan.window.until)
-    done = page.next is None or (traits.ordered and _beyond(cursors, plan.window.until))
+    greatest = _greatest(page)
+    high = _highest(plan.high, greatest, plan.window.until)
+    done = page.next is None or (traits.ordered and _beyond(greatest, plan.window.until))
     position = None if done else page.next
     watermark = plan.watermark
     if (done or traits.ordered) and high is not None:
         watermark = high if watermark is None else max(watermark, high)
     return replace(plan, position=position, watermark=watermark, high=high), done
+
+
+def is_last(page: Page, window: Window, traits: StreamTraits) -> bool:
+    """Whether nothing in the window comes after this page."""
+    return page.next is None or (traits.ordered and _beyond(_greatest(page), window.until))
 
 
 def checkpoint(plan: Plan, *, track: str, done: bool) -> Checkpoint:
@@ -125,18 +130,22 @@ def _look_back(value: CursorValue | None, traits: StreamTraits) -> CursorValue |
     return None if value is None else value - int(traits.overlap)
 
 
+def _greatest(page: Page) -> CursorValue | None:
+    cursors = [record.cursor for record in page.records if record.cursor is not None]
+    return max(cursors, default=None)
+
+
 def _highest(
-    high: CursorValue | None, cursors: Iterable[CursorValue], until: CursorValue | None
+    high: CursorValue | None, greatest: CursorValue | None, until: CursorValue | None
 ) -> CursorValue | None:
-    for value in cursors:
-        capped = value if until is None else min(value, until)
-        if high is None or capped > high:  # type: ignore[operator]
-            high = capped
-    return high
+    if greatest is None:
+        return high
+    capped = greatest if until is None else min(greatest, until)
+    return capped if high is None else max(high, capped)
 
 
-def _beyond(cursors: Iterable[CursorValue], until: CursorValue | None) -> bool:
-    return until is not None and any(value > until for value in cursors)  # type: ignore[operator]
+def _beyond(greatest: CursorValue | None, until: CursorValue | None) -> bool:
+    return until is not None and greatest is not None and greatest > until  # type: ignore[operator]
 
 
 def _load(stored: Stored, traits: StreamTraits) -> Plan:

@@ -1,11 +1,11 @@
 """What must a process bring along to carry out runs?"""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
+from worker.engine.fetching.ahead import Ahead
 from worker.http.sender import Sender
 from worker.runs.leases import Leases
 
@@ -24,8 +24,8 @@ class Engine(Protocol):
     @property
     def leases(self) -> Leases: ...
     @property
-    def ahead(self) -> ThreadPoolExecutor:
-        """Fetches pages ahead of their turn; as many threads as there are runs at a time."""
+    def ahead(self) -> Ahead:
+        """What its runs share to fetch pages ahead of their turn."""
         ...
 
     @property

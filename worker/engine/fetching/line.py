@@ -1,0 +1,209 @@
+"""Which pages of a run are on their way? A line of them, in the order in which they are due.
+
+Two ways fill it. Places that are known are asked for side by side. And whoever has read the last page in line goes on
+with the one that it leads to, as long as there is room: a few pages and a few megabytes, so that loading finds pages to
+group, and a run that is stopped has asked for little in vain. A page whose turn comes before a thread took it up is left
+to the caller, so a run never waits for others to finish theirs.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from threading import Condition
+
+from worker.connectors.contract import Page, Position
+from worker.engine.fetching.ahead import Ahead
+from worker.engine.fetching.memory import Room
+
+DEEP = 4
+"""Pages ahead where each has to be read before the next is known."""
+BYTES = 16 * 1024 * 1024
+"""Bodies ahead of their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page as it was read."""
+
+    page: Page
+    size: int
+    """Bytes of its body."""
+    observed_at: datetime
+    last: bool
+    """Nothing in the window comes after it."""
+
+
+class _State(Enum):
+    WAITS = auto()
+    UNDER_WAY = auto()
+    ENDED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One page in line."""
+
+    position: Position
+    room: Room
+    guessed: bool
+    """Asked for before a page said that it is there."""
+    state: _State = _State.WAITS
+    dropped: bool = False
+    awaited: bool = False
+    """Its turn had come before it ended."""
+    answer: Answer | None = None
+    error: BaseException | None = None
+
+
+Fetch = Callable[[Position, Room], Answer]
+
+
+class Line:
+    """The pages ahead of one run. One thread takes from it."""
+
+    def __init__(self, ahead: Ahead, fetch: Fetch) -> None:
+        self._ahead = ahead
+        self._fetch = fetch
+        self._changed = Condition()
+        self._entries: deque[Entry] = deque()
+        self._busy = self._under_way = 0
+        self._hushed = False
+        self.expected = 0
+        """About how large the next page is."""
+
+    def leads_to(self, position: Position) -> bool:
+        """Whether what is in line goes on there."""
+        with self._changed:
+            return not self._entries or self._entries[0].position == position
+
+    def ask(self, places: Sequence[Position]) -> None:
+        """See to it that these are on their way; the first is due next. What is in line and isn't that is dropped."""
+        with self._changed:
+            self._hushed = False
+            if self._entries and self._entries[0].position != places[0]:
+                self._drop()
+            for place in places[len(self._entries) :]:
+                if not self._start(place, guessed=place is not places[0]):
+                    return
+            tail = self._entries[-1] if self._entries else None
+            following = self._after(tail) if tail else None
+            if tail and following is not None and len(self._entries) < DEEP:
+                self._start(following, guessed=tail.guessed)
+
+    def take(self, position: Position) -> Entry | None:
+        """The page at this position once it has ended; None: it isn't in line, or nobody has begun with it."""
+        with self._changed:
+            if not self._entries or self._entries[0].position != position:
+                self._drop()
+                return None
+            entry = self._entries.popleft()
+            if entry.state is _State.WAITS:
+                self._leave(entry)
+                return None
+            entry.awaited = entry.state is _State.UNDER_WAY
+            while entry.state is not _State.ENDED:
+                self._changed.wait()
+            return entry
+
+    def drop(self) -> None:
+        """Nothing in line is wanted any more. What is under way ends by itself, and is forgotten."""
+        with self._changed:
+            self._drop()
+
+    def hush(self) -> bool:
+        """Wait until nothing of this run is under way, so that a page can be asked for alone; False if nothing was."""
+        with self._changed:
+            was_busy = self._under_way > 0
+            self._hushed = True
+            while self._entries and self._entries[-1].state is _State.WAITS:
+                self._leave(self._entries.pop())
+            while self._under_way:
+                self._changed.wait()
+            return was_busy
+
+    def _start(self, position: Position, *, guessed: bool) -> bool:
+        if not self._is_room():
+            return False
+        room = self._ahead.memory.room_ahead(self.expected)
+        if room is None:
+            return False
+        own = self._busy == 0
+        if not own and not self._ahead.lend(self):
+            room.release()
+            return False
+        entry = Entry(position, room, guessed)
+        self._entries.append(entry)
+        self._busy += 1
+        if not self._ahead.start(lambda: self._work(entry, lent=not own)):
+            self._entries.pop()
+            self._thread_is_free(lent=not own)
+            room.release()
+            return False
+        return True
+
+    def _is_room(self) -> bool:
+        here = sum(entry.answer.size for entry in self._entries if entry.answer)
+        coming = sum(self.expected for entry in self._entries if not entry.answer)
+        return not self._entries or here + coming + self.expected <= BYTES
+
+    def _work(self, entry: Entry, *, lent: bool) -> None:
+        following: Entry | None = entry
+        while following is not None:
+            following = self._carry_out(following)
+        with self._changed:
+            self._thread_is_free(lent=lent)
+
+    def _carry_out(self, entry: Entry) -> Entry | None:
+        """Fetch this page; the page to go on with, where there is one."""
+        with self._changed:
+            if entry.dropped:
+                return None
+            entry.state = _State.UNDER_WAY
+            self._under_way += 1
+        try:
+            entry.answer = self._fetch(entry.position, entry.room)
+        except BaseException as exc:  # noqa: BLE001 - raised in the thread that takes it
+            entry.error = exc
+        with self._changed:
+            entry.state = _State.ENDED
+            self._under_way -= 1
+            self._changed.notify_all()
+            if entry.dropped or entry.error:
+                entry.room.release()
+                return None
+            return self._follower(entry)
+
+    def _follower(self, entry: Entry) -> Entry | None:
+        """Whoever read the last page in line goes on with what it leads to."""
+        tail = self._entries[-1] if self._entries else entry
+        place = self._after(entry)
+        if tail is not entry or place is None or self._hushed:
+            return None
+        if len(self._entries) >= DEEP or not self._is_room():
+            return None
+        room = self._ahead.memory.room_ahead(self.expected)
+        if room is None:
+            return None
+        following = Entry(place, room, entry.guessed)
+        self._entries.append(following)
+        return following
+
+    def _after(self, entry: Entry) -> Position | None:
+        return entry.answer.page.next if entry.answer and not entry.answer.last else None
+
+    def _drop(self) -> None:
+        for entry in self._entries:
+            self._leave(entry)
+        self._entries.clear()
+
+    def _leave(self, entry: Entry) -> None:
+        entry.dropped = True
+        if entry.state is not _State.UNDER_WAY:
+            entry.room.release()
+
+    def _thread_is_free(self, *, lent: bool) -> None:
+        self._busy -= 1
+        if lent:
+            self._ahead.take_back(self)
