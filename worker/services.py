@@ -1,7 +1,6 @@
 """What does a process of Headrace own? Made once at its start, closed at its end; threads share it."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -14,6 +13,7 @@ from worker.engine.fetching.ahead import Ahead
 from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
+from worker.limits.failures import Failures
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of
@@ -68,7 +68,12 @@ class Services:
             heart=heart,
             registry=registry,
             budgets=budgets,
-            sender=Sender(budgets, timeout=settings.request_timeout, max_bytes=settings.max_page_bytes),
+            sender=Sender(
+                budgets,
+                timeout=settings.request_timeout,
+                max_bytes=settings.max_page_bytes,
+                failures=Failures(settings.require_broker_url()),
+            ),
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
             leases=Leases(
                 heart,

@@ -25,6 +25,7 @@ from worker.connectors.contract import Limits, Request, Response, Stream
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http import CallContext, Sender
 from worker.http.wire.process import close_shared_wire
+from worker.limits.policy import Call
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.redaction import MASK
 from worker.telemetry.steps import Steps
@@ -130,6 +131,7 @@ class Handler(BaseHTTPRequestHandler):
 @dataclass
 class Leave:
     waited: float = 0.0
+    tried: bool = False
 
 
 @dataclass
@@ -137,11 +139,16 @@ class Budget:
     granted: int = 0
 
     @contextmanager
-    def permit(self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3) -> Iterator[Leave]:
+    def permit(
+        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call | None = None
+    ) -> Iterator[Leave]:
         self.granted += 1
         yield Leave()
 
-    def hold(self, account: str, seconds: float, reason: str) -> datetime:
+    def slow_down(self, account: str, remaining: int, seconds: float) -> None:
+        raise NotImplementedError
+
+    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
         return datetime.now(UTC)
 
 

@@ -6,6 +6,7 @@ moment. If that is refused the run waits as for any refusal; but not twice in a 
 and strict about its pace would never be reached.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from threading import Lock
 from time import monotonic
@@ -14,10 +15,12 @@ from typing import Protocol, Self
 
 from worker.connectors.contract import Limits
 from worker.errors import RateLimited
+from worker.limits.policy import Call
 from worker.telemetry.steps import Steps
 
 FRESH = 0.25
 FRESH_SHARE = 0.02
+NO_CALL = Call()
 
 
 class Permit(Protocol):
@@ -25,13 +28,17 @@ class Permit(Protocol):
 
     @property
     def waited(self) -> float: ...
+    @property
+    def tried(self) -> bool:
+        """It was let through to try the system after a hold."""
+        ...
 
 
 class Permits(Protocol):
     """The part of a budget that grants."""
 
     def permit(
-        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3
+        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call = NO_CALL
     ) -> AbstractContextManager[Permit]: ...
 
 
@@ -71,6 +78,7 @@ class Grant:
         lane: int,
         steps: Steps,
         refusals: Refusals,
+        call: Call = NO_CALL,
     ) -> None:
         self._budget = budget
         self._account = account
@@ -79,8 +87,11 @@ class Grant:
         self._lane = lane
         self._steps = steps
         self._refusals = refusals
+        self._call = call
         self._permit: AbstractContextManager[Permit] | None = None
         self._at = 0.0
+        self.tried = False
+        """The account was held, and this request tries whether the system answers again."""
 
     def __enter__(self) -> Self:
         self._ask()
@@ -95,8 +106,8 @@ class Grant:
 
     def renew_if_old(self) -> None:
         """Called right before the request leaves."""
-        fresh = max(FRESH, FRESH_SHARE * self._limits.per)
-        if self._limits.requests is None or monotonic() - self._at <= fresh:
+        late = monotonic() - self._at
+        if late <= FRESH or not any(late > FRESH_SHARE * per for per in self._windows()):
             return
         if self._refusals.take(self._account):
             return
@@ -108,9 +119,15 @@ class Grant:
             self._refusals.add(self._account)
             raise
 
+    def _windows(self) -> Iterator[float]:
+        """The lengths of the windows that count requests."""
+        return (rule.per for rule in self._limits.all_rules() if rule.requests is not None)
+
     def _ask(self) -> None:
         with self._steps.step("budget"):
-            permit = self._budget.permit(self._account, self._limits, cost=self._cost, lane=self._lane)
-            permit.__enter__()
+            permit = self._budget.permit(
+                self._account, self._limits, cost=self._cost, lane=self._lane, call=self._call
+            )
+            self.tried = permit.__enter__().tried
         self._permit = permit
         self._at = monotonic()

@@ -9,39 +9,40 @@ again is decided on the run's row.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 import httpx
 import structlog
 
 from worker.connectors.contract import Request, Response, Source
-from worker.errors import HeadraceError, RateLimited
+from worker.errors import HeadraceError, Transient
 from worker.http.address import Address, address_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
+from worker.http.heeding import Account, Heeding
 from worker.http.logins import Logins
 from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
-from worker.http.translate import foreign_errors
+from worker.http.translate import foreign_errors, translated
 from worker.http.wire.exchange import Wire
 from worker.http.wire.foreign import ForeignWire
 from worker.http.wire.line import Deadline
 from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import shared_wire
-from worker.limits.policy import retry_after
+from worker.limits.breaker import Breaker, Counts
+from worker.limits.policy import Call
 from worker.secrets import open_secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
 
 __all__ = ["Budget", "CallContext", "Permit", "Sender"]
 
-WAIT_AFTER_429 = 30.0
-_WAITS = (429, 503)
 WHOLE_ANSWER = 2.0
 """A whole answer may take this many times the time-out of a single wait."""
 USER_AGENT = "headrace"
 HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
+_CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 _DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEPTED}
 
@@ -49,10 +50,8 @@ log = structlog.get_logger(__name__)
 _level = logging.getLogger(__name__)
 
 
-class Budget(Permits, Protocol):
+class Budget(Permits, Account, Protocol):
     """What of `worker.limits` is needed here."""
-
-    def hold(self, account: str, seconds: float, reason: str) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,12 @@ class CallContext:
     steps: Steps
     reads: bool = True
     """All requests of this call only read, whatever their method: one may be sent again."""
+    stream: str = ""
+    """What is asked for: a stream that fails alone is not the system."""
+
+    def call(self, outgoing: Request, address: Address) -> Call:
+        """What such a request is to the budget."""
+        return Call(str(self.connection_id), self.stream, outgoing.method, address.path)
 
 
 def _nobody_asks(size: int) -> None:
@@ -89,6 +94,7 @@ class Sender:
         *,
         timeout: float,
         max_bytes: int,
+        failures: Counts | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -96,7 +102,7 @@ class Sender:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._own_wire = None if transport is None else ForeignWire(transport)
-        self._clock = clock
+        self._heeding = Heeding(budgets, Breaker(failures, budgets, now=clock), clock)
         self._held = HeldTokens()
         self._logins = Logins(budgets)
         self._refusals = Refusals()
@@ -124,7 +130,7 @@ class Sender:
             response = proof.answer()
             failure = ctx.source.failure(response)
             if failure is not None:
-                raise self._heeded(ctx, failure)
+                raise self._heeding.words(ctx.account, response, failure)
             return response
         except HeadraceError as exc:
             _redact(exc)
@@ -135,15 +141,6 @@ class Sender:
     def _log_in(self, ctx: CallContext, held: Held, outgoing: Request) -> Response:
         with self._logins.attempt(ctx.connection_id, held):
             return self._exchange(ctx, outgoing, _nobody_asks)
-
-    def _heeded(self, ctx: CallContext, failure: HeadraceError) -> HeadraceError:
-        """A system may say "wait" in words of its own, too: then nobody asks until then."""
-        if isinstance(failure, RateLimited):
-            seconds = (failure.resume_at - self._clock()) / timedelta(seconds=1)
-            failure.resume_at = self._budgets.hold(
-                ctx.account, max(1.0, seconds), redactor.redact(failure.message)
-            )
-        return failure
 
     def _exchange(self, ctx: CallContext, outgoing: Request, comes: Callable[[int], None]) -> Response:
         address = address_of(ctx.source.base_url, outgoing)
@@ -173,19 +170,27 @@ class Sender:
             lane=ctx.lane,
             steps=ctx.steps,
             refusals=self._refusals,
+            call=ctx.call(outgoing, address),
         )
+        who = f"{ctx.connection_id}/{ctx.stream or address.path}"
         with grant:
             attempt = Attempt(ctx.steps, grant.renew_if_old, comes)
             try:
                 response = self._answered(ctx, address, written, attempt)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            except httpx.HTTPError as error:
                 may_repeat = not again and (ctx.reads or outgoing.method.upper() in HARMLESS_TWICE)
-                if may_repeat and attempt.lost_on_an_old_connection:
+                if may_repeat and isinstance(error, _CUT_OFF) and attempt.lost_on_an_old_connection:
                     raise _LostUnseen from None
+                self._heed_silence(ctx, who, address, error)
                 raise
             # Before the permit is returned, so that nobody slips through between the two.
-            if response.status in _WAITS:
-                self._heed_waits(ctx, response, outgoing, address)
+            self._heeding.answer(
+                ctx.account,
+                response,
+                who=who,
+                said=lambda: f"{address.place} answered {response.status} to {_asked(address, outgoing)}",
+                tried=grant.tried,
+            )
             return response
 
     def _answered(self, ctx: CallContext, address: Address, written: Outgoing, attempt: Attempt) -> Response:
@@ -208,15 +213,10 @@ class Sender:
             )
         return Response(answer.status, answer.headers, body, address.url)
 
-    def _heed_waits(self, ctx: CallContext, response: Response, outgoing: Request, address: Address) -> None:
-        """429, or 503 with a time: nobody of this account sends until then."""
-        said = f"{address.place} answered {response.status} to {_asked(address, outgoing)}"
-        seconds = retry_after(response.headers, self._clock())
-        if seconds is None and response.status == 503:
-            return
-        resume_at = self._budgets.hold(ctx.account, WAIT_AFTER_429 if seconds is None else seconds, said)
-        code = "rate_limited" if response.status == 429 else "unavailable"
-        raise RateLimited(code, f"{said}: it asks us to wait.", resume_at=resume_at)
+    def _heed_silence(self, ctx: CallContext, who: str, address: Address, error: httpx.HTTPError) -> None:
+        """What a person must mend first (a certificate) is no outage."""
+        if isinstance(translated(error, address.place, ""), Transient):
+            self._heeding.no_answer(ctx.account, error, who=who, place=address.place)
 
     def _wire(self) -> Wire:
         return self._own_wire or shared_wire()

@@ -12,12 +12,14 @@ from worker.errors import RateLimited
 from worker.http import grant as grant_module
 from worker.http.attempt import Attempt
 from worker.http.grant import Grant, Refusals
+from worker.limits.policy import Call
 from worker.telemetry.steps import Steps
 
 
 @dataclass
 class Leave:
     waited: float = 0.0
+    tried: bool = False
 
 
 class Counting:
@@ -30,7 +32,9 @@ class Counting:
         self.refuse_after = refuse_after
 
     @contextmanager
-    def permit(self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3) -> Iterator[Leave]:
+    def permit(
+        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call | None = None
+    ) -> Iterator[Leave]:
         if self.granted >= self.refuse_after:
             raise RateLimited("budget_exhausted", "wait", resume_at=datetime.now(UTC))
         self.granted += 1

@@ -13,6 +13,7 @@ import pytest
 from worker.connectors.contract import Limits, Request, Response, Stream
 from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
 from worker.http import CallContext, Sender
+from worker.limits.policy import Call
 from worker.telemetry.redaction import MASK, redactor
 from worker.telemetry.steps import Steps
 
@@ -24,17 +25,21 @@ Handler = Callable[[httpx.Request], httpx.Response]
 @dataclass
 class Leave:
     waited: float = 0.0
+    tried: bool = False
 
 
 @dataclass
 class Budget:
     taken: list[tuple[str, int, int]] = field(default_factory=list)
     held: list[tuple[str, float, str]] = field(default_factory=list)
+    slowed: list[tuple[str, int, float]] = field(default_factory=list)
     in_use: int = 0
     refuse: bool = False
 
     @contextmanager
-    def permit(self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3) -> Iterator[Leave]:
+    def permit(
+        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call | None = None
+    ) -> Iterator[Leave]:
         if self.refuse:
             raise RateLimited("budget_exhausted", "wait", resume_at=NOW)
         self.taken.append((account, cost, lane))
@@ -44,7 +49,10 @@ class Budget:
         finally:
             self.in_use -= 1
 
-    def hold(self, account: str, seconds: float, reason: str) -> datetime:
+    def slow_down(self, account: str, remaining: int, seconds: float) -> None:
+        self.slowed.append((account, remaining, seconds))
+
+    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
         self.held.append((account, seconds, reason))
         return NOW + timedelta(seconds=seconds)
 
@@ -197,7 +205,10 @@ def test_a_system_that_repeats_a_secret_is_not_quoted_with_it(
         (429, {"Retry-After": "Sun, 01 Mar 2026 12:01:00 GMT"}, 60, "rate_limited"),
         (429, {}, 30, "rate_limited"),
         (429, {"Retry-After": "soon"}, 30, "rate_limited"),
+        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "50"}, 50, "rate_limited"),
         (503, {"Retry-After": "5"}, 5, "unavailable"),
+        (500, {"Retry-After": "5"}, 5, "unavailable"),
+        (403, {"Retry-After": "5"}, 5, "rate_limited"),
     ],
 )
 def test_a_system_that_says_wait_holds_its_account(
@@ -229,6 +240,26 @@ def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: Sende
 
     assert budget.held == [("acme", 44.0, "Throttled.")]
     assert caught.value.resume_at == NOW + timedelta(seconds=44)
+
+
+def test_a_status_that_means_wait_by_the_manifest_holds_the_account(sender: SenderOf, budget: Budget) -> None:
+    says = Transient("throttled", "The system answered 403: too many at once")
+    for headers, seconds in (({"x-ratelimit-reset": "9"}, 9), ({}, 30)):
+        with pytest.raises(RateLimited) as caught:
+            sender(lambda _, headers=headers: httpx.Response(403, headers=headers)).send(  # type: ignore[misc]
+                context(Plant(says=says)), Request("GET", "assets")
+            )
+        assert caught.value.resume_at == NOW + timedelta(seconds=seconds)
+    assert budget.held == [("acme", 9.0, says.message), ("acme", 30.0, says.message)]
+
+
+def test_what_an_answer_says_is_left_is_told_to_the_budget(sender: SenderOf, budget: Budget) -> None:
+    for left in ("90", "4"):
+        headers = {"RateLimit": f'"default";r={left};t=20', "RateLimit-Policy": '"default";q=100;w=60'}
+        answer = httpx.Response(200, headers=headers)
+        sender(lambda _, answer=answer: answer).send(context(), Request("GET", "assets"))  # type: ignore[misc]
+    assert budget.slowed == [("acme", 4, 20.0)]
+    assert budget.held == []
 
 
 def test_nothing_is_sent_without_a_permit(sender: SenderOf, budget: Budget) -> None:

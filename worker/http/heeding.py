@@ -1,0 +1,93 @@
+"""What does an account learn from an answer, or from none? So that all workers heed it at once.
+
+    429, or an error with Retry-After     the account is held until then, and the run handed back
+    little left, by its headers           what is left is spread over the time; nothing left is waited for
+    no answer, or 5xx                     counted; a system that is down is left alone for a while (`breaker`)
+    throttled, in words of its own        as a 429: its manifest says how to tell
+
+Being told to wait is no failure of a run: it spends no attempt.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import httpx
+
+from worker.connectors.contract import Response
+from worker.errors import HeadraceError, RateLimited, Transient
+from worker.limits.breaker import Breaker, Failure
+from worker.limits.learned import course, learned, wait_after_refusal
+from worker.telemetry.redaction import redactor
+
+WAIT_AFTER_429 = 30.0
+"""Where a system doesn't say how long; longer each time."""
+
+
+class Account(Protocol):
+    """The part of a budget that changes it."""
+
+    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime: ...
+    def slow_down(self, account: str, remaining: int, seconds: float) -> None: ...
+
+
+class Heeding:
+    """Shared by the threads of a process."""
+
+    def __init__(self, budgets: Account, breaker: Breaker, clock: Callable[[], datetime]) -> None:
+        self._budgets = budgets
+        self._breaker = breaker
+        self._clock = clock
+
+    def answer(
+        self, account: str, response: Response, *, who: str, said: Callable[[], str], tried: bool
+    ) -> None:
+        """Heed it; raises RateLimited where it is no answer but a word to wait. `said` words it, without a secret."""
+        status = response.status
+        found = learned(response.headers, self._clock()) if response.headers else None
+        if status < 400:
+            if found is not None and (way := course(found)) is not None:
+                self._budgets.slow_down(account, way.remaining, way.seconds)
+            self._breaker.succeeded(account, tried=tried)
+            return
+        if status == 429 or (found is not None and found.wait is not None):
+            raise self._told_to_wait(
+                account, said(), wait_after_refusal(found), "unavailable" if status >= 500 else "rate_limited"
+            )
+        if status < 500:
+            self._breaker.succeeded(account, tried=tried)
+            return
+        self._failed(account, Failure(who, said()))
+
+    def no_answer(self, account: str, error: httpx.HTTPError, *, who: str, place: str) -> None:
+        """A request brought none; raises RateLimited where the system is taken to be down."""
+        if isinstance(error, httpx.PoolTimeout | httpx.LocalProtocolError):
+            return  # that is about us
+        everywhere = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        words = f"{place} {'could not be reached' if everywhere else 'gave no answer'}"
+        self._failed(account, Failure(who, words, everywhere=everywhere))
+
+    def words(self, account: str, response: Response, failure: HeadraceError) -> HeadraceError:
+        """A system may say "wait" in words of its own, too: then nobody asks until then."""
+        if isinstance(failure, RateLimited):
+            seconds = (failure.resume_at - self._clock()) / timedelta(seconds=1)
+            failure.resume_at = self._budgets.hold(
+                account, max(1.0, seconds), redactor.redact(failure.message)
+            )
+        elif isinstance(failure, Transient) and failure.code == "throttled":
+            wait = wait_after_refusal(learned(response.headers, self._clock()))
+            return self._told_to_wait(account, redactor.redact(failure.message), wait, "rate_limited")
+        return failure
+
+    def _told_to_wait(self, account: str, said: str, seconds: float | None, code: str) -> RateLimited:
+        if seconds is None:
+            resume_at = self._budgets.hold(account, WAIT_AFTER_429, said, grows=True)
+        else:
+            resume_at = self._budgets.hold(account, seconds, said)
+        return RateLimited(code, f"{said}: it asks us to wait.", resume_at=resume_at)
+
+    def _failed(self, account: str, failure: Failure) -> None:
+        until = self._breaker.failed(account, failure)
+        if until is not None:
+            message = f"{failure.words}; it is tried again at {until:%H:%M:%S} UTC."
+            raise RateLimited("circuit_open", message, resume_at=until)
