@@ -48,7 +48,11 @@ def start_parts(own: World) -> None:
 
 
 def _wait_ended(own: World, count: int) -> int:
-    own.wait(lambda: own.ended() >= count, 120, what=f"the end of {count} runs", every=0.1)
+    def ended() -> bool:
+        own.raise_failures()
+        return own.ended() >= count
+
+    own.wait(ended, 120, what=f"the end of {count} runs", every=0.1)
     return own.ended()
 
 

@@ -6,6 +6,7 @@ of their own that are ended by their pid; and a comparison of the copy with the 
 
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -166,6 +167,10 @@ class World:
 
     def start(self, name: str, *arguments: str, **settings: object) -> Child:
         """`headrace <arguments>` under a name of yours, with HEADRACE_<SETTING> for each keyword. Doesn't wait."""
+        return self.start_program(name, *headrace_command(*arguments)[1:], **settings)
+
+    def start_program(self, name: str, *arguments: str, **settings: object) -> Child:
+        """The same for any program of our Python: `-m`, a module, its arguments."""
         environment = {f"HEADRACE_{key.upper()}": str(value) for key, value in settings.items()}
         environment = {
             "HEADRACE_LOG_FORMAT": "json",
@@ -176,7 +181,7 @@ class World:
         }
         with (self.home / f"{name}.log").open("ab") as log:
             child = spawn(
-                headrace_command(*arguments),
+                (sys.executable, *arguments),
                 log=log,
                 env=part_environment(os.environ, self.home, environment),
                 folder=self.home,
@@ -239,13 +244,15 @@ class World:
         """Until no run is open."""
         self.wait(self._is_idle, timeout, what="the end of all runs")
 
-    def _is_idle(self) -> bool:
-        row = self.one(
-            "SELECT count(*) AS n, max(error) FILTER (WHERE wait_reason = 'retry') AS error FROM runs"
-        )
-        if row["error"]:
+    def raise_failures(self) -> None:
+        """Say why, instead of waiting, when runs are tried again and again."""
+        row = self.database.one("SELECT error FROM runs WHERE wait_reason = 'retry' LIMIT 1")
+        if row is not None:
             raise RuntimeError(f"A run failed: {row['error']}\n{self.tails()}")
-        return not row["n"]
+
+    def _is_idle(self) -> bool:
+        self.raise_failures()
+        return bool(self.one("SELECT NOT EXISTS (SELECT FROM runs) AS idle")["idle"])
 
     def wait(self, condition: Any, timeout: float, *, what: str, every: float = 0.02) -> None:
         """Until it holds; an error that holds the end of every log if it doesn't in time, or if a part ended."""
