@@ -22,6 +22,8 @@ class Picker:
         for path, kind in wanted:
             _plant(self._tree, path, kind)
         self.type, places = _struct(self._tree, (), required)
+        self.attributes = [".".join(places[path]) for path, _ in wanted]
+        """Where `type` holds each value, for attrgetter."""
         self._decode: Callable[[Any], Any] = msgspec.json.Decoder(self.type).decode
         flat = len(wanted) > 1 and all(len(path) == 1 for path, _ in wanted)
         self._flat = attrgetter(*(places[path][0] for path, _ in wanted)) if flat else None

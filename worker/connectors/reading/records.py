@@ -1,0 +1,278 @@
+"""What does the engine need of a record? Key, cursor, version and hash: of one record, or of a whole page at once.
+
+A page whose records are all as the manifest says is taken apart by columns: a few calls that each go over all records
+without coming back to Python for every one. It gives up at the first thing that is not so, and each record is then read
+by itself, which says the same and what is wrong.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter, floordiv, sub
+from typing import Any
+
+import msgspec
+import xxhash
+
+from worker.connectors.contract import CursorValue, Record
+from worker.connectors.cursors import EPOCH, MICROSECOND, WIRE, microseconds, parse_cursor
+from worker.connectors.reading.fields import Picker, walk
+from worker.connectors.reading.keys import MAX_CHARACTERS, make_key
+from worker.connectors.reading.shape import FieldPath, Shape, TimeField
+from worker.connectors.reading.suspects import parse_carefully
+from worker.errors import BadRecord
+
+PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+CAREFUL = (*PARSE_ERRORS, BadRecord, ValueError, OverflowError)
+_digest = xxhash.xxh3_128_digest
+
+
+class Fields:
+    """Takes one record apart: quickly where it is as expected, with care where it isn't."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        paths = dict.fromkeys(_wanted(shape))
+        kinds = _kinds(shape)
+        self.order = list(paths)
+        self.pick = _picker([(path, kinds[path]) for path in paths])
+        self._keys = [self.order.index(path) for path in shape.key]
+        self._only_key = self._keys[0] if len(self._keys) == 1 else -1
+        self._cursor = self._places(shape.cursor)
+        self._updated = self._places(shape.updated_at)
+        self._version = self.order.index(shape.version) if shape.version else -1
+        self._deleted = self.order.index(shape.deleted.path) if shape.deleted else -1
+
+    def take(self, raw: bytes) -> Record:
+        """The fast way. Anything unexpected raises, and the record is read with care."""
+        if self.pick is None:
+            return self.take_carefully(raw)
+        return self._record(raw, self.pick(raw))
+
+    def take_carefully(self, raw: bytes) -> Record:
+        """The record, or `BadRecord` with the reason in words."""
+        data = parse_carefully(raw)
+        return self._record(raw, [walk(data, path) for path in self.order])
+
+    def key_if_any(self, raw: bytes) -> str | None:
+        """The key of a rejected record, where at least that can be read."""
+        try:
+            data = parse_carefully(raw)
+            return make_key([walk(data, path) for path in self._shape.key])
+        except BadRecord:
+            return None
+
+    def _record(self, raw: bytes, values: Sequence[Any]) -> Record:
+        shape = self._shape
+        key = values[self._only_key] if self._only_key >= 0 else None
+        if type(key) is not str or not key.isascii() or "\0" in key or not 0 < len(key) <= MAX_CHARACTERS:
+            key = make_key([values[at] for at in self._keys])
+        cursor = _time(values, self._cursor, shape.cursor) if shape.cursor else None
+        if shape.updated_at is shape.cursor:
+            updated = cursor
+        else:
+            updated = _time(values, self._updated, shape.updated_at) if shape.updated_at else None
+        return Record(
+            key,
+            raw,
+            digest_of(raw, shape),
+            _version(values[self._version]) if self._version >= 0 else None,
+            cursor,
+            updated if isinstance(updated, datetime) else None,
+            self._deleted >= 0 and shape.deleted is not None and shape.deleted.marks(values[self._deleted]),
+        )
+
+    def _places(self, time: TimeField | None) -> list[int]:
+        return [self.order.index(path) for path in time.paths] if time else []
+
+
+class Columns:
+    """Takes the records of a whole page apart."""
+
+    def __init__(self, shape: Shape, picker: Picker, order: Sequence[FieldPath]) -> None:
+        self._shape = shape
+        self._pick = _whole(picker, shape.records)
+        self._get = {path: attrgetter(name) for path, name in zip(order, picker.attributes, strict=True)}
+
+    def read(self, body: bytes, raws: list[bytes]) -> list[Record] | None:
+        """All of them; None where any record is not as expected."""
+        try:
+            picked = self._pick(body)
+            if len(picked) != len(raws):
+                return None
+            return self._records(raws, lambda path: list(map(self._get[path], picked)))
+        except (*CAREFUL, AttributeError, TypeError):
+            return None
+
+    def _records(self, raws: list[bytes], column: Callable[[FieldPath], list[Any]]) -> list[Record]:
+        shape = self._shape
+        digests = map(_digest, raws) if not _is_rearranged(shape) else (digest_of(raw, shape) for raw in raws)
+        cursors = _times(shape.cursor, column, len(raws))
+        updated = cursors if shape.updated_at is shape.cursor else _times(shape.updated_at, column, len(raws))
+        versions = self._versions(column, cursors, len(raws))
+        if not _are_times(updated):
+            updated = [value if isinstance(value, datetime) else None for value in updated]
+        deleted = self._deleted(column, len(raws))
+        return list(map(Record, _keys(shape, column), raws, digests, versions, cursors, updated, deleted))
+
+    def _versions(
+        self, column: Callable[[FieldPath], list[Any]], cursors: list[Any], count: int
+    ) -> list[int | None]:
+        shape = self._shape
+        if shape.version is None:
+            return [None] * count
+        same = shape.cursor is not None and shape.cursor.paths == (shape.version,)
+        found = cursors if same and _are_times(cursors) else column(shape.version)
+        if _are_times(found):
+            return list(map(floordiv, map(sub, found, repeat(EPOCH)), repeat(MICROSECOND)))
+        return list(map(_version, found))
+
+    def _deleted(self, column: Callable[[FieldPath], list[Any]], count: int) -> list[bool]:
+        mark = self._shape.deleted
+        if mark is None:
+            return [False] * count
+        return list(map(bool if mark.equals is None else mark.marks, column(mark.path)))
+
+
+def columns_of(shape: Shape, fields: Fields) -> Columns | None:
+    """None: the fields can't be read together."""
+    return Columns(shape, fields.pick, fields.order) if fields.pick is not None else None
+
+
+def _whole(picker: Picker, records: FieldPath) -> Callable[[bytes], Sequence[Any]]:
+    """Decodes a page to what is picked of its records."""
+    every: Any = list.__class_getitem__(picker.type)
+    if not records:
+        return msgspec.json.Decoder(every).decode
+    page = Picker([(records, every)], required=records)
+    return lambda body: page(body)[0]
+
+
+def _keys(shape: Shape, column: Callable[[FieldPath], list[Any]]) -> Sequence[str]:
+    if len(shape.key) > 1:
+        return list(map(make_key, zip(*map(column, shape.key), strict=True)))
+    keys = column(shape.key[0])
+    kinds = set(map(type, keys))
+    if kinds == {int} and min(keys) > -(2**63) and max(keys) < 2**64:
+        return list(map(str, keys))
+    if kinds == {str} and all(map(str.isascii, keys)) and "\0" not in "".join(keys):
+        sizes = list(map(len, keys))
+        if min(sizes) > 0 and max(sizes) <= MAX_CHARACTERS:
+            return keys
+    return [make_key((key,)) for key in keys]
+
+
+def _times(
+    time: TimeField | None, column: Callable[[FieldPath], list[Any]], count: int
+) -> list[CursorValue | None]:
+    if time is None:
+        return [None] * count
+    if len(time.paths) == 1:
+        found = column(time.paths[0])
+        if _are_times(found):
+            return found
+        return [_time((value,), (0,), time) for value in found]
+    places = range(len(time.paths))
+    return [_time(values, places, time) for values in zip(*map(column, time.paths), strict=True)]
+
+
+def _are_times(values: list[Any]) -> bool:
+    """Whether all are times in UTC; anything else is looked at one by one."""
+    return set(map(type, values)) == {datetime} and {value.tzinfo for value in values} == {UTC}
+
+
+def _time(values: Sequence[Any], places: Iterable[int], time: TimeField) -> CursorValue | None:
+    for place in places:
+        if (value := values[place]) is not None:
+            if type(value) is datetime and value.tzinfo is UTC:
+                return value
+            return parse_cursor(value, time.form, time.zone)
+    return None
+
+
+def _version(value: Any) -> int | None:
+    if value is None:
+        return None
+    if type(value) is datetime and value.tzinfo is UTC:
+        return microseconds(value)
+    if type(value) is int:
+        return int(parse_cursor(value, "number") or 0)  # type: ignore[arg-type]
+    try:
+        parsed = parse_cursor(value, "iso8601")
+    except BadRecord:
+        parsed = parse_cursor(value, "number")
+    return microseconds(parsed) if isinstance(parsed, datetime) else parsed
+
+
+def digest_of(raw: bytes, shape: Shape) -> bytes:
+    """The hash by which a change is noticed."""
+    return _digest(_without(raw, shape.volatile) if _is_rearranged(shape) else raw)
+
+
+def _is_rearranged(shape: Shape) -> bool:
+    return bool(shape.volatile) or shape.shuffled
+
+
+def _without(raw: bytes, volatile: tuple[FieldPath, ...]) -> bytes:
+    """The fields in the order of their names, without the volatile ones; values byte by byte as they came."""
+    try:
+        fields = _fields_of(raw)
+    except PARSE_ERRORS:
+        return raw
+    gone, deeper = _volatile_names(volatile)
+    parts = []
+    for name in sorted(fields.keys() - gone):
+        value = bytes(fields[name])
+        below = deeper.get(name)
+        parts.append(_quoted(name) + (_without(value, below) if below else value))
+    return b"{" + b",".join(parts) + b"}"
+
+
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@lru_cache(maxsize=1024)
+def _volatile_names(
+    volatile: tuple[FieldPath, ...],
+) -> tuple[frozenset[str], dict[str, tuple[FieldPath, ...]]]:
+    """What is left out here, and what is left out further down."""
+    deeper: dict[str, tuple[FieldPath, ...]] = {}
+    for path in volatile:
+        if len(path) > 1:
+            deeper[path[0]] = (*deeper.get(path[0], ()), path[1:])
+    return frozenset(path[0] for path in volatile if len(path) == 1), deeper
+
+
+@lru_cache(maxsize=4096)
+def _quoted(name: str) -> bytes:
+    return json.dumps(name).encode() + b":"
+
+
+def _wanted(shape: Shape) -> list[FieldPath]:
+    times = [path for time in (shape.cursor, shape.updated_at) if time for path in time.paths]
+    others = [path for path in (shape.version, shape.deleted.path if shape.deleted else None) if path]
+    return [*shape.key, *times, *others]
+
+
+def _kinds(shape: Shape) -> dict[FieldPath, Any]:
+    """How each field is read fast. One that serves two purposes of different kinds is built as whatever it is."""
+    wishes: list[tuple[FieldPath, Any]] = [(path, int | str | None) for path in shape.key]
+    for time in (shape.cursor, shape.updated_at):
+        wishes += [(path, WIRE[time.form]) for path in time.paths] if time else []
+    kinds: dict[FieldPath, Any] = {}
+    for path, kind in wishes:
+        kinds[path] = kind if kinds.get(path, kind) == kind else Any
+    if shape.version:
+        kinds.setdefault(shape.version, int | str | None)
+    if shape.deleted:
+        kinds[shape.deleted.path] = Any
+    return kinds
+
+
+def _picker(wanted: list[tuple[FieldPath, Any]]) -> Picker | None:
+    try:
+        return Picker(wanted)
+    except TypeError:
+        return None
