@@ -95,6 +95,10 @@ class Extractor:
             room.release()
             self._give_way()
 
+    def next_is_here(self) -> bool:
+        """Whether the page after the last one that was handed out can be had without waiting."""
+        return self._line is not None and self._line.is_here()
+
     def _look_ahead(self, taken: _Taken) -> None:
         """Have asked what comes after this page."""
         following = taken.fetched.plan.position

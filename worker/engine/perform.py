@@ -1,11 +1,13 @@
 """How is a run carried out? Claim it, plan its window, and take page after page into the copy; then let it go.
 
 This is the loop to read. Each step is in a module of its own: `plan` decides, `extract` reads, `load` commits, `settle`
-says what an error means. Emits: run_started, page_loaded, run_finished, run_waits, run_lost, run_crashed.
+says what an error means. Emits: run_started, pages_loaded, run_finished, run_waits, run_lost, run_crashed.
 """
 
 import random
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -15,9 +17,10 @@ from psycopg.rows import DictRow
 
 from worker.connectors.contract import Source, Stream
 from worker.db.queries import sql
+from worker.engine.batches import grouped
 from worker.engine.extract import Extractor, Fetched
 from worker.engine.history import begin
-from worker.engine.load import Loader
+from worker.engine.load import Loader, Observed
 from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
 from worker.engine.port import Engine
 from worker.engine.settle import End, GiveBack, settle
@@ -134,32 +137,36 @@ def _read_window(engine: Engine, job: Job) -> None:
 def _take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
     """The window's last page; one without records is not committed yet, since it can go with the end of the run."""
     turn_ends = time.monotonic() + engine.settings.slice
-    for fetched in extractor.pages(plan):
-        if _is_empty(fetched):
-            return fetched
-        _load(engine, job, fetched)
-        if fetched.done:
-            return fetched
-        job.held.check()
-        if job.run.track in BULK_TRACKS and time.monotonic() > turn_ends:
-            raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
+    with closing(extractor.pages(plan)) as pages:
+        for group in grouped(pages, extractor.next_is_here):
+            last = group[-1]
+            if to_load := group[:-1] if _is_empty(last) else group:
+                _load(engine, job, to_load)
+            if last.done:
+                return last
+            job.held.check()
+            if job.run.track in BULK_TRACKS and time.monotonic() > turn_ends:
+                raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
     raise AssertionError("a window has a last page")
 
 
-def _load(engine: Engine, job: Job, fetched: Fetched) -> None:
-    page = fetched.page
+def _load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
+    """Commit these pages together, with the cursor that follows from the last."""
+    last, count = group[-1], sum(len(fetched.page.records) for fetched in group)
     if job.loader is None:
         log.info("run_started", track=job.run.track, claim=job.run.claim_no)
         job.loader = Loader(engine.database, job.run, lease=engine.settings.lease)
-    with job.steps.step("load", records=len(page.records)):
-        loaded = job.loader.load(
-            page, checkpoint(fetched.plan, track=job.run.track, done=fetched.done), fetched.observed_at
+    with job.steps.step("load", records=count):
+        loaded = job.loader.load_pages(
+            [Observed(fetched.page, fetched.observed_at) for fetched in group],
+            checkpoint(last.plan, track=job.run.track, done=last.done),
         )
     job.rejected += loaded.rejected
-    job.pages += 1
+    job.pages += len(group)
     log.debug(
-        "page_loaded",
-        records=len(page.records),
+        "pages_loaded",
+        pages=len(group),
+        records=count,
         created=loaded.created,
         updated=loaded.updated,
         deleted=loaded.deleted,
@@ -200,7 +207,7 @@ def _complete(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
     except LostLease:
         if not open_page:
             raise
-        _load(engine, job, last)  # says which: the run is lost, or somebody wants it cancelled
+        _load(engine, job, [last])  # says which: the run is lost, or somebody wants it cancelled
         row, successor = ended()
     _say_finished(job, row)
     if successor:

@@ -355,7 +355,7 @@ def test_a_page_that_was_committed_unheard_is_counted_once(
     stream = bench.stream("work_orders")
     bench.sync(stream)
     demo.control("POST", "bulk?entity=work_orders&count=700")
-    answers_get_lost(monkeypatch, Loader, "load")
+    answers_get_lost(monkeypatch, Loader, "load_pages")
     run = bench.request(stream)
     carry_out(bench.services, run)
     assert bench.outcome(run)["wait_reason"] == "retry"

@@ -107,6 +107,11 @@ class Line:
                 self._changed.wait()
             return entry
 
+    def is_here(self) -> bool:
+        """Whether the page that is due next was read already, so that taking it doesn't wait."""
+        with self._changed:
+            return bool(self._entries) and self._entries[0].answer is not None
+
     def drop(self) -> None:
         """Nothing in line is wanted any more. What is under way ends by itself, and is forgotten."""
         with self._changed:
