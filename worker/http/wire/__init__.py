@@ -1,1 +1,1 @@
-"""HTTP/1.1 on sockets of our own: connections are kept across runs, and a small request costs little."""
+"""Between a request as it is described and httpx's transport: what may be written, how long it may take, how much is read."""

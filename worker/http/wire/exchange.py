@@ -1,20 +1,19 @@
-"""How is a request exchanged for its answer over a connection of this process?
+"""How is a request exchanged for its answer? By httpx's transport, without the layers of its client above it.
 
-Promises: a connection goes back only after a whole answer that lets it stay; after anything else it is closed. What
-must happen at the last moment before a request leaves happens once its connection stands.
+A client's cookies, redirects, proxies and log line are not wanted here, and cost as much as the exchange itself; so a
+request with its proof goes only where it was meant to, and nothing of one reaches another but its connection.
+Promises: what must happen at the last moment before a request leaves happens once its connection stands.
 """
 
-import ssl
-from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
-from worker.http.wire.careful import Careful
-from worker.http.wire.line import Deadline, Line
-from worker.http.wire.message import Answer, Outgoing
-from worker.http.wire.plain import plain_head, rest_of
-from worker.http.wire.pool import Pool
+from worker.http.wire.deadline import Deadline, within
+from worker.http.wire.message import Answer, Outgoing, TooLarge, joined
+
+CONNECT = 10.0
+POOL = 10.0
 
 
 class Moments(Protocol):
@@ -34,95 +33,85 @@ class Moments(Protocol):
         ...
 
 
-class Wire(Protocol):
-    """A way to a system."""
+class Wire:
+    """A way to a system. Safe to share between threads."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
 
     def exchange(self, outgoing: Outgoing, moments: Moments, deadline: Deadline, most: int) -> Answer:
         """The answer, its body at most `most` bytes long; else `TooLarge`. Raises httpx's exceptions."""
-        ...
-
-
-class DirectWire:
-    """Straight to the system: no proxy, no redirect, no cookie."""
-
-    def __init__(self, pool: Pool | None = None) -> None:
-        self.pool = pool or Pool()
-        self._tls = _Tls()
-
-    def exchange(self, outgoing: Outgoing, moments: Moments, deadline: Deadline, most: int) -> Answer:
-        data = outgoing.written()
-        line = self._line(outgoing, moments, deadline)
-        try:
-            moments.before_sending()
-        except BaseException:
-            self.pool.give_back(line)
-            raise
-        try:
-            cut = _sent(line, data, deadline)
-            stays, answer = _answer(line, outgoing, moments, deadline, most)
-        except BaseException:
-            self.pool.lose(line)
-            raise
-        if stays and not cut:
-            self.pool.give_back(line)
-        else:
-            self.pool.lose(line)
-        return answer
+        outgoing.check()
+        told = _Told(moments)
+        request = httpx.Request(
+            outgoing.method,
+            f"{outgoing.origin.scheme}://{outgoing.host}{outgoing.target}",
+            headers=outgoing.headers,
+            content=outgoing.body,
+            extensions={"timeout": _time_outs(deadline.wait), "trace": told.trace},
+        )
+        with within(deadline):
+            response = self._transport.handle_request(request)
+            try:
+                told.answered()
+                return _read(response, outgoing.method, most, moments)
+            finally:
+                response.close()
 
     def close(self) -> None:
-        self.pool.close()
-
-    def _line(self, outgoing: Outgoing, moments: Moments, deadline: Deadline) -> Line:
-        line = self.pool.take(outgoing.origin, deadline.left(httpx.PoolTimeout))
-        if line is not None:
-            return line
-        moments.connecting()
-        try:
-            return Line.open(outgoing.origin, self._tls.context, deadline)
-        except BaseException:
-            self.pool.lose(None)
-            raise
+        self._transport.close()
 
 
-def _answer(
-    line: Line, outgoing: Outgoing, moments: Moments, deadline: Deadline, most: int
-) -> tuple[bool, Answer]:
-    """The answer, and whether it lets the connection stay."""
-    came = line.receive(deadline)
-    head = plain_head(came, outgoing.method)
-    if head is not None:
-        moments.answered()
-        if head.length <= most:
-            moments.comes(head.length)
-        body = rest_of(head, line, deadline, most)
-        return head.stays, Answer(head.status, head.headers, body)
-    careful = Careful(outgoing, came, line, deadline)
-    status, headers = careful.head()
-    moments.answered()
-    answer = careful.answer(status, headers, most, moments.comes)
-    return careful.stays, answer
+class _Told:
+    """Tells of the moments as httpcore comes by them; a transport that answers from memory has none of them."""
+
+    __slots__ = ("_moments", "_sent")
+
+    def __init__(self, moments: Moments) -> None:
+        self._moments = moments
+        self._sent = False
+
+    def trace(self, event: str, _info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self._moments.connecting()
+        elif event == "http11.send_request_headers.started":
+            self._sent = True
+            self._moments.before_sending()
+
+    def answered(self) -> None:
+        if not self._sent:
+            self._moments.before_sending()
+        self._moments.answered()
 
 
-def _sent(line: Line, data: bytes, deadline: Deadline) -> bool:
-    """Whether the system stopped listening: it may have said why before it did."""
-    try:
-        line.send(data, deadline)
-    except httpx.WriteError:
-        return True
-    return False
+def _time_outs(wait: float) -> dict[str, float]:
+    return {"connect": min(CONNECT, wait), "read": wait, "write": wait, "pool": min(POOL, wait)}
 
 
-class _Tls:
-    """Certificates are checked against the operating system's store and certifi's together; read at the first use."""
+def _read(response: httpx.Response, method: str, most: int, moments: Moments) -> Answer:
+    headers = joined(response.headers.multi_items())
+    length = _length(headers, method)
+    if length is not None:
+        if length > most:
+            raise TooLarge
+        moments.comes(length)
+    if response.is_stream_consumed:  # a transport that answers from memory has unpacked it already
+        headers.pop("content-encoding", None)
+        if len(response.content) > most:
+            raise TooLarge
+        return Answer(response.status_code, headers, response.content)
+    taken, size = [], 0
+    for chunk in response.iter_raw():
+        size += len(chunk)
+        if size > most:
+            raise TooLarge
+        if length is None:
+            moments.comes(size)
+        taken.append(chunk)
+    return Answer(response.status_code, headers, taken[0] if len(taken) == 1 else b"".join(taken))
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._context: ssl.SSLContext | None = None
 
-    def context(self) -> ssl.SSLContext:
-        with self._lock:
-            if self._context is None:
-                self._context = httpx.create_ssl_context(trust_env=False)
-                self._context.load_default_certs()
-                self._context.set_alpn_protocols(["http/1.1"])
-            return self._context
+def _length(headers: dict[str, str], method: str) -> int | None:
+    """How long the body is, where the system says so beforehand."""
+    length = headers.get("content-length", "")
+    return int(length[:20]) if length.isdecimal() and method != "HEAD" else None

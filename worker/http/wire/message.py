@@ -1,4 +1,4 @@
-"""What is sent over a connection, and what comes back? Plain data, and the bytes that a request's head is.
+"""What is sent over a connection, and what comes back? Plain data.
 
 Promises: what can't be written as HTTP is refused before anything is sent, without a word of it in the error: a value
 may be a secret. How a message is framed (its length) is decided here alone, so no header can say otherwise.
@@ -14,7 +14,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 _TARGET = re.compile(r"[!-~]+")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "host"})
-_HAVE_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,13 @@ class Outgoing:
     headers: Sequence[tuple[str, str]]
     body: bytes | None = None
 
-    def written(self) -> bytes:
-        """Its bytes, head and body."""
+    def check(self) -> None:
+        """Refuse what can't be written."""
         if not _TOKEN.fullmatch(self.method) or not _TARGET.fullmatch(self.target):
             raise httpx.LocalProtocolError("the request line can't be written")
-        lines = [f"{self.method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\n"]
         for name, value in self.headers:
             if name in _OURS or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise httpx.LocalProtocolError("a header can't be written")
-            lines.append(f"{name}: {value}\r\n")
-        if self.body is not None or self.method in _HAVE_A_BODY:
-            lines.append(f"Content-Length: {len(self.body or b'')}\r\n")
-        lines.append("\r\n")
-        head = "".join(lines).encode("ascii")
-        return head + self.body if self.body else head
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +72,3 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
-
-
-def text_of(raw: bytes) -> str:
-    """A header as text: most are ASCII, some are UTF-8, and every byte is Latin-1."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

@@ -1,12 +1,21 @@
 """Which wire has this process? One, made at the first use and anew after a fork.
 
-Two processes must not speak on one connection, and a child must not say goodbye in its parent's name.
+Two processes must not speak on one connection, and a child must not say goodbye in its parent's name. Certificates are
+checked against the operating system's store and certifi's together.
 """
 
 import os
 from threading import Lock
 
-from worker.http.wire.exchange import DirectWire
+import httpcore
+import httpx
+
+from worker.http.wire.deadline import DeadlineBackend
+from worker.http.wire.exchange import Wire
+
+MOST_CONNECTIONS = 400
+MOST_KEPT_ALIVE = 200
+KEPT_ALIVE = 30.0
 
 
 class _Process:
@@ -14,7 +23,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.wire: DirectWire | None = None
+        self.wire: Wire | None = None
 
 
 _process = _Process()
@@ -31,14 +40,14 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def shared_wire() -> DirectWire:
+def shared_wire() -> Wire:
     """The wire of this process."""
     process = _process
     if process.wire is not None:
         return process.wire
     with process.lock:
         if process.wire is None:
-            process.wire = DirectWire()
+            process.wire = Wire(DirectTransport())
         return process.wire
 
 
@@ -49,3 +58,18 @@ def close_shared_wire() -> None:
         if process.wire is not None:
             process.wire.close()
         process.wire = None
+
+
+class DirectTransport(httpx.HTTPTransport):
+    """httpx's transport, straight to the system, over a pool whose connections keep the deadline."""
+
+    def __init__(self) -> None:
+        context = httpx.create_ssl_context(trust_env=False)
+        context.load_default_certs()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=MOST_CONNECTIONS,
+            max_keepalive_connections=MOST_KEPT_ALIVE,
+            keepalive_expiry=KEPT_ALIVE,
+            network_backend=DeadlineBackend(),
+        )

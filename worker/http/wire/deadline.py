@@ -1,0 +1,95 @@
+"""When has one answer taken long enough, however it comes?
+
+httpx bounds each wait, and a system that sends a byte now and then keeps every wait short. So a `Deadline` bounds their
+sum too: connecting, sending and reading, headers that drip included.
+"""
+
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import local
+from time import monotonic
+from typing import Any
+
+import httpcore
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long one answer may take in all, and each wait for it."""
+
+    at: float
+    wait: float
+
+    @classmethod
+    def of(cls, whole: float, wait: float) -> "Deadline":
+        return cls(monotonic() + whole, wait)
+
+
+class _Now(local):
+    """Per thread: a request is sent and read by one."""
+
+    deadline: Deadline | None = None
+
+
+_now = _Now()
+
+
+@contextmanager
+def within(deadline: Deadline) -> Iterator[None]:
+    """All that this thread sends and receives inside must be over by then."""
+    _now.deadline = deadline
+    try:
+        yield
+    finally:
+        _now.deadline = None
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
+    if _now.deadline is None:
+        return timeout
+    left = _now.deadline.at - monotonic()
+    if left <= 0:
+        raise error("the time for one answer is used up")
+    return left if timeout is None else min(timeout, left)
+
+
+class DeadlineStream(httpcore.NetworkStream):
+    """A connection's stream, every wait on which is cut to what is left."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class DeadlineBackend(httpcore.SyncBackend):
+    """Opens connections whose streams keep the deadline."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return DeadlineStream(super().connect_tcp(host, port, left, local_address, socket_options))
