@@ -130,8 +130,15 @@ def _formatter(process: str, *, for_people: bool, colors: bool) -> logging.Forma
         )
         ending += [_printable, renderer]
     else:
-        ending.append(structlog.processors.JSONRenderer(serializer=json.dumps, default=str))
+        ending.append(_as_json)
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_CHAIN, processors=ending)
+
+
+_encode = json.JSONEncoder(default=str).encode  # made once: json.dumps makes one for each line
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _encode(event)
 
 
 class _Stamp:

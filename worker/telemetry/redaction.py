@@ -29,6 +29,8 @@ MOST_VALUES = 10_000
 MOST_LINES = 200
 SHORTEST_LINE = 12
 DEEPEST = 8
+MOST_LIKENESSES = 1_000
+"""With more beginnings than this most letters look like one."""
 
 _BASE64_RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 _HEX = re.compile(r"%[0-9A-F]{2}")
@@ -44,6 +46,8 @@ class Redactor:
         self._values: OrderedDict[str, tuple[_Form, ...]] = OrderedDict()
         self._kept: set[str] = set()
         self._index: dict[str, tuple[_Form, ...]] = {}
+        self._looks_like: re.Pattern[str] | None = None
+        """Finds where a form may begin, or more places than that; None: anywhere."""
 
     def add(self, value: str, *, keep: bool = False) -> None:
         """Never show `value` from now on. One that is added once and for good says `keep`, others again at each use."""
@@ -56,6 +60,7 @@ class Redactor:
                 self._values.move_to_end(value)
                 return
             self._values[value] = forms = tuple(_forms(value))
+            self._looks_like = None  # before what it doesn't know of is entered
             for form in forms:
                 self._enter(form)
             while len(self._values) - len(self._kept) > self._most:
@@ -67,11 +72,21 @@ class Redactor:
         if not index or len(text) < SHORTEST:
             return text
         spans: list[tuple[int, int]] = []
-        for at in range(len(text) - SHORTEST + 1):
+        for at in self._places(text, index):
             found = index.get(text[at : at + SHORTEST])
             if found is not None:
                 spans.extend(_matches(text, at, found))
         return _masked(text, spans) if spans else text
+
+    def _places(self, text: str, index: "dict[str, tuple[_Form, ...]]") -> Iterable[int]:
+        """Where to look. With few values known, that is almost nowhere, and found out without a step for each letter."""
+        if len(index) > MOST_LIKENESSES:
+            return range(len(text) - SHORTEST + 1)
+        looks_like = self._looks_like
+        if looks_like is None:
+            with self._lock:
+                looks_like = self._looks_like = _likeness(self._index)
+        return [found.start() for found in looks_like.finditer(text)]
 
     def walk(self, value: Any, depth: int = 0) -> Any:
         """Any value of a log entry, with texts masked and objects turned to masked text."""
@@ -103,6 +118,14 @@ class Redactor:
                 self._index[prefix] = tuple(rest)
             else:
                 self._index.pop(prefix, None)
+
+
+def _likeness(prefixes: Iterable[str]) -> re.Pattern[str]:
+    """Any first letter of the prefixes, then any second one, and so on: four sets, which the regex engine is quick at."""
+    letters = [
+        re.escape("".join(sorted({prefix[at : at + 1] for prefix in prefixes}))) for at in range(SHORTEST)
+    ]
+    return re.compile("(?=" + "".join(f"[{each}]" for each in letters) + ")")
 
 
 _Form = tuple[str, bool]
@@ -174,6 +197,17 @@ redactor = Redactor()
 """The one of this process: whoever opens a secret or receives a token adds it here."""
 
 
+_SAFE = frozenset({int, float, bool, type(None)})
+
+
 def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The processor for structlog: every value, name and traceback of the entry."""
-    return {key: event[key] if key.startswith("_") else redactor.walk(event[key]) for key in event}
+    redact, walk = redactor.redact, redactor.walk
+    safe: EventDict = {}
+    for key, value in event.items():
+        kind = type(value)
+        if kind is str:
+            safe[key] = value if key.startswith("_") else redact(value)
+        else:
+            safe[key] = value if kind in _SAFE or key.startswith("_") else walk(value)
+    return safe

@@ -17,6 +17,8 @@ from typing import Any, Self
 ONE_BY_ONE = 40
 MOST_NAMES = 16
 MOST_BYTES = 8_000
+SURELY_SMALL = 20
+"""So few entries are never more bytes than that, whatever they hold."""
 MOST_COUNTS = 6
 LONGEST_NAME = 24
 REST = "other"
@@ -59,7 +61,7 @@ class Steps:
         while True:
             entries = [_as_entry(name, _alone(seconds, counts)) for name, seconds, counts in first]
             entries += [_as_entry(name, total) for name, total in sums.items()]
-            if not first or len(json.dumps(entries)) <= MOST_BYTES:
+            if not first or len(entries) <= SURELY_SMALL or len(json.dumps(entries)) <= MOST_BYTES:
                 return entries
             half = len(first) // 2
             for name, seconds, counts in first[half:]:

@@ -70,6 +70,19 @@ def test_no_value_survives_in_any_surroundings(secret: str, before: bytes, after
         assert MASK in keeper.redact(base64.b64encode(before + raw + after).decode())
 
 
+@pytest.mark.parametrize("others", [0, 3, 2_000])
+@pytest.mark.parametrize("secret", ["]^-[\\", "a]bc-d", "----", "\n\t\0\x7f", "käse", "\udc80abc"])
+def test_a_value_is_found_among_few_and_among_many(others: int, secret: str) -> None:
+    keeper = Redactor()
+    for number in range(others):
+        keeper.add(f"{number:05}-{number:x}-other")
+        assert keeper.redact(f"{number:05}-{number:x}-other") == MASK
+    assert keeper.redact(f"x{secret}x") == f"x{secret}x"
+    keeper.add(secret)
+    for before, after in (("", ""), ("x", ""), ("", "x"), ("xyz ", " xyz")):
+        assert keeper.redact(f"{before}{secret}{after}") == f"{before}{MASK}{after}"
+
+
 @given(
     texts=st.lists(st.text("abc", min_size=4, max_size=7), min_size=1, max_size=4),
     text=st.text("abc", max_size=60),
