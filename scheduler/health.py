@@ -9,10 +9,12 @@ from typing import Literal
 
 from psycopg.rows import DictRow
 
+from scheduler.beat.others import silent_beats
 from scheduler.lists import sql
 from worker.app import celery_app
 from worker.db.database import Database
 from worker.db.migrate import check_schema, head
+from worker.durations import format_duration
 from worker.errors import HeadraceError
 from worker.runs.states import queues_of
 
@@ -57,9 +59,17 @@ def look_at_broker() -> Finding:
     return Finding("broker", "ok", "It answers.")
 
 
-def look_at_beat(alive: Iterable[DictRow]) -> Finding:
-    """Nothing becomes due without one."""
-    beats = [row["name"] for row in alive if row["kind"] == "beat"]
+def look_at_beat(alive: Iterable[DictRow], silent: Iterable[DictRow] = ()) -> Finding:
+    """Nothing becomes due without one whose rounds go on; `silent` are those whose rounds have stopped."""
+    stopped = {row["name"]: row["silent"] for row in silent}
+    beats = [row["name"] for row in alive if row["kind"] == "beat" and row["name"] not in stopped]
+    words = ", ".join(f"{name} ({format_duration(round(since))})" for name, since in stopped.items())
+    if beats and stopped:
+        hint = "Restart or remove it; the others do its work meanwhile."
+        return Finding("beat", "warn", f"{len(beats)} at work, and silent: {words}.", hint)
+    if stopped:
+        hint = "It hangs or was stopped. Restart it; what it missed is done at once."
+        return Finding("beat", "fail", f"No beat is at work; silent: {words}.", hint)
     if beats:
         return Finding("beat", "ok", f"{len(beats)} at work: {', '.join(beats)}")
     return Finding("beat", "fail", "No beat was seen in the last minute.", "Start `headrace beat`.")
@@ -102,7 +112,7 @@ def readiness(database: Database) -> list[Finding]:
     found = [look_at_database(database), look_at_broker()]
     if found[0].level == "ok":
         alive = who_is_alive(database)
-        found.append(look_at_beat(alive))
+        found.append(look_at_beat(alive, silent_beats(database)))
         if not any(row["kind"] == "worker" for row in alive):
             found += look_at_workers(alive, [])
     return [finding for finding in found if finding.level == "fail"]

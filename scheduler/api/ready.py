@@ -1,17 +1,21 @@
-"""How often may strangers make us look? Once a second; in between they get the last answer."""
+"""How often may strangers make us look? Once a second; in between they get the last answer. Emits: beat_silent."""
 
 import threading
 import time
 from collections.abc import Callable
 
+import structlog
+
 from scheduler.health import Finding
+
+log = structlog.get_logger()
 
 KEEP = 1.0
 
 _WORDS = {
     "database": "The database can't be used.",
     "broker": "The broker can't be used.",
-    "beat": "No beat was seen in the last minute.",
+    "beat": "No beat is at work.",
     "workers": "No worker was seen in the last minute.",
 }
 
@@ -32,8 +36,17 @@ class Readiness:
         """What is missing, by check; nothing means ready."""
         with self._lock:
             if self._clock() - self._looked_at >= KEEP:
+                found = self._look()
+                self._tell(found)
                 self._reasons = [
-                    {"check": finding.check, "detail": _WORDS[finding.check]} for finding in self._look()
+                    {"check": finding.check, "detail": _WORDS[finding.check]} for finding in found
                 ]
                 self._looked_at = self._clock()
             return list(self._reasons)
+
+    def _tell(self, found: list[Finding]) -> None:
+        """Beats tell of each other. Where the last one is gone, whoever is asked for readiness says so, once."""
+        before = {reason["check"] for reason in self._reasons}
+        for finding in found:
+            if finding.check == "beat" and finding.check not in before:
+                log.warning("beat_silent", words=finding.words, hint=finding.hint)

@@ -3,7 +3,7 @@
 The schedule is a column of `streams` and not a list in memory, so a tick costs what is due and not what exists, a changed
 interval holds at once, and several beats share the work without a leader. A beat that can't reach Postgres or the broker
 says so and goes on trying: an error that leaves `tick` would end the process.
-Emits: due_dispatched, runs_woken, tick_failed, runs_rescued, sweep_failed.
+Emits: due_dispatched, runs_woken, tick_failed, runs_rescued, sweep_failed, beat_silent.
 """
 
 import time
@@ -13,6 +13,7 @@ import structlog
 from celery.beat import Scheduler
 
 from scheduler.beat.dispatch import BATCH, dispatch_due
+from scheduler.beat.others import Others, note_round
 from scheduler.beat.sweeps import SWEEPS, Sweep
 from scheduler.beat.waking import Waking
 from worker.errors import HeadraceError
@@ -24,6 +25,7 @@ PAUSE_BUSY = 0.25
 """Seconds between rounds while there is something to do: many at once cost far less than one after the other."""
 PAUSE_IDLE = 0.5
 PAUSE_AFTER_ERROR = 2.0
+NOTE_EVERY = 5.0
 BATCHES = 20
 """Full batches in a row; then the sweeps have their turn."""
 
@@ -37,7 +39,12 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._swept: dict[str, float] = {}
         self._waking = Waking()
-        self._lost = Sweep("lost", 1.0, lambda services: self._waking.notice_lost(services.database))
+        self._others = Others()
+        self._own_sweeps = (
+            Sweep("lost", 1.0, lambda services: self._waking.notice_lost(services.database)),
+            Sweep("others", 10.0, lambda services: self._others.look(services.database)),
+        )
+        self._noted = float("-inf")
         super().__init__(*args, **kwargs)
 
     @property
@@ -59,7 +66,9 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
         services = current()
         try:
             self._sweep(services)
-            return pause(busy=self._round(services))
+            busy = self._round(services)
+            self._note(services)
+            return pause(busy=busy)
         except HeadraceError as exc:
             log.warning("tick_failed", error_code=exc.code, error=str(exc))
         except Exception:
@@ -81,9 +90,15 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
             log.info("due_dispatched", streams=dispatched)
         return bool(woken or dispatched)
 
+    def _note(self, services: Services) -> None:
+        """Only after a round that went well: one that fails every time is as bad as none."""
+        if (now := time.monotonic()) - self._noted >= NOTE_EVERY:
+            note_round(services.database, services.worker)
+            self._noted = now
+
     def _sweep(self, services: Services) -> None:
         now = time.monotonic()
-        for sweep in (*SWEEPS, self._lost):
+        for sweep in (*SWEEPS, *self._own_sweeps):
             last = self._swept.get(sweep.name)
             if last is None or now - last >= sweep.every:
                 self._swept[sweep.name] = now

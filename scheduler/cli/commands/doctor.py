@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import typer
 
+from scheduler.beat.others import silent_beats
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_publisher, open_registry
@@ -104,7 +105,7 @@ def _look_at_broker(settings: Settings) -> Finding:
 
 def _look_inside(database: Database) -> Iterator[Finding]:
     alive = who_is_alive(database)
-    yield look_at_beat(alive)
+    yield look_at_beat(alive, silent_beats(database))
     yield from look_at_workers(alive, [row["system"] for row in database.all(sql.systems_in_use)])
     yield from _look_at_schedule(database)
     yield from _look_at_failures(database)

@@ -187,3 +187,19 @@ UPDATE runs r SET published_at = NULL
    AND (%(forgotten)s OR r.published_at < now() - make_interval(
         secs => least(%(patience)s, greatest(%(settled)s,
             0.5 * extract(epoch FROM r.published_at - greatest(r.not_before, r.created_at))::float8))));
+
+-- name: note_tick
+-- A beat's process may be there while its rounds have stopped, so a round says itself that it was.
+UPDATE processes SET ticked_at = now() WHERE kind = 'beat' AND name = %(name)s;
+
+-- name: silent_beats
+-- Whose rounds have stopped, with no successor of the same name: a container comes back under its old name. A beat of a
+-- version that notes no rounds goes by its heartbeat. After a quarter of an hour, whoever took it away meant to.
+SELECT p.id, p.name, extract(epoch FROM now() - coalesce(p.ticked_at, p.seen_at))::float8 AS silent
+  FROM processes p
+ WHERE p.kind = 'beat'
+   AND coalesce(p.ticked_at, p.seen_at) < now() - make_interval(secs => %(silent)s)
+   AND coalesce(p.ticked_at, p.seen_at) > now() - interval '15 minutes'
+   AND NOT EXISTS (SELECT FROM processes o
+                    WHERE o.kind = 'beat' AND o.name = p.name AND o.started_at > p.started_at)
+ ORDER BY p.name;
