@@ -1,7 +1,7 @@
 """What do so many streams ask of the machines? Computed from the measured costs of a run, as it stands in docs/scaling.md.
 
     make bench ONLY=costs FULL=1 WRITE=costs.md
-    python -m tests.bench.scaling costs.md
+    .venv/bin/python -m tests.bench.scaling costs.md docs/scaling.md
 
 Arithmetic and nothing else: runs a second times what a run costs. The costs hold for this kind of machine; whoever
 plans for another runs both there.
@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.table import put
+
 STREAMS = (10_000, 100_000, 1_000_000)
 INTERVALS = (300, 900)
 DAY = 86_400
@@ -20,7 +22,9 @@ KEPT_DAYS = 3
 BUSY = 0.7
 """The share of a core that can be planned with: the rest is for peaks."""
 
-_ROW = re.compile(r"^\| (an idle run|1,000 new records of 1 kB): ([^|]+?) \| ([\d.,]+)", re.MULTILINE)
+WHATS = ("a second without any run", "an idle run", "1,000 new records of 1 kB")
+
+_ROW = re.compile(rf"^\| ({'|'.join(WHATS)}): ([^|]+?) \| ([^|]+?) \|", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class Costs:
 def read_costs(table: str) -> Costs:
     """From the table that the driver wrote."""
     found = {
-        name: float(value.replace(",", "")) for what, name, value in _ROW.findall(table) if "idle" in what
+        name: float(value.split()[0].replace(",", ""))
+        for what, name, value in _ROW.findall(table)
+        if what == "an idle run"
     }
     return Costs(
         postgres=found["Postgres"],
@@ -54,6 +60,15 @@ def read_costs(table: str) -> Costs:
     )
 
 
+def costs_table(table: str) -> str:
+    """What was measured, a row for each part."""
+    found = {(what, name): value for what, name, value in _ROW.findall(table)}
+    names = list(dict.fromkeys(name for _, name in found))
+    rows = [_row(["", *WHATS]), _row(["---"] * (1 + len(WHATS)))]
+    rows += [_row([name, *(found.get((what, name), "-") for what in WHATS)]) for name in names]
+    return "\n".join(rows)
+
+
 HEAD = (
     "streams, every",
     "runs/s",
@@ -64,7 +79,7 @@ HEAD = (
     "commits/s",
     "WAL a day",
     "commands/s to Valkey",
-    f"history of {KEPT_DAYS} days",
+    f"{KEPT_DAYS} days of history",
 )
 
 
@@ -91,7 +106,7 @@ def scaling_table(costs: Costs) -> str:
     return "\n".join(rows)
 
 
-LIMITS_HEAD = ("part", "busy core carries", "what then")
+LIMITS_HEAD = ("part", "carries", "and then")
 
 
 def limits_table(costs: Costs) -> str:
@@ -126,8 +141,17 @@ def _row(cells: "list[str] | tuple[str, ...]") -> str:
 
 
 def main() -> None:
-    costs = read_costs(Path(sys.argv[1]).read_text())
-    sys.stdout.write(f"{scaling_table(costs)}\n\n{limits_table(costs)}\n")
+    table = Path(sys.argv[1]).read_text()
+    costs = read_costs(table)
+    parts = (
+        f"Measured: {table.splitlines()[0]}",
+        costs_table(table),
+        "Computed from these:",
+        scaling_table(costs),
+        f"A part that there is one of, at {BUSY:.0%} of a core:",
+        limits_table(costs),
+    )
+    put(Path(sys.argv[2]), "\n\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The results of a run as a Markdown table, as it stands in docs/performance.md."""
+"""The results of a run as a Markdown table, put between the marks of a page (docs/performance.md) or into a file of its own."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -8,6 +8,7 @@ from typing import Protocol
 from tests.bench.parts.line import Line, shown
 from tests.bench.parts.machine import words_of_machine
 
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 HEAD = ("figure", "ours", "baseline", "ours ÷ baseline", "target", "met", "baseline and conditions")
 
 
@@ -30,7 +31,15 @@ def write_table(path: Path, outcomes: Sequence[Case], *, full: bool) -> None:
         if outcome.problem:
             rows.append(_row([outcome.case, "failed", "", "", "", "", outcome.problem[:200]]))
     form = "full run: medians, with the least and the most" if full else "short form"
-    path.write_text(f"{words_of_machine()}; {form}.\n\n" + "\n".join(rows) + "\n")
+    put(path, f"{words_of_machine()}; {form}.\n\n" + "\n".join(rows) + "\n")
+
+
+def put(path: Path, text: str) -> None:
+    """Between the marks of a page that has them; else the text becomes the file."""
+    page = path.read_text() if path.exists() else ""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    path.write_text(f"{before}{begin}{text}{end}{after}" if begin and end else text)
 
 
 def _cells(line: Line) -> list[str]:
