@@ -192,6 +192,8 @@ def _install(handlers: list[logging.Handler], level: int) -> None:
         library = logging.getLogger(name)
         library.filters = [kept for kept in library.filters if not isinstance(kept, _Lowered)]
         library.addFilter(_Lowered(level))
+        # Asked before a line is made, and for each message: what the filter would drop is not begun.
+        library.setLevel(logging.WARNING if level == logging.INFO else logging.NOTSET)
     logging.captureWarnings(capture=True)
 
 

@@ -138,7 +138,7 @@ def _lines(found: Sustained, seconds: float, streams: int, *, full: bool) -> Ite
 
 def _settle_and_check(own: World, data: Source) -> None:
     """Each run once, each a success of one page, however often it had to wait; and as many requests as runs."""
-    own.stop("beat")
+    own.database.run("UPDATE streams SET next_run_at = NULL")
     own.wait_idle()
     row = own.one(
         "SELECT count(*) AS runs, count(DISTINCT id) AS different,"
