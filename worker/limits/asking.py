@@ -40,7 +40,8 @@ class Asker:
     def __init__(
         self, redis_url: str, *, patience: Patience, cool_down: float, quotas: Quotas | None
     ) -> None:
-        self.shared = SharedBudget(redis_url, patience=patience)
+        first_ever = quotas.first_ever if quotas is not None else lambda: False
+        self.shared = SharedBudget(redis_url, patience=patience, first_ever=first_ever)
         self.local = LocalBudget()
         self.outage = Outage(cool_down=cool_down)
         self._patience = patience

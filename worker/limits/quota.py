@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from worker.db.database import Database
 from worker.db.queries import sql
+from worker.errors import HeadraceError
 from worker.limits.policy import SECOND, Rule
 
 LONG_WINDOW = 600.0
@@ -43,6 +44,7 @@ class Quotas(Protocol):
     """Where quotas are counted for good."""
 
     def fetch(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int) -> Block: ...
+    def first_ever(self) -> bool: ...
 
 
 def counted_for_good(rule: Rule) -> bool:
@@ -101,6 +103,16 @@ class StoredQuotas:
         )
         lent = row["lent"]
         return Block(lent, ends, ends if lent < cost else 0, row["used"])
+
+    def first_ever(self) -> bool:
+        """Whether no Valkey was ever met before with this database; asked, it remembers that there is one now.
+
+        Where Postgres can't say, there was: what a Valkey without a mark may have forgotten must be assumed.
+        """
+        try:
+            return self._database.run(sql.meet_valkey) == 1
+        except HeadraceError:
+            return False
 
     def _fetch_of_window(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int) -> Block:
         block = block_of(rule, cost)

@@ -3,6 +3,7 @@
 Every change is one Lua call. Raises what redis-py raises; the caller decides what to do without Valkey.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha1
@@ -59,8 +60,12 @@ class Row:
 class SharedBudget:
     """The scripts and keys. Opens no connection before the first question."""
 
-    def __init__(self, redis_url: str, *, patience: Patience) -> None:
+    def __init__(
+        self, redis_url: str, *, patience: Patience, first_ever: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`first_ever` says whether this installation never had a Valkey before, and remembers that it has one now."""
         self._patience = patience
+        self._first_ever = first_ever
         self._redis = connect(redis_url)
         self._wire = Wire(self._redis, self._greet)
         self._take = _text("take")
@@ -188,8 +193,14 @@ class SharedBudget:
         )
 
     def _greet(self, connection: Any) -> bytes:
+        """Since when the server remembers. One without a mark has lost its memory, unless nothing was ever sent before."""
         connection.send_command("EVAL", self._epoch_text, 1, EPOCH)
-        return packed([connection.read_response(disable_decoding=True)])
+        born, unmarked = connection.read_response(disable_decoding=True)
+        if unmarked == b"1" and self._first_ever():
+            connection.send_command("HSET", EPOCH, "born", 1)
+            connection.read_response()
+            born = b"1"
+        return packed([born])
 
     @cached_property
     def _epoch_text(self) -> str:

@@ -35,3 +35,7 @@ RETURNING lent, used,
           CASE WHEN lent > 0 THEN 0
                ELSE extract(epoch FROM q.fetched[cardinality(q.fetched) - %(blocks)s + 3] - clock_timestamp())::float8
                     + %(seconds)s END AS wait;
+
+-- name: meet_valkey
+-- A Valkey that holds no mark has lost its memory, or is the first that this database ever met. Only the first call inserts.
+INSERT INTO budget_quotas (scope, rule, used, lent) VALUES ('', 'a Valkey was met', 0, 0) ON CONFLICT DO NOTHING;

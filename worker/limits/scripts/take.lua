@@ -103,7 +103,9 @@ for i, key in ipairs(KEYS) do
   local row = redis.call('HMGET', key, 'id', 'p', 'hold', 'ramp', 'slow', 'w' .. lane)
   local scope = {key = key, row = row, a = a, size = size, windows = windows, quotas = quotas, slots = slots, format = format}
   local values, since, id = nil, 0, epoch .. shape
-  if row[1] ~= id then
+  if size == 2 and slots == 0 then
+    values, scope.id = {0, 0}, row[1]
+  elseif row[1] ~= id then
     values, since, id = recall(key, row[1], row[2], shape, size)
     scope.id = id
   end
