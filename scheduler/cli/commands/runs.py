@@ -10,6 +10,7 @@ from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, pri
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.lists import SHORT_ID, end_of, find_connection, find_run, find_stream, list_runs
 from worker.durations import format_duration
+from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -54,14 +55,26 @@ def sync(
                 note("The runs go on without you; `headrace runs` shows them.")
                 raise
         else:
-            results = [{"id": run.id, "stream": run.stream, "joined": not run.created} for run in wanted]
+            waits = {
+                run: estimate(place) for run, place in places(database, [run.id for run in wanted]).items()
+            }
+            results = [
+                {
+                    "id": run.id,
+                    "stream": run.stream,
+                    "joined": not run.created,
+                    **_estimated(waits.get(run.id)),
+                }
+                for run in wanted
+            ]
     if as_json:
         print_json({"connection": found["name"], "runs": results})
     elif wait:
         _print_ended(results)
     else:
         for run in wanted:
-            say(f"{run.stream}: {'asked for' if run.created else 'was queued already'}, run {run.id}")
+            said = f"{run.stream}: {'asked for' if run.created else 'was queued already'}, run {run.id}"
+            say(said + _begins(waits.get(run.id)))
         say(f"Watch it with `headrace runs show {wanted[0].id}`.")
     if wait and any(row["state"] not in {State.SUCCEEDED, State.PARTIAL} for row in results):
         raise typer.Exit(Exit.FAILED)
@@ -124,6 +137,7 @@ def show(
     with open_database(command_settings()) as database:
         row = find_run(database, run)
         end = end_of(database, row)
+        waits = {found: estimate(place) for found, place in places(database, [row["id"]]).items()}
     if as_json:
         print_json(_as_json(row))
         return
@@ -136,6 +150,7 @@ def show(
             "track": row["track"],
             "state": row["state"],
             "waits": _waits(row, now),
+            "begins": _begins(waits.get(row["id"])).removeprefix("; ") or None,
             "merged into": f"{end['id']} ({end['state']})" if row["merged_into"] else None,
             "cause": f"{row['cause']}, lane {Lane(row['lane']).name.lower()}, queue {row['queue']}",
             "request": row["request_id"],
@@ -178,6 +193,23 @@ def cancel(
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     return dict(row) | {"lane": Lane(row["lane"]).name.lower()}
+
+
+def _estimated(found: Estimate | None) -> dict[str, Any]:
+    """What a script may want of it; a run that has begun waits no longer."""
+    return {"ahead": found.ahead if found else 0, "begins_in": found.seconds if found else 0.0}
+
+
+def _begins(found: Estimate | None) -> str:
+    """When it begins, where that isn't at once."""
+    if found is None:
+        return ""
+    if found.seconds is None:
+        return "; no worker serves its queue"
+    if found.seconds < 1:
+        return ""
+    before = f"{found.ahead} before it, " if found.ahead else ""
+    return f"; {before}begins in about {format_duration(found.seconds)}"
 
 
 def _print_ended(results: list[dict[str, Any]]) -> None:

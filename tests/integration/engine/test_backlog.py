@@ -13,6 +13,7 @@ import pytest
 from scheduler.beat.waking import VISITS, WAKEABLE, Waking
 from worker.db.queries import sql, with_constants
 from worker.runs.alive import Alive
+from worker.runs.estimate import estimate, places
 
 from .conftest import Ledger  # type: ignore[import-not-found]
 
@@ -182,3 +183,16 @@ def test_one_connection_with_everything_costs_no_more(served: Ledger, database_u
     of_a_hundred = pages(database_url, WAKEABLE, FROM_THE_START)
     waiting(served, 1, 50_000)
     assert pages(database_url, WAKEABLE, FROM_THE_START) <= 4 * of_a_hundred
+
+
+def test_a_run_of_a_small_connection_stands_near_the_front_of_a_long_queue(served: Ledger) -> None:
+    waiting(served, 1, 500)
+    (small,) = waiting(served, 1, 1)
+    rows = served.database.all("SELECT id, connection_id FROM runs ORDER BY id")
+    found = places(served.database, [row["id"] for row in rows])
+    last_of_many = found[[row["id"] for row in rows if row["connection_id"] != small][-1]]
+    its = found[next(row["id"] for row in rows if row["connection_id"] == small)]
+    assert (its.earlier, its.waiting, its.connections, its.slots) == (0, 500, 1, 1)
+    assert (last_of_many.earlier, last_of_many.waiting, last_of_many.connections) == (499, 500, 2)
+    assert estimate(its).ahead < 3
+    assert estimate(last_of_many).ahead >= 499

@@ -203,3 +203,43 @@ SELECT p.id, p.name, extract(epoch FROM now() - coalesce(p.ticked_at, p.seen_at)
    AND NOT EXISTS (SELECT FROM processes o
                     WHERE o.kind = 'beat' AND o.name = p.name AND o.started_at > p.started_at)
  ORDER BY p.name;
+
+-- name: places_in_queue
+-- What stands before some queued runs. Every count ends at a thousand.
+SELECT r.id, r.published_at IS NOT NULL AS published,
+       greatest(0, extract(epoch FROM r.not_before - now()))::float8 AS wait,
+       before.outstanding, before.earlier, others.waiting, others.connections, work.slots, work.running, past.typical
+  FROM runs r
+ CROSS JOIN LATERAL (
+      SELECT (SELECT count(*) FROM (
+                  SELECT FROM runs o
+                   WHERE o.queue = r.queue AND o.state = 'queued' AND o.published_at IS NOT NULL
+                     AND o.published_at <= coalesce(r.published_at, 'infinity') AND o.id <> r.id
+                   LIMIT 1000) few) AS outstanding,
+             (SELECT count(*) FROM (
+                  SELECT FROM runs o
+                   WHERE o.queue = r.queue AND o.connection_id = r.connection_id AND o.state = 'queued'
+                     AND o.published_at IS NULL AND o.not_before <= now()
+                     AND (o.lane, o.not_before, o.id) < (r.lane, r.not_before, r.id)
+                   LIMIT 1000) few) AS earlier
+ ) before
+ CROSS JOIN LATERAL (
+      SELECT count(*) AS waiting, count(DISTINCT few.connection_id) AS connections
+        FROM (SELECT o.connection_id FROM runs o
+               WHERE o.queue = r.queue AND o.state = 'queued' AND o.published_at IS NULL AND o.not_before <= now()
+                 AND o.id <> r.id
+               LIMIT 1000) few
+ ) others
+ CROSS JOIN LATERAL (
+      SELECT (SELECT coalesce(sum(p.slots), 0)::int FROM processes p
+               WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
+                 AND r.queue = ANY (p.queues)) AS slots,
+             (SELECT count(*) FROM runs o WHERE o.state = 'running' AND o.queue = r.queue) AS running
+ ) work
+ CROSS JOIN LATERAL (
+      SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY few.took) AS typical
+        FROM (SELECT extract(epoch FROM h.finished_at - h.started_at)::float8 AS took FROM run_history h
+               WHERE h.connection_id = r.connection_id AND h.started_at IS NOT NULL AND h.track = r.track
+               ORDER BY h.id DESC LIMIT 20) few
+ ) past
+ WHERE r.id = ANY (%(runs)s) AND r.state = 'queued';
