@@ -112,7 +112,8 @@ class Extractor:
             self._width.guessed_wrong()
         self._width.arrived(end_known=page.total is not None)
         line.expected = self._size.bytes
-        line.ask([following, *self._stream.onward(taken.at, page, self._width.now - 1)])
+        onward = self._stream.onward(taken.at, page, self._width.line - 1)
+        line.ask([following, *onward], self._width.now)
 
     def _next(self, plan: Plan) -> _Taken:
         """The page at the plan's position: from the line, or else asked for now."""

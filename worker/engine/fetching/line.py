@@ -68,6 +68,9 @@ class Line:
         self._fetch = fetch
         self._changed = Condition()
         self._entries: deque[Entry] = deque()
+        self._named: deque[Position] = deque()
+        """Places behind those in line, for whoever is free."""
+        self._at_once = 1
         self._busy = self._under_way = 0
         self._hushed = False
         self.expected = 0
@@ -78,15 +81,23 @@ class Line:
         with self._changed:
             return not self._entries or self._entries[0].position == position
 
-    def ask(self, places: Sequence[Position]) -> None:
-        """See to it that these are on their way; the first is due next. What is in line and isn't that is dropped."""
+    def ask(self, places: Sequence[Position], at_once: int) -> None:
+        """See to it that these are on their way, no more than `at_once` at a time; the first is due next.
+
+        What is in line and isn't that is dropped. A thread that is done with one goes on with the next by itself.
+        """
         with self._changed:
             self._hushed = False
             if self._entries and self._entries[0].position != places[0]:
                 self._drop()
-            for place in places[len(self._entries) :]:
-                if not self._start(place, guessed=place is not places[0]):
+            self._named = deque(places[len(self._entries) :])
+            self._at_once = at_once
+            while self._named and self._busy < at_once:
+                if not self._start(self._named[0], guessed=bool(self._entries)):
                     return
+                self._named.popleft()
+            if self._named:
+                return
             tail = self._entries[-1] if self._entries else None
             following = self._after(tail) if tail else None
             if tail and following is not None and len(self._entries) < DEEP:
@@ -122,6 +133,7 @@ class Line:
         with self._changed:
             was_busy = self._under_way > 0
             self._hushed = True
+            self._named.clear()
             while self._entries and self._entries[-1].state is _State.WAITS:
                 self._leave(self._entries.pop())
             while self._under_way:
@@ -175,25 +187,33 @@ class Line:
             entry.state = _State.ENDED
             self._under_way -= 1
             self._changed.notify_all()
+            if entry.error:
+                self._named.clear()  # what was refused once would be refused again
             if entry.dropped or entry.error:
                 entry.room.release()
                 return None
             return self._follower(entry)
 
     def _follower(self, entry: Entry) -> Entry | None:
-        """Whoever read the last page in line goes on with what it leads to."""
-        tail = self._entries[-1] if self._entries else entry
-        place = self._after(entry)
-        if tail is not entry or place is None or self._hushed:
+        """What to go on with: a place that was named, or else what the last page in line leads to."""
+        if self._hushed or not self._is_room():
             return None
-        if len(self._entries) >= DEEP or not self._is_room():
+        named = bool(self._named)
+        place = self._named[0] if named else self._behind(entry)
+        if place is None or (named and self._busy > self._at_once):
             return None
         room = self._ahead.memory.room_ahead(self.expected)
         if room is None:
             return None
-        following = Entry(place, room, entry.guessed)
+        if named:
+            self._named.popleft()
+        following = Entry(place, room, guessed=named or entry.guessed)
         self._entries.append(following)
         return following
+
+    def _behind(self, entry: Entry) -> Position | None:
+        tail = self._entries[-1] if self._entries else entry
+        return self._after(entry) if tail is entry and len(self._entries) < DEEP else None
 
     def _after(self, entry: Entry) -> Position | None:
         return entry.answer.page.next if entry.answer and not entry.answer.last else None
@@ -202,6 +222,7 @@ class Line:
         for entry in self._entries:
             self._leave(entry)
         self._entries.clear()
+        self._named.clear()
 
     def _leave(self, entry: Entry) -> None:
         entry.dropped = True

@@ -21,15 +21,25 @@ class Width:
 
     @property
     def now(self) -> int:
+        """Pages under way at a time."""
+        return max(1, min(self._now, self.most))
+
+    @property
+    def line(self) -> int:
+        """Pages under way and waiting for their turn: twice as many, so that fetching goes on while some are loaded."""
         return max(1, self._now)
 
     def arrived(self, *, end_known: bool) -> None:
         """A page came, and it isn't the last."""
         self._good += 1
         if not self._refused:
-            self._now = self.most if end_known else min(self.most, self._now + 1)
+            self._now = self._longest if end_known else min(self._longest, self._now + 1)
         elif self._good >= GOOD_ROUNDS * self.now:
             self._now, self._good = min(self.most, self.now + 1), 0
+
+    @property
+    def _longest(self) -> int:
+        return 2 * self.most if self.most > 1 else 1
 
     def refused(self) -> None:
         """A page that was asked for beside others was refused, or went wrong."""
