@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from worker.errors import Draining, RateLimited
 from worker.limits.asking import Asker, Grant
-from worker.limits.pace import expected
-from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict, held_for, payable, reach
+from worker.limits.pace import expected, payable
+from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict, held_for, reach
 from worker.limits.question import Asked, Patience
 from worker.limits.quota import Quotas
 from worker.limits.shared import LONGEST_REASON, UNREACHABLE, Row
@@ -183,7 +183,7 @@ class Budgets:
 
     def wait_for(self, asked: Asked, cost: int) -> Grant:
         """Leave to send, as `permit` promises it."""
-        cost = payable(cost, asked.rules)
+        cost = 1 if cost <= 1 else payable(cost, asked.rules)
         deadline, pause, first = monotonic() + reach(self._short_wait, asked.lane), FIRST_PAUSE, True
         max_wait = int(reach(self._short_wait, asked.lane) * SECOND)
         while True:

@@ -80,6 +80,12 @@ def slots_of(rules: Iterable[Rule], lane: int = 0) -> tuple[int, int]:
     return most, int(most * RESERVE[lane] * 2.5) if most > 1 else 0
 
 
+def payable(cost: int, rules: Iterable[Rule]) -> int:
+    """The cost, but never more than a window can hold: a dearer request would wait for ever."""
+    paces = [pace for rule in rules if (pace := pace_of(rule)) is not None]
+    return max(1, min([cost, *(pace.block * pace.blocks for pace in paces)]))
+
+
 def earliest(track: Track, pace: Pace, now: int, cost: int = 1) -> int:
     """When `cost` requests may leave at once."""
     tat = min(track.tat, now + pace.horizon)

@@ -157,12 +157,6 @@ class Answer(NamedTuple):
         return bool(self.slots)
 
 
-def payable(cost: int, rules: Sequence[Rule]) -> int:
-    """The cost, but never more than a window can hold: a dearer request would wait for ever."""
-    most = min((rule.requests for rule in rules if rule.requests is not None), default=cost)
-    return max(1, min(cost, most))
-
-
 def reach(short_wait: float, lane: int) -> float:
     """How long this lane may wait: the less urgent, the shorter, so others always find room before it."""
     longest = min(max(0.0, short_wait), LONGEST_WAIT / SECOND)

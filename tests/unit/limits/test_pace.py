@@ -14,12 +14,13 @@ from worker.limits.pace import (
     expected,
     forgotten,
     pace_of,
+    payable,
     payback,
     slots_of,
     slowed,
     taken,
 )
-from worker.limits.policy import BACKFILL, SECOND, Rule
+from worker.limits.policy import BACKFILL, SECOND, Limits, Rule
 
 START = 1_772_000_000 * SECOND
 
@@ -134,6 +135,14 @@ def test_a_memory_that_is_lost_in_the_middle_breaks_no_window(
         now += pause
         granted.ask(rule, now, cost, min(max_wait, furthest), lane)
     assert granted.dearest_window(int(rule.per * SECOND)) <= (rule.requests or 0)
+
+
+def test_a_request_dearer_than_a_window_is_charged_as_a_window() -> None:
+    ten = Limits(requests=10, rules=(Rule(requests=100, per=3600.0),)).all_rules()
+    assert payable(50, ten) == 10
+    assert payable(50, ()) == 50
+    assert payable(600, [Rule(requests=513, burst=9)]) == 513 // 3 * 3
+    assert payable(-3, ten) == 1
 
 
 def test_a_burst_leaves_at_once_and_the_rest_at_the_pace() -> None:

@@ -17,20 +17,12 @@ from worker.limits.policy import (
     Rule,
     by_scope,
     held_for,
-    payable,
     reach,
     retry_after,
     spread,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-
-def test_a_request_dearer_than_a_window_is_charged_as_a_window() -> None:
-    ten = Limits(requests=10, rules=(Rule(requests=100, per=3600.0),)).all_rules()
-    assert payable(50, ten) == 10
-    assert payable(50, ()) == 50
-    assert payable(-3, ten) == 1
 
 
 def test_each_lane_reserves_less_far_ahead_than_those_before_it() -> None:
