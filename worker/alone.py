@@ -35,19 +35,19 @@ ROOT = Path(__file__).parents[1]
 STANDS_WITHIN = 60.0
 LOOK_EVERY = 0.2
 GRACE = 5.0
-WAIT_FOR_TURN = 5.0
+WAIT_FOR_TURN = 2.0
 WORSE_FIRST = "500"
 """Where memory runs out, the kernel ends this process and not a neighbour."""
 
 log = structlog.get_logger()
 
-_one_at_a_time = threading.Lock()
-"""Each is a whole process: of many such runs, a worker carries out one."""
+_turn = threading.Semaphore(2)
+"""Each is a whole process: of many such runs, a worker carries out two at a time."""
 
 
 def run_alone(services: Services, run: Run) -> None:
     """Carry out a claimed run in a process of its own, and come back when that has ended."""
-    if not _one_at_a_time.acquire(blocking=False):
+    if not _turn.acquire(blocking=False):
         _give_back(services, run)
         return
     try:
@@ -60,7 +60,7 @@ def run_alone(services: Services, run: Run) -> None:
         _give_back(services, run)
         return
     finally:
-        _one_at_a_time.release()
+        _turn.release()
     code = child.returncode
     if code in {0, UNDRAINED}:
         return

@@ -1,6 +1,9 @@
-"""With which codes does a worker process end, and what does each tell whoever started it?"""
+"""What do a worker process and whoever started it tell each other: that it stands, and with which code it ends."""
 
 import signal
+
+STANDS = signal.SIGUSR1
+"""Sent to the supervisor by a process that serves its queues."""
 
 RECYCLED = 75
 """It grew past its memory bound and drained: start another at once."""

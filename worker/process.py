@@ -4,6 +4,7 @@ It serves the lanes that it is told: the main ones, or the bulk one, for the sys
 begun, and those under way give their run back at the next page; what takes too long is given back by the watchdog.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from worker import tasks
 from worker.app import CONTROL_QUEUE, celery_app
 from worker.config import Settings
 from worker.db.migrate import check_schema
+from worker.ending import STANDS
 from worker.errors import NeedsOperator
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
@@ -55,6 +57,8 @@ def run_worker(
             # Not before Celery listens for SIGTERM: one that comes earlier would leave this process among the living.
             alive.start()
             watchdog.start()
+            if supervisor is not None and os.getppid() == supervisor:
+                os.kill(supervisor, STANDS)
             log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
 
         worker_ready.connect(say_so, weak=False)

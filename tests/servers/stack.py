@@ -48,7 +48,13 @@ SETTINGS = {
     "HEADRACE_LOG_LEVEL": "INFO",
     "HEADRACE_LOG_FORMAT": "json",
 }
+COMMANDS = {
+    "main": ("worker", "--one-process", "--lane", "main"),
+    "bulk": ("worker", "--one-process", "--lane", "bulk"),
+    "fleet": ("worker", "--lane", "main", "--processes", "1"),
+}
 STARTED = {
+    "fleet": "worker_started",
     "main": "worker_started",
     "bulk": "worker_started",
     "beat": "beat_started",
@@ -122,7 +128,7 @@ class Stack:
 
     def _launch(self, name: str, extra: Mapping[str, str]) -> int:
         kind = name.partition("-")[0]
-        arguments = ("worker", "--one-process", "--lane", kind) if kind in {"main", "bulk"} else (kind,)
+        arguments = COMMANDS.get(kind, (kind,))
         environment = {
             **self.settings,
             "HEADRACE_DATABASE_URL": self.postgres.url,

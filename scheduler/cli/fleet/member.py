@@ -17,8 +17,6 @@ log = structlog.get_logger()
 
 STEADY_AFTER = 60.0
 """A process that lived so long is forgiven its earlier deaths."""
-FIRST_TRY = 30.0
-"""An error at the very first start is told to whoever started us, who is looking."""
 
 
 @dataclass(slots=True)
@@ -38,13 +36,16 @@ class Member:
         self.lives += 1
         self.child = self.launch()
 
-    def tend(self, now: float) -> int | None:
-        """Start it again when it is gone and its time has come. An exit code where it never came up at all."""
+    def tend(self, now: float, *, stood: bool = True) -> int | None:
+        """Start it again when it is gone and its time has come.
+
+        Its exit code where none has `stood` yet: an error at the very first start is for whoever started us.
+        """
         if self.child is not None:
             if self.child.alive:
                 return None
             code = self.child.exit_code or 0
-            if self.lives == 1 and 0 < code < RECYCLED and now - self._launched_at < FIRST_TRY:
+            if not stood and code > 0:
                 return code
             self._mourn(now, code)
         if now >= self._retry_at:

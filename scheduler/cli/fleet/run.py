@@ -22,6 +22,7 @@ from scheduler.cli.fleet.sizes import LaneChoice, Sizes, choose
 from scheduler.embedded.supervisor.parts import SUPERVISED_MARK, headrace_command, part_environment
 from scheduler.embedded.supervisor.processes import Child, spawn
 from worker.config import Settings
+from worker.ending import STANDS
 
 LOOK_EVERY = 0.1
 GRACE = 5.0
@@ -34,7 +35,8 @@ log = structlog.get_logger()
 
 def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> int:
     """Run them until we are told to stop; the exit code."""
-    stop = threading.Event()
+    stop, stood = threading.Event(), threading.Event()
+    signal.signal(STANDS, lambda *_: stood.set())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     machine = look_at_machine()
@@ -57,7 +59,7 @@ def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> i
             member.start(time.monotonic())
         while code == 0 and not stop.wait(LOOK_EVERY):
             now = time.monotonic()
-            code = next((found for member in members if (found := member.tend(now))), 0)
+            code = next((found for member in members if (found := member.tend(now, stood=stood.is_set()))), 0)
     finally:
         _stop(members, settings.stop_within + GRACE)
         log.info("fleet_stopped")
