@@ -21,9 +21,10 @@ from worker.services import Services, current
 
 log = structlog.get_logger()
 
-PAUSE_BUSY = 0.25
-"""Seconds between rounds while there is something to do: many at once cost far less than one after the other."""
-PAUSE_IDLE = 0.5
+MANY = 64
+PAUSE_BACKLOG, PAUSE_BUSY, PAUSE = 0.1, 0.25, 0.5
+"""Seconds between rounds: what queues hold must not run out, and what is due may be late by half a second. A round costs
+two statements however little there is to do, so the fewer the better."""
 PAUSE_AFTER_ERROR = 2.0
 NOTE_EVERY = 5.0
 BATCHES = 20
@@ -66,17 +67,19 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
         services = current()
         try:
             self._sweep(services)
-            busy = self._round(services)
+            woken, dispatched = self._round(services)
             self._note(services)
-            return pause(busy=busy)
+            return pause(woken=woken, dispatched=dispatched)
         except HeadraceError as exc:
             log.warning("tick_failed", error_code=exc.code, error=str(exc))
         except Exception:
             log.exception("tick_failed")
         return PAUSE_AFTER_ERROR
 
-    def _round(self, services: Services) -> bool:
-        """Whether there was something to do. Who waits already goes first: what is due now may not take their room."""
+    def _round(self, services: Services) -> tuple[int, int]:
+        """How many runs were woken, and streams dispatched. Who waits already goes first: what is due now may not take
+        their room.
+        """
         woken = self._waking.wake(services.database)
         if woken:
             log.debug("runs_woken", runs=woken)
@@ -88,7 +91,7 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
                 break
         if dispatched:
             log.info("due_dispatched", streams=dispatched)
-        return bool(woken or dispatched)
+        return woken, dispatched
 
     def _note(self, services: Services) -> None:
         """Only after a round that went well: one that fails every time is as bad as none."""
@@ -114,6 +117,8 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
             log.exception("sweep_failed", sweep=sweep.name)
 
 
-def pause(*, busy: bool) -> float:
+def pause(*, woken: int, dispatched: int) -> float:
     """How long until the next round. A stream starts so much later than its time at most, as long as beat keeps up."""
-    return PAUSE_BUSY if busy else PAUSE_IDLE
+    if woken >= MANY:
+        return PAUSE_BACKLOG
+    return PAUSE_BUSY if woken or dispatched >= MANY else PAUSE
