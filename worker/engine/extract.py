@@ -180,6 +180,7 @@ class Extractor:
         with self._context.steps.step("parse", bytes=size) as step:
             page = stream.read(response, window, position)
             step.counts["records"] = len(page.records)
+        del response
         room.settle(size)
         return Answer(page, size, observed_at, is_last(page, window, stream.traits))
 

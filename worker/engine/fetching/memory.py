@@ -6,6 +6,7 @@ Promises: no deadlock, since at any time one page may come in whole beyond the b
 held is at most the budget and one page more, and a page larger than the whole budget passes when it is alone or that one.
 """
 
+import ctypes
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Condition
@@ -14,6 +15,7 @@ from time import monotonic
 from worker.errors import RateLimited
 
 SMALL = 1024 * 1024
+LARGE = 8 * 1024 * 1024
 PATIENCE = 30.0
 COME_AGAIN = timedelta(seconds=5)
 
@@ -109,6 +111,20 @@ class PageMemory:
         )
 
 
+def _trim() -> Callable[[int], object]:
+    """The `malloc_trim` of glibc; other C libraries don't keep what was freed by thread, and need none."""
+    trim: Callable[[int], object] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _keep: None)
+    return trim
+
+
+_malloc_trim = _trim()
+
+
+def give_back_to_the_system() -> None:
+    """What earlier large pages took and is free again: glibc keeps it for the thread that read them, and each has some."""
+    _malloc_trim(0)
+
+
 class Room:
     """The room that one page takes, until it is released."""
 
@@ -121,11 +137,15 @@ class Room:
 
     def grow(self, size: int) -> None:
         """The page is known to have this many bytes by now. Raises RateLimited where it can't be taken."""
+        if size >= LARGE > self.size:
+            give_back_to_the_system()
         if size > SMALL and size > self.size:
             self._memory._grow(self, size)  # noqa: SLF001
 
     def settle(self, size: int) -> None:
         """The page is here and has this many bytes; what was taken beyond is given back."""
+        if size >= LARGE:
+            give_back_to_the_system()
         if size < self.size:
             self._memory._set(self, size)  # noqa: SLF001
 
