@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import httpx
 
@@ -88,12 +88,11 @@ def _origin(url: httpx.URL) -> Origin:
 
 def _written(params: Sequence[tuple[str, str]]) -> str:
     # %20, not +: who reads a form takes both, OData only the first.
-    return "&".join(
-        f"{name}={value}"
-        if _AS_IT_IS.fullmatch(name) and _AS_IT_IS.fullmatch(value)
-        else urlencode([(name, value)], quote_via=quote)
-        for name, value in params
-    )
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in params])
+
+
+def _quoted(text: str) -> str:
+    return text if _AS_IT_IS.fullmatch(text) else quote(text, safe="")
 
 
 def _base(text: str) -> httpx.URL:

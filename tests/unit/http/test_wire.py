@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import httpcore
 import httpx
@@ -41,9 +42,10 @@ def test_a_forked_process_makes_its_own_and_leaves_the_parents_alone() -> None:
 def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    pool = DirectTransport()._pool
-    assert pool._proxy is None
-    assert isinstance(pool._network_backend, DeadlineBackend)
+    pool: Any = DirectTransport()._pool
+    connection = pool._new((b"https", b"here.example", 443))
+    assert type(connection) is httpcore.HTTPConnection, "straight to the system, by no proxy"
+    assert isinstance(connection._network_backend, DeadlineBackend)
 
 
 class _Waits:

@@ -6,12 +6,15 @@ checked against the operating system's store and certifi's together.
 
 import os
 from threading import Lock
+from typing import TYPE_CHECKING, cast
 
-import httpcore
 import httpx
 
-from worker.http.wire.deadline import DeadlineBackend
 from worker.http.wire.exchange import Wire
+from worker.http.wire.pool import Pool
+
+if TYPE_CHECKING:
+    import httpcore
 
 MOST_CONNECTIONS = 400
 MOST_KEPT_ALIVE = 200
@@ -66,10 +69,5 @@ class DirectTransport(httpx.HTTPTransport):
     def __init__(self) -> None:
         context = httpx.create_ssl_context(trust_env=False)
         context.load_default_certs()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=MOST_CONNECTIONS,
-            max_keepalive_connections=MOST_KEPT_ALIVE,
-            keepalive_expiry=KEPT_ALIVE,
-            network_backend=DeadlineBackend(),
-        )
+        pool = Pool(context, most_open=MOST_CONNECTIONS, most_idle=MOST_KEPT_ALIVE, kept_alive=KEPT_ALIVE)
+        self._pool = cast("httpcore.ConnectionPool", pool)  # all that httpx asks of it
