@@ -14,6 +14,7 @@ from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.limits.failures import Failures
+from worker.limits.quota import StoredQuotas
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of
@@ -61,6 +62,7 @@ class Services:
             settings.require_broker_url(),
             short_wait=settings.short_wait,
             slot_lease=2 * settings.request_timeout,  # the longest that one request may take
+            quotas=StoredQuotas(database),
         )
         return cls(
             settings=settings,

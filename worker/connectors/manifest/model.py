@@ -13,11 +13,11 @@ from typing import Any
 
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
+from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.streams import StreamManifest, paths_of, read_streams
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.reading.shape import FieldPath
 from worker.documents import Document, load_document, suggest, validate
-from worker.durations import parse_duration
 from worker.errors import InvalidInput
 
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
@@ -100,7 +100,7 @@ def load_manifest(path: Path) -> Manifest:
 def read_manifest(document: Document) -> Manifest:
     """The manifest in a document that fits the schema."""
     data = document.data
-    request, limits, errors, rpc = (data.get(key, {}) for key in ("request", "limits", "errors", "tryton"))
+    request, errors, rpc = (data.get(key, {}) for key in ("request", "errors", "tryton"))
     settings = {name: _setting(document, name, found) for name, found in data.get("settings", {}).items()}
     _check_names(document, settings)
     return Manifest(
@@ -117,12 +117,7 @@ def read_manifest(document: Document) -> Manifest:
         auth=_auth(document),
         headers=request.get("headers", {}),
         params=request.get("params", {}),
-        limits=Limits(
-            requests=limits.get("requests"),
-            per=parse_duration(limits.get("per", "1m")),
-            burst=limits.get("burst", 1),
-            concurrency=limits.get("concurrency"),
-        ),
+        limits=read_limits(document),
         error_words=paths_of(errors.get("words", ())),
         error_status={int(status): kind for status, kind in errors.get("status", {}).items()},
         rpc_path=rpc.get("path", "/{database}/rpc/"),
