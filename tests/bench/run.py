@@ -26,7 +26,7 @@ from tests.bench.table import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = Path(__file__).with_name("cases")
-SHORT_LIMIT, FULL_LIMIT = 120.0, 3600.0
+SHORT_LIMIT, FULL_LIMIT = 180.0, 3600.0
 UNWINDING = 60.0
 ONLY_WHEN_NAMED = {"smoke"}
 """It measures nothing: it tries the benchmark itself."""
