@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from worker.errors import HeadraceError
 from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the port, defined a layer below
 
@@ -63,8 +65,7 @@ class Window:
     until: CursorValue | None = None
 
 
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct, gc=False):
     """One record as it came. `raw` are the bytes that the system sent for it, valid UTF-8 and JSON."""
 
     key: str
