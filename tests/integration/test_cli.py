@@ -137,6 +137,8 @@ def test_pruning_is_confirmed_or_not_done(headrace: Command, plant: Path, tmp_pa
 def test_a_sync_is_asked_for_shown_and_cancelled(headrace: Command, plant: Path) -> None:
     asked = headrace("sync", "plant", "sites", "--json").json
     [wanted] = asked["runs"]
+    assert (wanted["ahead"], wanted["begins_in"]) == (0, None)  # nobody serves its queue
+    assert "no worker serves its queue" in headrace("sync", "plant", "sites").out
     assert headrace("sync", "plant", "sites", "--json").json["runs"] == [wanted | {"joined": True}]
     [listed] = headrace("runs", "--connection", "plant", "--json").json
     assert (listed["id"], listed["state"], listed["cause"]) == (wanted["id"], "queued", "cli")

@@ -36,6 +36,8 @@ class Place:
     wait: float
     """Seconds for which it waits in any case: for a limit, or before it is tried again."""
     published: bool
+    account: str
+    """Whose budget it needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ import typer
 
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
-from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
+from scheduler.cli.session import (
+    command_settings,
+    new_request_id,
+    open_database,
+    open_publisher,
+    open_registry,
+)
 from scheduler.lists import SHORT_ID, end_of, find_connection, find_run, find_stream, list_runs
 from worker.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
@@ -40,6 +46,7 @@ def sync(
     """
     from scheduler.cli.watch import watch  # noqa: PLC0415 - only this command needs it
     from scheduler.syncs import request_sync  # noqa: PLC0415 - brings Celery
+    from scheduler.waits import waits_of  # noqa: PLC0415
 
     settings = command_settings()
     with open_database(settings) as database:
@@ -55,9 +62,7 @@ def sync(
                 note("The runs go on without you; `headrace runs` shows them.")
                 raise
         else:
-            waits = {
-                run: estimate(place) for run, place in places(database, [run.id for run in wanted]).items()
-            }
+            waits = waits_of(database, settings, open_registry(settings), found, [run.id for run in wanted])
             results = [
                 {
                     "id": run.id,

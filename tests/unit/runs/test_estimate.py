@@ -18,6 +18,7 @@ FIRST = Place(
     typical=2.0,
     wait=0.0,
     published=True,
+    account="demo:connection:1",
 )
 counts = st.integers(0, 1000)
 

@@ -206,7 +206,7 @@ SELECT p.id, p.name, extract(epoch FROM now() - coalesce(p.ticked_at, p.seen_at)
 
 -- name: places_in_queue
 -- What stands before some queued runs. Every count ends at a thousand.
-SELECT r.id, r.published_at IS NOT NULL AS published,
+SELECT r.id, r.account, r.published_at IS NOT NULL AS published,
        greatest(0, extract(epoch FROM r.not_before - now()))::float8 AS wait,
        before.outstanding, before.earlier, others.waiting, others.connections, work.slots, work.running, past.typical
   FROM runs r
