@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from worker.http.wire.deadline import Deadline
-from worker.http.wire.exchange import Wire
+from worker.http.wire.exchange import PooledWire
 from worker.http.wire.message import Answer, Origin, Outgoing, TooLarge
-from worker.http.wire.process import DirectTransport
+from worker.http.wire.process import direct_wire
 
 pytestmark = pytest.mark.integration
 
@@ -84,8 +84,8 @@ def system() -> Iterator[System]:
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    opened = Wire(DirectTransport())
+def wire() -> Iterator[PooledWire]:
+    opened = direct_wire()
     yield opened
     opened.close()
 
@@ -94,7 +94,7 @@ Ask = Callable[..., Answer]
 
 
 @pytest.fixture
-def ask(system: System, wire: Wire) -> Ask:
+def ask(system: System, wire: PooledWire) -> Ask:
     def ask(
         *parts: bytes | Event | None, method: str = "GET", most: int = 1_000_000, body: bytes | None = None
     ) -> Answer:
@@ -189,7 +189,7 @@ def test_a_refusal_said_before_a_large_request_is_read_is_heard(ask: Ask) -> Non
     assert ask(refusal, method="POST", body=b"x" * 100_000).status == 413
 
 
-def test_what_may_not_be_sent_after_all_is_not_sent(system: System, wire: Wire) -> None:
+def test_what_may_not_be_sent_after_all_is_not_sent(system: System, wire: PooledWire) -> None:
     class Refusing(Moments):
         def before_sending(self) -> None:
             raise RuntimeError("not now")
@@ -211,7 +211,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r
 
 @pytest.mark.parametrize(("said", "sizes"), [(OK, [2]), (CHUNKED, [3, 5])])
 def test_the_size_of_a_body_is_told_before_it_is_read_and_who_is_told_may_end_it(
-    system: System, wire: Wire, said: bytes, sizes: list[int]
+    system: System, wire: PooledWire, said: bytes, sizes: list[int]
 ) -> None:
     class Full(Moments):
         def comes(self, size: int) -> None:

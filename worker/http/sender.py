@@ -26,7 +26,7 @@ from worker.http.logins import Logins
 from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
 from worker.http.translate import foreign_errors, translated
 from worker.http.wire.deadline import Deadline
-from worker.http.wire.exchange import Wire
+from worker.http.wire.exchange import TransportWire, Wire
 from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import shared_wire
 from worker.limits.breaker import Breaker, Counts
@@ -100,7 +100,7 @@ class Sender:
         self._budgets = budgets
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._own_wire = None if transport is None else Wire(transport)
+        self._own_wire = None if transport is None else TransportWire(transport)
         self._heeding = Heeding(budgets, Breaker(failures, budgets, now=clock), clock)
         self._held = HeldTokens()
         self._logins = Logins(budgets)

@@ -27,9 +27,8 @@ from worker.connectors.contract import Auth, Limits, Request, Response, Stream
 from worker.errors import HeadraceError
 from worker.http.sender import CallContext, Sender
 from worker.http.wire.deadline import Deadline
-from worker.http.wire.exchange import Wire
 from worker.http.wire.message import Origin, Outgoing
-from worker.http.wire.process import DirectTransport
+from worker.http.wire.process import direct_wire
 from worker.telemetry.steps import Steps
 
 PARAMS = (("limit", "500"), ("updated_since", "2026-01-01T00:00:00Z"))
@@ -119,7 +118,7 @@ AskHost = Callable[[str], object]
 
 def wire_ask(port: int) -> AskHost:
     """Our connections, without what the sender does around them."""
-    wire, moments, headers = Wire(DirectTransport()), _Moments(), tuple(HEADERS.items())
+    wire, moments, headers = direct_wire(), _Moments(), tuple(HEADERS.items())
 
     def ask(host: str) -> object:
         outgoing = Outgoing(Origin("http", host, port), "GET", TARGET, f"{host}:{port}", headers)

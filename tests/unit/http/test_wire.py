@@ -10,7 +10,7 @@ import pytest
 
 from worker.http.wire.deadline import Deadline, DeadlineBackend, DeadlineStream, within
 from worker.http.wire.message import Origin, Outgoing
-from worker.http.wire.process import DirectTransport, close_shared_wire, shared_wire
+from worker.http.wire.process import close_shared_wire, direct_wire, shared_wire
 
 HERE = Origin("https", "here.example", 443)
 
@@ -42,7 +42,7 @@ def test_a_forked_process_makes_its_own_and_leaves_the_parents_alone() -> None:
 def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    pool: Any = DirectTransport()._pool
+    pool: Any = direct_wire()._pool
     connection = pool._new((b"https", b"here.example", 443))
     assert type(connection) is httpcore.HTTPConnection, "straight to the system, by no proxy"
     assert isinstance(connection._network_backend, DeadlineBackend)

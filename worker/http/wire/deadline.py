@@ -5,12 +5,12 @@ sum too: connecting, sending and reading, headers that drip included.
 """
 
 import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import local
 from time import monotonic
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import httpcore
 
@@ -27,23 +27,40 @@ class Deadline:
         return cls(monotonic() + whole, wait)
 
 
+class Told(Protocol):
+    """Who wants to know that a connection is opened, and that a request is about to leave."""
+
+    def connecting(self) -> None: ...
+    def before_sending(self) -> None: ...
+
+
 class _Now(local):
     """Per thread: a request is sent and read by one."""
 
     deadline: Deadline | None = None
+    told: Told | None = None
+    """Until the first byte leaves."""
 
 
 _now = _Now()
 
 
-@contextmanager
-def within(deadline: Deadline) -> Iterator[None]:
-    """All that this thread sends and receives inside must be over by then."""
-    _now.deadline = deadline
-    try:
-        yield
-    finally:
-        _now.deadline = None
+class within:  # noqa: N801 - used as a statement
+    """All that this thread sends and receives inside must be over by then; `told` hears of its moments."""
+
+    __slots__ = ("_deadline", "_told")
+
+    def __init__(self, deadline: Deadline, told: Told | None = None) -> None:
+        self._deadline = deadline
+        self._told = told
+
+    def __enter__(self) -> None:
+        _now.deadline, _now.told = self._deadline, self._told
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _now.deadline = _now.told = None
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
@@ -65,6 +82,9 @@ class DeadlineStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        told, _now.told = _now.told, None
+        if told is not None:
+            told.before_sending()
         self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -91,5 +111,7 @@ class DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        if _now.told is not None:
+            _now.told.connecting()
         left = _left(timeout, httpcore.ConnectTimeout)
         return DeadlineStream(super().connect_tcp(host, port, left, local_address, socket_options))

@@ -72,3 +72,11 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
+
+
+def text_of(raw: bytes) -> str:
+    """A header as text: most are ASCII, some are UTF-8, and every byte is Latin-1."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -6,15 +6,11 @@ checked against the operating system's store and certifi's together.
 
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, cast
 
 import httpx
 
-from worker.http.wire.exchange import Wire
+from worker.http.wire.exchange import PooledWire
 from worker.http.wire.pool import Pool
-
-if TYPE_CHECKING:
-    import httpcore
 
 MOST_CONNECTIONS = 400
 MOST_KEPT_ALIVE = 200
@@ -26,7 +22,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.wire: Wire | None = None
+        self.wire: PooledWire | None = None
 
 
 _process = _Process()
@@ -43,14 +39,14 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def shared_wire() -> Wire:
+def shared_wire() -> PooledWire:
     """The wire of this process."""
     process = _process
     if process.wire is not None:
         return process.wire
     with process.lock:
         if process.wire is None:
-            process.wire = Wire(DirectTransport())
+            process.wire = direct_wire()
         return process.wire
 
 
@@ -63,11 +59,10 @@ def close_shared_wire() -> None:
         process.wire = None
 
 
-class DirectTransport(httpx.HTTPTransport):
-    """httpx's transport, straight to the system, over a pool whose connections keep the deadline."""
-
-    def __init__(self) -> None:
-        context = httpx.create_ssl_context(trust_env=False)
-        context.load_default_certs()
-        pool = Pool(context, most_open=MOST_CONNECTIONS, most_idle=MOST_KEPT_ALIVE, kept_alive=KEPT_ALIVE)
-        self._pool = cast("httpcore.ConnectionPool", pool)  # all that httpx asks of it
+def direct_wire() -> PooledWire:
+    """A wire straight to the systems: the environment's proxies are not used."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return PooledWire(
+        Pool(context, most_open=MOST_CONNECTIONS, most_idle=MOST_KEPT_ALIVE, kept_alive=KEPT_ALIVE)
+    )
