@@ -116,6 +116,7 @@ class Watchdog:
         return self._course.code
 
     def start(self) -> None:
+        self._arm()
         self._thread.start()
 
     def stop(self) -> None:
@@ -124,12 +125,15 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._stopped.wait(min(LOOK_EVERY, self._stop_within / 4)):
-            # Whoever can't run for so long has lost all its leases: no work of it is of use to anybody.
-            faulthandler.dump_traceback_later(self._leases.stall + GRACE, exit=True, file=STDERR)
+            self._arm()
             try:
                 self.look()
             except Exception:  # without this thread nothing ends a process that hangs
                 log.exception("watchdog_failed")
+
+    def _arm(self) -> None:
+        """Whoever can't run for so long has lost all its leases: no work of it is of use to anybody."""
+        faulthandler.dump_traceback_later(self._leases.stall + GRACE, exit=True, file=STDERR)
 
     def look(self) -> None:
         """Look once, and do what follows."""

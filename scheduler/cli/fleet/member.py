@@ -57,7 +57,8 @@ class Member:
     def _mourn(self, now: float, code: int) -> None:
         assert self.child is not None  # noqa: S101 - whoever calls has looked
         lived = now - self._launched_at
-        self.deaths = 0 if code == RECYCLED else 1 if lived >= STEADY_AFTER else self.deaths + 1
+        steady = lived >= STEADY_AFTER  # one that is too large at once would be replaced without end
+        self.deaths = self.deaths + 1 if not steady else 0 if code == RECYCLED else 1
         delay = restart_delay(self.deaths) if self.deaths else 0.0
         say = log.info if code == RECYCLED else log.warning
         say(
