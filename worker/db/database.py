@@ -6,7 +6,8 @@ whole pool with it: after a restart of Postgres, the others are broken too.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any, cast
 
 import psycopg
@@ -15,7 +16,7 @@ import structlog
 from psycopg.rows import DictRow, dict_row, tuple_row
 from sqlalchemy.pool import PoolProxiedConnection
 
-from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.errors import NeedsOperator, Transient
 
 log = structlog.get_logger()
 
@@ -65,11 +66,9 @@ class Database:
         """For migrations, and for lists that are put together from filters."""
         return self._engine
 
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+    def connection(self) -> AbstractContextManager[psycopg.Connection[DictRow]]:
         """A connection in autocommit: each statement is a transaction of its own."""
-        with self.pooled() as pooled:
-            yield cast("psycopg.Connection[DictRow]", pooled.driver_connection)
+        return _Borrowed(self._engine)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[DictRow]]:
@@ -80,21 +79,9 @@ class Database:
     @contextmanager
     def pooled(self) -> Iterator[PoolProxiedConnection]:
         """The pooled connection itself; its `info` lives as long as the connection to Postgres does."""
-        with database_errors():
-            pooled = self._engine.raw_connection()
-            connection = cast("psycopg.Connection[DictRow]", pooled.driver_connection)
-            connection.row_factory = dict_row
-            try:
-                yield pooled
-            except BaseException:
-                if connection.broken or connection.closed:
-                    pooled.invalidate()
-                    self._engine.dispose(close=False)
-                raise
-            finally:
-                # SQLAlchemy's own statements, on the same pool, expect tuples.
-                connection.row_factory = cast("Any", tuple_row)
-                pooled.close()
+        borrowed = _Borrowed(self._engine)
+        with borrowed:
+            yield borrowed.pooled
 
     def all(self, statement: str, params: Params | None = None) -> list[DictRow]:
         with self.connection() as connection:
@@ -111,6 +98,44 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+class _Borrowed(AbstractContextManager[psycopg.Connection[DictRow]]):
+    """A connection of the pool, for the length of a block. A class, because a run borrows one for each statement."""
+
+    __slots__ = ("_connection", "_engine", "pooled")
+
+    pooled: PoolProxiedConnection
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> psycopg.Connection[DictRow]:
+        try:
+            self.pooled = self._engine.raw_connection()
+        except Exception as exc:
+            raise_translated(exc)
+            raise
+        self._connection = cast("psycopg.Connection[DictRow]", self.pooled.driver_connection)
+        self._connection.row_factory = dict_row
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = cast("psycopg.Connection[Any]", self._connection)
+        if error is not None and (connection.broken or connection.closed):
+            self.pooled.invalidate()
+            self._engine.dispose(close=False)
+        # SQLAlchemy's own statements, on the same pool, expect tuples.
+        connection.row_factory = tuple_row
+        try:
+            self.pooled.close()
+        except Exception as exc:
+            raise_translated(error or exc)
+            raise
+        if isinstance(error, Exception):
+            raise_translated(error)
 
 
 def sqlalchemy_url(url: str) -> sqlalchemy.URL:
@@ -132,26 +157,32 @@ def sqlalchemy_url(url: str) -> sqlalchemy.URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Translate what psycopg and SQLAlchemy raise, once, at this edge; errors of our own pass."""
-    try:
-        yield
-    except HeadraceError:
-        raise
-    except psycopg.errors.DiskFull as exc:
+def raise_translated(exc: BaseException) -> None:
+    """Translate what psycopg and SQLAlchemy raise, once, at this edge; errors of our own, and what says nothing of the server, pass."""
+    if isinstance(exc, psycopg.errors.DiskFull):
         raise NeedsOperator(
             "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."
         ) from exc
-    except (
-        psycopg.OperationalError,
-        psycopg.InternalError,
-        sqlalchemy.exc.OperationalError,
-        sqlalchemy.exc.TimeoutError,
-    ) as exc:
-        if exceeds_limit(exc) or sqlstate_of(exc) == LOST_LEASE:
-            raise
+    if isinstance(exc, _AWAY) and not exceeds_limit(exc) and sqlstate_of(exc) != LOST_LEASE:
         raise Transient("database_unavailable", f"Postgres can't be used now: {_words(exc)}.") from exc
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """The same for a block."""
+    try:
+        yield
+    except Exception as exc:
+        raise_translated(exc)
+        raise
+
+
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InternalError,
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.TimeoutError,
+)
 
 
 def exceeds_limit(exc: BaseException) -> bool:
