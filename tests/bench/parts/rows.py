@@ -50,20 +50,24 @@ class Rows:
         self._rows = list(self._original)
         self.changed: set[int] = set()
         self._epoch = 0
+        self._changed_at = BEGINNING
         self._lay_out()
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def mutate(self, count: int, now: datetime) -> None:
-        """Change so many records, chosen by chance, as if just now: a millisecond between each two."""
+        """Change so many records, chosen by chance, since the last change and up to now: a millisecond apart if that fits."""
         dice = random.Random(self._epoch)
         self._epoch += 1
         chosen = sorted(dice.sample(range(len(self._rows)), count))
+        # Never before the last change: whoever synced meanwhile would not be told of it.
+        step = min(timedelta(milliseconds=1), (now - self._changed_at) / count)
+        self._changed_at = now
         moved = []
-        for place, index in enumerate(chosen):
+        for place, index in enumerate(chosen, start=1):
             record = _decode(self._rows[index][2])
-            when = stamp(now - timedelta(milliseconds=len(chosen) - place))
+            when = stamp(now - step * (count - place))
             self.changed.add(record["id"])
             record |= {
                 "updated_at": when,

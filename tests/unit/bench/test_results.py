@@ -1,6 +1,6 @@
 """Do the benchmark's figures mean what they say: medians, ratios, verdicts, tables, and what is computed from them?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
 
@@ -104,3 +104,14 @@ def test_a_changed_row_of_the_source_moves_behind_all_others_and_back_by_a_reset
     assert {row[0] for row in rows.content()[begin:]} == rows.changed
     rows.reset()
     assert rows.content() == first
+
+
+def test_a_change_of_the_source_is_never_older_than_the_change_before() -> None:
+    rows = Rows(100)
+    now = datetime(2026, 5, 5, tzinfo=UTC)
+    rows.mutate(50, now)
+    latest = rows.content()[-1][1]
+    rows.mutate(50, now + timedelta(milliseconds=3))
+    begin, end = rows.within(latest, None)
+    assert end - begin >= 50
+    assert rows.content()[-1][1] == "2026-05-05T00:00:00.003Z"
