@@ -86,15 +86,14 @@ class Budgets:
         cost: int = 1,
         lane: int = 3,
         call: Call = NO_CALL,
-        gate: str | None = None,
     ) -> AbstractContextManager[Permit]:
         """Wait for leave to send; hold it while the request is under way.
 
-        `call` says for whom and what, for rules that count only some requests. `gate` names a second account whose holds
-        and trials count, too: a circuit breaker. Raises RateLimited where it would take longer than `short_wait`, and
-        Draining once `close` was called. An exception that leaves the context says that the system didn't answer well.
+        `call` says for whom and what, for rules that count only some requests. Raises RateLimited where it would take
+        longer than `short_wait`, and Draining once `close` was called. An exception that leaves the context says that the
+        system didn't answer well.
         """
-        return _Leave(self, Asked(account, limits, lane, call.connection, limits.choose(call), gate), cost)
+        return _Leave(self, Asked(account, limits, lane, call.connection, limits.choose(call)), cost)
 
     def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
         """Nobody of this account sends until then, on any worker; the longest hold wins. `reason` holds no secret.
@@ -132,15 +131,6 @@ class Budgets:
                 self._asker.shared.slow_down(account, interval, length, "It says that nothing is left.")
             except UNREACHABLE as exc:
                 self._asker.outage.begin(exc)
-
-    def failed(self, account: str, *, within: float = 60.0) -> int:
-        """One more failure; how many all workers counted in the `within` seconds since the first. 0: nobody knows."""
-        if self._asker.outage.may_ask():
-            try:
-                return self._asker.shared.failed(account, within)
-            except UNREACHABLE as exc:
-                self._asker.outage.begin(exc)
-        return 0
 
     def estimate(self, account: str, limits: Limits, requests: int, *, call: Call = NO_CALL) -> float:
         """Seconds until that many requests may have left, those who wait already counted; inf: Valkey can't say."""

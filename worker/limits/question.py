@@ -34,7 +34,7 @@ class Scope:
 
 
 class Asked(NamedTuple):
-    """One kind of request: whose, under which limits, how urgent, and which other account may stop it."""
+    """One kind of request: whose, under which limits, and how urgent."""
 
     account: str
     limits: Limits
@@ -42,7 +42,6 @@ class Asked(NamedTuple):
     connection: str = ""
     chosen: tuple[int, ...] | None = None
     """Which of the limits' rules count it."""
-    gate: str | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -104,8 +103,7 @@ def scopes_of(asked: Asked) -> tuple[Scope, ...]:
 
 def question(sha: str, asked: Asked, patience: Patience, now: int) -> Question:
     """The command for such requests, less its dynamic arguments."""
-    shut = () if asked.gate is None else (Scope(key_of(asked.gate), ()),)
-    scopes = (*shut, *scopes_of(asked))
+    scopes = scopes_of(asked)
     quotas = tuple(
         tuple(rule for rule in scope.rules if patience.stored and counted_for_good(rule)) for scope in scopes
     )
@@ -119,7 +117,6 @@ def question(sha: str, asked: Asked, patience: Patience, now: int) -> Question:
     fixed = [
         asked.lane,
         asked.connection,
-        len(shut) + 1,
         patience.lease,
         patience.furthest,
         patience.furthest - waits,

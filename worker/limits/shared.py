@@ -152,14 +152,6 @@ class SharedBudget:
         """From now on, for `length` microseconds, one request each `interval`; 0: none."""
         self._slow(keys=[key_of(account)], args=[interval, length, reason.encode(errors="replace")])
 
-    def failed(self, account: str, within: float) -> int:
-        """Count a failure; how many there were since the first of the last `within` seconds."""
-        key = f"{key_of(account)}:failed"
-        with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(key, 0, px=max(1, int(within * 1000)), nx=True)
-            pipe.incr(key)
-            return int(pipe.execute()[1])
-
     def rows(self, asked: Asked) -> list[tuple[Scope, Row]]:
         """What is known in each scope where such a request counts, read without changing anything."""
         scopes = scopes_of(asked)

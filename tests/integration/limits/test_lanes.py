@@ -96,7 +96,7 @@ def test_one_with_many_runs_does_not_send_one_with_a_single_run_to_the_end(share
 
 
 def test_whose_place_in_the_line_has_come_may_reserve_further_than_newcomers(shared: SharedBudget) -> None:
-    account, limits = str(uuid4()), Limits(requests=1000, per=1.0)
+    account, limits = str(uuid4()), Limits(requests=5, per=1.0)
     reach = int(1.3 * SECOND)
     small = Asked(account, limits, 3, "small")
     while ask(shared, Asked(account, limits, 3, "big"), reach).verdict is Verdict.GRANTED:

@@ -1,12 +1,12 @@
 -- May one more request leave, and when? All or nothing: a refusal takes neither rate nor slot of any scope.
 -- The clock is Valkey's, because workers' clocks differ. pace.py says the rule of the rate in Python.
 --
--- KEYS  a hash per scope: a gate, if there is one; the account; then narrower ones, all of whose requests count before, too
--- ARGV  1 lane, 2 connection, 3 where the account stands in KEYS, 4 how long a request may take at most, 5 furthest
---       reservation, 6 how much further one may reserve that was passed over, 7 cost, 8 max_wait, 9 token, 10 epoch,
---       11 time up to which the past is unknown (0: it is known), 12 end of a hold that the caller remembers (0: none),
---       13 its reason, 14 how long a slot is held as a rule, 15 a block of a quota that the caller fetched ('': none: scope,
---       quota, how much, period, closed until, used by then); then per scope:
+-- KEYS  a hash per scope: the account's; then those of narrower ones, all of whose requests count in the account's, too
+-- ARGV  1 lane, 2 connection, 3 how long a request may take at most, 4 furthest reservation, 5 how much further one may
+--       reserve that was passed over, 6 cost, 7 max_wait, 8 token, 9 epoch, 10 time up to which the past is unknown (0: it
+--       is known), 11 end of a hold that the caller remembers (0: none), 12 its reason, 13 how long a slot is held as a
+--       rule, 14 a block of a quota that the caller fetched ('': none: scope, quota, how much, period, closed until, used
+--       by then); then per scope:
 --         shape, format, how long to keep it, slots (0: any), slots to leave, windows, quotas;
 --         per window: interval, burst, assumed, horizon, period, block, blocks, reserve, name;
 --         per quota: id of its period, limit for this lane
@@ -15,8 +15,8 @@
 -- hold), `slow` (packed: interval, until, next), `w<lane>` (since when a lane is passed over).
 -- Returns text: verdict at now place slots trials reason. Times are microseconds.
 
-local lane, connection, account, lease, furthest = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local cost, max_wait, token, epoch, unknown_until = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10], tonumber(ARGV[11])
+local lane, connection, lease, furthest = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local cost, max_wait, token, epoch, unknown_until = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9], tonumber(ARGV[10])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -84,18 +84,18 @@ local function passed_over(row, interval)
   if row[6] and now - tonumber(row[6]) > math.max(10000000, 20 * interval) then
     return true
   end
-  local ends = redis.call('HGET', KEYS[account] .. ':line', lane .. connection)
+  local ends = redis.call('HGET', KEYS[1] .. ':line', lane .. connection)
   return ends and tonumber(ends) <= now
 end
 
 -- 1. Look at every scope, and change nothing but what was found out of date.
-local scopes, a = {}, 15
+local scopes, a = {}, 14
 local deposit
-if ARGV[15] ~= '' then
+if ARGV[14] ~= '' then
   deposit = {}
-  for number in string.gmatch(ARGV[15], '%S+') do deposit[#deposit + 1] = tonumber(number) end
+  for number in string.gmatch(ARGV[14], '%S+') do deposit[#deposit + 1] = tonumber(number) end
 end
-local at, blocker, base, tolerance, apart = now, account, nil, 0, false
+local at, blocker, base, tolerance, apart = now, 1, nil, 0, false
 for i, key in ipairs(KEYS) do
   local shape, format, slots = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 4])
   local windows, quotas = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
@@ -113,12 +113,12 @@ for i, key in ipairs(KEYS) do
     values = {struct.unpack(format, row[2])}
   end
   local hold, own = tonumber(row[3] or '0'), now
-  if i == account then
+  if i == 1 then
     since = math.max(since, unknown_until)
-    local remembered = tonumber(ARGV[12])
+    local remembered = tonumber(ARGV[11])
     if remembered > now and remembered > hold then
       hold, row[4] = remembered, '1'
-      redis.call('HSET', key, 'hold', whole(hold), 'reason', ARGV[13], 'ramp', '1')
+      redis.call('HSET', key, 'hold', whole(hold), 'reason', ARGV[12], 'ramp', '1')
       redis.call('PEXPIRE', key, whole(math.ceil((hold - now) / 1000) + 600000))
     end
   end
@@ -206,15 +206,15 @@ end
 -- 2. Too early, or not now? Then say when to come again.
 local blocking = scopes[blocker]
 local pace = math.max(blocking.pace * cost, 20000)
-if at - now > max_wait and (at - now > max_wait + tonumber(ARGV[6]) or not passed_over(scopes[account].row, scopes[account].pace)) then
-  if not scopes[account].row[6] and scopes[account].row[1] then
-    redis.call('HSET', KEYS[account], 'w' .. lane, whole(now))
+if at - now > max_wait and (at - now > max_wait + tonumber(ARGV[5]) or not passed_over(scopes[1].row, scopes[1].pace)) then
+  if not scopes[1].row[6] and scopes[1].row[1] then
+    redis.call('HSET', KEYS[1], 'w' .. lane, whole(now))
   end
   local verdict, reason = 'too_early', ''
   if blocking.held then
     verdict, reason = 'held', redis.call('HGET', blocking.key, 'reason') or ''
   end
-  return answer(verdict, at, place_in_line(KEYS[account], at, pace), reason)
+  return answer(verdict, at, place_in_line(KEYS[1], at, pace), reason)
 end
 if apart and at > now then
   local place = place_in_line(blocking.key, at, pace)
@@ -247,8 +247,8 @@ for i, scope in ipairs(scopes) do
     end
     if busy >= most then
       if not scope.row[6] then redis.call('HSET', scope.key, 'w' .. lane, whole(now)) end
-      local held = math.max(tonumber(ARGV[14]), 20000)
-      local place = place_in_line(KEYS[account], now + math.min(held, 1000000), held / most)
+      local held = math.max(tonumber(ARGV[13]), 20000)
+      local place = place_in_line(KEYS[1], now + math.min(held, 1000000), held / most)
       return answer(trial and 'probing' or 'no_slot', at, place)
     end
     scope.busy = busy
