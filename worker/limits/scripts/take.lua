@@ -65,7 +65,7 @@ local function place_in_line(key, at, pace)
     local ends = tonumber(found[n + 1])
     if found[n] == member then
       mine = math.max(mine, ends)
-    elseif ends <= now then
+    elseif ends < now - 60000000 then
       redis.call('HDEL', line, found[n])
     elseif ends > at and string.sub(found[n], 1, 1) <= lane then
       side_by_side = side_by_side + 1
@@ -84,8 +84,11 @@ local function passed_over(row, interval)
   if row[6] and now - tonumber(row[6]) > math.max(10000000, 20 * interval) then
     return true
   end
+  -- It may come a little late, and its turn is used up by this.
   local ends = redis.call('HGET', KEYS[1] .. ':line', lane .. connection)
-  return ends and tonumber(ends) <= now
+  local due = ends and tonumber(ends) - interval <= now
+  if due then redis.call('HDEL', KEYS[1] .. ':line', lane .. connection) end
+  return due
 end
 
 -- 1. Look at every scope, and change nothing but what was found out of date.
