@@ -1,22 +1,20 @@
 """How fast is a page read, beside a bare msgspec decode of the same bytes in the same run?
 
-    python tests/bench/reader.py [RECORDS] [ROUNDS]
-
-Prints records per second of both, and their ratio. The bare decode slices the page and takes key and time of each
-record, which nothing that keeps raw bytes can do without.
+The bare decode slices the page and takes key and time of each record, which nothing that keeps raw bytes can do without.
 """
 
 import json
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import msgspec
 
+from tests.bench.parts.line import Line
 from worker.connectors.reading.reader import Reader
 from worker.connectors.reading.shape import DeletedMark, Shape, TimeField
 
+RECORDS = 500
 UPDATED = TimeField((("updated_at",),))
 SHAPE = Shape(
     records=("data",),
@@ -65,21 +63,17 @@ def rate(read: Callable[[bytes], object], body: bytes, count: int, rounds: int) 
     return count / best
 
 
-def main() -> None:
-    count, rounds = (int(text) for text in (*sys.argv[1:3], "500", "200")[:2])
-    body = page(count)
+def run(full: bool) -> Iterator[Line]:
+    body = page(RECORDS)
     decode_page, decode = msgspec.json.Decoder(BarePage).decode, msgspec.json.Decoder(BareRecord).decode
 
-    def bare(body: bytes) -> object:
-        return [(decode(raw), bytes(raw)) for raw in decode_page(body).data]
+    def bare(body: bytes) -> list[bytes]:
+        return [(decode(raw), bytes(raw))[1] for raw in decode_page(body).data]
 
-    ours = rate(Reader(SHAPE, ("next_cursor",)).read, body, count, rounds)
-    limit = rate(bare, body, count, rounds)
-    size = len(body) / count
-    sys.stdout.write(
-        f"{count} records of {size:.0f} bytes: {ours:,.0f}/s, bare msgspec {limit:,.0f}/s, {limit / ours:.2f} times\n"
+    reader = Reader(SHAPE, ("next_cursor",))
+    if [record.raw for record in reader.read(body).records] != bare(body):
+        raise RuntimeError("The reader doesn't hand out the records as they came.")
+    ours, limit = (rate(read, body, RECORDS, 200 if full else 60) for read in (reader.read, bare))
+    yield Line(
+        f"read a page of {RECORDS}", ours, limit, "records/s", "", None, "bare msgspec: slices, key and time"
     )
-
-
-if __name__ == "__main__":
-    main()
