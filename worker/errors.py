@@ -2,6 +2,7 @@
 
 HeadraceError
 ├── Transient        try the run again with backoff            time-out, reset, 5xx
+│   └── Throttled    the sender turns it into a RateLimited    "too many requests", in a system's own words
 ├── RateLimited      give the run back until `resume_at`       429, our own budget; spends no attempt
 ├── NeedsOperator    stop this stream's run, a person must act 401/403, unknown stream, unresolved secret
 ├── LostLease        stop quietly; another worker has the run
@@ -34,6 +35,14 @@ class HeadraceError(Exception):
 
 class Transient(HeadraceError):
     """It may well work later: the run is tried again with backoff, which spends an attempt."""
+
+
+class Throttled(Transient):
+    """The system is asked too often, and knows for how many seconds, or doesn't say. Who sends makes a wait of it."""
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+        super().__init__("throttled", message)
+        self.seconds = seconds
 
 
 class RateLimited(HeadraceError):

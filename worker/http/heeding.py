@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 
 from worker.connectors.contract import Response
-from worker.errors import HeadraceError, RateLimited, Transient
+from worker.errors import HeadraceError, RateLimited, Throttled, Transient
 from worker.limits.breaker import Breaker, Failure
 from worker.limits.learned import course, learned, wait_after_refusal
 from worker.telemetry.redaction import redactor
@@ -75,7 +75,9 @@ class Heeding:
                 account, max(1.0, seconds), redactor.redact(failure.message)
             )
         elif isinstance(failure, Transient) and failure.code == "throttled":
-            wait = wait_after_refusal(learned(response.headers, self._clock()))
+            wait = failure.seconds if isinstance(failure, Throttled) else None
+            if wait is None:
+                wait = wait_after_refusal(learned(response.headers, self._clock()))
             return self._told_to_wait(account, redactor.redact(failure.message), wait, "rate_limited")
         return failure
 

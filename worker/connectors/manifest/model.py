@@ -17,6 +17,7 @@ from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.streams import StreamManifest, paths_of, read_streams
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.reading.shape import FieldPath
+from worker.connectors.throttling import ThrottledWords
 from worker.documents import Document, load_document, suggest, validate
 from worker.errors import InvalidInput
 
@@ -75,6 +76,7 @@ class Manifest:
     limits: Limits
     error_words: tuple[FieldPath, ...]
     error_status: Mapping[int, str]
+    error_throttled: ThrottledWords | None
     rpc_path: str
     rpc_size: int
     streams: Mapping[str, StreamManifest]
@@ -120,6 +122,7 @@ def read_manifest(document: Document) -> Manifest:
         limits=read_limits(document),
         error_words=paths_of(errors.get("words", ())),
         error_status={int(status): kind for status, kind in errors.get("status", {}).items()},
+        error_throttled=ThrottledWords.read(errors.get("throttled")),
         rpc_path=rpc.get("path", "/{database}/rpc/"),
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),

@@ -50,6 +50,9 @@ class RestSource:
         return self._streams[name]
 
     def failure(self, response: Response) -> HeadraceError | None:
+        throttled = self._manifest.error_throttled
+        if throttled is not None and (found := throttled.failure(response)) is not None:
+            return found
         if 200 <= response.status < 300 and response.status not in self._manifest.error_status:
             return None
         words = words_of(response, self._manifest.error_words)
