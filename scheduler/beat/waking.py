@@ -23,7 +23,11 @@ VISITS = 500
 """Connections that one look goes by at most, however few of them have a run that can be woken."""
 ROUNDS = 8
 """Looks in a row while each finds something; then others things have their turn."""
-WAKEABLE = with_constants(sql.wakeable, visits=VISITS, least=LEAST_OUTSTANDING, multiple=SLOTS_MULTIPLE)
+LINE = 16
+"""Runs of an account that stand in its limit's line, before more of them are sent there."""
+WAKEABLE = with_constants(
+    sql.wakeable, visits=VISITS, least=LEAST_OUTSTANDING, multiple=SLOTS_MULTIPLE, line=LINE
+)
 SETTLED = 2.0
 """Seconds after which a message must have arrived in its queue."""
 PATIENCE = 30.0

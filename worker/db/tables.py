@@ -173,6 +173,12 @@ runs = Table(
         "published_at",
         postgresql_where=text("state = 'queued' AND published_at IS NOT NULL"),
     ),
+    Index(
+        "runs_refused",
+        "account",
+        "not_before",
+        postgresql_where=text("state = 'queued' AND wait_reason = 'limit'"),
+    ),
     Index("runs_leases", "lease_until", postgresql_where=text("state = 'running'")),
     Index("runs_connection", "connection_id"),
 )

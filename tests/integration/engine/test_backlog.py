@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 QUEUE, LIVE = "sync.demo", "sync.demo.live"
 ROOM = 4
-SMALL = with_constants(sql.wakeable, least=ROOM, multiple=1, visits=10)
+SMALL = with_constants(sql.wakeable, least=ROOM, multiple=1, visits=10, line=3)
 
 
 @pytest.fixture
@@ -196,3 +196,47 @@ def test_a_run_of_a_small_connection_stands_near_the_front_of_a_long_queue(serve
     assert (last_of_many.earlier, last_of_many.waiting, last_of_many.connections) == (499, 500, 2)
     assert estimate(its).ahead < 3
     assert estimate(last_of_many).ahead >= 499
+
+
+def refuse(ledger: Ledger, connection: int, count: int) -> None:
+    """So many of a connection's runs met its limit, and stand in its line for a while."""
+    ledger.database.run(
+        "UPDATE runs SET wait_reason = 'limit', not_before = now() + interval '1 min'"
+        " WHERE id IN (SELECT id FROM runs WHERE connection_id = %(c)s ORDER BY id LIMIT %(n)s)",
+        {"c": connection, "n": count},
+    )
+
+
+def test_an_account_whose_runs_stand_in_line_for_its_limit_sends_no_more_of_them_there(
+    served: Ledger,
+) -> None:
+    """Each would cost a claim and a giving back, beside which the runs of others take longer."""
+    (limited,) = waiting(served, 1, 10)
+    refuse(served, limited, 3)
+    assert look(served)[0] == []
+    (other,) = waiting(served, 1, 2)
+    assert owners(served, look(served)[0]) == {other: 2}
+
+
+def test_the_line_is_filled_again_as_it_moves_on(served: Ledger) -> None:
+    (limited,) = waiting(served, 1, 10)
+    refuse(served, limited, 3)
+    served.database.run(
+        "UPDATE runs SET not_before = now() WHERE id IN (SELECT id FROM runs WHERE wait_reason = 'limit' LIMIT 1)"
+    )
+    runs, _ = look(served)
+    row = served.database.one(
+        "SELECT count(*) AS n FROM runs WHERE id = ANY (%(r)s) AND wait_reason = 'limit'", {"r": runs}
+    )
+    assert row == {"n": 1}  # whose time has come goes in any case
+    assert 1 <= len(runs) <= 2
+
+
+def test_what_somebody_waits_for_is_sent_past_the_line(served: Ledger) -> None:
+    (limited,) = waiting(served, 1, 10)
+    refuse(served, limited, 5)
+    served.database.run(
+        "UPDATE runs SET lane = 2, queue = %(q)s WHERE id = (SELECT id FROM runs WHERE wait_reason IS NULL LIMIT 1)",
+        {"q": LIVE},
+    )
+    assert len(look(served)[0]) == 1

@@ -256,3 +256,15 @@ def test_a_schedule_that_changes_while_beat_reckons_is_asked_for_again(ledger: L
         "SELECT next_run_at - now() <= interval '60 s' AS soon FROM streams WHERE id = %(s)s",
         s=stream,
     )
+
+
+def test_a_run_whose_account_waits_for_its_limit_gets_no_message_that_would_be_refused(
+    ledger: Ledger,
+) -> None:
+    serve(ledger, 1)
+    ledger.request()
+    ledger.database.run("UPDATE runs SET wait_reason = 'limit', not_before = now() + interval '1 min'")
+    ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.other})
+    assert dispatch_due(ledger.database) == 1
+    assert messages() == 0
+    assert Waking().wake(ledger.database) == 1  # the line is short

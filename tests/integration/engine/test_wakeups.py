@@ -44,7 +44,7 @@ def messages(queue: str = QUEUE) -> int:
         return int(connection.default_channel._size(queue))
 
 
-WAKEABLE = with_constants(sql.wakeable, least=4, multiple=2, visits=100)
+WAKEABLE = with_constants(sql.wakeable, least=4, multiple=2, visits=100, line=16)
 
 
 def wakeable(ledger: Ledger, after: int = 0) -> list[UUID]:

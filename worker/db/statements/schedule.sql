@@ -52,6 +52,10 @@ WITH given AS (
       FROM timed t
      WHERE t.following IS NOT NULL
        AND NOT EXISTS (SELECT FROM runs o WHERE o.stream_id = t.id AND o.track = 'live' AND o.state = 'running')
+       -- And where others wait for the account's limit already, it would be refused: it is woken in its turn.
+       AND NOT EXISTS (SELECT FROM runs l
+                        WHERE l.account = t.account AND l.state = 'queued' AND l.wait_reason = 'limit'
+                          AND l.not_before > now())
 ), places AS (
     SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY turn, next_run_at, id) AS place FROM turns
 ), room AS (
@@ -135,12 +139,12 @@ WITH served AS (
                 THEN ceil(4.0 * max(free) / greatest(max(found), 1)) ELSE 1 END::bigint AS each
       FROM visited GROUP BY queue
 ), offered AS (
-    SELECT v.queue, v.free, r.place, r.id, r.account, r.lane, r.not_before,
+    SELECT v.queue, v.free, r.place, r.id, r.account, r.lane, r.not_before, r.wait_reason,
            row_number() OVER (PARTITION BY v.queue, v.connection_id ORDER BY r.lane, r.not_before, r.id) AS nth
       FROM visited v JOIN looked ON looked.queue = v.queue
      CROSS JOIN LATERAL (
           SELECT one.* FROM unnest('{0,1,2,3,4}'::smallint[]) AS l (lane) CROSS JOIN LATERAL (
-              SELECT r.ctid AS place, r.id, r.account, r.lane, r.not_before FROM runs r
+              SELECT r.ctid AS place, r.id, r.account, r.lane, r.not_before, r.wait_reason FROM runs r
                WHERE r.queue = v.queue AND r.connection_id = v.connection_id AND r.lane = l.lane
                  AND r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
                  AND NOT EXISTS (SELECT FROM runs o
@@ -148,12 +152,21 @@ WITH served AS (
                ORDER BY r.not_before LIMIT looked.each) one
            ORDER BY one.lane, one.not_before, one.id LIMIT looked.each) r
      WHERE v.ready
+), refused AS (
+    -- Who was refused by a limit has a place in its account's line. More than a few of them at a time are tried in vain,
+    -- each for a claim and a giving back; the others are woken as the line moves on.
+    SELECT a.account, (SELECT count(*) FROM (
+               SELECT FROM runs l
+                WHERE l.account = a.account AND l.state = 'queued' AND l.wait_reason = 'limit' AND l.not_before > now()
+                LIMIT %(line)s) few) AS line
+      FROM (SELECT DISTINCT account FROM offered) a
 ), turns AS (
-    SELECT place, id, queue, free, not_before,
-           row_number() OVER (PARTITION BY queue, account ORDER BY lane, nth, not_before, id) AS turn
-      FROM offered
+    SELECT o.*, row_number() OVER (PARTITION BY o.queue, o.account ORDER BY o.lane, o.nth, o.not_before, o.id) AS turn
+      FROM offered o
 ), ranked AS (
-    SELECT place, free, row_number() OVER (PARTITION BY queue ORDER BY turn, not_before, id) AS rank FROM turns
+    SELECT t.place, t.free, row_number() OVER (PARTITION BY t.queue ORDER BY t.turn, t.not_before, t.id) AS rank
+      FROM turns t JOIN refused ON refused.account = t.account
+     WHERE refused.line = 0 OR t.turn + refused.line <= %(line)s OR t.lane < 3 OR t.wait_reason = 'limit'
 ), chosen AS (
     -- Another beat may be choosing the same: what it holds is passed over, and what changed meanwhile is elsewhere by now.
     -- Found by where it lies, and not by its id: no plan can make a search of that.

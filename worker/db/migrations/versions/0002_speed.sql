@@ -38,6 +38,7 @@ CREATE INDEX runs_unpublished ON runs (queue, connection_id, lane, not_before)
  WHERE state = 'queued' AND published_at IS NULL;
 CREATE INDEX runs_published ON runs (queue, published_at) WHERE state = 'queued' AND published_at IS NOT NULL;
 DROP INDEX runs_waiting;
+CREATE INDEX runs_refused ON runs (account, not_before) WHERE state = 'queued' AND wait_reason = 'limit';
 
 -- Since when a beat's rounds have gone on, as distinct from its process being there.
 ALTER TABLE processes ADD COLUMN ticked_at timestamptz;
@@ -46,6 +47,16 @@ ALTER TABLE processes ADD COLUMN ticked_at timestamptz;
 ALTER TABLE records ALTER COLUMN first_seen_at SET DEFAULT now();
 -- Every process holds numbers of its own in advance; a position in the feed is (transaction, number), so gaps mean nothing.
 ALTER SEQUENCE record_change_seq CACHE 512;
+-- A partition is vacuumed when a twentieth of it is dead, and not when a fifth is: each block then keeps room for its own
+-- changes, and the table stays as large as it was.
+DO $$
+DECLARE part regclass;
+BEGIN
+    FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'records'::regclass LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_scale_factor = 0.05)', part);
+    END LOOP;
+END
+$$;
 
 -- Limits. Quotas of a day or month and windows too long to be forgotten, counted in blocks that Valkey hands out.
 CREATE TABLE budget_quotas (
