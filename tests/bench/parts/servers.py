@@ -89,8 +89,11 @@ class Source:
 def source(records: int = 200_000, latency_ms: float = 0.0, *, seed: int = 7) -> Iterator[Source]:
     """A source in a process of its own, killed in the end."""
     program = [sys.executable, "-m", "tests.bench.parts.source", f"--records={records}", f"--seed={seed}"]
-    process = subprocess.Popen(program, stdout=subprocess.PIPE, cwd=ROOT)
+    process = subprocess.Popen(
+        [*program, "--while-stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    )
     assert process.stdout is not None
+    assert process.stdin is not None
     found: Source | None = None
     try:
         port = int(process.stdout.readline())
@@ -103,6 +106,7 @@ def source(records: int = 200_000, latency_ms: float = 0.0, *, seed: int = 7) ->
             found.close()
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 

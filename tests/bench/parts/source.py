@@ -20,7 +20,9 @@ Started by `servers.source`; says its port on the first line of its output.
 import argparse
 import asyncio
 import json
+import os
 import sys
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -227,12 +229,20 @@ async def serve(rows: Rows, port: int) -> None:
     await server.serve_forever()
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--records", type=int, default=200_000)
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--seed", type=int, default=7)
+    options.add_argument("--while-stdin", action="store_true", help="end when whoever started it is gone")
     chosen = options.parse_args()
+    if chosen.while_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     uvloop.run(serve(Rows(chosen.records, chosen.seed), chosen.port))
 
 
