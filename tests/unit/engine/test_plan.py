@@ -37,6 +37,7 @@ def run_with(cursor: Stored = Stored(), *, track: str = "live", history_days: in
         steps=None,
         pages=0,
         records_rejected=0,
+        alone=False,
         waited=0.0,
         stream="work_orders",
         bucket=1,
