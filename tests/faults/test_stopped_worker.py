@@ -9,6 +9,7 @@ from servers.plant import Plant
 from servers.stack import Stack
 from servers.waiting import wait_until
 
+from worker.engine.fetching.line import DEEP
 from worker.engine.load import FEW_BYTES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -67,7 +68,7 @@ def test_a_worker_stopped_while_it_waits_for_a_page_loads_nothing_when_it_wakes(
 
 
 def test_a_worker_that_is_asked_to_stop_gives_its_run_back_at_a_page_boundary(plant: Plant) -> None:
-    """Another goes on from the same page: the source sees each page once, the one fetched ahead at most twice."""
+    """Another goes on from the same page: the source sees each page once, the few fetched ahead at most twice."""
     stack = plant.stack
     plant.connect(entities=(ENTITY,))
     stack.wait_until_idle()
@@ -87,7 +88,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_run_back_at_a_page_boundary(pl
     ended = plant.ended(run.id)
     assert (ended["state"], ended["attempt"], ended["claim_no"]) == ("succeeded", 0, 2)
     assert ended["pages"] >= 10
-    assert sum(plant.demo.statuses().values()) - ended["pages"] in {0, 1}
+    assert 0 <= sum(plant.demo.statuses().values()) - ended["pages"] <= DEEP
     stack.start("main-1")
     plant.assert_copy_equals_truth()
 

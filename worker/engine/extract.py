@@ -126,38 +126,41 @@ class Extractor:
         assert error is not None  # noqa: S101 - it has ended
         if not isinstance(error, HeadraceError) or not self._may_ask_again(entry, error):
             raise error
-        if not entry.guessed and too_much(error):
+        if not entry.beside and too_much(error):
             return self._due(self._with_less(plan, error))
-        self._alone(error)
-        return self._due(plan)
+        self._hush(error)
+        return self._due(plan, alone=True)
 
     def _may_ask_again(self, entry: Entry, error: HeadraceError) -> bool:
         """Beside others, or long before its turn, a page may be refused that would be granted alone, and now."""
-        return entry.guessed or too_much(error) or (isinstance(error, RateLimited) and not entry.awaited)
+        return entry.beside or too_much(error) or (isinstance(error, RateLimited) and not entry.awaited)
 
-    def _due(self, plan: Plan) -> _Taken:
+    def _due(self, plan: Plan, *, alone: bool = False) -> _Taken:
         """Ask for the page whose turn it is, in this thread."""
         while True:
             room = self._ahead.memory.room(self._size.bytes, give_way=self._give_way)
+            alone = alone or self._line is None or not self._line.is_busy
             try:
                 return self._taken(plan, self._fetch(plan.window, plan.position, room), room)
             except HeadraceError as exc:
                 room.release()
-                if not self._alone(exc):
-                    if not too_much(exc):
-                        raise
+                if not alone:
+                    self._hush(exc)
+                elif too_much(exc):
                     plan = self._with_less(plan, exc)
+                else:
+                    raise
+                alone = True
             except BaseException:
                 room.release()
                 raise
 
-    def _alone(self, error: HeadraceError) -> bool:
-        """Wait for the others of this run that are under way, and ask for less at once; False if there were none."""
-        if self._line is None or not self._line.hush():
-            return False
+    def _hush(self, error: HeadraceError) -> None:
+        """Wait for the others of this run that are under way, and ask for fewer at once from here on."""
+        if self._line is not None:
+            self._line.hush()
         self._width.refused()
         log.debug("page_asked_again", error_code=error.code, at_once=self._width.now)
-        return True
 
     def _taken(self, plan: Plan, answer: Answer, room: Room) -> _Taken:
         self._size.came(answer.size)

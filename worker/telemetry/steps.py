@@ -22,7 +22,7 @@ SURELY_SMALL = 20
 MOST_COUNTS = 6
 LONGEST_NAME = 24
 REST = "other"
-LATEST = frozenset({"status"})
+LATEST = frozenset({"status", "divisor"})
 """Counts of which a sum makes no sense: the latest stands."""
 
 _Entry = tuple[str, float, Mapping[str, float]]

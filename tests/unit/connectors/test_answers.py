@@ -28,7 +28,7 @@ def test_success_is_no_failure(status: int) -> None:
         (400, NeedsOperator, "request_refused"), (404, NeedsOperator, "request_refused"), (405, NeedsOperator, "request_refused"),
         (422, NeedsOperator, "request_refused"), (410, NeedsOperator, "request_refused"), (401, NeedsOperator, "auth_refused"),
         (403, NeedsOperator, "auth_refused"), (301, NeedsOperator, "redirected"), (302, NeedsOperator, "redirected"),
-        (408, Transient, "system_error"), (425, Transient, "system_error"), (500, Transient, "system_error"),
+        (408, Transient, "system_error"), (425, Transient, "system_error"), (500, Transient, "system_error"), (504, Transient, "timeout"), (413, NeedsOperator, "page_too_large"),
         (503, Transient, "system_error"), (599, Transient, "system_error"), (429, Transient, "throttled"),
     ],
 )  # fmt: skip

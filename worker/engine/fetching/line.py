@@ -47,8 +47,8 @@ class Entry:
 
     position: Position
     room: Room
-    guessed: bool
-    """Asked for before a page said that it is there."""
+    beside: bool
+    """Asked for beside others, or before a page said that it is there."""
     state: _State = _State.WAITS
     dropped: bool = False
     awaited: bool = False
@@ -93,7 +93,7 @@ class Line:
             self._named = deque(places[len(self._entries) :])
             self._at_once = at_once
             while self._named and self._busy < at_once:
-                if not self._start(self._named[0], guessed=bool(self._entries)):
+                if not self._start(self._named[0], beside=bool(self._entries)):
                     return
                 self._named.popleft()
             if self._named:
@@ -101,7 +101,7 @@ class Line:
             tail = self._entries[-1] if self._entries else None
             following = self._after(tail) if tail else None
             if tail and following is not None and len(self._entries) < DEEP:
-                self._start(following, guessed=tail.guessed)
+                self._start(following, beside=tail.beside)
 
     def take(self, position: Position) -> Entry | None:
         """The page at this position once it has ended; None: it isn't in line, or nobody has begun with it."""
@@ -128,19 +128,22 @@ class Line:
         with self._changed:
             self._drop()
 
-    def hush(self) -> bool:
-        """Wait until nothing of this run is under way, so that a page can be asked for alone; False if nothing was."""
+    @property
+    def is_busy(self) -> bool:
+        """Something of this run is under way, or about to be."""
+        return self._busy > 0
+
+    def hush(self) -> None:
+        """Wait until nothing of this run is under way, so that a page can be asked for alone."""
         with self._changed:
-            was_busy = self._under_way > 0
             self._hushed = True
             self._named.clear()
-            while self._entries and self._entries[-1].state is _State.WAITS:
+            while any(entry.state is _State.WAITS for entry in self._entries):
                 self._leave(self._entries.pop())
             while self._under_way:
                 self._changed.wait()
-            return was_busy
 
-    def _start(self, position: Position, *, guessed: bool) -> bool:
+    def _start(self, position: Position, *, beside: bool) -> bool:
         if not self._is_room():
             return False
         room = self._ahead.memory.room_ahead(self.expected)
@@ -150,7 +153,7 @@ class Line:
         if not own and not self._ahead.lend(self):
             room.release()
             return False
-        entry = Entry(position, room, guessed)
+        entry = Entry(position, room, beside)
         self._entries.append(entry)
         self._busy += 1
         if not self._ahead.start(lambda: self._work(entry, lent=not own)):
@@ -178,6 +181,7 @@ class Line:
             if entry.dropped:
                 return None
             entry.state = _State.UNDER_WAY
+            entry.beside = entry.beside or self._busy > 1
             self._under_way += 1
         try:
             entry.answer = self._fetch(entry.position, entry.room)
@@ -185,6 +189,7 @@ class Line:
             entry.error = exc
         with self._changed:
             entry.state = _State.ENDED
+            entry.beside = entry.beside or self._busy > 1
             self._under_way -= 1
             self._changed.notify_all()
             if entry.error:
@@ -207,7 +212,7 @@ class Line:
             return None
         if named:
             self._named.popleft()
-        following = Entry(place, room, guessed=named or entry.guessed)
+        following = Entry(place, room, beside=named or entry.beside)
         self._entries.append(following)
         return following
 
