@@ -1,4 +1,4 @@
-"""How many processes with how many threads suit a machine? Pure; docs/running-workers.md holds what was measured.
+"""How many processes with how many threads suit a machine? Pure; docs/running-workers.md says when to choose otherwise.
 
 A process uses one CPU at most, since Python holds its lock while it parses, so there is one main process for each CPU. A
 thread mostly waits, for a system or for Postgres, so a process has many. Bulk work parses and loads more than it waits:
@@ -14,7 +14,7 @@ from worker.config import Settings
 LaneChoice = Literal["main", "bulk", "all"]
 
 ONE_PROCESS = 128 * MEBIBYTE
-"""What a process comes to need at work, with pages in its hands."""
+"""What a process came to at a hundred runs a second, and stayed at."""
 MEMORY_SHARE = 0.75
 """The rest is for whatever else runs there."""
 
