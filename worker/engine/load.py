@@ -29,7 +29,9 @@ from worker.runs.claim import Run
 
 FEW = 48
 FEW_BYTES = 256 * 1024
-"""Up to so many records of so many bytes go in one statement: measured, see docs/performance.md."""
+"""Up to so many records of so many bytes go in one statement, unsifted."""
+FEW_CHANGED = 256
+"""The same for what was sifted and changed: from there on a staging table is as cheap."""
 MEETINGS = 5
 """How often two runs on one stream may be in each other's way before one of them gives up."""
 _READY, _STAGING = "headrace_loading", "headrace_staging"
@@ -228,7 +230,7 @@ _IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "loa
 
 
 def _are_few(rows: Sequence[Row]) -> bool:
-    return len(rows) <= FEW and sum(len(record.raw) for record, _ in rows) <= FEW_BYTES
+    return len(rows) <= FEW_CHANGED and sum(len(record.raw) for record, _ in rows) <= FEW_BYTES
 
 
 def _those(rows: Sequence[Row], verdicts: str, wanted: str) -> Sequence[Row]:
