@@ -48,7 +48,7 @@ _MEANINGS: Sequence[tuple[type[httpx.HTTPError], str, str]] = (
         "busy",
         "All connections of this worker were in use; {asked} was not sent to {host}.",
     ),
-    (httpx.ConnectTimeout, "timeout", "{host} did not accept a connection in time."),
+    (httpx.ConnectTimeout, "unreachable", "{host} did not accept a connection in time."),
     (httpx.TimeoutException, "timeout", "{host} did not answer {asked} in time."),
     (httpx.RemoteProtocolError, "broken_answer", "{host} broke off or garbled its answer to {asked}."),
     (httpx.NetworkError, "unreachable", "The connection to {host} broke during {asked}."),

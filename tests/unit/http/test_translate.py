@@ -18,7 +18,7 @@ def caused(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:
 @pytest.mark.parametrize(
     ("foreign", "kind", "code"),
     [
-        (httpx.ConnectTimeout("x"), Transient, "timeout"),
+        (httpx.ConnectTimeout("x"), Transient, "unreachable"),
         (httpx.ReadTimeout("x"), Transient, "timeout"),
         (httpx.WriteTimeout("x"), Transient, "timeout"),
         (httpx.PoolTimeout("x"), Transient, "busy"),
