@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.parts.line import Line, compared
+from tests.bench.parts.processes import cpu_seconds
 from tests.bench.parts.servers import Source, fresh_database, own_postgres, own_valkey, source
 from tests.bench.parts.synced import SyncProcess, sync_process
-from tests.bench.parts.throughput import cores, idle_throughput
+from tests.bench.parts.throughput import Throughput, cores, idle_throughput
 from tests.bench.parts.world import world
 
 FULL_ONLY = True
@@ -26,24 +27,33 @@ PROGRAM = Path(__file__).parents[1] / "peers" / "programs" / "dlt_sync.py"
 
 def run(full: bool) -> Iterator[Line]:
     del full
-    ours, theirs = [], []
+    ours: list[Throughput] = []
+    theirs: list[tuple[float, float]] = []
     with own_postgres() as postgres, own_valkey() as valkey, source(1000) as data:
         for _ in range(ROUNDS):
             with world(postgres, valkey) as own:
-                ours.append(idle_throughput(own, data.url, runs=RUNS).runs_per_second)
+                ours.append(idle_throughput(own, data.url, runs=RUNS))
             theirs.append(_dlt(postgres, data))
     yield compared(
         "idle runs a second, against dlt",
-        ours,
-        theirs,
+        [each.runs_per_second for each in ours],
+        [rate for rate, _ in theirs],
         "/s",
         target=">= 15 x",
         holds=lambda ratio: ratio >= 15,
         note=f"dlt, fastest setting, {cores()} warm processes without a scheduler",
     )
+    yield compared(
+        "CPU of an idle run, against dlt",
+        [each.parts_cpu_ms for each in ours],
+        [cpu for _, cpu in theirs],
+        "ms",
+        note="workers and beat; dlt's process. Postgres and the source are in neither",
+    )
 
 
-def _dlt(postgres: str, data: Source) -> float:
+def _dlt(postgres: str, data: Source) -> tuple[float, float]:
+    """Syncs a second, and milliseconds of CPU for each."""
     with ExitStack() as stack:
         processes = []
         for _ in range(cores()):
@@ -59,12 +69,14 @@ def _dlt(postgres: str, data: Source) -> float:
             threading.Thread(target=_again_and_again, args=(process, counts, number))
             for number, process in enumerate(processes)
         ]
-        begun = time.monotonic()
+        pids = [process.pid for process in processes]
+        begun, cpu = time.monotonic(), cpu_seconds(*pids)
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sum(counts) / (time.monotonic() - begun)
+        done = sum(counts)
+        return done / (time.monotonic() - begun), 1000 * (cpu_seconds(*pids) - cpu) / done
 
 
 def _again_and_again(process: SyncProcess, counts: list[int], number: int) -> None:
