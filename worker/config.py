@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     """Processes of the main lanes that `headrace worker` starts; 0: one for each CPU that it may use."""
     bulk_processes: int = Field(default=0, ge=0, le=512)
     """The same for the bulk lane (history, sweeps); 0: half as many, and one at least."""
-    concurrency: int = Field(default=16, ge=1, le=256)
+    concurrency: int = Field(default=32, ge=1, le=256)
     """Runs that one worker process carries out side by side (threads that mostly wait for a system)."""
     bulk_concurrency: int = Field(default=4, ge=1, le=64)
     """The same for a process of the bulk lane (history, sweeps), which parses and loads more than it waits."""

@@ -89,7 +89,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_it_says_what_it_chose_and_ends_in_order_when_told(fleet: Fleet, migrated: str) -> None:
     (chosen,) = fleet.events("fleet_started")
-    assert (chosen["main_processes"], chosen["bulk_processes"], chosen["slots"]) == (2, 1, 36)
+    assert (chosen["main_processes"], chosen["bulk_processes"], chosen["slots"]) == (2, 1, 68)
     assert "as set" in str(chosen["chosen"])
     assert workers(migrated) == 3
     children = fleet.children()

@@ -62,7 +62,7 @@ def worker(
         ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Runs side by side in each of them. Default: 16.")
+        int | None, typer.Option(min=1, max=256, help="Runs side by side in each of them. Default: 32.")
     ] = None,
     bulk_processes: Annotated[
         int | None,
