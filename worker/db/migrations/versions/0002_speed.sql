@@ -57,16 +57,6 @@ BEGIN
     END LOOP;
 END
 $$;
--- A partition is vacuumed when a twentieth of it is dead, and not when a fifth is: each block then keeps room for its own
--- changes, and the table stays as large as it was.
-DO $$
-DECLARE part regclass;
-BEGIN
-    FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'records'::regclass LOOP
-        EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_scale_factor = 0.05)', part);
-    END LOOP;
-END
-$$;
 
 -- Limits. Quotas of a day or month and windows too long to be forgotten, counted in blocks that Valkey hands out.
 CREATE TABLE budget_quotas (
