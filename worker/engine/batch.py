@@ -1,7 +1,7 @@
 """What is written in one commit? Some consecutive pages, each record once, in the order of the keys.
 
 In one order for all, so that two runs on one stream can't wait for each other in a circle. Pages that shift may name a
-record twice: its greatest version stays, and where that can't tell, its last word.
+record twice: its greatest version stays, and where that can't tell, what was asked for last.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +23,7 @@ class Batch:
     pages: int
     first: int
     """The number of its first page among the run's."""
+    sources: Sequence[Page]
     size: int
     """Bytes of the records."""
     read: int
@@ -39,6 +40,7 @@ class Batch:
             rejected=rejected,
             pages=len(pages),
             first=first,
+            sources=[page for page, _ in pages],
             size=sum([len(record.raw) for record, _ in rows]),
             read=len(rows) + len(rejected),
             total=totals[-1] if totals else None,
@@ -48,12 +50,20 @@ class Batch:
         """The same without what Postgres refuses; each refused record is set aside."""
         words = str(refusal).split("\n")[0]
         aside = [
-            (self.first, Rejected(record.raw, "refused_by_postgres", words, record.key))
+            (self._page_of(record), Rejected(record.raw, "refused_by_postgres", words, record.key))
             for place, (record, _) in enumerate(self.rows)
             if place in refused
         ]
         left = [row for place, row in enumerate(self.rows) if place not in refused]
         return replace(self, rows=left, rejected=[*self.rejected, *aside])
+
+    def _page_of(self, record: Record) -> int:
+        """Searched only for what Postgres refuses: a number beside each record would cost every page."""
+        return next(
+            number
+            for number, page in enumerate(self.sources, self.first)
+            if any(each is record for each in page.records)
+        )
 
     def rejected_by_page(self) -> Iterator[tuple[int, list[Rejected]]]:
         for number in sorted({page for page, _ in self.rejected}):
@@ -68,10 +78,14 @@ def once_each(rows: Iterable[Row]) -> list[Row]:
         latest = {}
         for row in listed:
             before = latest.get(row[0].key)
-            if before is None or not _newer(before[0], row[0]):
+            if before is None or not _newer(before, row):
                 latest[row[0].key] = row
     return [latest[key] for key in sorted(latest)]
 
 
-def _newer(one: Record, other: Record) -> bool:
-    return one.version is not None and other.version is not None and one.version > other.version
+def _newer(one: Row, other: Row) -> bool:
+    """As the copy itself would judge them: a page that was asked for again may be younger than the one after it."""
+    (record, asked_at), (another, asked_then) = one, other
+    if record.version is not None and another.version is not None and record.version != another.version:
+        return record.version > another.version
+    return asked_at > asked_then  # packed times compare as what they stand for, from 2000 on

@@ -29,7 +29,7 @@ from worker.runs.claim import Run
 
 FEW = 48
 FEW_BYTES = 256 * 1024
-"""Up to so many records of so many bytes go in one statement, unsifted."""
+"""Up to so many records of so many bytes go in one statement, unsifted, unless one has to be set aside."""
 FEW_CHANGED = 256
 """The same for what was sifted and changed: from there on a staging table is as cheap."""
 MEETINGS = 5
@@ -129,7 +129,7 @@ class Loader:
             connection.execute(sql.begin_loading)
             teach_arrays(connection)
             pooled.info[_READY] = True
-        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES
+        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES and not batch.rejected
         sifted = _Sifted([], batch.rows) if few else self._sift(connection, batch)
         params["refused"] = sifted.refused
         if batch.rejected or sifted.new or not _are_few(sifted.changed):

@@ -213,6 +213,14 @@ def test_a_strangers_connection_is_never_ended(ledger: Ledger, database_url: str
         assert stranger.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_an_older_record_is_counted_beside_one_that_is_set_aside_too(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    ledger.load(run, record("7", '{"a":2}', version=2))
+    aside = Rejected(b"x", "bad_key", "No key.")
+    loaded = ledger.load(run, record("7", '{"a":1}', version=1), rejected=[aside])
+    assert (loaded.updated, loaded.refused, loaded.rejected) == (0, 1, 1)
+
+
 def test_a_page_that_names_a_record_twice_keeps_its_later_word(ledger: Ledger) -> None:
     loaded = ledger.load(ledger.claimed(), record("1", '{"a":1}'), record("2"), record("1", '{"a":2}'))
     assert loaded.created == 2

@@ -119,6 +119,17 @@ def test_a_record_that_shifted_to_the_next_page_of_a_group_keeps_its_later_word(
     assert (row["pages"], row["records_total"]) == (2, 500)
 
 
+def test_a_page_that_was_asked_for_again_is_not_overruled_by_an_older_one_after_it(ledger: Ledger) -> None:
+    """Asked for side by side, the first was refused and came later than the second."""
+    run = ledger.claimed()
+    pages = [
+        Observed(Page([record("7", '{"a":2}'), record("8", '{"a":1}', version=1)]), run.claimed_at + SECOND),
+        Observed(Page([record("7", '{"a":1}'), record("8", '{"a":2}', version=2)]), run.claimed_at),
+    ]
+    Loader(ledger.database, run, lease=LEASE).load_pages(pages, NEXT)
+    assert {key: row["text"] for key, row in ledger.rows().items()} == {"7": '{"a":2}', "8": '{"a":2}'}
+
+
 def test_a_record_that_comes_again_in_a_later_group_is_no_stumbling_block(ledger: Ledger) -> None:
     """The first group found an empty stream, so the second expects everything to be new."""
     run = ledger.claimed()
@@ -158,14 +169,34 @@ def test_a_record_that_postgres_refuses_is_set_aside_and_its_group_stays(ledger:
     run = ledger.claimed()
     aside = Rejected(b"x", "bad_key", "No key.")
     pages = [
-        Observed(Page([broken("bad"), *many()]), run.now()),
-        Observed(Page([record("7")], rejected=[aside]), run.now()),
+        Observed(Page(many(), rejected=[aside]), run.now()),
+        Observed(Page([broken("bad"), record("7")]), run.now()),
     ]
     loaded = Loader(ledger.database, run, lease=LEASE).load_pages(pages, NEXT)
     assert (loaded.created, loaded.rejected) == (MORE + 1, 2)
     assert "bad" not in ledger.rows()
-    rows = ledger.database.all("SELECT code, page FROM quarantine ORDER BY code")
-    assert [(row["code"], row["page"]) for row in rows] == [("bad_key", 2), ("refused_by_postgres", 1)]
+    rows = ledger.database.all("SELECT code, page, seen FROM quarantine ORDER BY code")
+    assert [(row["code"], row["page"], row["seen"]) for row in rows] == [
+        ("bad_key", 1, 1),
+        ("refused_by_postgres", 2, 1),
+    ]
+
+
+def test_what_is_set_aside_while_two_runs_meet_is_filed_and_counted_once(ledger: Ledger) -> None:
+    """The first attempt set it aside and met the other run's key; what it wrote went back with it."""
+    run, other = ledger.claimed(), ledger.claimed(track="history")
+    loader = Loader(ledger.database, run, lease=LEASE)
+    loader.load(Page(many()), NEXT, run.now())
+    ledger.load(other, record("7", '{"a":2}', version=2))
+    aside = Rejected(b"x", "bad_key", "No key.")
+    loaded = loader.load(Page([record("7", '{"a":1}', version=1)], rejected=[aside]), NEXT, run.now())
+    assert (loaded.created, loaded.updated, loaded.refused, loaded.rejected) == (0, 0, 1, 1)
+    assert ledger.database.all("SELECT page, seen FROM quarantine") == [{"page": 2, "seen": 1}]
+    row = ledger.open_run(run.id)
+    assert row is not None
+    counted = (row["pages"], row["records_read"], row["records_rejected"], row["records_refused"])
+    assert counted == (2, MORE + 2, 1, 1)
+    assert ledger.rows()["7"]["text"] == '{"a":2}'
 
 
 def test_a_stale_worker_writes_nothing_of_a_group(ledger: Ledger) -> None:
