@@ -6,6 +6,7 @@ begun, and those under way give their run back at the next page; what takes too 
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,9 +15,12 @@ from celery.signals import worker_process_init, worker_ready, worker_shutting_do
 from worker import tasks
 from worker.app import CONTROL_QUEUE, celery_app
 from worker.config import Settings
+from worker.db.database import Database
 from worker.db.migrate import check_schema
+from worker.db.queries import sql
 from worker.ending import STANDS
-from worker.errors import NeedsOperator
+from worker.engine.turns import Turns
+from worker.errors import HeadraceError, NeedsOperator
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
 from worker.services import Services, current, serving
@@ -65,6 +69,7 @@ def run_worker(
         try:
             with serving(opened):
                 celery_app.worker_main(_arguments(settings, lane, queues, threads))
+                forget_messages(opened.database, opened.turns)
         finally:
             watchdog.stop()
             alive.stop()
@@ -81,6 +86,13 @@ def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> li
         raise NeedsOperator("no_systems", "No system is known, so there is nothing to serve.")
     queues = [queue for system in chosen for queue in queues_of(system) if queue.endswith(".bulk") == bulk]
     return queues if bulk else [*queues, CONTROL_QUEUE]
+
+
+def forget_messages(database: Database, turns: Turns) -> None:
+    """Let beat send at once for the runs that waited here for their turn, and will not get it."""
+    if left := turns.left():
+        with suppress(HeadraceError):  # Postgres is away: beat finds out by itself
+            database.run(sql.forget_wakeups, {"runs": left})
 
 
 def _arguments(settings: Settings, lane: str, queues: Sequence[str], threads: int) -> list[str]:
@@ -102,6 +114,7 @@ def _arguments(settings: Settings, lane: str, queues: Sequence[str], threads: in
 @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
 def _drain(**_: Any) -> None:
     current().leases.drain()
+    current().turns.close()
 
 
 @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

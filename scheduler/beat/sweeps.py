@@ -7,7 +7,7 @@ import structlog
 
 from scheduler.beat.partitions import keep_partitions
 from worker.db.queries import sql
-from worker.runs.publish import publish
+from worker.runs.publish import send_for
 from worker.runs.rescue import rescue_lapsed
 from worker.services import Services
 
@@ -25,7 +25,7 @@ class Sweep:
 
 def _rescue(services: Services) -> None:
     rescued = rescue_lapsed(services.database, max_attempts=services.settings.max_attempts)
-    publish(rescued.wakeups)
+    send_for(services.database, rescued.wakeups)
     if rescued.saved or rescued.exhausted:
         log.warning("runs_rescued", saved=rescued.saved, exhausted=rescued.exhausted)
 

@@ -29,7 +29,7 @@ from worker.http.sender import CallContext
 from worker.runs.claim import Run, claim_run
 from worker.runs.finish import LastPage, finish_run, give_back
 from worker.runs.leases import Held
-from worker.runs.publish import publish
+from worker.runs.publish import send_for
 from worker.runs.states import BULK_TRACKS, State
 from worker.telemetry.logs import bind_run
 from worker.telemetry.steps import Steps
@@ -211,7 +211,7 @@ def _complete(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
         row, successor = ended()
     _say_finished(job, row)
     if successor:
-        publish([successor])
+        send_for(engine.database, [successor])
 
 
 def _is_empty(fetched: Fetched) -> bool:
@@ -278,7 +278,7 @@ def _wait(engine: Engine, job: Job, decision: GiveBack) -> None:
         steps=job.steps.as_json(),
     )
     if decision.wait == 0:
-        publish([wakeup])
+        send_for(engine.database, [wakeup])
 
 
 def _end(engine: Engine, job: Job, decision: End) -> None:
@@ -297,4 +297,4 @@ def _end(engine: Engine, job: Job, decision: End) -> None:
     level = log.info if decision.outcome is State.CANCELLED else log.error
     level("run_finished", outcome=str(decision.outcome), error_code=failure.code, error=failure.words)
     if successor:
-        publish([successor])
+        send_for(engine.database, [successor])

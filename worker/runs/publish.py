@@ -12,6 +12,9 @@ import structlog
 from kombu.transport.redis import Channel
 
 from worker.app import celery_app
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.errors import HeadraceError
 from worker.runs.wakeups.lying import Lying, look
 from worker.runs.wakeups.message import Template, template
 
@@ -36,6 +39,21 @@ def publish(wakeups: Iterable[Wakeup]) -> int:
         log.warning("wakeup_failed", runs=len(waiting), error=type(exc).__name__)
         return 0
     return len(waiting)
+
+
+def send_for(database: Database, wakeups: Sequence[Wakeup]) -> int:
+    """The same for runs that are nobody's at the moment, so that beat doesn't send for them a second time.
+
+    Should this process die in between, beat finds that the message is missing.
+    """
+    if not wakeups:
+        return 0
+    try:
+        rows = database.all(sql.note_published, {"runs": [run_id for run_id, _ in wakeups]})
+    except HeadraceError as exc:  # the runs are queued, and not marked: beat sends
+        log.warning("wakeup_failed", runs=len(wakeups), error=exc.code)
+        return 0
+    return publish((row["id"], row["queue"]) for row in rows)
 
 
 def _known(wakeup: Wakeup) -> bool:

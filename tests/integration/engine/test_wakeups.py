@@ -13,10 +13,12 @@ from scheduler.beat.waking import Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
 from worker.db.queries import sql, with_constants
+from worker.engine.turns import Turns
+from worker.process import forget_messages
 from worker.runs.alive import Alive
-from worker.runs.finish import give_back
-from worker.runs.publish import publish
-from worker.runs.states import Lane
+from worker.runs.finish import finish_run, give_back
+from worker.runs.publish import publish, send_for
+from worker.runs.states import Lane, State
 
 from .conftest import Ledger  # type: ignore[import-not-found]
 
@@ -101,6 +103,55 @@ def test_a_run_that_was_given_back_is_published_anew(served: Ledger) -> None:
     run = served.claimed(lane=Lane.SCHEDULED)
     give_back(served.database, run.id, run.claim_no, wait=0, reason="drain", spent=False)
     assert wakeable(served) == [run.id]
+
+
+def claim_next(ledger: Ledger) -> UUID:
+    """Somebody works on the stream, and the next run waits behind it; that run."""
+    run = ledger.claimed(lane=Lane.SCHEDULED)
+    behind: UUID = ledger.request(Lane.SCHEDULED).id
+    ledger.database.run("UPDATE runs SET published_at = NULL WHERE state = 'queued'")
+    _, successor = finish_run(ledger.database, run.id, run.claim_no, State.SUCCEEDED)
+    assert successor == (behind, QUEUE)
+    return behind
+
+
+@pytest.mark.usefixtures("broker")
+def test_whoever_ends_a_run_sends_for_the_next_and_beat_does_not(served: Ledger) -> None:
+    behind = claim_next(served)
+    assert send_for(served.database, [(behind, QUEUE)]) == 1
+    assert wakeable(served) == []
+    assert messages() == 1
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_worker_that_dies_before_it_sends_leaves_the_next_run_to_beat(served: Ledger) -> None:
+    behind = claim_next(served)
+    assert wakeable(served) == [behind]
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_run_that_waits_or_is_claimed_meanwhile_is_not_sent_for(served: Ledger) -> None:
+    run = served.claimed(lane=Lane.SCHEDULED)
+    assert send_for(served.database, [(run.id, QUEUE)]) == 0
+    give_back(served.database, run.id, run.claim_no, wait=60, reason="limit", spent=False)
+    assert send_for(served.database, [(run.id, QUEUE)]) == 0
+    assert messages() == 0
+
+
+def test_what_waits_in_a_worker_that_ends_is_sent_for_at_once(served: Ledger) -> None:
+    more_streams(served, 4)
+    turns = Turns(1)
+    threads = [turns.take(QUEUE, str(run)) for run in wakeable(served)]
+    begun = [run for thread in threads if (run := next(thread, None))]
+    turns.close()
+    assert wakeable(served) == []
+    forget_messages(served.database, turns)
+    assert {str(run) for run in wakeable(served)} | set(begun) == {str(row["id"]) for row in all_runs(served)}
+    assert len(begun) == 1
+
+
+def all_runs(ledger: Ledger) -> list[dict[str, UUID]]:
+    return [dict(row) for row in ledger.database.all("SELECT id FROM runs")]
 
 
 def test_accounts_take_turns_however_much_one_of_them_wants(served: Ledger) -> None:

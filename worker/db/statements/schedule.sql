@@ -120,7 +120,7 @@ WITH served AS (
                                       AND NOT EXISTS (SELECT FROM runs o
                                                        WHERE o.stream_id = r.stream_id AND o.track = r.track
                                                          AND o.state = 'running')
-                                    LIMIT 1) any_run) AS ready
+                                    LIMIT 1) a) AS ready
                       FROM (SELECT r.connection_id FROM runs r
                              WHERE r.queue = room.queue AND r.state = 'queued' AND r.published_at IS NULL
                                AND r.connection_id > ring.connection_id
@@ -180,6 +180,17 @@ SELECT id, queue, NULL::bigint AS stopped_at FROM woken
 UNION ALL
 SELECT NULL, queue, reached FROM looked WHERE stopped;
 
+-- name: note_published
+-- Somebody is about to send for these runs: a beat that looks meanwhile must not do it too. A row that is held is passed
+-- over, for its holder is sending, or claims it. What was published before is sent for all the same: that message may have
+-- come while the stream was still worked on.
+WITH free AS (
+    SELECT id FROM runs
+     WHERE id = ANY (%(runs)s::uuid[]) AND state = 'queued' AND not_before <= now()
+       FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE runs r SET published_at = now() FROM free WHERE r.id = free.id RETURNING r.id, r.queue;
+
 -- name: published_queues
 -- Where messages should be by now: whoever takes one claims its run at once.
 SELECT DISTINCT queue FROM runs
@@ -200,6 +211,11 @@ UPDATE runs r SET published_at = NULL
    AND (%(forgotten)s OR r.published_at < now() - make_interval(
         secs => least(%(patience)s, greatest(%(settled)s,
             0.5 * extract(epoch FROM r.published_at - greatest(r.not_before, r.created_at))::float8))));
+
+-- name: forget_wakeups
+-- A worker that ends holds messages of runs that it didn't begin: who knows that they are gone says so.
+UPDATE runs SET published_at = NULL
+ WHERE id = ANY (%(runs)s::uuid[]) AND state = 'queued' AND published_at IS NOT NULL;
 
 -- name: note_tick
 -- A beat's process may be there while its rounds have stopped, so a round says itself that it was.
