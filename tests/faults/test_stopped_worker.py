@@ -15,37 +15,66 @@ from worker.engine.load import FEW_BYTES
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 ENTITY = "work_orders"
+LONG = "long " * (FEW_BYTES // 5 + 1)
+WRITES = (
+    "SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+    " WHERE l.relation = to_regclass(%(table)s) AND l.mode = 'RowExclusiveLock' AND l.granted"
+    " AND a.backend_xid IS NOT NULL"
+)
 
 
 def test_a_worker_stopped_in_mid_copy_is_overtaken_and_refused_when_it_wakes(plant: Plant) -> None:
     """Its page was asked for before a change that its successor sees. Should it be written after all, it would show."""
+    plant.connect(entities=(ENTITY,))
+    plant.stack.wait_until_idle()
+    with stalled_worker(plant.stack, "main-1") as network:
+        # A smaller page would be one statement, which holds nothing before it runs.
+        plant.demo.change(ENTITY, 7, description=LONG)
+        plant.demo.change(ENTITY, 7, title="as the stopped worker read it")
+        network.arm("COPY staged_records")
+        overtake(plant, network, changed="7")
+    plant.stack.kill("main-1")
+    plant.assert_copy_equals_truth()
+
+
+def test_a_worker_stopped_with_new_records_half_way_into_the_partition_holds_nobody_up(plant: Plant) -> None:
+    """Its rows stand in the partition, uncommitted: whoever writes their keys would wait for them without end."""
     stack = plant.stack
     plant.connect(entities=(ENTITY,))
     stack.wait_until_idle()
     with stalled_worker(stack, "main-1") as network:
-        # A smaller page would be one statement, which holds nothing before it runs.
-        plant.demo.change(ENTITY, 7, description="long " * (FEW_BYTES // 5 + 1))
-        changed = plant.demo.change(ENTITY, 7, title="as the stopped worker read it")
-        network.arm()
-        (run,) = plant.request(ENTITY)
-        assert network.stalled.wait(20)
-        stack.freeze("main-1")
-        before = stack.logged("backend_ended")
-        plant.demo.change(ENTITY, 7, title="as it is")
-        stack.start("main-2")
-        plant.wait_for(run.id)
-        ended = plant.ended(run.id)
-        assert (ended["state"], ended["claim_no"]) == ("succeeded", 2)
-        assert ended["worker"].endswith(str(stack.parts["main-2"].child.pid))
-        assert stack.logged("backend_ended") == before + 1
-        copied = fingerprint(plant)
-        network.go_on()
-        stack.thaw("main-1")
-        wait_until(lambda: said_it_lost(stack, "main-1", run.id), 20, what="the word of the worker that woke")
-        assert fingerprint(plant) == copied
-    assert plant.copy(ENTITY)[0]["7"]["title"] == "as it is" != changed["title"]
+        first, _ = (
+            plant.demo.create(ENTITY, title="as the stopped worker read it", description=LONG)
+            for _ in range(2)
+        )
+        network.arm("COPY records_", after=len(LONG) * 3 // 2)
+        overtake(plant, network, changed=str(first["id"]), holds=True)
     stack.kill("main-1")
     plant.assert_copy_equals_truth()
+
+
+def overtake(plant: Plant, network: StallingNetwork, *, changed: str, holds: bool = False) -> None:
+    """Stop the worker in the COPY, past its lease; another does its work; then it wakes. `holds`: rows are written."""
+    stack = plant.stack
+    (run,) = plant.request(ENTITY)
+    assert network.stalled.wait(20)
+    stack.freeze("main-1")
+    if holds:
+        wait_until(lambda: stack.all(WRITES, table=plant.partition(ENTITY)), what="rows in the partition")
+    before = stack.logged("backend_ended")
+    plant.demo.change(ENTITY, int(changed), title="as it is")
+    stack.start("main-2")
+    plant.wait_for(run.id)
+    ended = plant.ended(run.id)
+    assert (ended["state"], ended["claim_no"]) == ("succeeded", 2)
+    assert ended["worker"].endswith(str(stack.parts["main-2"].child.pid))
+    assert stack.logged("backend_ended") == before + 1
+    copied = fingerprint(plant)
+    network.go_on()
+    stack.thaw("main-1")
+    wait_until(lambda: said_it_lost(stack, "main-1", run.id), 20, what="the word of the worker that woke")
+    assert fingerprint(plant) == copied
+    assert plant.copy(ENTITY)[0][changed]["title"] == "as it is"
 
 
 def test_a_worker_stopped_while_it_waits_for_a_page_loads_nothing_when_it_wakes(plant: Plant) -> None:

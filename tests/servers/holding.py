@@ -51,7 +51,7 @@ def wait_until_blocked(stack: Stack, statement: str, timeout: float = 20.0) -> N
 
 
 class StallingNetwork:
-    """A way to Postgres that, once armed, stops carrying in the middle of the next COPY, and goes on when told to."""
+    """A way to Postgres that, once armed, stops carrying in the middle of a COPY, and goes on when told to."""
 
     def __init__(self, url: str) -> None:
         told = conninfo_to_dict(url)
@@ -59,16 +59,17 @@ class StallingNetwork:
         self._listener = socket.create_server((LOOPBACK, 0))
         port = self._listener.getsockname()[1]
         self.url = url.replace(f":{told['port']}/", f":{port}/")
-        self._armed = threading.Event()
+        self._armed: tuple[bytes, int] | None = None
         self._free = threading.Event()
         self._free.set()
         self.stalled = threading.Event()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self) -> None:
+    def arm(self, statement: str, *, after: int = 0) -> None:
+        """Stop in the next COPY whose statement begins so, once that many bytes of its data were carried."""
         self._free.clear()
-        self._armed.set()
+        self._armed = (statement.encode(), after)
 
     def go_on(self) -> None:
         self._free.set()
@@ -92,18 +93,21 @@ class StallingNetwork:
             threading.Thread(target=self._carry, args=(server, client, False), daemon=True).start()
 
     def _carry(self, source: socket.socket, target: socket.socket, outward: bool) -> None:
-        copying = False
+        left: int | None = None
         with suppress(OSError):
             while data := source.recv(4096):
-                if outward and copying and self._armed.is_set():
+                if left is not None:
+                    left -= len(data)
+                if outward and left is not None and left <= 0:
                     # The statement is through, this is its data: half of it arrives, the rest must wait.
-                    self._armed.clear()
+                    self._armed = left = None
                     target.sendall(data[: len(data) // 2])
                     self.stalled.set()
                     self._free.wait()
                     data = data[len(data) // 2 :]
                 target.sendall(data)
-                copying = b"COPY staged_records" in data
+                if (armed := self._armed) is not None and outward and armed[0] in data:
+                    left = armed[1]
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -51,6 +51,10 @@ class Plant:
             entity=entity,
         )
 
+    def partition(self, entity: str) -> str:
+        """The table that holds the stream's records."""
+        return f"records_{self.stream(entity)['bucket']:02d}"
+
     def request(self, *entities: str, track: str = "live", lane: Lane = Lane.ON_DEMAND) -> list[Requested]:
         """Ask for runs as a person does: commit, then wake."""
         ids = [self.stream(entity)["id"] for entity in entities or self.entities()]
