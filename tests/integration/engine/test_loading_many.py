@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from servers.waiting import wait_until
 
 from worker.connectors.contract import Page, Record, Rejected
 from worker.engine.load import FEW, Loader, Observed
@@ -13,6 +14,7 @@ from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed
 
 from .conftest import LEASE, NEXT, Ledger, many, record  # type: ignore[import-not-found]
+from .test_contention import beside, waiting
 
 pytestmark = pytest.mark.integration
 
@@ -158,6 +160,37 @@ def test_a_key_that_another_run_writes_at_the_same_time_is_found_and_judged(
     loaded = loader.load(Page([record("7", '{"a":1}', version=1), *fresh]), NEXT, run.now())
     assert (loaded.created, loaded.refused) == (MORE, 1)
     assert ledger.rows()["7"]["text"] == '{"a":2}'
+
+
+def test_two_that_wait_for_each_other_in_a_circle_both_get_their_rows_in(
+    ledger: Ledger, database_url: str
+) -> None:
+    """New rows go in before changed ones, so the order of keys alone doesn't keep two runs apart."""
+    run = ledger.claimed()
+    ledger.load(run, record("a", '{"a":1}', version=1))
+    page = [record("a", '{"a":3}', version=3), *many(), record("x", '{"a":1}', version=1)]
+    newer = record("x", '{"a":2}', version=2)
+    with psycopg.connect(database_url) as other:
+        other.execute("SET deadlock_timeout = '30s'")  # so that it is the page that has to give way
+        other.execute("UPDATE records SET observed_at = observed_at WHERE key = 'a'")
+        with beside(lambda: ledger.load(run, *page)) as met:
+            wait_until(lambda: waiting(ledger.database) == 1, what="the page")
+            other.execute(
+                "INSERT INTO records (bucket, stream_id, key, raw, content_hash, version, observed_at, cause_kind,"
+                " cause_id, change_kind) VALUES (1, %s, 'x', '{\"a\":2}', %s, 2, now(), 'run', gen_random_uuid(),"
+                " 'created')",
+                (ledger.stream, UUID(bytes=newer.digest)),
+            )
+            other.commit()
+    assert met == []
+    rows = ledger.rows()
+    assert [rows[key]["text"] for key in ("a", "x")] == ['{"a":3}', '{"a":2}']
+    row = ledger.open_run(run.id)
+    assert row is not None
+    counted = (row["pages"], row["records_created"], row["records_updated"])
+    assert counted == (2, MORE + 1, 1)
+    gave_way = "SELECT FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0"
+    wait_until(lambda: ledger.database.all(gave_way), what="somebody who gave way")
 
 
 def broken(key: str) -> Record:
