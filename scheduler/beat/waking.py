@@ -11,6 +11,7 @@ import structlog
 
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
+from worker.runs.claim import LINE
 from worker.runs.publish import lying, publish
 from worker.runs.wakeups.lying import Lying
 
@@ -23,8 +24,6 @@ VISITS = 500
 """Connections that one look goes by at most, however few of them have a run that can be woken."""
 ROUNDS = 8
 """Looks in a row while each finds something; then others things have their turn."""
-LINE = 16
-"""Runs of an account that stand in its limit's line, before more of them are sent there."""
 WAKEABLE = with_constants(
     sql.wakeable, visits=VISITS, least=LEAST_OUTSTANDING, multiple=SLOTS_MULTIPLE, line=LINE
 )

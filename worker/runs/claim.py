@@ -12,6 +12,9 @@ import psycopg
 from worker.db.database import Database
 from worker.db.queries import sql
 
+LINE = 16
+"""Runs of an account that stand in its limit's line, before more of them are sent or let there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -64,12 +67,15 @@ class Run:
 
 
 def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) -> Run | None:
-    """Take the run, or None: another delivery was faster, it is not its time, or its stream is being worked on."""
+    """Take the run, or None: another delivery was faster, it is not its time, its stream is being worked on, or too many
+    wait for its account's limit.
+    """
     try:
-        row = database.one(sql.claim_run, {"run": run_id, "worker": worker, "lease": lease})
+        row = database.one(sql.claim_run, {"run": run_id, "worker": worker, "lease": lease, "line": LINE})
     except psycopg.errors.UniqueViolation:
         return None  # two runs of one stream and track at the same instant: whoever won wakes this one at its end
     if row is None:
+        database.run(sql.turn_away, {"run": run_id, "line": LINE})
         return None
     stored = Stored(
         row.pop("watermark"), row.pop("position"), row.pop("window_since"), row.pop("window_until")

@@ -216,7 +216,7 @@ def test_two_runs_of_a_track_claimed_at_the_same_instant_are_one_claim(ledger: L
     first, second = (ledger.request(track="records", scope={"ids": [n]}) for n in (1, 2))
     got: list[object] = []
     with ledger.database.transaction() as other:
-        other.execute(sql.claim_run, {"run": first.id, "worker": "there:1", "lease": LEASE})
+        other.execute(sql.claim_run, {"run": first.id, "worker": "there:1", "lease": LEASE, "line": 16})
         with beside(lambda: got.append(ledger.claim(second.id))) as met:
             wait_until(lambda: waiting(ledger.database), what="the second claim")
             other.execute("COMMIT; BEGIN")

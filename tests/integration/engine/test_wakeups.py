@@ -16,6 +16,7 @@ from worker.db.queries import sql, with_constants
 from worker.engine.turns import Turns
 from worker.process import forget_messages
 from worker.runs.alive import Alive
+from worker.runs.claim import LINE
 from worker.runs.finish import finish_run, give_back
 from worker.runs.publish import publish, send_for
 from worker.runs.states import Lane, State
@@ -136,6 +137,33 @@ def test_a_run_that_waits_or_is_claimed_meanwhile_is_not_sent_for(served: Ledger
     give_back(served.database, run.id, run.claim_no, wait=60, reason="limit", spent=False)
     assert send_for(served.database, [(run.id, QUEUE)]) == 0
     assert messages() == 0
+
+
+def stand_in_line(ledger: Ledger, count: int) -> None:
+    more_streams(ledger, count)
+    ledger.database.run(
+        "UPDATE runs SET wait_reason = 'limit', not_before = now() + interval '1 minute' WHERE state = 'queued'"
+    )
+
+
+def test_a_message_that_came_before_the_line_was_known_is_no_claim_in_vain(served: Ledger) -> None:
+    stand_in_line(served, LINE)
+    more_streams(served, 1)
+    run = served.database.one("UPDATE runs SET published_at = now() WHERE not_before <= now() RETURNING id")
+    assert run is not None
+    assert served.claim(run["id"]) is None
+    assert wakeable(served) == []
+    served.database.run("UPDATE runs SET not_before = now()")
+    served.database.run("DELETE FROM runs WHERE wait_reason = 'limit'")
+    assert wakeable(served) == [run["id"]]
+    assert served.claim(run["id"]) is not None
+
+
+def test_a_shorter_line_and_what_is_asked_for_by_hand_are_let_through(served: Ledger) -> None:
+    stand_in_line(served, LINE - 1)
+    assert served.claim(served.request(Lane.SCHEDULED).id) is not None
+    stand_in_line(served, LINE)
+    assert served.claim(served.request(Lane.ON_DEMAND, stream=served.other).id) is not None
 
 
 def test_what_waits_in_a_worker_that_ends_is_sent_for_at_once(served: Ledger) -> None:

@@ -2,7 +2,8 @@
 
 -- name: claim_run
 -- One delivery wins, and everything that planning needs comes back in the same trip. A run whose stream is being worked
--- on in the same track stays queued: whoever finishes wakes it.
+-- on in the same track stays queued: whoever finishes wakes it. And so does one whose account has a line of runs before a
+-- limit: it would be refused, for a claim, a question and a giving back (`turn_away` follows).
 WITH claimed AS (
     UPDATE runs r
        SET state = 'running', claim_no = r.claim_no + 1, lease_until = now() + make_interval(secs => %(lease)s),
@@ -15,6 +16,11 @@ WITH claimed AS (
        AND c.id = r.connection_id AND c.paused_at IS NULL
        AND NOT EXISTS (SELECT FROM runs o
                         WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
+       AND (r.lane < 3 OR r.wait_reason = 'limit'
+            OR NOT EXISTS (SELECT FROM runs l
+                            WHERE l.account = r.account AND l.state = 'queued' AND l.wait_reason = 'limit'
+                              AND l.not_before > now()
+                           OFFSET %(line)s - 1))
     RETURNING r.*
 )
 SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.scope, r.lane, r.cause, r.attempt,
@@ -28,6 +34,14 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
   JOIN streams s ON s.id = r.stream_id
   JOIN connections c ON c.id = r.connection_id
   LEFT JOIN cursors u ON u.stream_id = r.stream_id AND u.track = r.track AND u.slice = '';
+
+-- name: turn_away
+-- Its message was for nothing, since the account's line is full: beat sends again when it has moved on.
+UPDATE runs r SET published_at = NULL
+ WHERE r.id = %(run)s AND r.state = 'queued' AND r.lane >= 3 AND r.wait_reason IS DISTINCT FROM 'limit'
+   AND EXISTS (SELECT FROM runs l
+                WHERE l.account = r.account AND l.state = 'queued' AND l.wait_reason = 'limit' AND l.not_before > now()
+               OFFSET %(line)s - 1);
 
 -- name: renew_leases
 -- All runs of a process at once. What doesn't come back is no longer ours. A row that somebody holds is still ours, but
