@@ -1,116 +1,33 @@
 """In which order pages come, how many are asked for at once, and what becomes of those that fail."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
+from servers.paged import (
+    CURSOR,
+    NUMBER,
+    OFFSET,
+    PATIENCE,
+    START,
+    System,
+    Together,
+    everything,
+    extractor,
+    keys,
+    pause,
+    refused,
+    wait_for,
+)
 
-from worker.connectors.contract import Page, Position, Record, StreamTraits, Window
-from worker.connectors.reading.paging import ByCursor, ByNumber, ByOffset, Paging, Seen
-from worker.engine.extract import Extractor, Fetched
+from worker.connectors.contract import Record, Window
+from worker.connectors.reading.paging import Paging
+from worker.engine.extract import Fetched
 from worker.engine.fetching.ahead import Ahead
 from worker.engine.fetching.line import DEEP
 from worker.engine.plan import Plan
-from worker.errors import Draining, NeedsOperator, RateLimited, Transient
-from worker.http.sender import CallContext, Sender
-from worker.limits.policy import Limits
-from worker.telemetry.steps import Steps
-
-START = datetime(2026, 11, 24, tzinfo=UTC)
-PATIENCE = 10
-
-
-def refused() -> RateLimited:
-    return RateLimited("budget_exhausted", "not now", resume_at=START)
-
-
-@dataclass
-class System:
-    """Holds records by number; answers by what stands in a request's parameters, and as a test says."""
-
-    records: int
-    knows_total: bool = False
-    lets: Callable[[int, int], None] = lambda _place, _times: None
-    """May wait or raise, told the first record of the page that is asked for and how often it was asked for before."""
-    most_at_once: int = 0
-    asked: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    by_name: bool = False
-    _at_once: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def answer(self, start: int, size: int) -> tuple[list[Record], int]:
-        with self._lock:
-            times = self.asked.count(start)
-            self.asked.append(start)
-            self.sizes.append(size)
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            self.lets(start, times)
-        finally:
-            with self._lock:
-                self._at_once -= 1
-        numbers = range(start, min(start + size, self.records))
-        found = [Record(str(n), b"{}", b"", cursor=START + timedelta(seconds=n)) for n in numbers]
-        return found, len(found)
-
-
-class Stream:
-    """A stream of that system, paged as the real ones are."""
-
-    name = "parts"
-
-    def __init__(self, system: System, paging: Paging, *, ordered: bool = False) -> None:
-        self.system = system
-        self.paging = paging
-        self.traits = StreamTraits(incremental=True, ordered=ordered, timestamps=True)
-
-    def request(self, window: Window, position: Position | None) -> Any:
-        asked = dict(self.paging.params(position))
-        size = int(asked["limit"])
-        if "page" in asked:
-            return (int(asked["page"]) - 1) * size, size
-        return int(asked.get("offset", asked.get("cursor", 0))), size
-
-    def read(self, response: Any, window: Window, position: Position | None) -> Page:
-        start, (records, count) = response.url
-        total = self.system.records if self.system.knows_total else None
-        more = start + count if start + count < self.system.records else None
-        following = self.paging.following(position, Seen(count, more, total), response)
-        return Page(records, next=following, total=total)
-
-    def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
-        return () if page.next is None else self.paging.onward(position, page.next, page.total, most)
-
-    def resized(self, divisor: int, position: Position | None) -> "tuple[Stream, Position | None] | None":
-        changed = self.paging.resized(divisor, position)
-        if changed is None:
-            return None
-        smaller = Stream(self.system, changed[0], ordered=self.traits.ordered)
-        return smaller, changed[1]
-
-
-class Sending:
-    """A sender that hands requests to the system as they are."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-
-    def send(self, context: CallContext, request: Any, comes: Callable[[int], None]) -> Any:
-        start, size = request
-        found = self.system.answer(start, size)
-        comes(2)
-        return SimpleNamespace(body=b"{}", headers={}, url=(start, found))
-
-
-OFFSET = ByOffset("offset", "limit", 10)
-NUMBER = ByNumber("page", "limit", 10)
-CURSOR = ByCursor("cursor", ("next",), "limit", 10)
+from worker.errors import Draining, RateLimited, Transient
 
 
 @pytest.fixture
@@ -125,49 +42,6 @@ def alone() -> Iterator[Ahead]:
     shared = Ahead(1, side_by_side=1)
     yield shared
     shared.close()
-
-
-def extractor(
-    system: System, paging: Paging, ahead: Ahead, *, concurrency: int | None = None, ordered: bool = False
-) -> Extractor:
-    context = SimpleNamespace(
-        connection_id=1, steps=Steps(), source=SimpleNamespace(limits=Limits(concurrency=concurrency))
-    )
-    return Extractor(
-        cast("Sender", Sending(system)),
-        cast("CallContext", context),
-        Stream(system, paging, ordered=ordered),
-        ahead=ahead,
-        now=lambda: START,
-    )
-
-
-def keys(pages: Sequence[Fetched]) -> list[str]:
-    return [record.key for page in pages for record in page.page.records]
-
-
-def everything(system: System) -> list[str]:
-    return [str(number) for number in range(system.records)]
-
-
-def pause() -> None:
-    threading.Event().wait(0.001)
-
-
-def wait_for(event: threading.Event) -> None:
-    event.wait(PATIENCE)
-
-
-class Together:
-    """Lets nobody through until so many are here at once."""
-
-    def __init__(self, count: int, beginning: int) -> None:
-        self.barrier = threading.Barrier(count)
-        self.beginning = beginning
-
-    def __call__(self, place: int, _times: int) -> None:
-        if place >= self.beginning:
-            self.barrier.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("paging", [OFFSET, NUMBER, CURSOR])
@@ -376,77 +250,3 @@ def test_a_page_is_as_old_as_its_request_and_not_as_its_answer(ahead: Ahead) -> 
     system.lets = minute
     pages = list(reading.pages(Plan(Window())))
     assert [page.observed_at for page in pages] == [START, START + timedelta(minutes=1)]
-
-
-@pytest.mark.parametrize("code", ["page_too_large", "timeout"])
-@pytest.mark.parametrize("paging", [OFFSET, CURSOR, NUMBER])
-def test_pages_that_are_too_much_are_asked_for_smaller_and_nothing_is_missed(
-    ahead: Ahead, paging: Paging, code: str
-) -> None:
-    system = System(400, knows_total=True)
-
-    whole = system.answer
-
-    def answer(start: int, size: int) -> tuple[list[Record], int]:
-        if start + size > 100 and size > 5:
-            system.asked.append(start)
-            raise (
-                NeedsOperator(code, "too large") if code == "page_too_large" else Transient(code, "too slow")
-            )
-        return whole(start, size)
-
-    system.answer = answer  # type: ignore[method-assign]
-    reading = extractor(system, paging, ahead)
-    pages = list(reading.pages(Plan(Window())))
-    assert set(keys(pages)) == set(everything(system))
-    assert keys(pages)[-400:] == everything(system)
-    entry = next(step for step in reading._context.steps.as_json() if step["name"] == "page_size")
-    assert entry["divisor"] == 2
-    assert ahead.sizes.of(1, "parts").divisor == 2
-
-
-def test_a_page_of_one_record_that_is_still_too_large_is_the_runs_error(ahead: Ahead) -> None:
-    def no(_place: int, _times: int) -> None:
-        raise NeedsOperator("page_too_large", "too large")
-
-    system = System(400, lets=no)
-    with pytest.raises(NeedsOperator):
-        list(extractor(system, OFFSET, ahead).pages(Plan(Window())))
-    assert system.sizes == [10, 5, 2, 1]
-
-
-def test_a_system_that_is_away_is_not_waited_for_at_every_size(ahead: Ahead) -> None:
-    def no(_place: int, _times: int) -> None:
-        raise Transient("timeout", "too slow")
-
-    system = System(400, lets=no)
-    with pytest.raises(Transient):
-        list(extractor(system, OFFSET, ahead).pages(Plan(Window())))
-    assert system.sizes == [10, 5]
-    with pytest.raises(Transient):
-        list(extractor(system, OFFSET, ahead).pages(Plan(Window())))
-    assert system.sizes == [10, 5, 2, 1], "what was learned is forgotten"
-
-
-def test_a_numbered_window_that_goes_on_keeps_the_size_it_was_begun_with(ahead: Ahead) -> None:
-    ahead.sizes.keep(1, "parts", ahead.sizes.of(1, "parts"))
-    ahead.sizes.of(1, "parts").shrank(2)
-    system = System(100, knows_total=True)
-    list(extractor(system, NUMBER, ahead).pages(Plan(Window(), {"page": 3, "so_far": 20, "size": 10})))
-    assert set(system.sizes) == {10}
-    assert min(system.asked) == 20
-    system.sizes.clear()
-    list(extractor(system, NUMBER, ahead).pages(Plan(Window())))
-    assert set(system.sizes) == {5}
-
-
-def test_after_many_good_pages_they_are_asked_for_larger_again(ahead: Ahead) -> None:
-    size = ahead.sizes.of(1, "parts")
-    ahead.sizes.keep(1, "parts", size)
-    size.shrank(2)
-    system = System(1000, knows_total=True)
-    pages = list(extractor(system, OFFSET, ahead).pages(Plan(Window())))
-    assert keys(pages) == everything(system)
-    assert system.sizes[0] == 5
-    assert system.sizes[-1] == 10
-    assert size.divisor == 1
