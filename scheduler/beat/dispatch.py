@@ -15,6 +15,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from scheduler.beat.due import next_due, place
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.waking import LEAST_OUTSTANDING, SLOTS_MULTIPLE
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
@@ -31,15 +32,15 @@ FALLBACK = timedelta(minutes=15)
 """The interval of a stream whose schedule can't be read: it is synced all the same, and stops no other."""
 
 
-def dispatch_due(database: Database) -> int:
+def dispatch_due(database: Database, pacing: Pacing) -> int:
     """Ask for a run of each stream whose time has come, and move its time on; how many streams there were.
 
     The database reckons the next point of a plain interval; the others come back, and are asked for with a point of ours.
     """
-    rows = _dispatch(database, _Reckoned())
+    rows = _dispatch(database, pacing, _Reckoned())
     if left := [row for row in rows if not row["moved"]]:
         rows = [row for row in rows if row["moved"]]
-        rows += [row for row in _dispatch(database, _reckon(left)) if row["moved"]]
+        rows += [row for row in _dispatch(database, pacing, _reckon(left)) if row["moved"]]
     publish((row["run_id"], row["queue"]) for row in rows if row["published"])
     return len(rows)
 
@@ -54,7 +55,7 @@ class _Reckoned:
     times: list[datetime] = field(default_factory=list)
 
 
-def _dispatch(database: Database, reckoned: _Reckoned) -> list[DictRow]:
+def _dispatch(database: Database, pacing: Pacing, reckoned: _Reckoned) -> list[DictRow]:
     return database.all(
         DISPATCH,
         {
@@ -63,6 +64,8 @@ def _dispatch(database: Database, reckoned: _Reckoned) -> list[DictRow]:
             "places": reckoned.places,
             "times": reckoned.times,
             "queue": QUEUE,
+            "paced": pacing.queues,
+            "most": pacing.most,
         },
     )
 

@@ -14,6 +14,7 @@ from celery.beat import Scheduler
 
 from scheduler.beat.dispatch import BATCH, dispatch_due
 from scheduler.beat.others import Others, note_round
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.sweeps import SWEEPS, Sweep
 from scheduler.beat.waking import Waking
 from worker.errors import HeadraceError
@@ -39,7 +40,8 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._swept: dict[str, float] = {}
-        self._waking = Waking()
+        self._pacing = Pacing.of(current().registry.connectors())
+        self._waking = Waking(self._pacing)
         self._others = Others()
         self._own_sweeps = (
             Sweep("lost", 1.0, lambda services: self._waking.notice_lost(services.database)),
@@ -85,7 +87,7 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
             log.debug("runs_woken", runs=woken)
         dispatched = 0
         for _ in range(BATCHES):
-            batch = dispatch_due(services.database)
+            batch = dispatch_due(services.database, self._pacing)
             dispatched += batch
             if batch < BATCH:
                 break

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from scheduler.beat.pacing import Pacing
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
 from worker.runs.claim import LINE
@@ -36,7 +37,8 @@ PATIENCE = 30.0
 class Waking:
     """What a beat remembers from look to look. Losing it costs nothing: it begins with the first connection again."""
 
-    def __init__(self) -> None:
+    def __init__(self, pacing: Pacing) -> None:
+        self._pacing = pacing
         self._places: dict[str, int] = {}
         """The connection after which a queue's next look begins, where the last one couldn't see all."""
         self._memory: str | None = None
@@ -52,7 +54,15 @@ class Waking:
         return total
 
     def _look(self, database: Database) -> int:
-        rows = database.all(WAKEABLE, {"queues": list(self._places), "afters": list(self._places.values())})
+        rows = database.all(
+            WAKEABLE,
+            {
+                "queues": list(self._places),
+                "afters": list(self._places.values()),
+                "paced": self._pacing.queues,
+                "most": self._pacing.most,
+            },
+        )
         self._places = {row["queue"]: row["stopped_at"] for row in rows if row["id"] is None}
         wakeups: list[tuple[UUID, str]] = [(row["id"], row["queue"]) for row in rows if row["id"] is not None]
         publish(wakeups)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from worker.connectors.bound import BoundSources
-from worker.connectors.contract import Source
+from worker.connectors.contract import Limits, Source
 from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.protocols.tryton import TrytonSource
@@ -41,6 +41,10 @@ class ManifestConnector:
     @property
     def secret_names(self) -> Mapping[str, bool]:
         return {name: secret.required for name, secret in self.manifest.secrets.items()}
+
+    @property
+    def limits(self) -> Limits:
+        return self.manifest.limits
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         self._checked(settings)

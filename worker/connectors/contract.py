@@ -210,6 +210,11 @@ class Connector(Protocol):
         """The secrets that a connection must reference (True) or may reference (False)."""
         ...
 
+    @property
+    def limits(self) -> Limits:
+        """What an account may do, whatever its settings."""
+        ...
+
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raise `InvalidInput` for the first setting that is unknown, missing or wrong, naming it in `place`."""
         ...

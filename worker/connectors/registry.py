@@ -53,6 +53,10 @@ class Registry:
             raise NotFound("unknown_system", message, hint=suggest(system, self._connectors))
         return self._connectors[system]
 
+    def connectors(self) -> list[Connector]:
+        """All of them, in the order of their names."""
+        return [self._connectors[system] for system in self.systems()]
+
     def systems(self) -> list[str]:
         return sorted(self._connectors)
 

@@ -22,9 +22,9 @@ def main() -> None:
     names = vars(ours)
     dispatch, tick = names["dispatch_due"], ours.ConnectionScheduler.tick
 
-    def counted(database: object) -> int:
+    def counted(database: object, pacing: object) -> int:
         nonlocal dispatched
-        count: int = dispatch(database)
+        count: int = dispatch(database, pacing)
         dispatched += count
         return count
 

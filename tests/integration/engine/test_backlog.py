@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.waking import VISITS, WAKEABLE, Waking
 from worker.db.queries import sql, with_constants
 from worker.runs.alive import Alive
@@ -59,7 +60,9 @@ def waiting(
 def look(ledger: Ledger, after: dict[str, int] | None = None) -> tuple[list[UUID], dict[str, int]]:
     """The runs that one look with room for four chooses, and from where to go on."""
     places = after or {}
-    rows = ledger.database.all(SMALL, {"queues": list(places), "afters": list(places.values())})
+    rows = ledger.database.all(
+        SMALL, FROM_THE_START | {"queues": list(places), "afters": list(places.values())}
+    )
     return (
         [row["id"] for row in rows if row["id"] is not None],
         {row["queue"]: row["stopped_at"] for row in rows if row["id"] is None},
@@ -137,12 +140,12 @@ def test_connections_with_nothing_to_wake_are_passed_by_a_few_at_a_time(served: 
 def test_a_beat_that_starts_anew_forgets_nobody(served: Ledger) -> None:
     waiting(served, 30, 3)
     seen: set[UUID] = set()
-    waking = Waking()
+    waking = Waking(Pacing())
     while waking.wake(served.database):
         rows = served.database.all("SELECT id FROM runs WHERE published_at IS NOT NULL")
         seen |= {row["id"] for row in rows}
         carried_out(served)
-        waking = Waking()
+        waking = Waking(Pacing())
     assert len(seen) == 90
 
 
@@ -156,7 +159,7 @@ def pages(database_url: str, statement: str, params: dict[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-FROM_THE_START: dict[str, Any] = {"queues": [], "afters": []}
+FROM_THE_START: dict[str, Any] = {"queues": [], "afters": [], "paced": [], "most": []}
 
 
 def test_a_look_costs_what_it_wakes_and_not_what_waits(served: Ledger, database_url: str) -> None:
@@ -165,9 +168,11 @@ def test_a_look_costs_what_it_wakes_and_not_what_waits(served: Ledger, database_
     waiting(served, 9_900, 10)
     of_many = pages(database_url, WAKEABLE, FROM_THE_START)
     assert of_many <= 1.5 * of_a_thousand
-    from_the_middle = pages(database_url, WAKEABLE, {"queues": [QUEUE], "afters": [5000]})
+    from_the_middle = pages(
+        database_url, WAKEABLE, {"queues": [QUEUE], "afters": [5000], "paced": [], "most": []}
+    )
     assert from_the_middle <= 1.5 * of_a_thousand
-    Waking().wake(served.database)
+    Waking(Pacing()).wake(served.database)
     assert pages(database_url, WAKEABLE, FROM_THE_START) <= 100  # there is no room
 
 

@@ -17,6 +17,7 @@ from scheduler.beat.scheduler import ConnectionScheduler
 from scheduler.beat.sweeps import SWEEPS, Sweep
 from worker.app import celery_app
 from worker.connectors.contract import Rejected
+from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
 from worker.errors import Transient
@@ -32,6 +33,8 @@ NOTHING_RECKONED: dict[str, Any] = {
     "streams": [],
     "schedules": [],
     "places": [],
+    "paced": [],
+    "most": [],
     "times": [],
     "queue": QUEUE,
 }
@@ -198,7 +201,7 @@ def test_a_sweep_that_fails_does_not_keep_streams_from_their_runs(
 
     monkeypatch.setattr("scheduler.beat.scheduler.SWEEPS", (Sweep("rescue", 0.0, fail),))
     ledger.database.run("UPDATE streams SET next_run_at = now()")
-    with serving(cast("Services", SimpleNamespace(database=ledger.database))):
+    with serving(cast("Services", SimpleNamespace(database=ledger.database, registry=Registry({})))):
         ConnectionScheduler(celery_app, lazy=True).tick()
     assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from scheduler.beat.dispatch import BATCH, dispatch_due
 from scheduler.beat.due import next_due, place
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.waking import LEAST_OUTSTANDING, Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
@@ -67,7 +68,7 @@ def one(database: Database, statement: str, **params: Any) -> Any:
 
 def dispatch_all(database: Database) -> int:
     total = 0
-    while found := dispatch_due(database):
+    while found := dispatch_due(database, Pacing()):
         total += found
     return total
 
@@ -123,7 +124,7 @@ def test_what_is_no_plain_interval_is_left_to_beat(ledger: Ledger, schedule: obj
 def test_a_stream_that_no_beat_has_seen_keeps_its_place_from_then_on(ledger: Ledger) -> None:
     due_streams(ledger, 1)
     for _ in range(2):
-        assert dispatch_due(ledger.database) == 1
+        assert dispatch_due(ledger.database, Pacing()) == 1
         row = ledger.database.one(
             "UPDATE streams s SET next_run_at = now() - interval '1 s' FROM streams o"
             " WHERE o.id = s.id AND s.next_run_at IS NOT NULL RETURNING s.id, s.place, o.next_run_at, now() AS now"
@@ -136,7 +137,7 @@ def test_a_stream_that_no_beat_has_seen_keeps_its_place_from_then_on(ledger: Led
 def test_a_wall_time_is_reckoned_by_beat_and_moves_on_in_the_same_round(ledger: Ledger) -> None:
     schedule = {"every": 86400, "at": "02:00", "timezone": "Europe/Berlin"}
     due_streams(ledger, 3, schedule=schedule)
-    assert dispatch_due(ledger.database) == 3
+    assert dispatch_due(ledger.database, Pacing()) == 3
     rows = ledger.database.all("SELECT id, next_run_at, now() AS now FROM streams WHERE place IS NOT NULL")
     assert [row["next_run_at"] for row in rows] == [
         next_due(schedule, row["now"], stream_id=row["id"]) for row in rows
@@ -179,11 +180,11 @@ def test_several_beats_at_once_ask_for_each_stream_once(ledger: Ledger) -> None:
 def test_what_is_dispatched_gets_its_message_at_once_while_its_queue_has_room(ledger: Ledger) -> None:
     serve(ledger, 1)
     due_streams(ledger, LEAST_OUTSTANDING + 10)
-    dispatch_due(ledger.database)
+    dispatch_due(ledger.database, Pacing())
     assert messages() == LEAST_OUTSTANDING
-    assert Waking().wake(ledger.database) == 0
+    assert Waking(Pacing()).wake(ledger.database) == 0
     ledger.database.run("DELETE FROM runs WHERE published_at IS NOT NULL")
-    assert Waking().wake(ledger.database) == 10
+    assert Waking(Pacing()).wake(ledger.database) == 10
 
 
 def test_accounts_take_turns_in_the_room_that_is_left(ledger: Ledger) -> None:
@@ -193,24 +194,51 @@ def test_accounts_take_turns_in_the_room_that_is_left(ledger: Ledger) -> None:
         ledger.database, "INSERT INTO connections (name, system) VALUES ('b', 'demo') RETURNING id AS id"
     )
     due_streams(ledger, 5, connection=other)
-    dispatch_due(ledger.database)
+    dispatch_due(ledger.database, Pacing())
     statement = "SELECT count(*) AS n FROM runs WHERE connection_id = %(c)s AND published_at IS NOT NULL"
     assert one(ledger.database, statement, c=other) == 5
 
 
+def test_of_an_account_with_a_known_rate_no_more_is_sent_than_may_begin_soon(ledger: Ledger) -> None:
+    """The first hundred of five hundred would be claimed before one of them was refused, at their neighbours' cost."""
+    serve(ledger, 10)
+    due_streams(ledger, 40)
+    other = one(
+        ledger.database, "INSERT INTO connections (name, system) VALUES ('b', 'demo') RETURNING id AS id"
+    )
+    due_streams(ledger, 5, connection=other)
+    pacing = Pacing([QUEUE], [16])
+    dispatch_due(ledger.database, pacing)
+    statement = "SELECT count(*) AS n FROM runs WHERE connection_id = %(c)s AND published_at IS NOT NULL"
+    assert one(ledger.database, statement, c=other) == 5
+    assert messages() == 16 + 5
+    assert Waking(pacing).wake(ledger.database) == 0
+
+    due_streams(ledger, 3)
+    dispatch_due(ledger.database, pacing)
+    assert messages() == 16 + 5
+
+    ledger.database.run(
+        "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE published_at IS NOT NULL"
+        " AND connection_id <> %(c)s LIMIT 4)",
+        {"c": other},
+    )
+    assert Waking(pacing).wake(ledger.database) == 4
+
+
 def test_a_queue_that_nobody_serves_gets_runs_and_no_messages(ledger: Ledger) -> None:
     due_streams(ledger, 5)
-    assert dispatch_due(ledger.database) == 5
+    assert dispatch_due(ledger.database, Pacing()) == 5
     assert messages() == 0
     serve(ledger, 1)
-    assert Waking().wake(ledger.database) == 5
+    assert Waking(Pacing()).wake(ledger.database) == 5
 
 
 def test_a_stream_whose_last_run_is_at_work_gets_no_message_that_would_find_it_so(ledger: Ledger) -> None:
     serve(ledger, 1)
     ledger.claimed()
     ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.stream})
-    assert dispatch_due(ledger.database) == 1
+    assert dispatch_due(ledger.database, Pacing()) == 1
     assert one(ledger.database, "SELECT count(*) AS n FROM runs WHERE state = 'queued'") == 1
     assert messages() == 0
 
@@ -245,12 +273,12 @@ def test_a_schedule_that_changes_while_beat_reckons_is_asked_for_again(ledger: L
         connection.execute(
             "UPDATE streams SET schedule = %s WHERE id = %s", (Jsonb({"every": 60, "at": "03:00"}), stream)
         )
-        assert dispatch_due(ledger.database) == 0  # somebody holds its row
+        assert dispatch_due(ledger.database, Pacing()) == 0  # somebody holds its row
     ledger.database.run(
         "UPDATE streams SET schedule = '{\"every\": 60}' WHERE next_run_at IS NOT NULL AND id = %(s)s",
         {"s": stream},
     )
-    assert dispatch_due(ledger.database) == 1
+    assert dispatch_due(ledger.database, Pacing()) == 1
     assert one(
         ledger.database,
         "SELECT next_run_at - now() <= interval '60 s' AS soon FROM streams WHERE id = %(s)s",
@@ -265,6 +293,6 @@ def test_a_run_whose_account_waits_for_its_limit_gets_no_message_that_would_be_r
     ledger.request()
     ledger.database.run("UPDATE runs SET wait_reason = 'limit', not_before = now() + interval '1 min'")
     ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.other})
-    assert dispatch_due(ledger.database) == 1
+    assert dispatch_due(ledger.database, Pacing()) == 1
     assert messages() == 0
-    assert Waking().wake(ledger.database) == 1  # the line is short
+    assert Waking(Pacing()).wake(ledger.database) == 1  # the line is short

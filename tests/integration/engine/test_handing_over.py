@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from scheduler.beat.dispatch import dispatch_due
+from scheduler.beat.pacing import Pacing
 from worker.connectors.contract import Page, StreamTraits
 from worker.db.queries import sql
 from worker.engine.history import begin
@@ -296,7 +297,7 @@ def test_a_schedule_changes_nothing_on_a_run_that_waits(ledger: Ledger) -> None:
     run = ledger.request(Lane.ON_DEMAND)
     before = ledger.open_run(run.id)
     ledger.database.run("UPDATE streams SET next_run_at = now() WHERE id = %(s)s", {"s": ledger.stream})
-    assert dispatch_due(ledger.database) == 1
+    assert dispatch_due(ledger.database, Pacing()) == 1
     assert ledger.open_run(run.id) == before
     assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 1}
 

@@ -9,6 +9,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.waking import Waking
 from worker.app import KEY_PREFIX, RUN_TASK, celery_app, configure
 from worker.config import load_settings
@@ -112,7 +113,7 @@ def test_what_lies_in_its_queue_is_never_sent_again_however_long_that_takes(
     ledger: Ledger, waiting: list[UUID], valkey: redis.Redis
 ) -> None:
     publish((run, QUEUE) for run in waiting)
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.notice_lost(ledger.database) == 0
     assert waking.wake(ledger.database) == 0
     assert valkey.llen(KEY) == 3
@@ -123,7 +124,7 @@ def test_a_message_that_others_have_overtaken_is_sent_again(
 ) -> None:
     """The queue is never empty, and still it is seen that the first two are gone."""
     publish([(waiting[2], QUEUE)])
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.notice_lost(ledger.database) == 2
     assert lost(ledger) == waiting[:2]
     assert waking.wake(ledger.database) == 2
@@ -134,7 +135,7 @@ def test_a_message_that_others_have_overtaken_is_sent_again(
 def test_messages_to_an_empty_queue_are_sent_again(
     ledger: Ledger, waiting: list[UUID], valkey: redis.Redis
 ) -> None:
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.notice_lost(ledger.database) == 3
     assert waking.wake(ledger.database) == 3
     assert valkey.llen(KEY) == 3
@@ -149,7 +150,7 @@ def test_a_run_that_somebody_took_and_keeps_is_sent_for_less_and_less_often(
         "UPDATE runs SET created_at = now() - interval '28 s', not_before = now() - interval '28 s',"
         " published_at = now() - interval '8 s'"
     )
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.notice_lost(ledger.database) == 0
     ledger.database.run("UPDATE runs SET published_at = published_at - interval '3 s'")
     ledger.database.run("UPDATE runs SET not_before = not_before - interval '3 s'")
@@ -161,7 +162,7 @@ def test_a_valkey_that_lost_its_memory_is_noticed_and_all_is_sent_again(
     ledger: Ledger, valkey: redis.Redis
 ) -> None:
     ledger.database.run("UPDATE runs SET published_at = now() - interval '3 s'")  # patience would be 30 s
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.notice_lost(ledger.database) == 0
     valkey.flushall()
     assert waking.notice_lost(ledger.database) == 3
@@ -178,5 +179,5 @@ def test_a_broker_that_cannot_say_changes_nothing(
         database_url=SecretStr(database_url), broker_url=SecretStr("redis://127.0.0.1:1/0")
     )
     configure(settings, [QUEUE], publisher=True)
-    assert Waking().notice_lost(ledger.database) == 0
+    assert Waking(Pacing()).notice_lost(ledger.database) == 0
     assert valkey.llen(KEY) == 0

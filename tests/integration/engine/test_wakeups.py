@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
 from scheduler.beat.dispatch import dispatch_due
+from scheduler.beat.pacing import Pacing
 from scheduler.beat.waking import Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
@@ -52,7 +53,7 @@ WAKEABLE = with_constants(sql.wakeable, least=4, multiple=2, visits=100, line=16
 
 def wakeable(ledger: Ledger, after: int = 0) -> list[UUID]:
     """What one look chooses that begins after a connection."""
-    rows = ledger.database.all(WAKEABLE, {"queues": [QUEUE], "afters": [after]})
+    rows = ledger.database.all(WAKEABLE, {"queues": [QUEUE], "afters": [after], "paced": [], "most": []})
     return [row["id"] for row in rows if row["id"] is not None]
 
 
@@ -252,7 +253,7 @@ def test_a_run_of_a_system_that_is_gone_keeps_no_other_from_its_message() -> Non
 @pytest.mark.usefixtures("broker")
 def test_what_waits_is_published_once(served: Ledger) -> None:
     more_streams(served, 3)
-    waking = Waking()
+    waking = Waking(Pacing())
     assert waking.wake(served.database) == 3
     assert waking.wake(served.database) == 0
     assert messages() == 3
@@ -269,6 +270,6 @@ def test_one_schedule_that_cannot_be_read_stops_no_other_stream(
     ledger.database.run(
         "UPDATE streams SET schedule = %(s)s WHERE id = %(id)s", {"s": Jsonb(schedule), "id": ledger.other}
     )
-    assert dispatch_due(ledger.database) == 2
-    assert dispatch_due(ledger.database) == 0
+    assert dispatch_due(ledger.database, Pacing()) == 2
+    assert dispatch_due(ledger.database, Pacing()) == 0
     assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}

@@ -56,16 +56,27 @@ WITH given AS (
        AND NOT EXISTS (SELECT FROM runs l
                         WHERE l.account = t.account AND l.state = 'queued' AND l.wait_reason = 'limit'
                           AND l.not_before > now())
+), paced AS (
+    -- Of a system whose rate is known no more are sent than may begin soon (see `pacing` of beat).
+    SELECT q.queue, p.most
+      FROM (SELECT DISTINCT queue FROM turns) q
+      JOIN unnest(%(paced)s::text[], %(most)s::int[]) AS p (queue, most) ON p.queue = q.queue
+), sent AS (
+    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN runs r ON r.queue = paced.queue
+     WHERE r.state = 'queued' AND r.published_at IS NOT NULL
+     GROUP BY r.queue, r.account
 ), places AS (
-    SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY turn, next_run_at, id) AS place FROM turns
+    SELECT t.id, t.queue, row_number() OVER (PARTITION BY t.queue ORDER BY t.turn, t.next_run_at, t.id) AS place
+      FROM turns t
+      LEFT JOIN paced ON paced.queue = t.queue
+      LEFT JOIN sent ON sent.queue = t.queue AND sent.account = t.account
+     WHERE paced.most IS NULL OR t.turn + coalesce(sent.n, 0) <= paced.most
 ), room AS (
     SELECT u.queue, greatest(%(least)s, %(multiple)s * v.slots)
                     - (SELECT count(*) FROM runs r
                         WHERE r.queue = u.queue AND r.state = 'queued' AND r.published_at IS NOT NULL) AS free
       FROM (SELECT DISTINCT queue FROM turns) u
-      JOIN LATERAL (SELECT sum(p.slots) AS slots FROM processes p
-                     WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
-                       AND u.queue = ANY (p.queues)) v ON v.slots IS NOT NULL
+      JOIN served_queues v ON v.queue = u.queue
 ), asked AS (
     INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id, published_at)
     SELECT t.id, t.connection_id, t.queue, t.account, 'live', 3, 'schedule', 'sched-' || headrace_uuid7(),
@@ -91,17 +102,12 @@ SELECT t.id AS stream_id, t.following IS NOT NULL AS moved, CASE WHEN t.followin
 -- (`after`) and until there is enough for the room that is free: a look costs what it wakes, and not what waits. Where all
 -- were visited, each offers several runs and accounts take turns; where there are more than there is room for, each offers
 -- one, and `stopped_at` comes back, from which to go on.
-WITH served AS (
-    SELECT queue, sum(p.slots) AS slots
-      FROM processes p CROSS JOIN unnest(p.queues) AS queue
-     WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
-     GROUP BY queue
-), room AS MATERIALIZED (
+WITH room AS MATERIALIZED (
     SELECT s.queue, coalesce(place.after, 0) AS after,
            greatest(%(least)s, %(multiple)s * s.slots)
            - (SELECT count(*) FROM runs r
                WHERE r.queue = s.queue AND r.state = 'queued' AND r.published_at IS NOT NULL) AS free
-      FROM served s
+      FROM served_queues s
       LEFT JOIN unnest(%(queues)s::text[], %(afters)s::bigint[]) AS place (queue, after) ON place.queue = s.queue
 ), visited AS MATERIALIZED (
     SELECT room.queue, room.free, room.after, v.connection_id, v.ready, v.found, v.step
@@ -114,12 +120,8 @@ WITH served AS (
                     SELECT w.connection_id,
                            c.id IS NOT NULL AND c.paused_at IS NULL AND EXISTS (
                                SELECT FROM unnest('{0,1,2,3,4}'::smallint[]) AS l (lane) CROSS JOIN LATERAL (
-                                   SELECT FROM runs r
+                                   SELECT FROM wakeable_runs r
                                     WHERE r.queue = room.queue AND r.connection_id = w.connection_id AND r.lane = l.lane
-                                      AND r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
-                                      AND NOT EXISTS (SELECT FROM runs o
-                                                       WHERE o.stream_id = r.stream_id AND o.track = r.track
-                                                         AND o.state = 'running')
                                     LIMIT 1) a) AS ready
                       FROM (SELECT r.connection_id FROM runs r
                              WHERE r.queue = room.queue AND r.state = 'queued' AND r.published_at IS NULL
@@ -144,11 +146,8 @@ WITH served AS (
       FROM visited v JOIN looked ON looked.queue = v.queue
      CROSS JOIN LATERAL (
           SELECT one.* FROM unnest('{0,1,2,3,4}'::smallint[]) AS l (lane) CROSS JOIN LATERAL (
-              SELECT r.ctid AS place, r.id, r.account, r.lane, r.not_before, r.wait_reason FROM runs r
+              SELECT r.place, r.id, r.account, r.lane, r.not_before, r.wait_reason FROM wakeable_runs r
                WHERE r.queue = v.queue AND r.connection_id = v.connection_id AND r.lane = l.lane
-                 AND r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
-                 AND NOT EXISTS (SELECT FROM runs o
-                                  WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running')
                ORDER BY r.not_before LIMIT looked.each) one
            ORDER BY one.lane, one.not_before, one.id LIMIT looked.each) r
      WHERE v.ready
@@ -160,13 +159,26 @@ WITH served AS (
                 WHERE l.account = a.account AND l.state = 'queued' AND l.wait_reason = 'limit' AND l.not_before > now()
                 LIMIT %(line)s) few) AS line
       FROM (SELECT DISTINCT account FROM offered) a
+), paced AS (
+    -- And of a system whose rate is known no more are sent than may begin soon (see `pacing` of beat).
+    SELECT q.queue, p.most
+      FROM (SELECT DISTINCT queue FROM offered) q
+      JOIN unnest(%(paced)s::text[], %(most)s::int[]) AS p (queue, most) ON p.queue = q.queue
+), sent AS (
+    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN runs r ON r.queue = paced.queue
+     WHERE r.state = 'queued' AND r.published_at IS NOT NULL
+     GROUP BY r.queue, r.account
 ), turns AS (
     SELECT o.*, row_number() OVER (PARTITION BY o.queue, o.account ORDER BY o.lane, o.nth, o.not_before, o.id) AS turn
       FROM offered o
 ), ranked AS (
     SELECT t.place, t.free, row_number() OVER (PARTITION BY t.queue ORDER BY t.turn, t.not_before, t.id) AS rank
       FROM turns t JOIN refused ON refused.account = t.account
-     WHERE refused.line = 0 OR t.turn + refused.line <= %(line)s OR t.lane < 3 OR t.wait_reason = 'limit'
+      LEFT JOIN paced ON paced.queue = t.queue
+      LEFT JOIN sent ON sent.queue = t.queue AND sent.account = t.account
+     WHERE t.turn + refused.line + coalesce(sent.n, 0)
+           <= CASE WHEN refused.line > 0 THEN %(line)s ELSE coalesce(paced.most, 1000000) END
+        OR t.lane < 3 OR t.wait_reason = 'limit'
 ), chosen AS (
     -- Another beat may be choosing the same: what it holds is passed over, and what changed meanwhile is elsewhere by now.
     -- Found by where it lies, and not by its id: no plan can make a search of that.

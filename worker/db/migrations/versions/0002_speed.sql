@@ -38,6 +38,16 @@ CREATE INDEX runs_unpublished ON runs (queue, connection_id, lane, not_before)
  WHERE state = 'queued' AND published_at IS NULL;
 CREATE INDEX runs_published ON runs (queue, published_at) WHERE state = 'queued' AND published_at IS NOT NULL;
 DROP INDEX runs_waiting;
+CREATE VIEW served_queues AS
+    SELECT queue, sum(p.slots) AS slots FROM processes p CROSS JOIN unnest(p.queues) AS queue
+     WHERE p.kind = 'worker' AND p.seen_at > now() - interval '60 seconds'
+     GROUP BY queue;
+CREATE VIEW wakeable_runs AS
+    SELECT r.ctid AS place, r.id, r.queue, r.connection_id, r.account, r.lane, r.not_before, r.wait_reason
+      FROM runs r
+     WHERE r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
+       AND NOT EXISTS (SELECT FROM runs o
+                        WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running');
 CREATE INDEX runs_refused ON runs (account, not_before) WHERE state = 'queued' AND wait_reason = 'limit';
 
 -- Since when a beat's rounds have gone on, as distinct from its process being there.
