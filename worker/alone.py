@@ -3,11 +3,16 @@
 A run that was rescued twice may be what ended those workers. The worker that got its wake-up call claims it, starts a
 process just for it and waits for that process's end; should it crash, it takes nobody along, and the worker knows at once
 who it was. The process gets the claim through its standard input, and holds the lease as soon as it stands.
+
+Only a crash counts against the run. Told to stop with its worker, the process is through before that one is, and what it
+leaves is given back. When the worker itself dies the process is not killed with it, since that would look like a crash of
+its own: it notices, gives its run back at the next page, and ends.
 Emits: run_goes_alone, alone_ended.
 """
 
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -16,14 +21,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from select import select
 
 import structlog
 
 from worker.config import load_settings
-from worker.ending import HUNG, UNDRAINED, exit_words
+from worker.ending import CUT_OFF, HUNG, UNDRAINED, exit_words
 from worker.engine.perform import carry_on
-from worker.errors import HeadraceError
+from worker.errors import HeadraceError, LostLease
 from worker.runs.claim import Run
 from worker.runs.finish import give_back
 from worker.runs.rescue import end_lease
@@ -34,7 +38,10 @@ from worker.watchdog import Watchdog
 ROOT = Path(__file__).parents[1]
 STANDS_WITHIN = 60.0
 LOOK_EVERY = 0.2
-GRACE = 5.0
+STOPS_WITHIN, KILLED_AFTER = 0.8, 0.9
+"""Of the time that a stop may take: so that a worker can still say what became of the run before its own time is up."""
+BLAMELESS = frozenset({UNDRAINED, CUT_OFF, -signal.SIGTERM})
+"""Codes that say nothing against a run; by a signal where that came before the process listened for it."""
 WAIT_FOR_TURN = 2.0
 WORSE_FIRST = "500"
 """Where memory runs out, the kernel ends this process and not a neighbour."""
@@ -54,33 +61,38 @@ def run_alone(services: Services, run: Run) -> None:
         with _started(run) as (child, stands):
             log.info("run_goes_alone", run_id=str(run.id), pid=child.pid)
             _hold_until_it_stands(services, run, stands)
-            _wait_for(services, child)
+            killed = _wait_for(services, child)
     except OSError as exc:
         log.warning("alone_not_started", run_id=str(run.id), error=str(exc))
         _give_back(services, run)
         return
     finally:
         _turn.release()
-    code = child.returncode
-    if code in {0, UNDRAINED}:
+    if killed or child.returncode in BLAMELESS:
+        with suppress(LostLease):  # it may have let go of the run itself
+            _give_back(services, run)
         return
-    words = f"that process ended with {exit_words(code)}" if code != HUNG else "it hung there"
-    log.error("alone_ended", run_id=str(run.id), pid=child.pid, exit_code=code)
-    end_lease(services.heart, run.id, run.claim_no, words)
+    if end_lease(services.heart, run.id, run.claim_no, _words(child.returncode)):
+        log.error("alone_ended", run_id=str(run.id), pid=child.pid, exit_code=child.returncode)
+
+
+def _words(code: int) -> str:
+    if code == HUNG:
+        return "it hung there"
+    return f"that process ended with {exit_words(code)}" if code else "that process ended by itself"
 
 
 @contextmanager
 def _started(run: Run) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
     """The process, and a pipe that ends when it holds the lease, or doesn't live."""
     stands, says = os.pipe()
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from worker.alone import main; main(int(sys.argv[2]))"
-    )
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from worker import alone; alone.main(*map(int, sys.argv[2:]))"
     try:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(ROOT), str(says)],
+            [sys.executable, "-P", "-c", program, str(ROOT), str(says), str(os.getpid())],
             stdin=subprocess.PIPE,
             pass_fds=[says],
+            start_new_session=True,  # who buries a dead worker kills its group
         )
     except OSError:
         os.close(stands)
@@ -100,21 +112,26 @@ def _started(run: Run) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
 
 
 def _hold_until_it_stands(services: Services, run: Run, stands: int) -> None:
+    ends = select.poll()  # `select` takes no descriptor beyond 1023
+    ends.register(stands)
     with services.leases.holding(run.id, run.claim_no):
-        select([stands], [], [], STANDS_WITHIN)
+        ends.poll(STANDS_WITHIN * 1000)
 
 
-def _wait_for(services: Services, child: "subprocess.Popen[bytes]") -> None:
-    """Until it has ended; told to stop with us, it may take as long as we may."""
+def _wait_for(services: Services, child: "subprocess.Popen[bytes]") -> bool:
+    """Until it has ended. Whether we killed it, since it went on when it was told to stop with us."""
     kill_at = None
     while child.poll() is None:
         if services.leases.draining and kill_at is None:
-            kill_at = time.monotonic() + services.settings.stop_within + GRACE
+            kill_at = time.monotonic() + KILLED_AFTER * services.settings.stop_within
             child.send_signal(signal.SIGTERM)
         if kill_at is not None and time.monotonic() > kill_at:
             child.kill()
+            child.wait()
+            return True
         with suppress(subprocess.TimeoutExpired):
             child.wait(LOOK_EVERY)
+    return False
 
 
 def _give_back(services: Services, run: Run) -> None:
@@ -122,7 +139,7 @@ def _give_back(services: Services, run: Run) -> None:
     give_back(services.database, run.id, run.claim_no, wait=WAIT_FOR_TURN, reason="retry", spent=False)
 
 
-def main(says: int) -> None:
+def main(says: int, parent: int) -> None:
     """The process: carry on with the one run whose claim stands on our standard input."""
     run: Run = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent, through a pipe that nobody else has
     with suppress(OSError):
@@ -131,23 +148,25 @@ def main(says: int) -> None:
     configure_logging(settings, process="worker-alone")
     services = Services.open(settings, name="worker alone", threads=1, publisher=False)
     signal.signal(signal.SIGTERM, lambda *_: services.leases.drain())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells our parent, too
     watchdog = Watchdog(
         services.leases,
         services.heart,
         most_megabytes=0,
-        stop_within=settings.stop_within,
-        supervisor=os.getppid(),
+        stop_within=STOPS_WITHIN * settings.stop_within,
+        supervisor=parent,
     )
     watchdog.start()
-    with services.leases.holding(run.id, run.claim_no):
-        services.leases.renew()
-    os.close(says)
+    left = 0
     try:
+        with services.leases.holding(run.id, run.claim_no):
+            services.leases.renew()
+        os.close(says)
         carry_on(services, run)
     except HeadraceError as exc:
-        # Postgres is away: the run's lease lapses.
+        # Postgres is away: our parent may still give the run back, or its lease lapses.
         log.warning("run_left_to_its_lease", run_id=str(run.id), error_code=exc.code, error=str(exc))
-    watchdog.stop()
+        left = CUT_OFF
+    code = watchdog.code or left
+    watchdog.see_off(code)
     services.close()
-    sys.exit(watchdog.code)
+    sys.exit(code)

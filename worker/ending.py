@@ -11,12 +11,15 @@ HUNG = 76
 """One of its runs hung, and the others were drained or given back."""
 UNDRAINED = 77
 """It was told to stop, and a run did not come to an end of its page in time: that run was given back from outside."""
+CUT_OFF = 78
+"""Postgres was away: what a process was alone with, it could neither end nor give back."""
 
 _WORDS = {
     0: "it ended by itself",
     RECYCLED: "it had grown past its memory bound",
     HUNG: "one of its runs hung",
     UNDRAINED: "a run took longer than a stop may",
+    CUT_OFF: "Postgres was away",
 }
 
 

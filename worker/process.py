@@ -5,6 +5,7 @@ begun, and those under way give their run back at the next page; what takes too 
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -36,6 +37,7 @@ def run_worker(
 
     Where `supervisor` is gone, so are we. Emits: worker_started, worker_stopped.
     """
+    outlives_its_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` starts it
     threads = settings.bulk_concurrency if bulk else settings.concurrency
     lane = "bulk" if bulk else "main"
     opened = Services.open(
@@ -61,6 +63,9 @@ def run_worker(
             # Not before Celery listens for SIGTERM: one that comes earlier would leave this process among the living.
             alive.start()
             watchdog.start()
+            # Celery would start itself anew in this process, without draining.
+            hung_up = signal.SIG_IGN if outlives_its_terminal else signal.getsignal(signal.SIGTERM)
+            signal.signal(signal.SIGHUP, hung_up)
             if supervisor is not None and os.getppid() == supervisor:
                 os.kill(supervisor, STANDS)
             log.info("worker_started", lane=lane, queues=queues, slots=threads, task=tasks.run.name)
@@ -70,6 +75,7 @@ def run_worker(
             with serving(opened):
                 celery_app.worker_main(_arguments(settings, lane, queues, threads))
                 forget_messages(opened.database, opened.turns)
+            watchdog.see_off(watchdog.code)
         finally:
             watchdog.stop()
             alive.stop()

@@ -35,6 +35,7 @@ LOOK_EVERY = 1.0
 GRACE = 5.0
 """A run that stalls is not renewed from `stall` on; so much later it is taken to hang for good."""
 HAND_OVER_WITHIN = 5.0
+SEE_OFF_WITHIN = 3.0
 STDERR = 2
 MEBIBYTE = 1024 * 1024
 
@@ -122,6 +123,15 @@ class Watchdog:
     def stop(self) -> None:
         self._stopped.set()
         faulthandler.cancel_dump_traceback_later()
+
+    def see_off(self, code: int) -> None:
+        """All is done. Should anything keep the process, such as a thread that still waits for a page nobody wants any
+        more, it is ended in a moment: Python would wait for that thread, however long.
+        """
+        self._stopped.set()
+        late = threading.Timer(SEE_OFF_WITHIN, self._end, [code])
+        late.daemon = True
+        late.start()
 
     def _watch(self) -> None:
         while not self._stopped.wait(min(LOOK_EVERY, self._stop_within / 4)):

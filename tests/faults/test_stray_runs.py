@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
+import psutil
 import pytest
 from servers.plant import Plant, connected
 from servers.stack import Stack
@@ -102,6 +104,53 @@ def test_a_library_that_never_lets_go_of_pythons_lock_costs_its_process_and_noth
     assert (stray.ended(held.id)["state"], well.ended(beside.id)["state"]) == ("succeeded", "succeeded")
     assert stray.ended(held.id)["worker"] != first
     assert "sitecustomize.py" in stack.parts[FLEET].log.read_text(), "the stacks were not written"
+
+
+def test_a_run_that_is_alone_is_not_blamed_for_the_end_of_the_worker_that_started_it(
+    plants: list[Plant],
+) -> None:
+    """Its process outlives the worker for as long as it takes to give the run back."""
+    stray, stack = plants[2], plants[0].stack
+    (run,) = alone_under_way(stray, latency_ms=3000)
+    worker = psutil.Process(int(str(running_worker(stray)).rpartition(":")[2]))
+    (child,) = [each for each in worker.children() if "worker import alone" in " ".join(each.cmdline())]
+    worker.kill()
+    wait_until(lambda: gone(child), 30, what="the end of the process that was alone")
+    stray.demo.clear_faults()
+    stray.wait_for(run, timeout=60)
+    ended = stray.ended(run)
+    assert (ended["state"], ended["attempt"], ended["claim_no"]) == ("succeeded", 0, 2)
+    assert not stack.events(FLEET, "alone_ended")
+
+
+def test_a_run_that_is_alone_is_not_blamed_for_a_stop_that_its_page_outlasts(plants: list[Plant]) -> None:
+    stray, stack = plants[2], plants[0].stack
+    (run,) = alone_under_way(stray, latency_ms=30_000)
+    assert stack.end(FLEET, timeout=20), "it did not end by itself"
+    row = stray.open_run(ENTITY)
+    assert row
+    assert (row["id"], row["state"], row["attempt"]) == (run, "queued", 0)
+    assert [event["exit_code"] for event in stack.events(FLEET, "worker_stopped")][-1] == 0
+    stray.demo.clear_faults()
+    stack.again(FLEET)
+    stray.wait_for(run, timeout=60)
+    assert stray.ended(run)["attempt"] == 0
+
+
+def alone_under_way(plant: Plant, *, latency_ms: int) -> list[UUID]:
+    """A run that has a process to itself, and waits for its first page."""
+    plant.stack.database.run(
+        "UPDATE streams SET last_error_code = 'ends_its_worker' WHERE id = %(id)s",
+        {"id": plant.stream(ENTITY)["id"]},
+    )
+    plant.demo.fault(latency_ms=latency_ms)
+    (run,) = plant.request(ENTITY)
+    wait_until(plant.demo.under_way, 30, what="a request")
+    return [run.id]
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def lead_to(plant: Plant, host: str) -> str:

@@ -87,16 +87,30 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_it_says_what_it_chose_and_ends_in_order_when_told(fleet: Fleet, migrated: str) -> None:
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_says_what_it_chose_and_ends_in_order_when_told(
+    fleet: Fleet, migrated: str, told: signal.Signals
+) -> None:
     (chosen,) = fleet.events("fleet_started")
     assert (chosen["main_processes"], chosen["bulk_processes"], chosen["slots"]) == (2, 1, 68)
     assert "as set" in str(chosen["chosen"])
     assert workers(migrated) == 3
     children = fleet.children()
-    fleet.process.send_signal(signal.SIGTERM)
+    fleet.process.send_signal(told)
     assert fleet.process.wait(PATIENCE) == 0
     assert gone(children)
     assert workers(migrated) == 0, "whoever leaves in order isn't missed"
+
+
+def test_a_process_that_is_hung_up_on_drains_and_is_replaced(fleet: Fleet) -> None:
+    """Celery would carry on to the end of its runs, however long, and then start itself anew under the same number."""
+    told, *others = fleet.children()
+    told.send_signal(signal.SIGHUP)
+    fleet.wait_for("worker_started", 4)
+    (drained,) = fleet.events("worker_drains")
+    assert (drained["pid"], drained["reason"]) == (told.pid, "it was told to stop")
+    assert [event["exit_code"] for event in fleet.events("worker_ended")] == [0]
+    assert all(other.is_running() for other in others)
 
 
 def test_one_that_is_killed_is_started_again_and_the_others_do_not_notice(fleet: Fleet) -> None:

@@ -1,10 +1,28 @@
 """Where does a process go after each look? Decided without threads and clocks."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from worker.ending import HUNG, RECYCLED, UNDRAINED, exit_words
 from worker.watchdog import Course, Look, steer
 
+ROOT = Path(__file__).parents[2]
+KEPT = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from worker.db.database import Database
+from worker.runs.leases import Leases
+from worker.watchdog import Watchdog
+
+never = Event()
+ThreadPoolExecutor(1).submit(never.wait)
+database = Database("postgresql://nobody@127.0.0.1:1/nowhere", name="test")
+Watchdog(Leases(database, lease=90), database, most_megabytes=0, stop_within=45).see_off(75)
+"""
+"""A process whose work is done, and in which a thread waits for something that never comes."""
 WELL = {"hung": 0, "others": 0, "megabytes": 100.0, "orphaned": False, "told_to_stop": False}
 
 
@@ -59,3 +77,8 @@ def test_exit_codes_are_said_in_words() -> None:
     assert exit_words(-11) == "SIGSEGV"
     assert "hung" in exit_words(HUNG)
     assert exit_words(3) == "exit code 3"
+
+
+def test_a_thread_that_never_comes_back_does_not_keep_a_process_that_is_done() -> None:
+    ended = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, timeout=60, check=False)
+    assert ended.returncode == 75

@@ -120,6 +120,8 @@ class Leases:
         held = self.held()
         for stalled in (h for h in held if h.progress_at < oldest):
             log.error("run_stalled", run_id=str(stalled.run_id), seconds=self._stall)
+        for lost in (h for h in held if h.lost):
+            log.warning("lease_lost", run_id=str(lost.run_id))
         live = [h for h in held if h.progress_at >= oldest and not h.lost]
         if not live:
             return
@@ -136,6 +138,7 @@ class Leases:
             claim = (h.run_id, h.claim_no)
             if claim in still:
                 h.cancelled = still[claim]
-            elif h in self._held:  # not one that has just ended
-                h.lost = True
-                log.warning("lease_lost", run_id=str(h.run_id))
+            else:
+                h.lost = (
+                    True  # or it has just ended: only what is still held at the next look is worth a word
+                )

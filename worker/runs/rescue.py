@@ -122,6 +122,6 @@ def _give_up(connection: psycopg.Connection[DictRow], row: DictRow, max_attempts
     return successor
 
 
-def end_lease(database: Database, run_id: UUID, claim_no: int, words: str) -> None:
-    """The process of a run that was alone has ended as `words` say: let the next sweep rescue it."""
-    database.run(sql.end_lease, {"run": run_id, "claim": claim_no, "words": words})
+def end_lease(database: Database, run_id: UUID, claim_no: int, words: str) -> bool:
+    """The process of a run that was alone has ended as `words` say: let the next sweep rescue it. False: it was over."""
+    return database.run(sql.end_lease, {"run": run_id, "claim": claim_no, "words": words}) > 0

@@ -44,7 +44,7 @@ def measured(root: Path, *, installed: int, affinity: int | None, memory: int) -
     if quota < cpus:
         # Half a CPU more is worth a process: what it can't compute, it waits for.
         cpus, said_by = max(1, math.ceil(quota)), "cgroup"
-    return Machine(cpus, int(min(_memory_limits(root), default=memory)), said_by)
+    return Machine(cpus, min([memory, *_memory_limits(root)]), said_by)
 
 
 def _quotas(root: Path) -> Iterator[float]:
@@ -57,10 +57,11 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _memory_limits(root: Path) -> Iterator[int]:
+    """Beyond `memory.high` nothing is ended, but everything waits for memory: there is no use in going there."""
     for folder in _groups(root, "memory"):
-        said = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
-        if said.isdecimal() and int(said) < 1 << 62:  # version 1 says "no limit" as a very large number
-            yield int(said)
+        for file in ("memory.max", "memory.high", "memory.limit_in_bytes"):
+            if (said := _read(folder / file)).isdecimal():
+                yield int(said)
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

@@ -32,9 +32,9 @@ class Member:
     _retry_at: float = field(default=0.0)
 
     def start(self, now: float) -> None:
+        self.child = self.launch()
         self._launched_at = now
         self.lives += 1
-        self.child = self.launch()
 
     def tend(self, now: float, *, stood: bool = True) -> int | None:
         """Start it again when it is gone and its time has come.
@@ -49,17 +49,25 @@ class Member:
                 return code
             self._mourn(now, code)
         if now >= self._retry_at:
-            self.start(now)
-            assert self.child is not None  # noqa: S101 - just started
-            log.info("worker_restarted", name=self.name, pid=self.child.pid, lives=self.lives)
+            self._start_again(now)
         return None
+
+    def _start_again(self, now: float) -> None:
+        try:
+            self.start(now)
+        except OSError as exc:  # often for want of memory, as its last life ended: the others go on
+            self.deaths += 1
+            log.warning("worker_not_started", name=self.name, error=str(exc), retry_in=self._pause(now))
+            return
+        assert self.child is not None  # noqa: S101 - just started
+        log.info("worker_restarted", name=self.name, pid=self.child.pid, lives=self.lives)
 
     def _mourn(self, now: float, code: int) -> None:
         assert self.child is not None  # noqa: S101 - whoever calls has looked
         lived = now - self._launched_at
         steady = lived >= STEADY_AFTER  # one that is too large at once would be replaced without end
         self.deaths = self.deaths + 1 if not steady else 0 if code == RECYCLED else 1
-        delay = restart_delay(self.deaths) if self.deaths else 0.0
+        delay = self._pause(now)
         say = log.info if code == RECYCLED else log.warning
         say(
             "worker_ended",
@@ -69,8 +77,13 @@ class Member:
             reason=exit_words(code),
             retry_in=delay,
         )
-        self._retry_at = now + delay
         self.child = None
+
+    def _pause(self, now: float) -> float:
+        """Seconds until it is tried again, which begin now."""
+        delay = restart_delay(self.deaths) if self.deaths else 0.0
+        self._retry_at = now + delay
+        return delay
 
     def ask_to_stop(self) -> None:
         if self.child is not None:

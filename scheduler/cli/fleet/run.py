@@ -3,7 +3,7 @@
 It starts a process of its own for each worker and looks after them: one that dies is started again, after a pause that
 grows; the others don't notice. SIGTERM is passed on, and we end when all have. Promise: when we are killed, none is left
 behind: the kernel tells them (Linux), and they look for us themselves (everywhere).
-Emits: fleet_started, worker_ended, worker_restarted, worker_killed, fleet_stopped.
+Emits: fleet_started, worker_ended, worker_restarted, worker_not_started, worker_killed, fleet_stopped.
 """
 
 import os
@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import structlog
 
@@ -32,13 +34,38 @@ ARENAS = "2"
 
 log = structlog.get_logger()
 
+_pause = threading.Event()
+"""Never set, not by a signal either: see `Told`."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What signals have said. Without a lock, as an event has one: a signal that comes while another is heard, or while
+    we look, would wait for it for ever.
+    """
+
+    stop: bool = False
+    stood: bool = False
+    """One process at least has served its queues."""
+
+    def listen(self) -> None:
+        ends = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` starts us
+            ends.append(signal.SIGHUP)
+        for number in (STANDS, *ends):
+            signal.signal(number, self.hear)
+
+    def hear(self, number: int, _frame: FrameType | None = None) -> None:
+        if number == STANDS:
+            self.stood = True
+        else:
+            self.stop = True
+
 
 def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> int:
     """Run them until we are told to stop; the exit code."""
-    stop, stood = threading.Event(), threading.Event()
-    signal.signal(STANDS, lambda *_: stood.set())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = Told()
+    told.listen()
     machine = look_at_machine()
     sizes = choose(machine, settings, lane)
     log.info(
@@ -57,9 +84,10 @@ def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> i
     try:
         for member in members:
             member.start(time.monotonic())
-        while code == 0 and not stop.wait(LOOK_EVERY):
+        while code == 0 and not told.stop:
+            _pause.wait(LOOK_EVERY)
             now = time.monotonic()
-            code = next((found for member in members if (found := member.tend(now, stood=stood.is_set()))), 0)
+            code = next((found for member in members if (found := member.tend(now, stood=told.stood))), 0)
     finally:
         _stop(members, settings.stop_within + GRACE)
         log.info("fleet_stopped")

@@ -4,6 +4,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from scheduler.beat.dispatch import dispatch_due
 from scheduler.beat.pacing import Pacing
@@ -253,6 +254,18 @@ def test_a_run_without_progress_for_too_long_is_not_renewed(ledger: Ledger) -> N
         with pytest.raises(LostLease):
             ledger.load(run)
         assert not held.lost
+    leases.close()
+
+
+def test_a_run_that_has_just_ended_is_not_called_lost_and_one_that_is_held_on_to_is(ledger: Ledger) -> None:
+    leases = Leases(ledger.database, lease=LEASE)
+    run = ledger.claimed()
+    with leases.holding(run.id, run.claim_no), capture_logs() as said:
+        finish_run(ledger.database, run.id, run.claim_no, State.SUCCEEDED)
+        leases.renew()
+        assert said == []
+        leases.renew()
+        assert [line["event"] for line in said] == ["lease_lost"]
     leases.close()
 
 

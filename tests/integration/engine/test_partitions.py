@@ -4,6 +4,7 @@ import threading
 from datetime import date, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from scheduler.beat.partitions import AHEAD, KEPT, first_id, keep_partitions, name_of
@@ -121,3 +122,20 @@ def test_beats_at_once_take_turns(ledger: Ledger) -> None:
         thread.join()
     assert met == []
     assert len(tables(ledger.database, EVENTFUL.table)) == AHEAD + 2
+
+
+def test_behind_whoever_reads_the_history_for_long_it_is_put_off_and_no_run_waits(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup, say. Whoever waits for the whole table keeps all those waiting that come after."""
+    monkeypatch.setattr("scheduler.beat.partitions.PATIENCE", "10ms")
+    with psycopg.connect(database_url) as reader:
+        reader.execute("SELECT count(*) FROM run_history")
+        keep_partitions(ledger.database)
+        assert tables(ledger.database, EVENTFUL.table) == {f"{EVENTFUL.table}_default"}
+        run = ledger.claimed()
+        finish_run(ledger.database, run.id, run.claim_no, State.SUCCEEDED)
+    keep_partitions(ledger.database)
+    assert len(tables(ledger.database, EVENTFUL.table)) == AHEAD + 1, (
+        "all but today, which has a run elsewhere"
+    )

@@ -67,6 +67,27 @@ def test_control_groups_of_version_one_are_understood(tmp_path: Path) -> None:
     assert look(tmp_path) == Machine(3, LARGE, "cgroup")
 
 
+@pytest.mark.parametrize(("said", "ours"), [(128 * 1024, 64 * 1024), (8 * 1024, 8 * 1024)])
+def test_a_limit_beyond_what_is_there_is_none(tmp_path: Path, said: int, ours: int) -> None:
+    write(
+        tmp_path,
+        {"proc/self/cgroup": "0::/pod\n", "sys/fs/cgroup/pod/memory.max": f"{said * MEBIBYTE}\n"},
+    )
+    assert look(tmp_path).memory == ours * MEBIBYTE
+
+
+def test_memory_beyond_which_everything_is_slowed_down_is_not_ours(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/pod\n",
+            "sys/fs/cgroup/pod/memory.max": f"{1024 * MEBIBYTE}\n",
+            "sys/fs/cgroup/pod/memory.high": f"{768 * MEBIBYTE}\n",
+        },
+    )
+    assert look(tmp_path).memory == 768 * MEBIBYTE
+
+
 @pytest.mark.parametrize(("cpus", "main", "bulk"), [(1, 1, 1), (2, 2, 1), (4, 4, 2), (16, 16, 8)])
 def test_there_is_a_process_for_each_cpu_and_half_as_many_for_bulk(cpus: int, main: int, bulk: int) -> None:
     sizes = choose(Machine(cpus, LARGE, "machine"), Settings(), "all")
@@ -115,6 +136,27 @@ def test_one_that_crashes_again_and_again_is_started_ever_later() -> None:
     assert crashing.lives == 2
     crashing.tend(5.0)
     assert crashing.lives == 3
+
+
+def test_one_that_cannot_be_started_again_is_tried_later_and_costs_no_other() -> None:
+    """Where a process was ended for want of memory, there is often none to start another with."""
+    lives: list[Ended | OSError] = [Ended(-9), OSError("Cannot allocate memory"), OSError("no"), Ended(None)]
+
+    def launch() -> Child:
+        life = lives.pop(0)
+        if isinstance(life, OSError):
+            raise life
+        return cast("Child", life)
+
+    unlucky = Member("main-1", launch)
+    unlucky.start(0.0)
+    for now in (1.0, 2.0, 4.0):  # it died, could not be started a second later, nor two seconds after that
+        assert unlucky.tend(now) is None
+    assert (unlucky.child, unlucky.lives) == (None, 1)
+    unlucky.tend(7.9)
+    assert unlucky.child is None
+    unlucky.tend(8.0)
+    assert (unlucky.child is not None, unlucky.lives) == (True, 2)
 
 
 def test_one_that_grew_too_large_is_replaced_at_once() -> None:
