@@ -40,7 +40,8 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._swept: dict[str, float] = {}
-        self._pacing = Pacing.of(current().registry.connectors())
+        services = current()
+        self._pacing = Pacing.of(services.registry.connectors(), short_wait=services.settings.short_wait)
         self._waking = Waking(self._pacing)
         self._others = Others()
         self._own_sweeps = (

@@ -22,7 +22,6 @@ ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 """Nothing of the caller's: PGPORT, PGOPTIONS and their kind must not reach our server."""
 
 _BUILTIN_PROVIDER_SINCE = 17
-_SMALL_MACHINE = 4 * 1024**3
 
 
 def create_cluster(residence: Residence, password: str, *, fast: bool) -> None:
@@ -74,6 +73,11 @@ def _password_file(residence: Residence, password: str) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def _shared_buffers(memory: int) -> int:
+    """Megabytes: a sixteenth of the machine, for the database is one of several parts on it, within bounds."""
+    return min(max(memory // 16 // 1024**2, 128), 1024)
+
+
 def server_settings(port: int, *, fast: bool, memory: int | None = None) -> dict[str, str]:
     """Settings for a small machine that keeps what it was told. `fast` survives a kill but no power cut: for tests."""
     memory = psutil.virtual_memory().total if memory is None else memory
@@ -82,7 +86,7 @@ def server_settings(port: int, *, fast: bool, memory: int | None = None) -> dict
         "port": str(port),
         "unix_socket_directories": "",
         "max_connections": "100",
-        "shared_buffers": "128MB" if memory < _SMALL_MACHINE else "256MB",
+        "shared_buffers": f"{_shared_buffers(memory)}MB",
         "max_wal_size": "2GB",
         # This build knows pglz alone, which takes longer than the disk: a sync of changed records would take three times as
         # long for half the WAL. A ledger that turns over in minutes is vacuumed by the quarter of a minute.

@@ -62,7 +62,7 @@ class Rows:
         self._epoch += 1
         chosen = sorted(dice.sample(range(len(self._rows)), count))
         # Never before the last change: whoever synced meanwhile would not be told of it.
-        step = min(timedelta(milliseconds=1), (now - self._changed_at) / count)
+        step = min(timedelta(milliseconds=1), (now - self._changed_at) // count)
         self._changed_at = now
         moved = []
         for place, index in enumerate(chosen, start=1):

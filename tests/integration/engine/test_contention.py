@@ -16,6 +16,7 @@ from scheduler.beat.dispatch import DISPATCH, QUEUE
 from scheduler.beat.scheduler import ConnectionScheduler
 from scheduler.beat.sweeps import SWEEPS, Sweep
 from worker.app import celery_app
+from worker.config import load_settings
 from worker.connectors.contract import Rejected
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -201,7 +202,14 @@ def test_a_sweep_that_fails_does_not_keep_streams_from_their_runs(
 
     monkeypatch.setattr("scheduler.beat.scheduler.SWEEPS", (Sweep("rescue", 0.0, fail),))
     ledger.database.run("UPDATE streams SET next_run_at = now()")
-    with serving(cast("Services", SimpleNamespace(database=ledger.database, registry=Registry({})))):
+    with serving(
+        cast(
+            "Services",
+            SimpleNamespace(
+                database=ledger.database, registry=Registry({}), settings=load_settings(environment={})
+            ),
+        )
+    ):
         ConnectionScheduler(celery_app, lazy=True).tick()
     assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}
 

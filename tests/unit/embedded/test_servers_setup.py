@@ -95,7 +95,9 @@ def test_postgres_keeps_what_it_was_told_unless_it_is_for_tests() -> None:
 
 def test_postgres_takes_less_memory_on_a_small_machine() -> None:
     assert server_settings(1, fast=False, memory=2 * GIB)["shared_buffers"] == "128MB"
-    assert server_settings(1, fast=False, memory=16 * GIB)["shared_buffers"] == "256MB"
+    assert server_settings(1, fast=False, memory=1 * GIB)["shared_buffers"] == "128MB"
+    assert server_settings(1, fast=False, memory=8 * GIB)["shared_buffers"] == "512MB"
+    assert server_settings(1, fast=False, memory=256 * GIB)["shared_buffers"] == "1024MB"
 
 
 def test_no_folder_name_can_smuggle_a_setting_into_the_configuration() -> None:

@@ -3,8 +3,10 @@
 
 -- name: note_backend
 -- Committed before the connection may hold anything for long: should this worker be stopped in the middle of a COPY,
--- no time-out of Postgres ends it, and the rescuer must know whom to terminate.
+-- no time-out of Postgres ends it, and the rescuer must know whom to terminate. Not waited for on disk: a crash that
+-- forgets it ends the backend, too.
 UPDATE runs SET backend_pid = pg_backend_pid()
+  FROM set_config('synchronous_commit', 'off', true)
  WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
 RETURNING cancel_requested_at IS NOT NULL AS cancelled;
 

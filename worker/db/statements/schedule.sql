@@ -62,8 +62,7 @@ WITH given AS (
       FROM (SELECT DISTINCT queue FROM turns) q
       JOIN unnest(%(paced)s::text[], %(most)s::int[]) AS p (queue, most) ON p.queue = q.queue
 ), sent AS (
-    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN runs r ON r.queue = paced.queue
-     WHERE r.state = 'queued' AND r.published_at IS NOT NULL
+    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN sent_runs r ON r.queue = paced.queue
      GROUP BY r.queue, r.account
 ), places AS (
     SELECT t.id, t.queue, row_number() OVER (PARTITION BY t.queue ORDER BY t.turn, t.next_run_at, t.id) AS place
@@ -165,8 +164,7 @@ WITH room AS MATERIALIZED (
       FROM (SELECT DISTINCT queue FROM offered) q
       JOIN unnest(%(paced)s::text[], %(most)s::int[]) AS p (queue, most) ON p.queue = q.queue
 ), sent AS (
-    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN runs r ON r.queue = paced.queue
-     WHERE r.state = 'queued' AND r.published_at IS NOT NULL
+    SELECT r.queue, r.account, count(*) AS n FROM paced JOIN sent_runs r ON r.queue = paced.queue
      GROUP BY r.queue, r.account
 ), turns AS (
     SELECT o.*, row_number() OVER (PARTITION BY o.queue, o.account ORDER BY o.lane, o.nth, o.not_before, o.id) AS turn
@@ -177,7 +175,7 @@ WITH room AS MATERIALIZED (
       LEFT JOIN paced ON paced.queue = t.queue
       LEFT JOIN sent ON sent.queue = t.queue AND sent.account = t.account
      WHERE t.turn + refused.line + coalesce(sent.n, 0)
-           <= CASE WHEN refused.line > 0 THEN %(line)s ELSE coalesce(paced.most, 1000000) END
+           <= coalesce(paced.most, CASE WHEN refused.line > 0 THEN %(line)s ELSE 1000000 END)
         OR t.lane < 3 OR t.wait_reason = 'limit'
 ), chosen AS (
     -- Another beat may be choosing the same: what it holds is passed over, and what changed meanwhile is elsewhere by now.

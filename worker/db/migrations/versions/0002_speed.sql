@@ -48,6 +48,10 @@ CREATE VIEW wakeable_runs AS
      WHERE r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
        AND NOT EXISTS (SELECT FROM runs o
                         WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running');
+CREATE VIEW sent_runs AS
+    SELECT queue, account FROM runs WHERE state = 'queued' AND published_at IS NOT NULL
+    UNION ALL
+    SELECT queue, account FROM runs WHERE state = 'running';
 CREATE INDEX runs_refused ON runs (account, not_before) WHERE state = 'queued' AND wait_reason = 'limit';
 
 -- Since when a beat's rounds have gone on, as distinct from its process being there.
