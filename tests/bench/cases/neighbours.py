@@ -6,14 +6,11 @@ request to end, in the 95th of a hundred, beside the other and alone, by turns i
 """
 
 from collections.abc import Iterator
-from statistics import quantiles
 
 from tests.bench.parts.line import Line, compared
+from tests.bench.parts.response import p95, response_times
 from tests.bench.parts.servers import Source, own_postgres, own_valkey, source
 from tests.bench.parts.world import IDLE_STREAMS, World, world
-from worker.runs.publish import publish
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 
 ILL, WELL = "behind", "bench"
 WAITING, ACCOUNTS = 500, 50
@@ -71,42 +68,7 @@ def _prepare(own: World, data: Source) -> None:
 
 def _measure(own: World) -> float:
     """The 95th percentile of the well system's runs, in seconds from request to end."""
-    streams = [
-        row["id"]
-        for row in own.database.all(
-            "SELECT s.id FROM streams s JOIN connections c ON c.id = s.connection_id WHERE c.system = %(s)s",
-            {"s": WELL},
-        )
-    ]
-    took: list[float] = []
-    for _ in range(REQUESTS):
-        with own.database.transaction() as connection:
-            asked = [
-                request_run(
-                    connection,
-                    stream_id=stream,
-                    system=WELL,
-                    lane=Lane.ON_DEMAND,
-                    cause="cli",
-                    request_id="bench",
-                )
-                for stream in streams
-            ]
-        publish([(each.id, each.queue) for each in asked])
-        took += _ended(own, [each.id for each in asked])
-    return quantiles(took, n=20)[-1]
-
-
-def _ended(own: World, runs: list[object]) -> list[float]:
-    """How long each took, once all have ended."""
-    statement = (
-        "SELECT extract(epoch FROM finished_at - created_at)::float8 AS took FROM run_history"
-        " WHERE id = ANY (%(runs)s) AND state = 'succeeded'"
-    )
-    own.wait(
-        lambda: len(own.database.all(statement, {"runs": runs})) == len(runs), 60, what="the end of runs"
-    )
-    return [row["took"] for row in own.database.all(statement, {"runs": runs})]
+    return p95(response_times(own, WELL, REQUESTS))
 
 
 def _fall_behind(own: World) -> None:

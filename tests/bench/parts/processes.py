@@ -33,6 +33,15 @@ def cpu_seconds(*pids: int) -> float:
     return total
 
 
+def resident_mb(*pids: int) -> float:
+    """Memory of these and everything below them; what they share counts for each."""
+    total = 0
+    for process in family(pids):
+        with suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
 def machine_cpu_seconds() -> float:
     """What all programs of this machine took so far."""
     times = psutil.cpu_times()
