@@ -1,8 +1,8 @@
 """How many runs of one account are sent for, before its limit has said anything?
 
 A limit is met by being refused, and a refusal costs a claim, a question and a giving back. Of a system whose rate the
-manifest knows, no more are under way at a time than may begin while one waits in its slot: the others stay in the ledger,
-whose order can still change, and cost their neighbours nothing. What a system keeps to without saying so is learned by refusals.
+manifest knows, no more are on their way to a first request than it may send while one waits in its slot: the others stay in
+the ledger, whose order can still change, and cost their neighbours nothing. What a system keeps to without saying so is learned by refusals.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ ROUND = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """For queues of systems with a known rate: how many runs of an account may be sent or at work. Others aren't in it."""
+    """For queues of systems with a known rate: how many runs of an account may be on their way. Others aren't in it."""
 
     queues: list[str] = field(default_factory=list)
     most: list[int] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Pacing:
 
 
 def sent_at_once(limits: Limits, seconds: float) -> int | None:
-    """How many runs of an account may be sent or at work at a time, to begin within so long; None: its rate isn't known.
+    """How many runs of an account may be on their way, to begin within so long; None: its rate isn't known.
 
     Goes by limits of all its requests, as a run may make any. A run is at least one request.
     """

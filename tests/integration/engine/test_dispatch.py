@@ -225,12 +225,14 @@ def test_of_an_account_with_a_known_rate_no_more_is_sent_than_may_begin_soon(led
     )
     assert Waking(pacing).wake(ledger.database) == 4
 
-    ledger.database.run(  # what is at work is on its way, too
-        "UPDATE runs SET state = 'running', claim_no = 1, lease_until = now() + interval '1 min', worker = 'w'"
-        " WHERE published_at IS NOT NULL AND connection_id <> %(c)s",
+    ledger.database.run(  # who was just claimed waits for the limit perhaps, who was claimed before for an answer
+        "UPDATE runs SET state = 'running', claim_no = 1, lease_until = now() + interval '1 min', worker = 'w',"
+        " claimed_at = now() WHERE published_at IS NOT NULL AND connection_id <> %(c)s",
         {"c": other},
     )
     assert Waking(pacing).wake(ledger.database) == 0
+    ledger.database.run("UPDATE runs SET claimed_at = now() - interval '3 s' WHERE state = 'running'")
+    assert Waking(pacing).wake(ledger.database) == 16
 
 
 def test_a_queue_that_nobody_serves_gets_runs_and_no_messages(ledger: Ledger) -> None:

@@ -48,10 +48,11 @@ CREATE VIEW wakeable_runs AS
      WHERE r.state = 'queued' AND r.published_at IS NULL AND r.not_before <= now()
        AND NOT EXISTS (SELECT FROM runs o
                         WHERE o.stream_id = r.stream_id AND o.track = r.track AND o.state = 'running');
+-- Runs on their way to their first request. Who was claimed longer ago has it behind him, however long the answer takes.
 CREATE VIEW sent_runs AS
     SELECT queue, account FROM runs WHERE state = 'queued' AND published_at IS NOT NULL
     UNION ALL
-    SELECT queue, account FROM runs WHERE state = 'running';
+    SELECT queue, account FROM runs WHERE state = 'running' AND claimed_at > now() - interval '2 seconds';
 CREATE INDEX runs_refused ON runs (account, not_before) WHERE state = 'queued' AND wait_reason = 'limit';
 
 -- Since when a beat's rounds have gone on, as distinct from its process being there.
