@@ -41,8 +41,9 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _ITEM = re.compile(
-    r'\s*("(?:[^"\\]|\\.)*"|[^;,"]*)((?:\s*;\s*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)*)\s*(?:,|$)'
+    r'\s*("(?:[^"\\]|\\.)*"|[^;,"\s]*)((?:\s*;\s*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[^"\\]|\\.)*"|[^;,"\s]*))?)*)\s*(?:,|$)'
 )
+"""Blanks can match in one way only: else a hostile value would cost a time that doubles with each of its parts."""
 _PARAMETER = re.compile(r';\s*([a-z*][a-z0-9_.*-]*)=("(?:[^"\\]|\\.)*"|[^;,"]*)')
 _PAIR = re.compile(r"\b(limit|remaining|reset)=\s*([^,;]+)")
 

@@ -87,6 +87,14 @@ def test_what_can_not_be_read_says_nothing(headers: Mapping[str, str]) -> None:
     assert learned(headers, NOW) is None
 
 
+@pytest.mark.parametrize("end", ['"', "=", ";", ""])
+@pytest.mark.parametrize("part", [";a=   ", ";a  ", '   ;a=" "', ";  ", ',"x"   '])
+def test_a_hostile_value_is_read_in_a_time_that_grows_with_its_length(part: str, end: str) -> None:
+    """Python holds its lock while it matches: minutes of it would stop every run of the process."""
+    value = ("x" + part * 100)[:190] + end
+    learned({"ratelimit": value, "ratelimit-policy": value}, NOW)
+
+
 @pytest.mark.parametrize("reset", ["-5", "0", str(EPOCH - 60), "99999999999999999", "1999-01-01", "1e9", "٣"])
 def test_a_reset_that_is_over_or_can_not_be_meant_is_none(reset: str) -> None:
     found = learned({"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}, NOW)
