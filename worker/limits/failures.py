@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.limits.policy import SECOND
 from worker.limits.question import key_of
-from worker.limits.wire import UNREACHABLE, connect
+from worker.limits.wire import UNREACHABLE, carried_out, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,10 @@ class Failures:
     def add(self, account: str, who: str, *, everywhere: bool, within: float) -> Tally | None:
         """One more."""
         try:
-            found: list[Any] = self._add(
-                keys=[_key(account)],
-                args=[who[:200].encode(errors="replace"), int(everywhere), int(within * SECOND)],
+            found: list[Any] = carried_out(
+                self._add,
+                [_key(account)],
+                [who[:200].encode(errors="replace"), int(everywhere), int(within * SECOND)],
             )
         except UNREACHABLE:
             return None

@@ -17,8 +17,9 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.exceptions import ConnectionError as Gone
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from worker.errors import InvalidInput
@@ -53,27 +54,18 @@ class Wire:
         self.lost: deque[Notice] = deque(maxlen=10_000)
 
     def ask(self, question: Callable[[bytes], bytes]) -> bytes:
-        """The answer, one bulk string, to what `question` makes for the connection's epoch.
+        """The answer, one bulk string (none is empty), to what `question` makes for the connection's epoch.
 
         A kept connection that turns out to be closed is replaced once. Raises what redis-py raises.
         """
         line = self._line()
         try:
-            try:
-                return self._asked(line, question(line.epoch))
-            except (Gone, ConnectionError):
-                if line.fresh:
-                    raise
-                self._drop(line)
-                self._forget_idle()
-                line = self._line()
-                return self._asked(line, question(line.epoch))
-        except ResponseError:
-            self._keep(line)
-            raise
-        except BaseException:
-            self._drop(line)
-            raise
+            return self._asked(line, question(line.epoch))
+        except (Gone, ConnectionError):
+            if line.fresh:
+                raise
+        line = self._opened()
+        return self._asked(line, question(line.epoch))
 
     def tell(self, command: bytes, notice: Notice) -> None:
         """Send a command whose answer nobody waits for."""
@@ -81,19 +73,30 @@ class Wire:
         try:
             if len(line.unread) >= MOST_UNREAD:
                 self._read(line, answers=0)
-            line.unread.append(notice)
             line.socket.sendall(command)
-        except BaseException:
-            self._drop(line)
-            raise
+        except BaseException as error:
+            self.lost.append(notice)
+            self._drop(line, error)
+            # A kept connection that was closed says nothing about the server: whoever asks next finds out.
+            if line.fresh or not isinstance(error, Gone | ConnectionError):
+                raise
+            return
+        line.unread.append(notice)
         self._keep(line)
 
     def close(self) -> None:
         self._forget_idle()
 
     def _asked(self, line: Line, command: bytes) -> bytes:
-        line.socket.sendall(command)
-        answer = self._read(line, answers=1)
+        try:
+            line.socket.sendall(command)
+            answer = self._read(line, answers=1)
+        except NoScriptError:
+            self._keep(line)
+            raise
+        except BaseException as error:
+            self._drop(line, error)
+            raise
         self._keep(line)
         return answer
 
@@ -103,13 +106,18 @@ class Wire:
         while unread or answers:
             end = data.find(b"\r\n")
             if end >= 0 and unread:
+                if data.startswith(b"-READONLY"):  # not heard: it goes to the server that took over
+                    raise _refused(data[1:end])
                 data = data[end + 2 :]
                 unread.popleft()
                 continue
             if end >= 0:
                 if data[:1] != b"$":
                     raise _refused(data[1:end])
-                stop = end + 2 + int(data[1:end])
+                size = int(data[1:end])
+                if size < 0:
+                    return b""
+                stop = end + 2 + size
                 if len(data) >= stop + 2:
                     return data[end + 2 : stop]
             more = receive(65536)
@@ -127,7 +135,8 @@ class Wire:
             return self._opened()
 
     def _opened(self) -> Line:
-        connection: Any = self._pool.make_connection()
+        # Not by the pool's own way, which counts whatever was ever made, and refuses after a hundred.
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()
         try:
             epoch = self._greet(connection)
@@ -140,15 +149,33 @@ class Wire:
         line.fresh = False
         self._idle.append(line)
 
-    def _drop(self, line: Line) -> None:
+    def _drop(self, line: Line, error: BaseException | None = None) -> None:
+        """Close it. An error of the server or of the network is one that the others would meet, too: it was stopped, it is
+        a replica now, or a firewall between us forgot them.
+        """
         self.lost.extend(line.unread)
         line.unread.clear()
         line.connection.disconnect()
+        if isinstance(error, UNREACHABLE):
+            self._forget_idle()
 
     def _forget_idle(self) -> None:
-        """Where one was closed the others are, too."""
-        while self._idle:
-            self._drop(self._idle.pop())
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return
+            self._drop(line)
+
+
+def carried_out(script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """What a script says, on a connection of redis-py's pool. One to a server that is a replica now isn't kept."""
+    try:
+        return script(keys=keys, args=args)
+    except ReadOnlyError:
+        client: Any = script.registered_client
+        client.connection_pool.disconnect(inuse_connections=False)
+        raise
 
 
 def packed(parts: Sequence[bytes]) -> bytes:
