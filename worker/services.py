@@ -14,7 +14,7 @@ from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.limits.failures import Failures
-from worker.limits.quota import StoredQuotas
+from worker.limits.stored import StoredQuotas
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of

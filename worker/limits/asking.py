@@ -13,9 +13,9 @@ from time import monotonic
 from worker.limits.local import LocalBudget
 from worker.limits.outage import Outage
 from worker.limits.pace import payback
-from worker.limits.policy import Answer, Verdict
+from worker.limits.policy import Answer, Rule, Verdict
 from worker.limits.question import Asked, Patience, Question
-from worker.limits.quota import Quotas, counted_for_good
+from worker.limits.quota import Block, Quotas, counted_for_good
 from worker.limits.shared import NOTHING, UNREACHABLE, SharedBudget, Told
 
 MOST_HELD = 20_000
@@ -107,8 +107,18 @@ class Asker:
     def _answer(self, question: Question, cost: int, max_wait: int, token: str) -> Answer:
         told = self._told(question)
         answer = self.shared.take(question, cost=cost, max_wait=max_wait, token=token, told=told)
-        if answer.verdict is not Verdict.REFILL or self._quotas is None:
-            return answer
+        # Several quotas may want a block at once, and nobody else fetches for this account meanwhile.
+        fetches = sum(map(len, question.quotas)) if self._quotas is not None else 0
+        while answer.verdict is Verdict.REFILL and fetches:
+            fetches -= 1
+            told = told._replace(block=self._fetched(question, answer, cost))
+            answer = self.shared.take(question, cost=cost, max_wait=max_wait, token=token, told=told)
+        if answer.verdict is Verdict.REFILL:
+            return answer._replace(verdict=Verdict.AGAIN, place=answer.now)
+        return answer
+
+    def _fetched(self, question: Question, answer: Answer, cost: int) -> tuple[int, int, Block]:
+        assert self._quotas is not None  # noqa: S101 - asked for before
         scope, quota = map(int, answer.reason.split())
         block = self._quotas.fetch(
             question.scopes[scope].key,
@@ -117,14 +127,18 @@ class Asker:
             cost=cost,
             ahead=self._patience.furthest,
         )
-        told = told._replace(block=(scope, quota, block))
-        again = self.shared.take(question, cost=cost, max_wait=max_wait, token=token, told=told)
-        # Another quota may want a block, too: the caller asks again.
-        return (
-            again._replace(verdict=Verdict.AGAIN, place=again.now)
-            if again.verdict is Verdict.REFILL
-            else again
-        )
+        return scope, quota, block
+
+    def is_held(self, grant: Grant) -> bool:
+        """Whether somebody said meanwhile that nobody sends: asked by who has slept with a grant."""
+        account, at = grant.asked.account, grant.answer.at
+        if not self.outage.active:
+            try:
+                return self.shared.held(account) > at
+            except UNREACHABLE as exc:
+                self.outage.begin(exc)
+        known = self.local.known(account)
+        return known is not None and known.hold > at
 
     def _told(self, question: Question) -> Told:
         account, outage = question.asked.account, self.outage
@@ -150,20 +164,34 @@ class Asker:
             max_wait=max_wait,
             now=now,
             since=self.outage.since + self._patience.furthest,
+            counted=self._counted,
         )
-        if answer.verdict is Verdict.GRANTED and self._quotas is not None:
-            for rule in filter(counted_for_good, rules):
-                block = self._quotas.fetch(
-                    self.shared.scope_key(asked, rule),
-                    rule,
-                    now=now,
-                    cost=cost,
-                    ahead=self._patience.furthest,
-                )
-                if block.amount < cost:
-                    self.local.release(asked.account)
-                    return Answer(Verdict.TOO_EARLY, block.closed_until, now, block.closed_until)
+        if answer.verdict is not Verdict.GRANTED:
+            return answer
+        try:
+            closed_until = self._closed_until(asked, cost, now)
+        except BaseException:
+            self.local.release(asked.account)
+            raise
+        if closed_until:
+            self.local.release(asked.account)
+            return Answer(Verdict.TOO_EARLY, closed_until, now, closed_until)
         return answer
+
+    def _counted(self, rule: Rule) -> bool:
+        return self._quotas is not None and counted_for_good(rule)
+
+    def _closed_until(self, asked: Asked, cost: int, now: int) -> int:
+        """When the quotas that Postgres counts allow a request; 0: they did, and it is counted."""
+        if self._quotas is None:
+            return 0
+        ahead = self._patience.furthest
+        for rule in filter(counted_for_good, asked.rules):
+            key = self.shared.scope_key(asked, rule)
+            block = self._quotas.fetch(key, rule, now=now, cost=cost, ahead=ahead, alone=True)
+            if block.amount < cost:
+                return block.closed_until
+        return 0
 
     def _learn_how_long(self, grant: Grant) -> None:
         if len(self._held) >= MOST_HELD:

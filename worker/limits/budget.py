@@ -32,6 +32,10 @@ __all__ = ["AccountState", "Budgets", "Permit"]
 
 STALE = 0.25
 """A grant is for a moment; used much later, it would meet the next ones at the system."""
+MOST_LATE = 8
+"""So many grants in a row that came too late, and the run is given back: each of them has spent its rate."""
+LONG_SLEEP = 0.1
+"""Who slept so long for a grant asks whether the account was held meanwhile."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 BUSY_FOR = SECOND
 LONGEST_GROWN_HOLD = 900.0
@@ -119,7 +123,7 @@ class Budgets:
         None left is a hold without a trial. Cheap after every answer: Valkey hears only of what changes something.
         """
         length = held_for(seconds)
-        interval = 0 if remaining <= 0 else length // remaining
+        interval = 0 if remaining <= 0 else max(1, length // remaining)
         known = self._slowed.get(account)
         if known and monotonic() < known[1] and (known[0] == 0 or 0 < interval <= known[0] * 1.1):
             return
@@ -128,9 +132,11 @@ class Budgets:
         self._slowed[account] = (interval, monotonic() + seconds)
         if self._asker.outage.may_ask():
             try:
-                self._asker.shared.slow_down(account, interval, length, "It says that nothing is left.")
+                now = self._asker.shared.slow_down(account, interval, length, "It says that nothing is left.")
             except UNREACHABLE as exc:
                 self._asker.outage.begin(exc)
+            else:
+                self._asker.answered(now)
 
     def estimate(self, account: str, limits: Limits, requests: int, *, call: Call = NO_CALL) -> float:
         """Seconds until that many requests may have left, those who wait already counted; inf: Valkey can't say."""
@@ -173,7 +179,8 @@ class Budgets:
 
     def wait_for(self, asked: Asked, cost: int) -> Grant:
         """Leave to send, as `permit` promises it."""
-        cost = 1 if cost <= 1 else payable(cost, asked.rules)
+        cost = 1 if cost <= 1 else payable(cost, asked.rules, asked.lane)
+        late = 0
         deadline, pause, first = monotonic() + reach(self._short_wait, asked.lane), FIRST_PAUSE, True
         max_wait = int(reach(self._short_wait, asked.lane) * SECOND)
         while True:
@@ -181,12 +188,18 @@ class Budgets:
                 max_wait = max(0, int((deadline - monotonic()) * SECOND))
             grant = self._asker.ask(asked, cost, max_wait)
             answer = grant.answer
-            if answer.verdict is Verdict.GRANTED and self._arrives_in_time(grant):
-                return grant
+            if answer.verdict is Verdict.GRANTED:
+                if self._arrives_in_time(grant):
+                    return grant
+                late += 1
             if self._closing.is_set():
                 raise Draining("This worker is shutting down.")
             left = deadline - monotonic()
-            if answer.verdict in FINAL or (left <= 0 and answer.verdict is not Verdict.GRANTED):
+            if (
+                answer.verdict in FINAL
+                or (left <= 0 and answer.verdict is not Verdict.GRANTED)
+                or late > MOST_LATE
+            ):
                 raise self._refusal(asked.account, answer)
             if answer.verdict is Verdict.AGAIN:
                 self._closing.wait(max(0.0, (answer.place - answer.now) / SECOND))
@@ -213,7 +226,8 @@ class Budgets:
                 self.give_back(grant, succeeded=False)
                 raise
         # The clock was read after `began`, so the grant's time is no earlier than this.
-        if monotonic() - (grant.began + wait) <= STALE and not self._closing.is_set():
+        in_time = monotonic() - (grant.began + wait) <= STALE and not self._closing.is_set()
+        if in_time and not (wait > LONG_SLEEP and self._asker.is_held(grant)):
             return True
         self.give_back(grant, succeeded=False)
         return False

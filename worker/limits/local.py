@@ -6,7 +6,7 @@ all that may have been granted just before the outage would be paid back: so up 
 (of four or more in a window), also in windows that reach across the outage's beginning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -54,14 +54,26 @@ class LocalBudget:
             return entry.hold
 
     def take(
-        self, account: str, rules: Sequence[Rule], *, cost: int, max_wait: int, now: int, since: int
+        self,
+        account: str,
+        rules: Sequence[Rule],
+        *,
+        cost: int,
+        max_wait: int,
+        now: int,
+        since: int,
+        counted: Callable[[Rule], bool] = lambda _: False,
     ) -> Answer:
-        """Grant at the slow pace. `since` is up to when requests may have been granted that nobody here knows of."""
+        """Grant at the slow pace. `since` is up to when requests may have been granted that nobody here knows of.
+
+        Rules that are `counted` elsewhere, where it is known what was granted, needn't wait for that.
+        """
         slow = slowed(rules)
         with self._entry(account, now) as entry:
             at, track = max(now, entry.hold), entry.slow
             if slow is not None:
-                start = since + max(slow.interval, min(payback(rules), _longest_window(rules)))
+                unsure = [rule for rule in rules if not counted(rule)]
+                start = since + max(slow.interval, min(payback(unsure), _longest_window(unsure)))
                 track = replace(track, tat=max(track.tat, start))
                 at = max(at, earliest(track, slow, now, cost))
                 track = taken(track, slow, now, at, cost)

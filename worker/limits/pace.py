@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.limits.policy import LONGEST_WAIT, PATIENCE, SECOND, Rule
+from worker.limits.quota import counted_for_good, most_at_once
 
 MARGIN, LONGEST_MARGIN = 0.02, SECOND // 4
 MOST_BLOCKS = 256
@@ -80,10 +81,12 @@ def slots_of(rules: Iterable[Rule], lane: int = 0) -> tuple[int, int]:
     return most, int(most * RESERVE[lane] * 2.5) if most > 1 else 0
 
 
-def payable(cost: int, rules: Iterable[Rule]) -> int:
-    """The cost, but never more than a window can hold: a dearer request would wait for ever."""
-    paces = [pace for rule in rules if (pace := pace_of(rule)) is not None]
-    return max(1, min([cost, *(pace.block * pace.blocks for pace in paces)]))
+def payable(cost: int, rules: Iterable[Rule], lane: int = 0) -> int:
+    """The cost, but never more than a window or quota can hold: a dearer request would wait for ever."""
+    every = tuple(rules)
+    paces = [pace for rule in every if (pace := pace_of(rule)) is not None]
+    stored = [most_at_once(rule, RESERVE[lane]) for rule in every if counted_for_good(rule)]
+    return max(1, min([cost, *(pace.block * pace.blocks for pace in paces), *stored]))
 
 
 def earliest(track: Track, pace: Pace, now: int, cost: int = 1) -> int:

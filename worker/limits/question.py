@@ -11,14 +11,13 @@ from urllib.parse import quote
 
 from worker.limits.pace import RESERVE, Pace, pace_of, slots_of
 from worker.limits.policy import LONGEST_WAIT, PATIENCE, SECOND, Limits, Rule, by_scope, reach
-from worker.limits.quota import counted_for_good, period_of
+from worker.limits.quota import counted_for_good, kept_for, most_at_once, period_of
 from worker.limits.wire import packed
 
 PREFIX = "headrace:budget:"
 EPOCH = f"{PREFIX}epoch"
 DYNAMIC = 9
 """Arguments between the two, from the cost on."""
-UNLIMITED = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def question(sha: str, asked: Asked, patience: Patience, now: int) -> Question:
     tail = [
         argument
         for scope, stored in zip(scopes, quotas, strict=True)
-        for argument in _shape(scope, stored, asked.lane, now)
+        for argument in _shape(scope, stored, asked.lane, now, patience.lease)
     ]
     waits = int(reach(patience.short_wait / SECOND, asked.lane) * SECOND)
     keys = [scope.key for scope in scopes]
@@ -140,12 +139,17 @@ def formatted(windows: int, quotas: int) -> str:
     return "<" + "d" * (2 + 2 * windows + 4 * quotas)
 
 
-def _shape(scope: Scope, stored: tuple[Rule, ...], lane: int, now: int) -> list[object]:
+def _shape(scope: Scope, stored: tuple[Rule, ...], lane: int, now: int, lease: int) -> list[object]:
     rules = [rule for rule in scope.rules if rule not in stored]
     paces = [pace for rule in rules if (pace := pace_of(rule, lane)) is not None]
     full = [pace for rule in rules if (pace := pace_of(rule)) is not None]
     slots, left = slots_of(scope.rules, lane)
-    keep = max([int(LONGEST_WAIT * PATIENCE), *(pace.horizon + pace.period for pace in full)])
+    keep = max(
+        int(LONGEST_WAIT * PATIENCE),
+        lease,
+        *(pace.horizon + pace.period for pace in full),
+        *map(kept_for, stored),
+    )
     about = repr([(pace.interval, pace.period, pace.block, pace.burst) for pace in full]) + repr(stored)
     shape = ":" + blake2b(about.encode(), digest_size=6).hexdigest()
     head = [shape, formatted(len(paces), len(stored)), keep, slots, left, len(paces), len(stored)]
@@ -155,8 +159,8 @@ def _shape(scope: Scope, stored: tuple[Rule, ...], lane: int, now: int) -> list[
 
 def _quota(rule: Rule, lane: int, now: int) -> tuple[int, int]:
     if rule.quota is None:
-        return 0, UNLIMITED
-    return period_of(rule, now)[1], max(1, rule.quota - int(rule.quota * RESERVE[lane]))
+        return 0, 0  # a window has no share to leave: Postgres says when it is full
+    return period_of(rule, now)[1], most_at_once(rule, RESERVE[lane])
 
 
 def _window(place: int, pace: Pace) -> list[int | str]:

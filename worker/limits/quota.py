@@ -1,23 +1,15 @@
-"""How much of a day's or month's quota may this account still use? The part of the budget that outlives Valkey.
+"""What of an account's limits outlives Valkey: quotas of a day or month, and long windows. Which, and in what pieces? Pure.
 
-Quotas, and windows of ten minutes and more, are counted in Postgres, in blocks: whoever finds the block in Valkey used up
-fetches the next, and all workers hand it out request by request. So no request costs a commit, a crash of anything loses
-at most the rest of a block, and the quota is never exceeded.
-
-A block of a window may be used until the next one is fetched: it has left the window when one after the next was fetched a
-whole window ago. That costs 2 of 200 blocks.
+They are counted in Postgres, in blocks: whoever finds the block in Valkey used up fetches the next, and all workers hand
+it out request by request. So no request costs a commit, a crash of anything loses at most the rest of a block, and the
+quota is never exceeded. `stored` fetches; `lending` says when a window has another block.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from psycopg.rows import DictRow
-
-from worker.db.database import Database
-from worker.db.queries import sql
-from worker.errors import HeadraceError
 from worker.limits.policy import SECOND, Rule
 
 LONG_WINDOW = 600.0
@@ -25,6 +17,8 @@ FEWEST_IN_BLOCKS = 20
 """Of a window for fewer, two blocks would be too much to lose; a Valkey that forgets makes them wait."""
 BLOCKS = 200
 MOST_IN_A_BLOCK = 1000
+BLOCK_LIFE = 0.05
+"""Of a window: so long what is left of a block may be used; then it is void."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,16 +28,20 @@ class Block:
 
     amount: int
     period: int
-    """When the period ends, in microseconds; 0: a sliding window."""
+    """When the period ends, in microseconds. Of a sliding window 0, or the cost for which it is closed, negative."""
     closed_until: int
     used: int
     """How much of the quota has been handed out, this block included."""
+    expires: int = 0
+    """Of a sliding window: when what is left of the block is void, in microseconds."""
 
 
 class Quotas(Protocol):
     """Where quotas are counted for good."""
 
-    def fetch(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int) -> Block: ...
+    def fetch(
+        self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int, alone: bool = False
+    ) -> Block: ...
     def first_ever(self) -> bool: ...
 
 
@@ -69,8 +67,28 @@ def period_of(rule: Rule, now: int) -> tuple[int, int]:
 
 def block_of(rule: Rule, cost: int) -> int:
     """How much is fetched at a time: little enough to lose."""
-    whole = rule.quota or rule.requests or 1
-    return max(cost, min(MOST_IN_A_BLOCK if rule.quota else whole, whole // BLOCKS), 1)
+    if rule.quota is not None:
+        return max(cost, min(MOST_IN_A_BLOCK, rule.quota // BLOCKS), 1)
+    return -(-cost // unit_of(rule)) * unit_of(rule)
+
+
+def unit_of(rule: Rule) -> int:
+    """How much one block of a window holds; a dear request takes several at once."""
+    return max(1, (rule.requests or 1) // BLOCKS)
+
+
+def most_at_once(rule: Rule, reserve: float = 0.0) -> int:
+    """The most that one request can ever take of it, where this share of a quota is left to others."""
+    if rule.quota is not None:
+        return max(1, rule.quota - int(rule.quota * reserve))
+    return (rule.requests or 1) // unit_of(rule) * unit_of(rule)
+
+
+def kept_for(rule: Rule) -> int:
+    """How long Valkey must know what is left of a block, in microseconds, or each pause would lose it."""
+    if rule.quota is not None:
+        return (1 if rule.period == "day" else 31) * 86_400 * SECOND
+    return int(rule.per * BLOCK_LIFE * SECOND)
 
 
 def name_of(rule: Rule) -> str:
@@ -78,66 +96,6 @@ def name_of(rule: Rule) -> str:
     return (
         f"{rule.period} {rule.resets} {rule.timezone}" if rule.quota else f"{rule.requests} in {rule.per:g}s"
     )
-
-
-class StoredQuotas:
-    """The quotas of all accounts, in Postgres."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def fetch(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int) -> Block:
-        """The next block. `ahead`: how far grants are reserved, in microseconds."""
-        if rule.quota is None:
-            return self._fetch_of_window(scope, rule, now=now, cost=cost, ahead=ahead)
-        began, ends = period_of(rule, now)
-        row = self._row(
-            sql.fetch_quota,
-            {
-                "scope": scope,
-                "rule": name_of(rule),
-                "period": _moment(began),
-                "block": block_of(rule, cost),
-                "quota": rule.quota,
-            },
-        )
-        lent = row["lent"]
-        return Block(lent, ends, ends if lent < cost else 0, row["used"])
-
-    def first_ever(self) -> bool:
-        """Whether no Valkey was ever met before with this database; asked, it remembers that there is one now.
-
-        Where Postgres can't say, there was: what a Valkey without a mark may have forgotten must be assumed.
-        """
-        try:
-            return self._database.run(sql.meet_valkey) == 1
-        except HeadraceError:
-            return False
-
-    def _fetch_of_window(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int) -> Block:
-        block = block_of(rule, cost)
-        row = self._row(
-            sql.fetch_window,
-            {
-                "scope": scope,
-                "rule": name_of(rule),
-                "block": block,
-                "blocks": max(2, (rule.requests or 1) // block),
-                "seconds": rule.per + ahead / SECOND + 0.25,
-            },
-        )
-        wait = int(row["wait"] * SECOND)
-        return Block(row["lent"], 0, 0 if row["lent"] else now + max(wait, SECOND // 10), row["used"])
-
-    def _row(self, statement: str, params: dict[str, Any]) -> DictRow:
-        row = self._database.one(statement, params)
-        if row is None:  # an INSERT that updates on conflict always returns its row
-            raise AssertionError(statement)
-        return row
-
-
-def _moment(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
 
 
 def _micros(moment: datetime) -> int:

@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 from worker.limits.policy import SECOND, Answer, Rule, Verdict, held_for
 from worker.limits.question import EPOCH, Asked, Patience, Question, Scope, key_of, question, scopes_of
 from worker.limits.quota import Block, counted_for_good
-from worker.limits.wire import UNREACHABLE, Wire, connect, packed
+from worker.limits.wire import UNREACHABLE, Wire, carried_out, connect, packed
 
 __all__ = ["UNREACHABLE", "Row", "SharedBudget"]
 
@@ -70,6 +70,7 @@ class SharedBudget:
         self._wire = Wire(self._redis, self._greet)
         self._take = _text("take")
         self._sha = sha1(self._take.encode(), usedforsecurity=False).hexdigest()
+        self._load = b"*3\r\n" + packed([b"SCRIPT", b"LOAD", self._take.encode()])
         self._questions: dict[Asked, Question] = {}
         self._release, self._hold, self._slow, self._epoch = (
             self._redis.register_script(_text(name)) for name in ("release", "hold", "slow", "epoch")
@@ -98,7 +99,8 @@ class SharedBudget:
         try:
             data = self._wire.ask(lambda epoch: head + epoch + tail)
         except NoScriptError:
-            self._redis.script_load(self._take)
+            # On the way of the questions: redis-py's own connections may still lead to another server.
+            self._wire.ask(lambda _: self._load)
             data = self._wire.ask(lambda epoch: head + epoch + tail)
         verdict, at, now, place, slots, trials, reason = data.split(b" ", 6)
         return Answer(
@@ -116,7 +118,7 @@ class SharedBudget:
         if answer.trials:
             tried = [scope.key for scope in _chosen(q, answer.slots | answer.trials)]
             enough = min(q.slots or OPEN_AGAIN, OPEN_AGAIN)
-            self._release(keys=tried, args=[token, int(succeeded), answer.at, enough])
+            carried_out(self._release, tried, [token, int(succeeded), answer.at, enough])
             return
         for scope in _chosen(q, answer.slots):
             self.free(scope.slots, token)
@@ -136,21 +138,33 @@ class SharedBudget:
     def unsure(self) -> list[tuple[str, str]]:
         """Slots whose return may not have been heard; each is named once."""
         lost = self._wire.lost
-        return [(slots, token) for slots, token in (lost.popleft() for _ in range(len(lost)))]
+        found: list[tuple[str, str]] = []
+        while True:
+            try:
+                slots, token = lost.popleft()
+            except IndexError:  # that was the last one, or another thread took it
+                return found
+            found.append((slots, token))
 
     def hold(
         self, account: str, seconds: float, reason: str, *, longest: float = 0.0
     ) -> tuple[int, str, int]:
         """Hold the account for everybody. Returns until when it is held, why, and the time now."""
-        until, why, now = self._hold(
-            keys=[key_of(account)],
-            args=[held_for(seconds), reason[:LONGEST_REASON].encode(errors="replace"), int(longest * SECOND)],
+        said = reason[:LONGEST_REASON].encode(errors="replace")
+        until, why, now = carried_out(
+            self._hold, [key_of(account)], [held_for(seconds), said, int(longest * SECOND)]
         )
         return int(until), _read(why), int(now)
 
-    def slow_down(self, account: str, interval: int, length: int, reason: str) -> None:
-        """From now on, for `length` microseconds, one request each `interval`; 0: none."""
-        self._slow(keys=[key_of(account)], args=[interval, length, reason.encode(errors="replace")])
+    def held(self, account: str) -> int:
+        """Until when the account is held, or was; 0: it wasn't of late."""
+        key = key_of(account).encode()
+        return int(self._wire.ask(lambda _: b"*3\r\n" + packed([b"HGET", key, b"hold"])) or 0)
+
+    def slow_down(self, account: str, interval: int, length: int, reason: str) -> int:
+        """From now on, for `length` microseconds, one request each `interval`; 0: none. Returns the time now."""
+        said = reason.encode(errors="replace")
+        return int(carried_out(self._slow, [key_of(account)], [interval, length, said]))
 
     def rows(self, asked: Asked) -> list[tuple[Scope, Row]]:
         """What is known in each scope where such a request counts, read without changing anything."""
@@ -164,7 +178,7 @@ class SharedBudget:
                 pipe.hvals(f"{scope.key}:line")
             found = pipe.execute()
         return [
-            (scope, _row(now, self._windows(scope), *found[3 * n : 3 * n + 3]))
+            (scope, _row(now, self._stored(scope), *found[3 * n : 3 * n + 3]))
             for n, scope in enumerate(scopes)
         ]
 
@@ -178,11 +192,10 @@ class SharedBudget:
         self._wire.close()
         self._redis.close()
 
-    def _windows(self, scope: Scope) -> int:
+    def _stored(self, scope: Scope) -> list[bool]:
+        """Of each window, whether it is counted in Postgres, and not in Valkey."""
         stored = self._patience.stored
-        return sum(
-            rule.requests is not None and not (stored and counted_for_good(rule)) for rule in scope.rules
-        )
+        return [stored and counted_for_good(rule) for rule in scope.rules if rule.requests is not None]
 
     def _greet(self, connection: Any) -> bytes:
         """Since when the server remembers. One without a mark has lost its memory, unless nothing was ever sent before."""
@@ -203,14 +216,15 @@ def _chosen(q: Question, bits: int) -> list[Scope]:
     return [scope for n, scope in enumerate(q.scopes) if bits >> n & 1]
 
 
-def _row(now: int, windows: int, fields: list[Any], busy: int, line: list[bytes]) -> Row:
+def _row(now: int, stored: list[bool], fields: list[Any], busy: int, line: list[bytes]) -> Row:
     packed_numbers, hold, reason, ramp = fields
     numbers = packed_numbers or b""
     values = unpack_from(f"<{len(numbers) // 8}d", numbers)
+    counted = iter(values[2 : 2 + 2 * stored.count(False) : 2])
     return Row(
         now=now,
         last=int(values[0]) if values else 0,
-        tats=tuple(int(value) for value in values[2 : 2 + 2 * windows : 2]),
+        tats=tuple(0 if elsewhere else int(next(counted, 0)) for elsewhere in stored),
         hold=int(hold or 0),
         reason=_read(reason or b""),
         probing=ramp is not None,
@@ -223,7 +237,7 @@ def _packed(told: Told) -> bytes:
     block = ""
     if told.block is not None:
         scope, quota, found = told.block
-        block = f"{scope} {quota} {found.amount} {found.period} {found.closed_until} {found.used}"
+        block = f"{scope} {quota} {found.amount} {found.period} {found.closed_until} {found.expires or found.used}"
     reason = told.reason[:LONGEST_REASON].encode(errors="replace")
     return packed([b"%d" % told.unknown_until, b"%d" % told.hold, reason, b"%d" % told.held, block.encode()])
 

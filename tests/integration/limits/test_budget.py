@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from worker.errors import Draining, RateLimited
+from worker.limits import budget
 from worker.limits.budget import Budgets
 from worker.limits.policy import Answer, Limits, Verdict
 
@@ -113,6 +114,14 @@ def test_a_grant_that_came_too_late_is_asked_for_again(
     assert [answer.verdict for answer in answers] == [Verdict.GRANTED, Verdict.GRANTED]
 
 
+def test_a_valkey_so_slow_that_every_grant_is_too_late_gives_the_run_back(
+    make: Make, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not spend the account's rate for ever and send nothing."""
+    monkeypatch.setattr(budget, "STALE", -1.0)
+    assert granted(make(), account, Limits()) is None
+
+
 # Slots
 
 
@@ -159,6 +168,17 @@ def test_the_slot_of_a_killed_process_comes_back_by_itself(
     until(lambda: granted(budgets, account, ONE_AT_A_TIME), within=5)
 
 
+def test_a_slot_is_remembered_for_as_long_as_its_request_may_take(
+    make: Make, account: str, budget_valkey: Any
+) -> None:
+    """And so are the others, whenever they were taken."""
+    budgets = make(slot_lease=600.0)
+    with budgets.permit(account, Limits(concurrency=3)), budgets.permit(account, Limits(concurrency=3)):
+        keys = [*budget_valkey.client.scan_iter(f"*{account}*")]
+        assert len(keys) == 2
+        assert all(budget_valkey.client.pttl(key) >= 600_000 for key in keys)
+
+
 def test_a_slot_is_freed_when_the_request_fails(make: Make, account: str) -> None:
     budgets = make()
     with pytest.raises(ZeroDivisionError), budgets.permit(account, ONE_AT_A_TIME):
@@ -195,6 +215,21 @@ def test_a_hold_is_seen_by_every_process_at_once(make: Make, child: Callable[...
     ):
         pass
     assert refused.value.resume_at >= held
+
+
+def test_who_sleeps_for_a_grant_hears_of_a_hold_that_comes_meanwhile(
+    make: Make, child: Callable[..., Any], account: str
+) -> None:
+    other, limits = child(), Limits(requests=1, per=0.8, concurrency=5)
+    budgets = make(short_wait=2.0)
+    assert other.ask(do="take", account="another" + account)
+    assert granted(budgets, account, limits)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(granted, budgets, account, limits)
+        until(lambda: budgets.state(account).slots == 1)
+        assert other.ask(do="hold", account=account, seconds=30, reason="429")
+        assert waiting.result(timeout=5) is None
+    assert budgets.state(account).slots == 0
 
 
 def test_after_a_hold_one_request_at_a_time_tries_until_one_succeeds(make: Make, account: str) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from worker.errors import RateLimited
 from worker.limits.budget import Budgets
-from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict
+from worker.limits.policy import SECOND, Answer, Call, Limits, Rule, Verdict
 from worker.limits.question import Asked, Patience
+from worker.limits.quota import Block
 from worker.limits.shared import SharedBudget
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,21 @@ def shared(budget_valkey: Any) -> Iterator[SharedBudget]:
 
 def ask(shared: SharedBudget, asked: Asked, max_wait: int) -> Answer:
     return shared.take(shared.question(asked, 0), cost=1, max_wait=max_wait, token=uuid4().hex)
+
+
+class Plenty:
+    """Quotas that never end."""
+
+    def fetch(self, scope: str, rule: Rule, *, now: int, cost: int, ahead: int, alone: bool = False) -> Block:
+        return Block(1000, 0, 0, 0, expires=now + 60 * SECOND)
+
+    def first_ever(self) -> bool:
+        return False
+
+
+def at_of(budgets: Budgets, account: str, limits: Limits) -> datetime:
+    with budgets.permit(account, limits) as permit:
+        return permit.at
 
 
 def served(budgets: Budgets, account: str, limits: Limits, lane: int, end: float) -> int:
@@ -72,6 +88,20 @@ def test_no_lane_starves_while_all_those_before_it_never_stop_asking(shared: Sha
         pass
     assert ask(shared, backfill, SECOND).verdict is Verdict.GRANTED
     assert ask(shared, backfill, SECOND).verdict is Verdict.TOO_EARLY
+
+
+@pytest.mark.parametrize("lane", [3, 4])
+def test_no_lane_starves_in_a_window_of_which_it_leaves_a_part_to_others(
+    shared: SharedBudget, lane: int
+) -> None:
+    account, limits = str(uuid4()), Limits(requests=1000, per=60.0, burst=1000)
+    asked = Asked(account, limits, lane)
+    while ask(shared, Asked(account, limits, 0), 0).verdict is Verdict.GRANTED:
+        pass
+    key, before = shared.question(asked, 0).scopes[0].key, ask(shared, asked, 0)
+    shared._redis.hset(key, f"w{lane}", before.now - 11 * SECOND)
+    urgent, late = ask(shared, Asked(account, limits, 0), 0), ask(shared, asked, 0)
+    assert late.at == urgent.at < before.at
 
 
 def test_500_runs_are_sent_away_to_come_back_one_by_one(shared: SharedBudget) -> None:
@@ -140,14 +170,33 @@ def test_what_a_system_says_of_its_remaining_requests_slows_all_workers_down(
     make: Make, account: str
 ) -> None:
     said, other, limits = make(), make(short_wait=5.0), Limits(requests=1000, per=1.0)
-    said.slow_down(account, 5, 2.0)
+    said.slow_down(account, 10, 4.0)
     with other.permit(account, limits) as first, other.permit(account, limits) as second:
         assert (second.at - first.at).total_seconds() >= 0.39
+    with ThreadPoolExecutor(4) as pool:
+        times = sorted(pool.map(lambda _: at_of(other, account, limits), range(3)))
+    gaps = [(later - first).total_seconds() for first, later in itertools.pairwise(times)]
+    assert min(gaps) >= 0.39, "also those who ask at once"
     said.slow_down(account, 0, 30.0)
     with pytest.raises(RateLimited) as refused, other.permit(account, limits):
         pass
     assert (refused.value.resume_at - datetime.now(UTC)).total_seconds() > 28
     assert not other.state(account).probing, "nobody was turned away: there is nothing to try"
+
+
+def test_a_great_many_that_are_left_stop_nobody(make: Make, account: str) -> None:
+    budgets = make()
+    budgets.slow_down(account, 10**8, 1.0)
+    assert budgets.state(account).held_until is None
+
+
+def test_an_estimate_goes_by_the_right_one_of_several_windows(make: Make, account: str) -> None:
+    """Those that Postgres counts aren't among the numbers that Valkey keeps."""
+    day = Rule(requests=40_000, per=86_400.0, burst=40_000)
+    limits = Limits(rules=(day, Rule(requests=1, per=30.0)))
+    budgets = make(quotas=Plenty())
+    assert at_of(budgets, account, limits)
+    assert 29 < budgets.estimate(account, limits, 1) < 32
 
 
 def test_an_estimate_says_how_long_a_run_will_wait(make: Make, account: str) -> None:

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from servers.waiting import wait_until
 
 from worker.db.database import Database
-from worker.errors import RateLimited
+from worker.errors import RateLimited, Transient
+from worker.limits import question as question_module
 from worker.limits.budget import Budgets
-from worker.limits.policy import Limits, Rule
-from worker.limits.quota import StoredQuotas, block_of
+from worker.limits.policy import SECOND, Limits, Rule, Verdict
+from worker.limits.question import Asked, Patience
+from worker.limits.quota import Block, block_of
+from worker.limits.shared import SharedBudget, Told
+from worker.limits.stored import StoredQuotas
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +79,75 @@ def test_a_valkey_that_forgets_costs_at_most_a_block_and_never_goes_above(
     assert total - 2 * block <= first + again <= total
 
 
+def test_a_short_hold_does_not_become_one_until_the_quota_begins_anew(
+    make: Callable[..., Budgets], database: Database, account: str
+) -> None:
+    """A lane that has used up its share waits for tomorrow; the others don't wait with it."""
+    limits = Limits(rules=(Rule(quota=100),))
+    one, other = (make(quotas=StoredQuotas(database), short_wait=3.0) for _ in range(2))
+    assert used(one, account, limits, 95, lane=4) == 90
+    one.hold(account, 1.0, "429")
+    assert not granted(one, account, limits, lane=4)
+    assert granted(one, account, limits, lane=0)
+    assert granted(other, account, limits, lane=0)
+    state = one.state(account)
+    assert state.held_until is None or (state.held_until - datetime.now(UTC)).total_seconds() < 5
+
+
+def test_several_quotas_want_their_blocks_at_once_and_nobody_waits_for_it(
+    budgets: Budgets, account: str
+) -> None:
+    month, hour = Rule(quota=30_000, period="month"), Rule(requests=4000, per=3600.0, burst=4000)
+    limits = Limits(rules=(Rule(quota=1000), month, hour, Rule(quota=500, of="connection")))
+    assert used(budgets, account, limits, 20) == 20
+
+
+def test_what_is_left_of_a_block_is_there_after_a_pause(
+    budgets: Budgets, account: str, budget_valkey: Any
+) -> None:
+    """Else an account that asks little and often would lose nearly all of its quota to blocks begun."""
+    assert granted(budgets, account, DAY)
+    (key,) = budget_valkey.client.scan_iter(f"*{account}*")
+    assert budget_valkey.client.pttl(key) > 86_400_000
+
+
+def test_dear_requests_keep_a_long_window_and_go_on_when_it_has_passed(
+    budgets: Budgets, account: str
+) -> None:
+    limits = Limits(rules=(Rule(requests=100, per=3600.0, burst=100),))
+    assert used(budgets, account, limits, 5, cost=40) == 2
+    assert used(budgets, account, limits, 40) == 20
+
+
+def test_a_request_dearer_than_its_quota_takes_all_of_it_and_a_cheap_one_what_a_dear_one_left(
+    budgets: Budgets, account: str
+) -> None:
+    assert granted(budgets, account, Limits(rules=(Rule(quota=5),)), cost=10, lane=0)
+    limits = Limits(rules=(Rule(quota=50, period="month"),))
+    assert used(budgets, account, limits, 3, cost=20, lane=0) == 2
+    assert used(budgets, account, limits, 20, lane=0) == 10
+
+
+def test_a_grant_reserved_beyond_the_end_of_a_day_is_not_taken_from_that_day(
+    make: Callable[..., Budgets], account: str, budget_valkey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = Patience(short_wait=2 * SECOND, lease=0, stored=True)
+    shared = SharedBudget(budget_valkey.url, patience=patience)
+    seconds, micros = budget_valkey.client.time()
+    now = seconds * SECOND + micros
+    ends = now + 3 * SECOND
+    monkeypatch.setattr(question_module, "period_of", lambda *_: (0, ends))
+    asked = Asked(account, Limits(requests=1, per=2.0, rules=(Rule(quota=10),)))
+    question = shared.question(asked, now)
+    told = Told(block=(0, 0, Block(10, ends, 0, 10)))
+    options = {"cost": 1, "max_wait": 10 * SECOND}
+    first = shared.take(question, token="a", told=told, **options)
+    second, third = (shared.take(question, token=token, **options) for token in "bc")
+    shared.close()
+    assert [answer.verdict for answer in (first, second)] == [Verdict.GRANTED] * 2
+    assert (third.verdict, third.place) == (Verdict.AGAIN, ends)
+
+
 def test_workers_that_ask_at_once_share_the_quota(
     make: Callable[..., Budgets], database: Database, account: str
 ) -> None:
@@ -108,6 +182,51 @@ def test_without_valkey_the_quota_still_holds(budgets: Budgets, account: str, bu
     budget_valkey.stop()
     try:
         assert used(budgets, account, limits, 10, lane=0) == 3
+    finally:
+        budget_valkey.start()
+
+
+@pytest.mark.parametrize("limits", [DAY, Limits(rules=(Rule(requests=400_000, per=3600.0),))])
+def test_without_valkey_a_request_costs_no_more_of_a_quota_than_with_it(
+    make: Callable[..., Budgets], database: Database, account: str, budget_valkey: Any, limits: Limits
+) -> None:
+    rule = limits.rules[0]
+    budget_valkey.stop()
+    try:
+        alone = make(quotas=StoredQuotas(database))
+        for _ in range(5):
+            wait_until(lambda: granted(alone, account, limits, lane=0))
+    finally:
+        budget_valkey.start()
+    row = database.one(
+        "SELECT used, fetched FROM budget_quotas WHERE scope LIKE %(s)s", {"s": f"%{account}%"}
+    )
+    assert row is not None
+    if rule.quota:
+        assert row["used"] == 5
+    else:
+        assert len(row["fetched"]) * block_of(rule, 1) - row["used"] == 5
+
+
+def test_without_valkey_and_postgres_an_account_goes_on_when_one_of_them_is_back(
+    make: Callable[..., Budgets], database: Database, account: str, budget_valkey: Any
+) -> None:
+    quotas = StoredQuotas(database)
+    budgets, away = make(quotas=quotas), True
+    real = quotas.fetch
+
+    def fetch(*args: Any, **kwargs: Any) -> Block:
+        if away:
+            raise Transient("database_unavailable", "Away.")
+        return real(*args, **kwargs)
+
+    quotas.fetch = fetch  # type: ignore[method-assign]
+    budget_valkey.stop()
+    try:
+        with pytest.raises(Transient), budgets.permit(account, DAY):
+            pass
+        away = False
+        assert granted(budgets, account, DAY)
     finally:
         budget_valkey.start()
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from worker.limits.pace import Track, earliest, pace_of, taken
@@ -140,6 +140,8 @@ def test_a_slot_is_taken_in_every_scope_or_in_none(clients: list[SharedBudget]) 
 
 
 @on_a_server
+@example(rule=Rule(requests=10, per=0.3, burst=5), jump=90 * SECOND, cost=1)
+@example(rule=Rule(requests=10, per=0.3), jump=90 * SECOND, cost=1)
 @given(rule=rules, jump=st.integers(-100 * SECOND, 100 * SECOND), cost=st.integers(1, 4))
 def test_a_clock_that_jumps_stops_nobody_for_longer_than_the_horizon(
     clients: list[SharedBudget], budget_valkey: Any, rule: Rule, jump: int, cost: int
@@ -153,10 +155,16 @@ def test_a_clock_that_jumps_stops_nobody_for_longer_than_the_horizon(
     assert ask(clients[0], asked, cost, 0).verdict is Verdict.GRANTED
     key = clients[0].question(asked, 0).scopes[0].key
     numbers = list(struct.unpack("<4d", budget_valkey.client.hget(key, "p")))
+    numbers[0] += jump
     numbers[2] += jump
+    if (ring := budget_valkey.client.get(f"{key}:w0")) is not None:
+        ends = struct.unpack(f"<{len(ring) // 8}d", ring)
+        budget_valkey.client.set(f"{key}:w0", struct.pack(f"<{len(ends)}d", *(end + jump for end in ends)))
     budget_valkey.client.hset(key, "p", struct.pack("<4d", *numbers))
-    answer = ask(clients[1], asked, cost, 0)
+    answer, again = ask(clients[1], asked, cost, 0), ask(clients[1], asked, cost, 0)
     assert answer.at - answer.now <= pace.horizon + pace.period + cost * pace.interval
+    if answer.verdict is Verdict.TOO_EARLY:
+        assert again.at == max(answer.at, again.now), "the wait runs off"
 
 
 @on_a_server
@@ -189,3 +197,43 @@ def test_a_limit_that_is_changed_under_way_goes_on_from_the_last_grant(clients: 
     answer = ask(clients[1], Asked(account, after), 1, 0)
     assert answer.verdict is Verdict.TOO_EARLY
     assert 0.2 * SECOND < answer.at - grants[-1].at < 0.3 * SECOND
+
+
+def test_after_an_outage_bursts_of_narrower_limits_begin_empty_too(clients: list[SharedBudget]) -> None:
+    """What a worker sent by itself counts in them as well."""
+    account = str(uuid4())
+    limits = Limits(rules=(Rule(requests=5, per=60.0, burst=5, of="connection"),))
+    asked = Asked(account, limits, connection="1")
+    outage_ended = ask(clients[0], Asked(str(uuid4()), limits), 1, 0).now
+    told = Told(unknown_until=outage_ended)
+    assert ask(clients[0], asked, 1, 0, told).verdict is Verdict.TOO_EARLY
+
+
+def test_what_must_be_remembered_for_long_is_not_shortened_by_what_matters_for_a_while(
+    clients: list[SharedBudget], budget_valkey: Any
+) -> None:
+    account = str(uuid4())
+    asked = Asked(account, Limits(requests=5, per=86_400.0, burst=5))
+    key = clients[0].question(asked, 0).scopes[0].key
+    now = ask(clients[0], asked, 1, 0).now
+    before = budget_valkey.client.pttl(key)
+    ask(clients[0], asked, 1, 0, Told(hold=now + 5 * SECOND, reason="429"))
+    assert before - 5000 < budget_valkey.client.pttl(key)
+
+    slow, pace = str(uuid4()), Limits(requests=10, per=1.0)
+    clients[0].slow_down(slow, 300 * SECOND, 900 * SECOND, "")
+    assert ask(clients[0], Asked(slow, pace), 1, 0).verdict is Verdict.GRANTED
+    assert budget_valkey.client.pttl(clients[0].question(Asked(slow, pace), 0).scopes[0].key) > 900_000
+
+
+def test_a_hold_that_was_lifted_by_hand_is_not_set_again_by_those_who_remember_it(
+    clients: list[SharedBudget], budget_valkey: Any
+) -> None:
+    asked = Asked(str(uuid4()), Limits())
+    until, reason, _ = clients[0].hold(asked.account, 60, "a mistake")
+    remembered = Told(hold=until, reason=reason)
+    assert ask(clients[1], asked, 1, 0, remembered).verdict is Verdict.HELD
+    budget_valkey.client.hset(clients[0].question(asked, 0).scopes[0].key, "hold", 0)
+    assert ask(clients[1], asked, 1, 0, remembered).verdict is Verdict.GRANTED
+    clients[0].hold(asked.account, 60, "a new one")
+    assert ask(clients[1], asked, 1, 0).verdict is Verdict.HELD

@@ -80,6 +80,17 @@ def test_the_slowest_of_several_limits_is_kept_to() -> None:
     assert 28 <= len(times) <= 32
 
 
+def test_a_window_that_postgres_counts_lets_nobody_wait_for_what_is_known_there() -> None:
+    rules = Limits(rules=(Rule(requests=4000, per=3600.0, burst=4000),)).all_rules()
+
+    def verdict(*, counted: bool) -> Verdict:
+        asked = {"cost": 1, "max_wait": 0, "now": NOW + 600 * SECOND, "since": NOW}
+        return LocalBudget().take("a", rules, counted=lambda _: counted, **asked).verdict
+
+    assert verdict(counted=True) is Verdict.GRANTED
+    assert verdict(counted=False) is Verdict.TOO_EARLY
+
+
 def test_memory_stays_bounded_by_forgetting_what_is_over() -> None:
     budget = LocalBudget()
     budget.hold("held", NOW + 60 * SECOND, "429", NOW)

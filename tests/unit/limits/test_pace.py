@@ -143,6 +143,8 @@ def test_a_request_dearer_than_a_window_is_charged_as_a_window() -> None:
     assert payable(50, ()) == 50
     assert payable(600, [Rule(requests=513, burst=9)]) == 513 // 3 * 3
     assert payable(-3, ten) == 1
+    assert payable(600, [Rule(requests=513, per=3600.0)]) == 512, "it is counted in blocks of two"
+    assert [payable(500, [Rule(quota=100)], lane) for lane in (0, 3, BACKFILL)] == [100, 98, 90]
 
 
 def test_a_burst_leaves_at_once_and_the_rest_at_the_pace() -> None:

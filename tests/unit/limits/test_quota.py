@@ -73,6 +73,7 @@ def test_what_outlives_valkey_is_what_it_must_not_forget() -> None:
 def test_a_block_is_a_small_part_and_at_least_what_is_asked() -> None:
     assert [block_of(Rule(quota=n), 1) for n in (5, 1000, 10_000, 10_000_000)] == [1, 5, 50, 1000]
     assert block_of(Rule(quota=1000), 30) == 30
+    assert [block_of(Rule(requests=1000, per=3600.0), cost) for cost in (1, 5, 6)] == [5, 5, 10]
 
 
 def test_a_quota_of_another_period_is_another_quota_and_a_raised_one_the_same() -> None:

@@ -15,26 +15,17 @@ ON CONFLICT (scope, rule) DO UPDATE
                    ELSE q.used + greatest(0, least(%(block)s, %(quota)s - q.used)) END
 RETURNING lent, used;
 
--- name: fetch_window
--- The next block of a sliding window: `fetched` holds when the last ones were, newest last. The block that was fetched a
--- whole limit ago ended when the one after it was fetched, or the one after that, where two workers fetched at once; it
--- must have left the window. `wait` says in how many seconds it has.
-INSERT INTO budget_quotas AS q (scope, rule, used, lent, fetched)
-VALUES (%(scope)s, %(rule)s, 0, %(block)s, ARRAY[clock_timestamp()])
-ON CONFLICT (scope, rule) DO UPDATE
-   SET lent = CASE WHEN cardinality(q.fetched) < %(blocks)s
-                     OR q.fetched[cardinality(q.fetched) - %(blocks)s + 3]
-                        <= clock_timestamp() - make_interval(secs => %(seconds)s)
-                   THEN %(block)s ELSE 0 END,
-       fetched = CASE WHEN cardinality(q.fetched) < %(blocks)s
-                        OR q.fetched[cardinality(q.fetched) - %(blocks)s + 3]
-                           <= clock_timestamp() - make_interval(secs => %(seconds)s)
-                      THEN (q.fetched || clock_timestamp())[greatest(1, cardinality(q.fetched) - %(blocks)s + 2):]
-                      ELSE q.fetched END
-RETURNING lent, used,
-          CASE WHEN lent > 0 THEN 0
-               ELSE extract(epoch FROM q.fetched[cardinality(q.fetched) - %(blocks)s + 3] - clock_timestamp())::float8
-                    + %(seconds)s END AS wait;
+-- name: lock_window
+-- The row of a long window, locked until the block is lent: `fetched` holds when each block was that still counts.
+INSERT INTO budget_quotas (scope, rule, used, lent)
+VALUES (%(scope)s, %(rule)s, 0, 0)
+ON CONFLICT (scope, rule) DO UPDATE SET rule = excluded.rule
+RETURNING fetched, used, clock_timestamp() AS now;
+
+-- name: lend_window
+-- Of a window `used` is what the last worker without Valkey left of its block.
+UPDATE budget_quotas SET fetched = %(fetched)s, used = %(left)s, lent = %(lent)s
+ WHERE scope = %(scope)s AND rule = %(rule)s;
 
 -- name: meet_valkey
 -- A Valkey that holds no mark has lost its memory, or is the first that this database ever met. Only the first call inserts.

@@ -1,6 +1,6 @@
 -- The system says how much is left until its window ends: from now on all workers spread that over the time.
 -- KEYS  the account's hash    ARGV  microseconds between two requests (0: none is left), microseconds until it ends, reason
--- What is slower counts; a word that is more generous than an earlier one of the same time changes nothing.
+-- Returns now. What is slower counts; a word that is more generous than an earlier one of the same time changes nothing.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -23,4 +23,4 @@ local ttl = math.ceil((until_ - now) / 1000) + 60000
 if ttl > redis.call('PTTL', KEYS[1]) then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
 end
-return 1
+return string.format('%.0f', now)

@@ -6,13 +6,15 @@
 --       reserve that was passed over, 6 cost, 7 max_wait, 8 token, 9 epoch, 10 time up to which the past is unknown (0: it
 --       is known), 11 end of a hold that the caller remembers (0: none), 12 its reason, 13 how long a slot is held as a
 --       rule, 14 a block of a quota that the caller fetched ('': none: scope, quota, how much, period, closed until, used
---       by then); then per scope:
+--       by then, or until when a block of a window may be used); then per scope:
 --         shape, format, how long to keep it, slots (0: any), slots to leave, windows, quotas;
 --         per window: interval, burst, assumed, horizon, period, block, blocks, reserve, name;
 --         per quota: id of its period, limit for this lane
 -- Of a scope's hash: `id` epoch and shape, `p` packed: last grant, when the key expires, then tat and count per window,
 -- and left, period, closed until, used per quota; `hold`, `reason`, `ramp` (requests that may try at a time after a
--- hold), `slow` (packed: interval, until, next), `w<lane>` (since when a lane is passed over).
+-- hold), `slow` (packed: interval, until, next), `w<lane>` (since when a lane is passed over). A window that is
+-- counted in blocks has for a period the cost for which it is closed, negative, and for `used` the time after which what is
+-- left of the block is void.
 -- Returns text: verdict at now place slots trials reason. Times are microseconds.
 
 local lane, connection, lease, furthest = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -23,6 +25,13 @@ local now = time[1] * 1000000 + time[2]
 -- Numbers go to commands as text: Lua's own form keeps only 14 digits, and a time has 16.
 local function whole(number)
   return string.format('%.0f', number)
+end
+
+-- Keep a key for so long at least: others may want it for longer.
+local function keep_for(key, milliseconds)
+  if milliseconds > redis.call('PTTL', key) then
+    redis.call('PEXPIRE', key, whole(milliseconds))
+  end
 end
 
 local function answer(verdict, at, place, reason)
@@ -79,11 +88,13 @@ local function place_in_line(key, at, pace)
   return mine
 end
 
+local function passed_for_long(since, interval)
+  return since and now - tonumber(since) > math.max(10000000, 20 * interval)
+end
+
 -- Whether this lane was passed over for long, or this connection's place in the line has come.
 local function passed_over(row, interval)
-  if row[6] and now - tonumber(row[6]) > math.max(10000000, 20 * interval) then
-    return true
-  end
+  if passed_for_long(row[6], interval) then return true end
   -- It may come a little late, and its turn is used up by this.
   local ends = redis.call('HGET', KEYS[1] .. ':line', lane .. connection)
   local due = ends and tonumber(ends) - interval <= now
@@ -99,6 +110,7 @@ if ARGV[14] ~= '' then
   for number in string.gmatch(ARGV[14], '%S+') do deposit[#deposit + 1] = tonumber(number) end
 end
 local at, blocker, base, tolerance, apart = now, 1, nil, 0, false
+local turn, shut, waits_since = nil, false, nil
 for i, key in ipairs(KEYS) do
   local shape, format, slots = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 4])
   local windows, quotas = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
@@ -110,26 +122,37 @@ for i, key in ipairs(KEYS) do
     values, scope.id = {0, 0}, row[1]
   elseif row[1] ~= id then
     values, since, id = recall(key, row[1], row[2], shape, size)
-    scope.id = id
+    scope.id, scope.anew = id, values ~= nil
   end
   if not values then
     values = {struct.unpack(format, row[2])}
+    if windows > 0 and values[1] > now + 45000000 then
+      -- Nobody reserves so far ahead: the clock was set back, and what is remembered is of another time.
+      for n = 1, size do values[n] = 0 end
+      since, scope.id, scope.anew, scope.dirty = now + furthest, row[1], true, true
+    end
   end
+  since = math.max(since, unknown_until)
   local hold, own = tonumber(row[3] or '0'), now
   if i == 1 then
-    since = math.max(since, unknown_until)
+    waits_since = row[6]
+    -- A hold of exactly 0 was lifted by hand.
     local remembered = tonumber(ARGV[11])
-    if remembered > now and remembered > hold then
+    if remembered > now and remembered > hold and row[3] ~= '0' then
       hold, row[4] = remembered, '1'
       redis.call('HSET', key, 'hold', whole(hold), 'reason', ARGV[12], 'ramp', '1')
-      redis.call('PEXPIRE', key, whole(math.ceil((hold - now) / 1000) + 600000))
+      keep_for(key, math.ceil((hold - now) / 1000) + 600000)
     end
   end
   a = a + 7
   local pace = 0
   for w = 1, windows do
     local interval, burst, horizon = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 4])
-    local period, at_tat = tonumber(ARGV[a + 5]), 1 + 2 * w
+    local period, reserve, at_tat = tonumber(ARGV[a + 5]), tonumber(ARGV[a + 8]), 1 + 2 * w
+    if period > 0 and passed_for_long(waits_since, interval) then
+      -- For once this lane leaves nothing to others: `assumed` is twice the whole burst.
+      burst, reserve = tonumber(ARGV[a + 3]) / interval / 2, 0
+    end
     local tat, count = values[at_tat], values[at_tat + 1]
     if since > 0 then
       tat = math.max(tat, since + tonumber(ARGV[a + 3]))
@@ -142,7 +165,7 @@ for i, key in ipairs(KEYS) do
     own = math.max(own, tat + (cost - burst) * interval)
     if period > 0 then
       local block, blocks = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
-      local newest = math.floor((count + cost + tonumber(ARGV[a + 8]) - 1) / block)
+      local newest = math.floor((count + cost + reserve - 1) / block)
       if newest >= blocks and newest > math.floor((count - 1) / block) then
         local place = 8 * (newest % blocks)
         local ended = redis.call('GETRANGE', key .. ARGV[a + 9], place, place + 7)
@@ -156,32 +179,42 @@ for i, key in ipairs(KEYS) do
   end
   if row[5] then
     local interval, until_, next_ = struct.unpack('<ddd', row[5])
-    if until_ > now then
+    if until_ > now and until_ <= now + 1000000000 then
       scope.slow = {interval, until_, next_}
-      own, pace = math.max(own, math.min(next_, now + interval)), math.max(pace, interval)
+      own, pace = math.max(own, math.min(next_, until_)), math.max(pace, interval)
     else
       redis.call('HDEL', key, 'slow')
     end
   end
   if windows > 0 then own = math.max(own, values[1]) end
-  if hold > own then own, scope.held = hold, true end
   for q = 1, quotas do
-    local v = 3 + 2 * windows + 4 * (q - 1)
+    local v, ends, most = 3 + 2 * windows + 4 * (q - 1), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+    if ends == 0 and values[v + 3] <= now then values[v] = 0 end
     if deposit and deposit[1] == i - 1 and deposit[2] == q - 1 then
-      local left = values[v + 1] == deposit[4] and values[v] or 0
-      values[v], values[v + 1], values[v + 2] = left + deposit[3], deposit[4], deposit[5]
-      values[v + 3], scope.dirty = math.max(left > 0 and values[v + 3] or 0, deposit[6]), true
+      local left, mark = (ends == 0 or values[v + 1] == deposit[4]) and values[v] or 0, deposit[6]
+      if left > 0 then
+        mark = ends == 0 and math.min(values[v + 3], mark) or math.max(values[v + 3], mark)
+      end
+      values[v], values[v + 1], values[v + 2], values[v + 3] = left + deposit[3], deposit[4], deposit[5], mark
+      scope.dirty = true
       redis.call('HDEL', key, 'filling')
     end
-    if values[v + 1] == tonumber(ARGV[a + 1]) then
-      if values[v + 2] > now and values[v + 2] > own then own = values[v + 2] end
-      if values[v] < cost then scope.refill = q end
-      if values[v + 3] - values[v] + cost > tonumber(ARGV[a + 2]) then own = math.max(own, tonumber(ARGV[a + 1])) end
-    else
+    local left, closed = values[v], values[v + 2]
+    if ends > 0 and values[v + 1] ~= ends then
       scope.refill = q
+    else
+      if left < cost and closed > now and (ends > 0 or cost >= -values[v + 1]) then
+        own, shut = math.max(own, closed), true
+      elseif left < cost then
+        scope.refill = q
+      end
+      if ends > 0 and values[v + 3] - left + cost > most then own = math.max(own, ends) end
     end
+    if ends > 0 then turn = math.min(turn or ends, ends) end
     a = a + 2
   end
+  -- After the quotas: only a wait that is a hold's is told as one, and told on by whoever hears of it.
+  if hold > own then own, scope.held = hold, true end
   scope.values, scope.pace = values, pace
   if pace > 0 then
     -- Reserving now for what a narrower scope allows only later would make all others of the wide one wait with it.
@@ -198,11 +231,12 @@ end
 -- A remembered clock that ran ahead must not stand in the way for ever, even of those who are refused.
 for _, scope in ipairs(scopes) do
   if scope.dirty then
+    if scope.anew then
+      for w = 1, scope.windows do redis.call('DEL', scope.key .. ARGV[scope.a + 7 + 9 * w]) end
+    end
     local packed = struct.pack(scope.format, unpack(scope.values, 1, scope.size))
     redis.call('HSET', scope.key, 'id', scope.id or scope.row[1], 'p', packed)
-    if redis.call('PTTL', scope.key) < 0 then
-      redis.call('PEXPIRE', scope.key, whole(tonumber(ARGV[scope.a + 3]) / 1000))
-    end
+    keep_for(scope.key, math.ceil(tonumber(ARGV[scope.a + 3]) / 1000))
   end
 end
 
@@ -223,14 +257,20 @@ if apart and at > now then
   local place = place_in_line(blocking.key, at, pace)
   return answer(place - now > max_wait and 'too_early' or 'again', place, place)
 end
+if turn and at >= turn then
+  -- By then another day's quota counts: whoever asks then takes of that one.
+  return answer('again', math.max(now, turn), math.max(now, turn))
+end
+if shut then return answer('again', at, at) end
 for i, scope in ipairs(scopes) do
   if scope.refill then
     -- One fetches, or each of those who wait would fetch a block.
-    if now < tonumber(redis.call('HGET', scope.key, 'filling') or '0') then
+    local filling = tonumber(redis.call('HGET', scope.key, 'filling') or '0')
+    if now < filling and filling <= now + 5000000 then
       return answer('again', now + 20000, now + 20000)
     end
     redis.call('HSET', scope.key, 'filling', whole(now + 5000000))
-    if redis.call('PTTL', scope.key) < 0 then redis.call('PEXPIRE', scope.key, 60000) end
+    keep_for(scope.key, 60000)
     return answer('refill', at, at, (i - 1) .. ' ' .. (scope.refill - 1))
   end
 end
@@ -277,7 +317,7 @@ for i, scope in ipairs(scopes) do
     values[v + 1] = count + cost
     if period > 0 then
       local block, blocks, ring = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7]), key .. ARGV[a + 9]
-      if scope.id and scope.id ~= scope.row[1] then redis.call('DEL', ring) end
+      if scope.anew then redis.call('DEL', ring) end
       for b = math.floor(count / block), math.floor((count + cost - 1) / block) do
         redis.call('SETRANGE', ring, 8 * (b % blocks), struct.pack('<d', at))
       end
@@ -307,9 +347,9 @@ for i, scope in ipairs(scopes) do
     redis.call('ZADD', key .. ':slots', whole(at + lease), token)
   end
   if renew or scope.busy == 0 then
-    local ttl = whole(math.ceil((values[2] - now) / 1000))
-    if renew then redis.call('PEXPIRE', key, ttl) end
-    if scope.busy then redis.call('PEXPIRE', key .. ':slots', ttl) end
+    local ttl = math.ceil((values[2] - now) / 1000)
+    if renew then keep_for(key, ttl) end
+    if scope.busy then redis.call('PEXPIRE', key .. ':slots', whole(ttl)) end
   end
 end
 return string.format('granted %.0f %.0f 0 %d %d ', at, now, given, trials)
