@@ -32,6 +32,8 @@ FEW_BYTES = 256 * 1024
 """Up to so many records of so many bytes go in one statement, unsifted, unless one has to be set aside."""
 FEW_CHANGED = 256
 """The same for what was sifted and changed: from there on a staging table is as cheap."""
+MOSTLY = 0.9
+"""Where so much of a batch had changed, the next is not sifted first: it would be found changed, too."""
 MEETINGS = 5
 """How often two runs on one stream may be in each other's way before one of them gives up."""
 _READY, _STAGING = "headrace_loading", "headrace_staging"
@@ -63,6 +65,8 @@ class _Sifted:
     new: Sequence[Row]
     changed: Sequence[Row]
     refused: int = 0
+    looked: bool = True
+    """False: they are taken for changed, and some may be none of it."""
 
 
 class Loader:
@@ -78,6 +82,7 @@ class Loader:
         """Whether all that the stream holds was written here as new, so nothing has to be looked up; None: not asked yet."""
         self._straight = True
         """Whether new records may go straight in."""
+        self._sifting = True
         self._sql = {name: in_partition(getattr(sql, name), run.bucket) for name in _IN_PARTITION}
 
     def load(self, page: Page, checkpoint: Checkpoint, observed_at: datetime) -> Loaded:
@@ -130,17 +135,22 @@ class Loader:
             teach_arrays(connection)
             pooled.info[_READY] = True
         few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES and not batch.rejected
-        sifted = _Sifted([], batch.rows) if few else self._sift(connection, batch)
+        sifted = (
+            self._sift(connection, batch.rows)
+            if self._sifting and not few
+            else _Sifted([], batch.rows, looked=False)
+        )
         params["refused"] = sifted.refused
         if batch.rejected or sifted.new or not _are_few(sifted.changed):
-            return self._write_many(pooled, connection, batch, sifted, params)
+            row = self._write_many(pooled, connection, batch, sifted, params)
+            self._sifting = row["updated"] < MOSTLY * len(batch.rows)
+            return row
         if sifted.changed:
             return _only(connection.execute(self._sql["load_page"], params | row_arrays(sifted.changed)))
         return _only(connection.execute(sql.checkpoint_page, params))
 
-    def _sift(self, connection: "psycopg.Connection[DictRow]", batch: Batch) -> _Sifted:
+    def _sift(self, connection: "psycopg.Connection[DictRow]", rows: Sequence[Row]) -> _Sifted:
         """Leave out what the copy holds already, in the same version or a later one."""
-        rows = batch.rows
         place = {"bucket": self._run.bucket, "stream": self._run.stream_id}
         if self._alone is None:
             self._alone = not _only(connection.execute(self._sql["has_records"], place))["found"]
@@ -188,6 +198,9 @@ class Loader:
             if sifted.changed:
                 merged = _only(connection.execute(self._sql["merge_staged"], params))
                 counts = merged | {"created": merged["created"] + len(sifted.new)}
+                if not sifted.looked and sum(merged.values()) < len(sifted.changed):
+                    # Some were left alone: as unchanged, or as older than what the copy holds?
+                    counts["refused"] = self._sift(connection, sifted.changed).refused
             return _only(connection.execute(sql.checkpoint_page, params | counts))
 
     def _note_backend(self, connection: "psycopg.Connection[DictRow]") -> None:

@@ -8,7 +8,7 @@ import pytest
 from servers.waiting import wait_until
 
 from worker.connectors.contract import Page, Record, Rejected
-from worker.engine.load import FEW, Loader, Observed
+from worker.engine.load import FEW, FEW_CHANGED, Loader, Observed
 from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed
@@ -93,6 +93,37 @@ def test_many_changed_records_take_new_places_in_the_feed(ledger: Ledger) -> Non
     for key, row in ledger.rows().items():
         assert int(row["xid"]) > int(before[key]["xid"])
         assert row["first_seen_at"] == before[key]["first_seen_at"]
+
+
+def test_what_follows_a_batch_that_had_changed_is_told_apart_without_a_look_first(ledger: Ledger) -> None:
+    loader, count = Loader(ledger.database, run := ledger.claimed(), lease=LEASE), 2 * FEW_CHANGED
+
+    def batch(text: str, version: int, *others: Record) -> list[Record]:
+        return [*others, *(record(f"r{n:04}", text, version=version) for n in range(len(others), count))]
+
+    loader.load(Page(batch('{"a":1}', 3)), NEXT, run.now())
+    assert loader.load(Page(batch('{"a":2}', 4)), NEXT, run.now()).updated == count
+
+    mixed = [
+        *(record(f"r{n:04}", '{"a":2}', version=4) for n in range(100)),  # unchanged
+        *(record(f"r{n:04}", '{"a":9}', version=1) for n in range(100, 105)),  # older
+        *(record(f"r{n:04}", '{"a":3}', version=5, deleted=True) for n in range(105, 108)),
+        *(record(f"new{n}", '{"a":3}', version=5) for n in range(4)),
+        *(record(f"r{n:04}", '{"a":3}', version=5) for n in range(108, count)),
+    ]
+    loaded = loader.load(Page(mixed), NEXT, run.now())
+    counts = (loaded.created, loaded.updated, loaded.deleted, loaded.refused)
+    assert counts == (4, count - 108, 3, 5)
+    rows = ledger.rows()
+    texts = {rows[key]["text"] for key in ("r0000", "r0104")}, rows["r0108"]["text"], rows["new3"]["text"]
+    assert texts == ({'{"a":2}'}, '{"a":3}', '{"a":3}')
+
+    physical = "SELECT ctid, xmin::text, xmax::text FROM records ORDER BY key"
+    before = ledger.database.all(physical)
+    loader.load(
+        Page(mixed), NEXT, run.now()
+    )  # that batch had not changed for the most part: looked at first again
+    assert ledger.database.all(physical) == before
 
 
 def test_pages_of_a_group_are_judged_each_by_when_it_was_asked_for(ledger: Ledger) -> None:
