@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGTERM, default_int_handler, signal
 
 from tests.bench.parts.line import Line
 from tests.bench.parts.machine import words_of_machine
@@ -54,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--write", type=Path, help="write the table as Markdown to this file")
     options.add_argument("--case", help=argparse.SUPPRESS)
     chosen = options.parse_args(arguments)
+    for number in (
+        SIGINT,
+        SIGTERM,
+    ):  # also where a shell that started us in the background had SIGINT ignored
+        signal(number, default_int_handler)
     if chosen.case:
         return _run_here(chosen.case, full=chosen.full)
     names = chosen.only.split(",") if chosen.only else sorted(set(case_names()) - ONLY_WHEN_NAMED)
@@ -94,17 +99,25 @@ def _run_case(name: str, *, full: bool) -> Outcome:
         lines = tuple(_printed(process))
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(UNWINDING)
-        process.kill()
-        code = process.wait()
     finally:
         hung = not timer.is_alive()
         timer.cancel()
-        process.kill()
+        code = _end(process)
     problem = "" if code == 0 else f"{'took too long: ' if hung else ''}{words.last()}"
     if problem:
         sys.stdout.write(f"{name} | FAILED: {problem}\n")
         sys.stdout.flush()
     return Outcome(name, lines, time.time() - begun, problem)
+
+
+def _end(process: "subprocess.Popen[str]") -> int:
+    """Let a case that is interrupted take down the servers that it started; its exit code."""
+    if process.poll() is None:
+        process.send_signal(SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(UNWINDING)
+        process.kill()
+    return process.wait()
 
 
 def _printed(process: "subprocess.Popen[str]") -> Iterator[Line]:
