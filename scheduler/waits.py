@@ -9,7 +9,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import HeadraceError
 from worker.limits.budget import Budgets
-from worker.limits.stored import StoredQuotas
+from worker.limits.quotas.stored import StoredQuotas
 from worker.runs.estimate import Estimate, Place, estimate, places
 
 

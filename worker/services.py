@@ -13,8 +13,8 @@ from worker.engine.fetching.ahead import Ahead
 from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
-from worker.limits.failures import Failures
-from worker.limits.stored import StoredQuotas
+from worker.limits.quotas.stored import StoredQuotas
+from worker.limits.system.failures import Failures
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import redis
 
 from scheduler.embedded.valkey import EmbeddedValkey
-from worker.limits.question import Patience
-from worker.limits.shared import SharedBudget
+from worker.limits.valkey.question import Patience
+from worker.limits.valkey.shared import SharedBudget
 
 
 @contextmanager

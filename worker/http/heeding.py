@@ -16,8 +16,8 @@ import httpx
 
 from worker.connectors.contract import Response
 from worker.errors import HeadraceError, RateLimited, Throttled, Transient
-from worker.limits.breaker import Breaker, Failure
-from worker.limits.learned import course, learned, wait_after_refusal
+from worker.limits.system.breaker import Breaker, Failure
+from worker.limits.system.learned import course, learned, wait_after_refusal
 from worker.telemetry.redaction import redactor
 
 WAIT_AFTER_429 = 30.0

@@ -29,8 +29,8 @@ from worker.http.wire.deadline import Deadline
 from worker.http.wire.exchange import TransportWire, Wire
 from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import shared_wire
-from worker.limits.breaker import Breaker, Counts
 from worker.limits.policy import Call
+from worker.limits.system.breaker import Breaker, Counts
 from worker.secrets import open_secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps

@@ -14,9 +14,9 @@ from worker.limits.local import LocalBudget
 from worker.limits.outage import Outage
 from worker.limits.pace import payback
 from worker.limits.policy import Answer, Rule, Verdict
-from worker.limits.question import Asked, Patience, Question
-from worker.limits.quota import Block, Quotas, counted_for_good
-from worker.limits.shared import NOTHING, UNREACHABLE, SharedBudget, Told
+from worker.limits.quotas.quota import Block, Quotas, counted_for_good
+from worker.limits.valkey.question import Asked, Patience, Question
+from worker.limits.valkey.shared import NOTHING, UNREACHABLE, SharedBudget, Told
 
 MOST_HELD = 20_000
 

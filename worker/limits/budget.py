@@ -23,9 +23,9 @@ from worker.errors import Draining, RateLimited
 from worker.limits.asking import Asker, Grant
 from worker.limits.pace import expected, payable
 from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict, held_for, reach
-from worker.limits.question import Asked, Patience
-from worker.limits.quota import Quotas
-from worker.limits.shared import LONGEST_REASON, UNREACHABLE, Row
+from worker.limits.quotas.quota import Quotas
+from worker.limits.valkey.question import Asked, Patience
+from worker.limits.valkey.shared import LONGEST_REASON, UNREACHABLE, Row
 from worker.limits.words import AccountState, moment, refusal_words, state_of
 
 __all__ = ["AccountState", "Budgets", "Permit"]

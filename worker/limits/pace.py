@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.limits.policy import LONGEST_WAIT, PATIENCE, SECOND, Rule
-from worker.limits.quota import counted_for_good, most_at_once
+from worker.limits.quotas.quota import counted_for_good, most_at_once
 
 MARGIN, LONGEST_MARGIN = 0.02, SECOND // 4
 MOST_BLOCKS = 256

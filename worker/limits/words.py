@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from worker.limits.policy import Answer, Verdict
-from worker.limits.shared import Row
+from worker.limits.valkey.shared import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

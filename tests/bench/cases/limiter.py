@@ -20,8 +20,8 @@ import redis
 from tests.bench import peers
 from tests.bench.parts.line import Line, compared
 from tests.bench.parts.servers import ROOT, own_valkey, source
-from worker.limits.question import Patience
-from worker.limits.shared import SharedBudget
+from worker.limits.valkey.question import Patience
+from worker.limits.valkey.shared import SharedBudget
 
 PROGRAM = Path(__file__).parents[1] / "peers" / "programs" / "limiters.py"
 PLENTY = {"requests": 1_000_000, "per": 60.0}

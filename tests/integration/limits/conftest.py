@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from worker.limits.budget import Budgets
-from worker.limits.question import Patience
-from worker.limits.shared import SharedBudget
+from worker.limits.valkey.question import Patience
+from worker.limits.valkey.shared import SharedBudget
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,9 +16,9 @@ from worker.connectors.contract import Auth, Limits, Request, Response, Stream
 from worker.errors import HeadraceError, Transient
 from worker.http.sender import CallContext, Sender
 from worker.http.wire.process import close_shared_wire
-from worker.limits import breaker
 from worker.limits.budget import Budgets
-from worker.limits.failures import Failures
+from worker.limits.system import breaker
+from worker.limits.system.failures import Failures
 from worker.telemetry.steps import Steps
 
 pytestmark = pytest.mark.integration

@@ -14,9 +14,9 @@ import pytest
 from worker.errors import RateLimited
 from worker.limits.budget import Budgets
 from worker.limits.policy import SECOND, Answer, Call, Limits, Rule, Verdict
-from worker.limits.question import Asked, Patience
-from worker.limits.quota import Block
-from worker.limits.shared import SharedBudget
+from worker.limits.quotas.quota import Block
+from worker.limits.valkey.question import Asked, Patience
+from worker.limits.valkey.shared import SharedBudget
 
 pytestmark = pytest.mark.integration
 

@@ -10,13 +10,13 @@ from servers.waiting import wait_until
 
 from worker.db.database import Database
 from worker.errors import RateLimited, Transient
-from worker.limits import question as question_module
 from worker.limits.budget import Budgets
 from worker.limits.policy import SECOND, Limits, Rule, Verdict
-from worker.limits.question import Asked, Patience
-from worker.limits.quota import Block, block_of
-from worker.limits.shared import SharedBudget, Told
-from worker.limits.stored import StoredQuotas
+from worker.limits.quotas.quota import Block, block_of
+from worker.limits.quotas.stored import StoredQuotas
+from worker.limits.valkey import question as question_module
+from worker.limits.valkey.question import Asked, Patience
+from worker.limits.valkey.shared import SharedBudget, Told
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from worker.limits.pace import Track, earliest, pace_of, taken
 from worker.limits.policy import SECOND, Answer, Limits, Rule, Verdict
-from worker.limits.question import Asked, Patience
-from worker.limits.shared import SharedBudget, Told
+from worker.limits.valkey.question import Asked, Patience
+from worker.limits.valkey.shared import SharedBudget, Told
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from servers.waiting import wait_until
 
 from worker.limits.budget import Budgets
 from worker.limits.policy import SECOND, Limits, Verdict
-from worker.limits.question import Asked, Patience
-from worker.limits.shared import SharedBudget
+from worker.limits.valkey.question import Asked, Patience
+from worker.limits.valkey.shared import SharedBudget
 
 pytestmark = pytest.mark.integration
 

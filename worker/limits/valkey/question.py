@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from worker.limits.pace import RESERVE, Pace, pace_of, slots_of
 from worker.limits.policy import LONGEST_WAIT, PATIENCE, SECOND, Limits, Rule, by_scope, reach
-from worker.limits.quota import counted_for_good, kept_for, most_at_once, period_of
-from worker.limits.wire import packed
+from worker.limits.quotas.quota import counted_for_good, kept_for, most_at_once, period_of
+from worker.limits.valkey.wire import packed
 
 PREFIX = "headrace:budget:"
 EPOCH = f"{PREFIX}epoch"

@@ -10,9 +10,9 @@ from psycopg.rows import DictRow
 from worker.db.database import Database
 from worker.db.queries import sql
 from worker.errors import HeadraceError
-from worker.limits.lending import Lent, lend
 from worker.limits.policy import SECOND, Rule
-from worker.limits.quota import BLOCK_LIFE, EPOCH, Block, block_of, name_of, period_of
+from worker.limits.quotas.lending import Lent, lend
+from worker.limits.quotas.quota import BLOCK_LIFE, EPOCH, Block, block_of, name_of, period_of
 
 
 class StoredQuotas:

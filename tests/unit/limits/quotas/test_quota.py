@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.limits.policy import Rule
-from worker.limits.quota import EPOCH, block_of, counted_for_good, name_of, period_of
+from worker.limits.quotas.quota import EPOCH, block_of, counted_for_good, name_of, period_of
 
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"])
 clocks = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.integers(0, 59))

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.limits.lending import lend
 from worker.limits.policy import Rule
-from worker.limits.quota import BLOCK_LIFE, most_at_once, unit_of
+from worker.limits.quotas.lending import lend
+from worker.limits.quotas.quota import BLOCK_LIFE, most_at_once, unit_of
 
 HOUR = 3600.0
 

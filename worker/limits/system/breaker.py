@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from worker.limits.failures import Tally
+from worker.limits.system.failures import Tally
 
 FAILURES = 5
 """In a row, over all workers."""

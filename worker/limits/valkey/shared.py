@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from worker.limits.policy import SECOND, Answer, Rule, Verdict, held_for
-from worker.limits.question import EPOCH, Asked, Patience, Question, Scope, key_of, question, scopes_of
-from worker.limits.quota import Block, counted_for_good
-from worker.limits.wire import UNREACHABLE, Wire, carried_out, connect, packed
+from worker.limits.quotas.quota import Block, counted_for_good
+from worker.limits.valkey.question import EPOCH, Asked, Patience, Question, Scope, key_of, question, scopes_of
+from worker.limits.valkey.wire import UNREACHABLE, Wire, carried_out, connect, packed
 
 __all__ = ["UNREACHABLE", "Row", "SharedBudget"]
 
@@ -243,7 +243,7 @@ def _packed(told: Told) -> bytes:
 
 
 def _text(name: str) -> str:
-    return files("worker.limits").joinpath("scripts", f"{name}.lua").read_text()
+    return files("worker.limits.valkey").joinpath("scripts", f"{name}.lua").read_text()
 
 
 def _read(value: Any) -> str:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from structlog.testing import capture_logs
 
-from worker.limits.breaker import FAILURES, FIRST_HOLD, Breaker, Failure, is_down
-from worker.limits.failures import Tally
+from worker.limits.system.breaker import FAILURES, FIRST_HOLD, Breaker, Failure, is_down
+from worker.limits.system.failures import Tally
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

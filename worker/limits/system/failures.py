@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 from worker.limits.policy import SECOND
-from worker.limits.question import key_of
-from worker.limits.wire import UNREACHABLE, carried_out, connect
+from worker.limits.valkey.question import key_of
+from worker.limits.valkey.wire import UNREACHABLE, carried_out, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Failures:
 
     def __init__(self, redis_url: str) -> None:
         self._redis = connect(redis_url)
-        script = files("worker.limits").joinpath("scripts/failures.lua").read_text()
+        script = files("worker.limits.valkey").joinpath("scripts/failures.lua").read_text()
         self._add = self._redis.register_script(script)
 
     def add(self, account: str, who: str, *, everywhere: bool, within: float) -> Tally | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.limits.learned import LONGEST, Course, Learned, course, learned, wait_after_refusal
+from worker.limits.system.learned import LONGEST, Course, Learned, course, learned, wait_after_refusal
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.limits.policy import Rule
-from worker.limits.quota import BLOCK_LIFE, block_of, unit_of
+from worker.limits.quotas.quota import BLOCK_LIFE, block_of, unit_of
 
 CLOCKS = 0.25
 """Seconds by which Valkey's and Postgres's clocks may drift apart within a window."""

@@ -1,0 +1,1 @@
+"""What of the limits outlives Valkey: quotas and long windows, counted in Postgres in blocks."""

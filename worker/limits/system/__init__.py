@@ -1,0 +1,1 @@
+"""What does a system say of itself: by its headers, and by not answering?"""
