@@ -5,6 +5,7 @@ begun, and those under way give their run back at the next page; what takes too 
 """
 
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
+HANDLES = 65_536
+"""More than a process of 256 threads ever needs, each with a system and Valkey on the line; shells allow 1,024."""
+
 
 def run_worker(
     settings: Settings, *, systems: Sequence[str], bulk: bool, supervisor: int | None = None
@@ -38,6 +42,7 @@ def run_worker(
     Where `supervisor` is gone, so are we. Emits: worker_started, worker_stopped.
     """
     outlives_its_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` starts it
+    allow_handles(HANDLES)
     threads = settings.bulk_concurrency if bulk else settings.concurrency
     lane = "bulk" if bulk else "main"
     opened = Services.open(
@@ -83,6 +88,15 @@ def run_worker(
     finally:
         opened.close()
     return watchdog.code
+
+
+def allow_handles(wanted: int) -> None:
+    """As many open files and sockets as we may have without asking, up to so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # macOS may say no to what it promised
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> list[str]:

@@ -27,8 +27,8 @@ from worker.config import Settings
 from worker.ending import STANDS
 
 LOOK_EVERY = 0.1
-GRACE = 5.0
-"""A process ends by itself within `stop_within`; what hangs on even longer is killed."""
+GRACE = 10.0
+"""A process ends by itself within `stop_within` and the moments that it takes to hand over; what hangs on is killed."""
 ARENAS = "2"
 """glibc gives each thread an arena of its own, and each keeps what it once held: with few, memory stays flat."""
 
