@@ -12,11 +12,11 @@ from time import monotonic
 
 from worker.limits.local import LocalBudget
 from worker.limits.outage import Outage
-from worker.limits.pace import payback
+from worker.limits.pace import RESERVE, expected, payback
 from worker.limits.policy import Answer, Rule, Verdict
-from worker.limits.quotas.quota import Block, Quotas, counted_for_good
-from worker.limits.valkey.question import Asked, Patience, Question
-from worker.limits.valkey.shared import NOTHING, UNREACHABLE, SharedBudget, Told
+from worker.limits.quotas.quota import Block, Quotas, counted_for_good, free_at
+from worker.limits.valkey.question import Asked, Patience, Question, Scope
+from worker.limits.valkey.shared import NOTHING, UNREACHABLE, Row, SharedBudget, Told
 
 MOST_HELD = 20_000
 
@@ -128,6 +128,16 @@ class Asker:
             ahead=self._patience.furthest,
         )
         return scope, quota, block
+
+    def expected_wait(self, scope: Scope, row: Row, requests: int, lane: int = 3) -> int:
+        """Until so many requests may have left, as far as Valkey knows: an estimate."""
+        counted = filter(self._counted, scope.rules)
+        free = [
+            free_at(rule, held, now=row.now, requests=requests, reserve=RESERVE[lane])
+            for rule, held in zip(counted, row.blocks, strict=False)
+        ]
+        start = max(row.hold, row.last, row.line, *free)
+        return expected(scope.rules, row.tats, now=row.now, start=start, requests=requests)
 
     def is_held(self, grant: Grant) -> bool:
         """Whether somebody said meanwhile that nobody sends: asked by who has slept with a grant."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from worker.errors import Draining, RateLimited
 from worker.limits.asking import Asker, Grant
-from worker.limits.pace import expected, payable
+from worker.limits.pace import payable
 from worker.limits.policy import SECOND, Answer, Call, Limits, Verdict, held_for, reach
 from worker.limits.quotas.quota import Quotas
 from worker.limits.valkey.question import Asked, Patience
@@ -146,13 +146,7 @@ class Budgets:
         except UNREACHABLE as exc:
             self._asker.outage.begin(exc)
             return float("inf")
-        waits = [
-            expected(
-                scope.rules, row.tats, now=row.now, start=max(row.hold, row.last, row.line), requests=requests
-            )
-            for scope, row in rows
-        ]
-        return max(waits) / SECOND
+        return max(self._asker.expected_wait(scope, row, requests) for scope, row in rows) / SECOND
 
     def state(self, account: str, limits: Limits | None = None) -> AccountState:
         """What is known of the account now. Changes nothing."""

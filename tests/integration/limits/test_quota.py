@@ -12,7 +12,7 @@ from worker.db.database import Database
 from worker.errors import RateLimited, Transient
 from worker.limits.budget import Budgets
 from worker.limits.policy import SECOND, Limits, Rule, Verdict
-from worker.limits.quotas.quota import Block, block_of
+from worker.limits.quotas.quota import Block, block_of, period_of
 from worker.limits.quotas.stored import StoredQuotas
 from worker.limits.valkey import question as question_module
 from worker.limits.valkey.question import Asked, Patience
@@ -57,6 +57,15 @@ def test_a_days_quota_is_used_up_to_its_last_request_and_refused_until_it_begins
         pass
     at: datetime = refused.value.resume_at
     assert (at.hour, at.minute) == (21, 0), "six in the morning in Tokyo"
+
+
+def test_an_estimate_knows_of_a_quota_that_is_nearly_used_up(budgets: Budgets, account: str) -> None:
+    limits = Limits(rules=(Rule(requests=1000, per=1.0, burst=1000), Rule(quota=30)))
+    assert used(budgets, account, limits, 29, lane=0) == 29
+    assert budgets.estimate(account, limits, 1) < 1
+    ends = period_of(limits.rules[1], int(datetime.now(UTC).timestamp() * SECOND))[1] / SECOND
+    wait = budgets.estimate(account, limits, 5)
+    assert abs(datetime.now(UTC).timestamp() + wait - ends) < 5
 
 
 def test_less_urgent_lanes_leave_the_last_of_a_quota_to_the_others(budgets: Budgets, account: str) -> None:

@@ -7,7 +7,7 @@ quota is never exceeded. `stored` fetches; `lending` says when a window has anot
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from worker.limits.policy import SECOND, Rule
@@ -34,6 +34,15 @@ class Block:
     """How much of the quota has been handed out, this block included."""
     expires: int = 0
     """Of a sliding window: when what is left of the block is void, in microseconds."""
+
+
+class Held(NamedTuple):
+    """What Valkey holds of the last block, as it is stored there."""
+
+    left: int
+    period: int
+    closed_until: int
+    used: int
 
 
 class Quotas(Protocol):
@@ -89,6 +98,15 @@ def kept_for(rule: Rule) -> int:
     if rule.quota is not None:
         return (1 if rule.period == "day" else 31) * 86_400 * SECOND
     return int(rule.per * BLOCK_LIFE * SECOND)
+
+
+def free_at(rule: Rule, held: Held, *, now: int, requests: int, reserve: float) -> int:
+    """When so many requests may have been taken of it, as far as the last block tells: an estimate."""
+    if rule.quota is None:
+        return held.closed_until if held.left < requests else now
+    if held.period <= now or requests <= most_at_once(rule, reserve) - held.used + held.left:
+        return now
+    return held.period
 
 
 def name_of(rule: Rule) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from worker.limits.policy import SECOND, Answer, Rule, Verdict, held_for
-from worker.limits.quotas.quota import Block, counted_for_good
+from worker.limits.quotas.quota import Block, Held, counted_for_good
 from worker.limits.valkey.question import EPOCH, Asked, Patience, Question, Scope, key_of, question, scopes_of
 from worker.limits.valkey.wire import UNREACHABLE, Wire, carried_out, connect, packed
 
@@ -55,6 +55,8 @@ class Row:
     slots: int
     line: int = 0
     """When the last of those who were refused is expected."""
+    blocks: tuple[Held, ...] = ()
+    """Of each rule that Postgres counts, in their order; empty where nothing is known."""
 
 
 class SharedBudget:
@@ -220,7 +222,8 @@ def _row(now: int, stored: list[bool], fields: list[Any], busy: int, line: list[
     packed_numbers, hold, reason, ramp = fields
     numbers = packed_numbers or b""
     values = unpack_from(f"<{len(numbers) // 8}d", numbers)
-    counted = iter(values[2 : 2 + 2 * stored.count(False) : 2])
+    windows = stored.count(False)
+    counted, blocks = iter(values[2 : 2 + 2 * windows : 2]), map(int, values[2 + 2 * windows :])
     return Row(
         now=now,
         last=int(values[0]) if values else 0,
@@ -230,6 +233,7 @@ def _row(now: int, stored: list[bool], fields: list[Any], busy: int, line: list[
         probing=ramp is not None,
         slots=busy,
         line=max((int(end) for end in line), default=0),
+        blocks=tuple(Held(*four) for four in zip(blocks, blocks, blocks, blocks, strict=False)),
     )
 
 
