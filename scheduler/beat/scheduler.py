@@ -3,7 +3,7 @@
 The schedule is a column of `streams` and not a list in memory, so a tick costs what is due and not what exists, a changed
 interval holds at once, and several beats share the work without a leader. A beat that can't reach Postgres or the broker
 says so and goes on trying: an error that leaves `tick` would end the process.
-Emits: due_dispatched, runs_woken, tick_failed, runs_rescued, sweep_failed, beat_silent.
+Emits: due_dispatched, runs_woken, tick_failed, sweep_failed, beat_silent, and what its sweeps emit.
 """
 
 import time

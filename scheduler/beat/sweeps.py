@@ -1,4 +1,7 @@
-"""What does beat tidy up beside the schedule, and how often? A table; each sweep is harmless when done twice at once."""
+"""What does beat tidy up beside the schedule, and how often? A table; each sweep is harmless when done twice at once.
+
+Emits: runs_rescued, times_mended.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +33,12 @@ def _rescue(services: Services) -> None:
         log.warning("runs_rescued", saved=rescued.saved, exhausted=rescued.exhausted)
 
 
+def _mend_times(services: Services) -> None:
+    found = services.database.one(sql.mend_times)
+    if found and any(found.values()):
+        log.warning("times_mended", **found)
+
+
 def _keep_partitions(services: Services) -> None:
     keep_partitions(services.database)
 
@@ -44,6 +53,7 @@ def _forget_quarantine(services: Services) -> None:
 
 SWEEPS = (
     Sweep("rescue", 2.0, _rescue),
+    Sweep("times", 300.0, _mend_times),
     Sweep("partitions", 3600.0, _keep_partitions),
     Sweep("processes", 3600.0, _forget_processes),
     Sweep("quarantine", 3600.0, _forget_quarantine),

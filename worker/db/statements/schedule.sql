@@ -243,6 +243,27 @@ SELECT p.id, p.name, extract(epoch FROM now() - coalesce(p.ticked_at, p.seen_at)
                     WHERE o.kind = 'beat' AND o.name = p.name AND o.started_at > p.started_at)
  ORDER BY p.name;
 
+-- name: mend_times
+-- Postgres's clock was ahead and was put right: what was timed meanwhile would wait until then, be it for years. A stream's
+-- next point is never farther than two of its intervals and a pause after failures, a lease never as long as a day, and what
+-- was sent or seen was not so in the future. A process that lives writes its row anew.
+WITH due AS (
+    UPDATE streams SET next_run_at = now()
+     WHERE next_run_at > now() + interval '2 hours'
+       AND next_run_at > now() + interval '2 hours' + make_interval(secs =>
+           CASE WHEN jsonb_typeof(schedule -> 'every') = 'number'
+                THEN 2 * least(greatest(0, (schedule ->> 'every')::numeric), 31622400) ELSE 0 END::float8)
+    RETURNING id
+), lapsed AS (
+    UPDATE runs SET lease_until = now() WHERE state = 'running' AND lease_until > now() + interval '1 day' RETURNING id
+), unsent AS (
+    UPDATE runs SET published_at = NULL WHERE state = 'queued' AND published_at > now() + interval '1 minute' RETURNING id
+), unseen AS (
+    DELETE FROM processes WHERE seen_at > now() + interval '1 minute' RETURNING id
+)
+SELECT (SELECT count(*) FROM due) AS streams, (SELECT count(*) FROM lapsed) AS leases,
+       (SELECT count(*) FROM unsent) AS messages, (SELECT count(*) FROM unseen) AS processes;
+
 -- name: places_in_queue
 -- What stands before some queued runs. Every count ends at a thousand.
 SELECT r.id, r.account, r.published_at IS NOT NULL AS published,
