@@ -35,7 +35,8 @@ LOOK_EVERY = 1.0
 GRACE = 5.0
 """A run that stalls is not renewed from `stall` on; so much later it is taken to hang for good."""
 HAND_OVER_WITHIN = 5.0
-SEE_OFF_WITHIN = 3.0
+SEE_OFF_WITHIN = 8.0
+"""For a last word to Postgres, and less than a supervisor waits beyond `stop_within`."""
 STDERR = 2
 MEBIBYTE = 1024 * 1024
 

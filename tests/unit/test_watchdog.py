@@ -13,14 +13,15 @@ ROOT = Path(__file__).parents[2]
 KEPT = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from worker import watchdog
 from worker.db.database import Database
 from worker.runs.leases import Leases
-from worker.watchdog import Watchdog
 
+watchdog.SEE_OFF_WITHIN = 0.1
 never = Event()
 ThreadPoolExecutor(1).submit(never.wait)
 database = Database("postgresql://nobody@127.0.0.1:1/nowhere", name="test")
-Watchdog(Leases(database, lease=90), database, most_megabytes=0, stop_within=45).see_off(75)
+watchdog.Watchdog(Leases(database, lease=90), database, most_megabytes=0, stop_within=45).see_off(75)
 """
 """A process whose work is done, and in which a thread waits for something that never comes."""
 WELL = {"hung": 0, "others": 0, "megabytes": 100.0, "orphaned": False, "told_to_stop": False}
