@@ -9,6 +9,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import HeadraceError
 from worker.limits.budget import Budgets
+from worker.limits.policy import Call
 from worker.limits.quotas.stored import StoredQuotas
 from worker.runs.estimate import Estimate, Place, estimate, places
 
@@ -42,7 +43,8 @@ def _until_it_may_send(
     """At least a request for each of its own runs that come first. 0 where nobody can say: it's an estimate."""
     try:
         limits = registry.get(connection["system"]).bind(connection["settings"]).limits
-        seconds = budgets.estimate(place.account, limits, place.earlier + 1)
+        call = Call(str(connection["id"]))
+        seconds = budgets.estimate(place.account, limits, place.earlier + 1, call=call)
     except HeadraceError:
         return 0.0
     return seconds if seconds != float("inf") else 0.0

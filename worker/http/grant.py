@@ -46,6 +46,10 @@ class _Unsent(Exception):
     """A grant was given up, and no request was sent by it."""
 
 
+class _Failed(Exception):
+    """The answer said that the system can't answer."""
+
+
 class Refusals:
     """The accounts whose last request was refused when its grant was renewed."""
 
@@ -92,6 +96,7 @@ class Grant:
         self._at = 0.0
         self.tried = False
         """The account was held, and this request tries whether the system answers again."""
+        self._failed = False
 
     def __enter__(self) -> Self:
         self._ask()
@@ -101,8 +106,15 @@ class Grant:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         permit, self._permit = self._permit, None
-        if permit is not None:
-            permit.__exit__(kind, error, trace)
+        if permit is None:
+            return
+        if kind is None and self._failed:
+            kind, error = _Failed, _Failed()
+        permit.__exit__(kind, error, trace)
+
+    def failed(self) -> None:
+        """The system answered, but not as one that is well: if this was a trial, no more may follow it yet."""
+        self._failed = True
 
     def renew_if_old(self) -> None:
         """Called right before the request leaves."""

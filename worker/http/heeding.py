@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httpx
 
-from worker.connectors.contract import Response
+from worker.connectors.contract import Response, Source
 from worker.errors import HeadraceError, RateLimited, Throttled, Transient
 from worker.limits.system.breaker import Breaker, Failure
 from worker.limits.system.learned import course, learned, wait_after_refusal
@@ -29,6 +29,28 @@ class Account(Protocol):
 
     def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime: ...
     def slow_down(self, account: str, remaining: int, seconds: float) -> None: ...
+
+
+class Judge:
+    """What a source reads in an answer, asked once for each. Without a source, nothing."""
+
+    def __init__(self, source: Source | None) -> None:
+        self._source = source
+        self._judged: tuple[Response, HeadraceError | None] | None = None
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        if self._source is None:
+            return None
+        if self._judged is None or self._judged[0] is not response:
+            self._judged = response, self._source.failure(response)
+        return self._judged[1]
+
+
+def asks_to_wait(failure: HeadraceError) -> bool:
+    """Whether a system says by it that it is asked too often."""
+    return isinstance(failure, RateLimited) or (
+        isinstance(failure, Transient) and failure.code == "throttled"
+    )
 
 
 class Heeding:
@@ -74,7 +96,7 @@ class Heeding:
             failure.resume_at = self._budgets.hold(
                 account, max(1.0, seconds), redactor.redact(failure.message)
             )
-        elif isinstance(failure, Transient) and failure.code == "throttled":
+        elif asks_to_wait(failure):
             wait = failure.seconds if isinstance(failure, Throttled) else None
             if wait is None:
                 wait = wait_after_refusal(learned(response.headers, self._clock()))

@@ -21,7 +21,7 @@ from worker.http.address import Address, address_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
-from worker.http.heeding import Account, Heeding
+from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
 from worker.http.translate import foreign_errors, translated
@@ -80,6 +80,14 @@ def _nobody_asks(size: int) -> None:
     del size
 
 
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """What is done with an answer as it comes, and when it is there."""
+
+    comes: Callable[[int], None]
+    judge: Judge
+
+
 class _LostUnseen(Exception):
     """A kept-alive connection broke before any of the answer came."""
 
@@ -117,17 +125,18 @@ class Sender:
             with ctx.steps.step("secrets"):
                 secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
             held = self._held.of(ctx.connection_id, secrets)
+            judge = Judge(ctx.source)
             proof = Proof(
                 auth=ctx.source.auth,
                 request=request,
                 secrets=secrets,
                 held=held,
-                send=lambda outgoing: self._exchange(ctx, outgoing, comes),
+                send=lambda outgoing: self._exchange(ctx, outgoing, _Hearing(comes, judge)),
                 log_in=lambda outgoing: self._log_in(ctx, held, outgoing),
                 patience=WHOLE_ANSWER * self._timeout,
             )
             response = proof.answer()
-            failure = ctx.source.failure(response)
+            failure = judge.failure(response)
             if failure is not None:
                 raise self._heeding.words(ctx.account, response, failure)
             return response
@@ -139,17 +148,17 @@ class Sender:
 
     def _log_in(self, ctx: CallContext, held: Held, outgoing: Request) -> Response:
         with self._logins.attempt(ctx.connection_id, held):
-            return self._exchange(ctx, outgoing, _nobody_asks)
+            return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
 
-    def _exchange(self, ctx: CallContext, outgoing: Request, comes: Callable[[int], None]) -> Response:
+    def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
         address = address_of(ctx.source.base_url, outgoing)
         written = _written(ctx, outgoing, address)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
-                return self._sent(ctx, outgoing, address, written, comes, again=False)
+                return self._sent(ctx, outgoing, address, written, hearing, again=False)
             except _LostUnseen:
                 log.debug("sent_again", host=address.host, asked=_asked(address, outgoing))
-                return self._sent(ctx, outgoing, address, written, comes, again=True)
+                return self._sent(ctx, outgoing, address, written, hearing, again=True)
 
     def _sent(
         self,
@@ -157,7 +166,7 @@ class Sender:
         outgoing: Request,
         address: Address,
         written: Outgoing,
-        comes: Callable[[int], None],
+        hearing: _Hearing,
         *,
         again: bool,
     ) -> Response:
@@ -173,7 +182,7 @@ class Sender:
         )
         who = f"{ctx.connection_id}/{ctx.stream or address.path}"
         with grant:
-            attempt = Attempt(ctx.steps, grant.renew_if_old, comes)
+            attempt = Attempt(ctx.steps, grant.renew_if_old, hearing.comes)
             try:
                 response = self._answered(ctx, address, written, attempt)
             except httpx.HTTPError as error:
@@ -183,6 +192,11 @@ class Sender:
                 self._heed_silence(ctx, who, address, error)
                 raise
             # Before the permit is returned, so that nobody slips through between the two.
+            said = None if response.status == 429 else hearing.judge.failure(response)
+            if said is not None and asks_to_wait(said):
+                raise self._heeding.words(ctx.account, response, said)
+            if response.status >= 500:
+                grant.failed()
             self._heeding.answer(
                 ctx.account,
                 response,

@@ -34,6 +34,9 @@ class Budget:
     held: list[tuple[str, float, str]] = field(default_factory=list)
     slowed: list[tuple[str, int, float]] = field(default_factory=list)
     in_use: int = 0
+    failed: int = 0
+    """Permits that were returned by an exception."""
+    held_in_use: list[int] = field(default_factory=list)
     refuse: bool = False
 
     @contextmanager
@@ -46,6 +49,9 @@ class Budget:
         self.in_use += 1
         try:
             yield Leave()
+        except BaseException:
+            self.failed += 1
+            raise
         finally:
             self.in_use -= 1
 
@@ -54,6 +60,7 @@ class Budget:
 
     def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
         self.held.append((account, seconds, reason))
+        self.held_in_use.append(self.in_use)
         return NOW + timedelta(seconds=seconds)
 
 
@@ -231,6 +238,15 @@ def test_a_503_without_a_time_is_for_the_source_to_judge(sender: SenderOf, budge
     with pytest.raises(NeedsOperator, match="It said 503"):
         sender(lambda _: httpx.Response(503)).send(context(), Request("GET", "assets"))
     assert budget.held == []
+    assert budget.failed == 1  # a trial that ends so lets no more follow
+
+
+def test_an_answer_that_is_refused_for_what_was_asked_is_no_failed_trial(
+    sender: SenderOf, budget: Budget
+) -> None:
+    with pytest.raises(NeedsOperator, match="It said 404"):
+        sender(lambda _: httpx.Response(404)).send(context(), Request("GET", "assets"))
+    assert (budget.failed, budget.in_use) == (0, 0)
 
 
 def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: SenderOf, budget: Budget) -> None:
@@ -239,6 +255,7 @@ def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: Sende
         sender(lambda _: httpx.Response(200)).send(context(Plant(says=says)), Request("GET", "assets"))
 
     assert budget.held == [("acme", 44.0, "Throttled.")]
+    assert (budget.held_in_use, budget.failed) == ([1], 1)  # before its permit went to another
     assert caught.value.resume_at == NOW + timedelta(seconds=44)
 
 
