@@ -59,7 +59,7 @@ def run_alone(services: Services, run: Run) -> None:
         return
     try:
         with _started(run) as (child, stands):
-            log.info("run_goes_alone", run_id=str(run.id), pid=child.pid)
+            log.info("run_goes_alone", run_id=str(run.id), child_pid=child.pid)
             _hold_until_it_stands(services, run, stands)
             killed = _wait_for(services, child)
     except OSError as exc:
@@ -73,7 +73,7 @@ def run_alone(services: Services, run: Run) -> None:
             _give_back(services, run)
         return
     if end_lease(services.heart, run.id, run.claim_no, _words(child.returncode)):
-        log.error("alone_ended", run_id=str(run.id), pid=child.pid, exit_code=child.returncode)
+        log.error("alone_ended", run_id=str(run.id), child_pid=child.pid, exit_code=child.returncode)
 
 
 def _words(code: int) -> str:

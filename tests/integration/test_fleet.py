@@ -107,7 +107,9 @@ def test_a_process_that_is_hung_up_on_drains_and_is_replaced(fleet: Fleet) -> No
     told, *others = fleet.children()
     told.send_signal(signal.SIGHUP)
     fleet.wait_for("worker_started", 4)
-    assert [(event["pid"], event["exit_code"]) for event in fleet.events("worker_ended")] == [(told.pid, 0)]
+    assert [(event["child_pid"], event["exit_code"]) for event in fleet.events("worker_ended")] == [
+        (told.pid, 0)
+    ]
     assert all(other.is_running() for other in others)
 
 

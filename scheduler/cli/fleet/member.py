@@ -60,7 +60,7 @@ class Member:
             log.warning("worker_not_started", name=self.name, error=str(exc), retry_in=self._pause(now))
             return
         assert self.child is not None  # noqa: S101 - just started
-        log.info("worker_restarted", name=self.name, pid=self.child.pid, lives=self.lives)
+        log.info("worker_restarted", name=self.name, child_pid=self.child.pid, lives=self.lives)
 
     def _mourn(self, now: float, code: int) -> None:
         assert self.child is not None  # noqa: S101 - whoever calls has looked
@@ -72,7 +72,7 @@ class Member:
         say(
             "worker_ended",
             name=self.name,
-            pid=self.child.pid,
+            child_pid=self.child.pid,
             exit_code=code,
             reason=exit_words(code),
             retry_in=delay,
@@ -93,5 +93,5 @@ class Member:
         if self.child is None:
             return
         if not self.child.wait(patience):
-            log.warning("worker_killed", name=self.name, pid=self.child.pid)
+            log.warning("worker_killed", name=self.name, child_pid=self.child.pid)
         self.child.kill()
