@@ -24,7 +24,7 @@ SLOTS_MULTIPLE = 8
 VISITS = 500
 """Connections that one look goes by at most, however few of them have a run that can be woken."""
 ROUNDS = 8
-"""Looks in a row while each finds something; then others things have their turn."""
+"""Looks in a row while each finds something, or sees only a part; then other things have their turn."""
 WAKEABLE = with_constants(
     sql.wakeable, visits=VISITS, least=LEAST_OUTSTANDING, multiple=SLOTS_MULTIPLE, line=LINE
 )
@@ -49,8 +49,8 @@ class Waking:
         for _ in range(ROUNDS):
             woken = self._look(database)
             total += woken
-            if not woken:
-                break
+            if not woken and not self._places:
+                break  # all were seen; else those who may not go now stood before others who may
         return total
 
     def _look(self, database: Database) -> int:

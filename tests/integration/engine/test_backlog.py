@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from scheduler.beat.pacing import Pacing
-from scheduler.beat.waking import VISITS, WAKEABLE, Waking
+from scheduler.beat.waking import LEAST_OUTSTANDING, VISITS, WAKEABLE, Waking
 from worker.db.queries import sql, with_constants
 from worker.runs.alive import Alive
+from worker.runs.claim import LINE
 from worker.runs.estimate import estimate, places
 
 from .conftest import Ledger  # type: ignore[import-not-found]
@@ -221,6 +222,22 @@ def test_an_account_whose_runs_stand_in_line_for_its_limit_sends_no_more_of_them
     assert look(served)[0] == []
     (other,) = waiting(served, 1, 2)
     assert owners(served, look(served)[0]) == {other: 2}
+
+
+def test_many_connections_of_an_account_that_waits_for_its_limit_keep_no_other_waiting(
+    served: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand before it, and there are more of them than one look has room for."""
+    sharing = waiting(served, 5 * LEAST_OUTSTANDING, 1, budget="shared")
+    for connection in sharing[:LINE]:
+        refuse(served, connection, 1)
+    (other,) = waiting(served, 1, 1)
+    sent: list[UUID] = []
+    monkeypatch.setattr(
+        "scheduler.beat.waking.publish", lambda wakeups: sent.extend(run for run, _ in wakeups)
+    )
+    assert Waking(Pacing()).wake(served.database) == 1
+    assert owners(served, sent) == {other: 1}
 
 
 def test_the_line_is_filled_again_as_it_moves_on(served: Ledger) -> None:
