@@ -154,6 +154,19 @@ def test_a_process_that_grows_past_its_bound_is_replaced_and_loses_nothing(
         fleet.process.kill()
 
 
+def test_it_warns_where_postgres_would_turn_its_connections_away(
+    migrated: str, broker_url: str, tmp_path: Path
+) -> None:
+    fleet = Fleet(tmp_path, migrated, broker_url, "--lane", "main", HEADRACE_DATABASE_POOL="100")
+    try:
+        fleet.wait_for("too_few_connections")
+        (warned,) = fleet.events("too_few_connections")
+        assert warned["needed"] == 2 * 101 + 20
+    finally:
+        fleet.process.kill()
+        fleet.process.wait(10)
+
+
 def test_an_error_at_the_first_start_ends_it_with_words(database_url: str, tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, database_url.replace("@", "@nowhere.invalid:1/", 1), "redis://127.0.0.1:1/0")
     try:

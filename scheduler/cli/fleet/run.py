@@ -3,7 +3,7 @@
 It starts a process of its own for each worker and looks after them: one that dies is started again, after a pause that
 grows; the others don't notice. SIGTERM is passed on, and we end when all have. Promise: when we are killed, none is left
 behind: the kernel tells them (Linux), and they look for us themselves (everywhere).
-Emits: fleet_started, worker_ended, worker_restarted, worker_not_started, worker_killed, fleet_stopped.
+Emits: fleet_started, too_few_connections, worker_ended, worker_restarted, worker_not_started, worker_killed, fleet_stopped.
 """
 
 import os
@@ -24,13 +24,21 @@ from scheduler.cli.fleet.sizes import LaneChoice, Sizes, choose
 from scheduler.embedded.supervisor.parts import SUPERVISED_MARK, headrace_command, part_environment
 from scheduler.embedded.supervisor.processes import Child, spawn
 from worker.config import Settings
+from worker.db.database import Database
 from worker.ending import STANDS
+from worker.errors import HeadraceError
 
 LOOK_EVERY = 0.1
 GRACE = 10.0
 """A process ends by itself within `stop_within` and the moments that it takes to hand over; what hangs on is killed."""
 ARENAS = "2"
 """glibc gives each thread an arena of its own, and each keeps what it once held: with few, memory stays flat."""
+
+CONNECTIONS = """
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS allowed
+"""
+FOR_THE_REST = 20
+"""Connections of beat, the API, commands, and people."""
 
 log = structlog.get_logger()
 
@@ -79,6 +87,7 @@ def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> i
         cpus=machine.cpus,
         memory_mb=machine.memory // MEBIBYTE,
     )
+    _count_connections(settings, sizes)
     members = _members(settings, sizes, systems)
     code = 0
     try:
@@ -92,6 +101,25 @@ def run_fleet(settings: Settings, systems: Sequence[str], lane: LaneChoice) -> i
         _stop(members, settings.stop_within + GRACE)
         log.info("fleet_stopped")
     return code
+
+
+def _count_connections(settings: Settings, sizes: Sizes) -> None:
+    """Say so where Postgres would turn some of our connections away, which only shows once there is much to do."""
+    database = Database(settings.require_database_url(), name="fleet", pool=1)
+    try:
+        found = database.one(CONNECTIONS)
+    except HeadraceError:
+        return  # a worker that meets this says it, and ends as it must
+    finally:
+        database.close()
+    needed = sizes.connections(settings.database_pool)
+    if found and found["allowed"] < needed + FOR_THE_REST:
+        log.warning(
+            "too_few_connections",
+            allowed=found["allowed"],
+            needed=needed + FOR_THE_REST,
+            hint=f"Raise max_connections of Postgres to {needed + FOR_THE_REST}, or start fewer processes.",
+        )
 
 
 def _members(settings: Settings, sizes: Sizes, systems: Sequence[str]) -> list[Member]:

@@ -33,6 +33,10 @@ class Sizes:
     def slots(self) -> int:
         return self.main * self.concurrency + self.bulk * self.bulk_concurrency
 
+    def connections(self, pool: int) -> int:
+        """To Postgres, at most: each process has a pool of so many, and one more for its leases."""
+        return (self.main + self.bulk) * (pool + 1)
+
 
 def choose(machine: Machine, settings: Settings, lane: LaneChoice) -> Sizes:
     """What the settings say, and where they say nothing what suits the machine."""

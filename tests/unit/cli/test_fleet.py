@@ -106,6 +106,11 @@ def test_what_is_set_counts_and_a_lane_alone_has_no_process_of_the_other() -> No
     assert "as set" in sizes.why
 
 
+def test_each_process_takes_its_pool_and_one_connection_for_its_leases() -> None:
+    sizes = choose(Machine(16, LARGE, "machine"), Settings(), "all")
+    assert sizes.connections(4) == 120
+
+
 class Ended:
     """A child that has ended."""
 
