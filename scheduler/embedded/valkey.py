@@ -144,7 +144,7 @@ class EmbeddedValkey:
                 self._url = self._url_at(int(port))
                 with suppress(NeedsOperator):
                     if self._settles(child, 2.0):
-                        log.info("valkey_taken_over", pid=child.pid, port=int(port))
+                        log.info("valkey_taken_over", child_pid=child.pid, port=int(port))
                         return child
             child.stop(self.stop_signal, 5.0)
         return None

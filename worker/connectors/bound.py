@@ -11,7 +11,7 @@ from threading import Lock
 
 from worker.connectors.contract import Source
 
-MOST = 2_000
+MOST = 10_000
 
 
 class BoundSources:

@@ -20,7 +20,7 @@ from worker.http.wire.message import Origin
 _PORTS = {"https": 443, "http": 80}
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _AS_IT_IS = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
-_KEPT = 4096
+_KEPT = 16_384
 _LONGEST_KEPT = 500
 """Streams ask for the same few addresses again and again; links to a next page are longer, and never come twice."""
 

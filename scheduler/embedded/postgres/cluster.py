@@ -78,14 +78,22 @@ def _shared_buffers(memory: int) -> int:
     return min(max(memory // 16 // 1024**2, 128), 1024)
 
 
-def server_settings(port: int, *, fast: bool, memory: int | None = None) -> dict[str, str]:
+def _connections(cpus: int) -> int:
+    """A main process a CPU and a bulk one for every two, five for each of them, and room for the other parts and people."""
+    return max(100, 40 + 8 * cpus)
+
+
+def server_settings(
+    port: int, *, fast: bool, memory: int | None = None, cpus: int | None = None
+) -> dict[str, str]:
     """Settings for a small machine that keeps what it was told. `fast` survives a kill but no power cut: for tests."""
     memory = psutil.virtual_memory().total if memory is None else memory
+    cpus = cpus or psutil.cpu_count() or 1
     settings = {
         "listen_addresses": LOOPBACK,
         "port": str(port),
         "unix_socket_directories": "",
-        "max_connections": "100",
+        "max_connections": str(_connections(cpus)),
         "shared_buffers": f"{_shared_buffers(memory)}MB",
         "max_wal_size": "2GB",
         # This build knows pglz alone, which takes longer than the disk: a sync of changed records would take three times as

@@ -188,7 +188,7 @@ class EmbeddedPostgres:
         if status != "stopping" and port is not None and self._wanted_port in {0, port}:
             self._url = _url(port, password)
             if status == "starting" or self.ready() or self.ready():
-                log.info("postgres_taken_over", pid=child.pid, port=port)
+                log.info("postgres_taken_over", child_pid=child.pid, port=port)
                 return child
         child.stop(self.stop_signal, 20.0 if status == "stopping" else 5.0)
         return None

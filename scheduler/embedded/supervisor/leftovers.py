@@ -23,7 +23,7 @@ def end_leftovers(home: Path, *, patience: float = 3.0, spare: Collection[int] =
     """End them: asked first, killed after `patience` seconds. Their pids. Call only while holding the home."""
     found = _marked(home, spare)
     for process in found:
-        log.warning("leftover_ended", pid=process.pid)
+        log.warning("leftover_ended", child_pid=process.pid)
         with suppress(psutil.Error):
             process.send_signal(signal.SIGTERM if patience > 0 else signal.SIGKILL)
     _, stubborn = psutil.wait_procs(found, timeout=patience or 1.0)

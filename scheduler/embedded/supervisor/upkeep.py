@@ -95,7 +95,7 @@ class Upkeep:
     def finish_stop(self, timeout: float) -> None:
         """Wait for the end, and make it one."""
         if self._child is not None and not self._child.wait(timeout):
-            log.warning("part_killed", part=self.part.name, pid=self._child.pid)
+            log.warning("part_killed", part=self.part.name, child_pid=self._child.pid)
         self.kill()
         if self.state.state is not State.FAILED:
             self._enter(State.STOPPED, pid=None)
@@ -142,7 +142,9 @@ class Upkeep:
             self._mourn(now, str(exc))
             return
         self._enter(State.STARTING, restarts=self.state.restarts + 1)
-        log.warning("part_restarted", part=self.part.name, pid=self.state.pid, restarts=self.state.restarts)
+        log.warning(
+            "part_restarted", part=self.part.name, child_pid=self.state.pid, restarts=self.state.restarts
+        )
 
     def _enter(self, state: State, **changes: int | None) -> None:
         before = self.state

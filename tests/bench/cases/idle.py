@@ -99,7 +99,7 @@ def _sustained(own: World, data: Source, streams: int, seconds: float) -> Sustai
     data.reset()
     every = streams / WANTED
     start_parts(own)
-    own.add_connections(data.url, count=streams // 10, every=every)
+    own.add_connections(data.url, count=streams // 10, every=every, labelled=True)
     _come_to_pace(own)
     begun, ended, machine = time.monotonic(), own.ended(), machine_cpu_seconds()
     threading.Event().wait(seconds)

@@ -26,7 +26,7 @@ class Throughput:
 def idle_throughput(own: World, base_url: str, *, runs: int) -> Throughput:
     """Make so many streams that are due at once, and see how fast they are worked off; none may fail."""
     start_parts(own)
-    own.add_connections(base_url, count=runs // 10, every=3600.0, spread=0.001)
+    own.add_connections(base_url, count=runs // 10, every=3600.0, spread=0.001, labelled=True)
     first = _wait_ended(own, runs // 10)
     begun, parts, machine = time.monotonic(), own.cpu(), machine_cpu_seconds()
     last = _wait_ended(own, runs * 95 // 100)

@@ -100,6 +100,11 @@ def test_postgres_takes_less_memory_on_a_small_machine() -> None:
     assert server_settings(1, fast=False, memory=256 * GIB)["shared_buffers"] == "1024MB"
 
 
+def test_postgres_has_connections_for_the_workers_of_every_cpu() -> None:
+    assert server_settings(1, fast=False, cpus=2)["max_connections"] == "100"
+    assert server_settings(1, fast=False, cpus=64)["max_connections"] == "552"
+
+
 def test_no_folder_name_can_smuggle_a_setting_into_the_configuration() -> None:
     text = configuration(6379, Path('/home/"x"\nappendonly no\\'), "pw")
     assert text.count("\n") == len(text.splitlines())
