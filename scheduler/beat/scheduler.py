@@ -23,7 +23,7 @@ from worker.services import Services, current
 log = structlog.get_logger()
 
 MANY = 64
-PAUSE_BACKLOG, PAUSE_BUSY, PAUSE = 0.1, 0.25, 0.5
+PAUSE_BACKLOG, PAUSE_BUSY, PAUSE = 0.1, 0.4, 0.5
 """Seconds between rounds: what queues hold must not run out, and what is due may be late by half a second. A round costs
 two statements however little there is to do, so the fewer the better."""
 PAUSE_AFTER_ERROR = 2.0

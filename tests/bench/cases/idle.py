@@ -97,9 +97,10 @@ def _least(ours: list[Throughput]) -> float:
 def _sustained(own: World, data: Source, streams: int, seconds: float) -> Sustained:
     """Streams whose due times are spread over their interval, after a moment to come to pace."""
     data.reset()
-    every = streams / WANTED
+    every = float(round(streams / WANTED))
     start_parts(own)
-    own.add_connections(data.url, count=streams // 10, every=every, labelled=True)
+    own.add_connections(data.url, count=streams // 10, every=every, first_due=every, labelled=True)
+    own.come_to_pace()
     _come_to_pace(own)
     begun, ended, machine = time.monotonic(), own.ended(), machine_cpu_seconds()
     threading.Event().wait(seconds)

@@ -19,6 +19,7 @@ import psycopg
 import yaml
 from psycopg.rows import DictRow
 
+from scheduler.beat.due import place
 from scheduler.embedded.supervisor.parts import headrace_command, part_environment
 from scheduler.embedded.supervisor.processes import Child, spawn
 from tests.bench.parts.processes import Watch, cpu_seconds
@@ -111,6 +112,17 @@ class World:
                     "done": done,
                 },
             )
+        self._analyze()
+
+    def come_to_pace(self) -> None:
+        """Every stream with a schedule falls due at its own point from now on, as after its first run."""
+        rows = self.database.all("SELECT id FROM streams WHERE next_run_at IS NOT NULL")
+        streams = [row["id"] for row in rows]
+        self.database.run(
+            "UPDATE streams s SET place = p.place, next_run_at = headrace_next_point(s.schedule, p.place, now())"
+            "  FROM unnest(%(streams)s::bigint[], %(places)s::bigint[]) AS p (id, place) WHERE s.id = p.id",
+            {"streams": streams, "places": [place(stream) for stream in streams]},
+        )
         self._analyze()
 
     def _analyze(self) -> None:
