@@ -78,7 +78,7 @@ def run(full: bool) -> Iterator[Line]:
                         syncs[each.name] = sync, check
                 if last:
                     yield from _first_loads(taking_part)
-                    _incremental(taking_part, syncs, data)
+                    _incremental(taking_part, syncs, data, postgres)
                     yield from _incrementals(taking_part)
 
 
@@ -116,12 +116,15 @@ def _incremental(
     taking_part: list[Contender],
     syncs: dict[str, tuple[Callable[[], float], Callable[[], None]]],
     data: Source,
+    postgres: str,
 ) -> None:
+    """In turns, each on a server that has put away what the one before wrote."""
     for number in range(ROUNDS):
         data.mutate(CHANGED)
         turn = number % len(taking_part)
         for each in taking_part[turn:] + taking_part[:turn]:
             sync, _ = syncs[each.name]
+            checkpoint(postgres)
             each.synced.append(sync())
     for _, check in syncs.values():
         check()
