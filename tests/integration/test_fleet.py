@@ -20,6 +20,16 @@ COMMAND = (sys.executable, "-P", "-m", "scheduler.cli")
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def hangups_arrive() -> Iterator[None]:
+    """What is started under `nohup` has its children ignore it, too; a fleet that is tried here shall hear it."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Fleet:
     """A `headrace worker` with two main processes and one for bulk."""
 
@@ -53,7 +63,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(migrated: str, broker_url: str, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(hangups_arrive: None, migrated: str, broker_url: str, tmp_path: Path) -> Iterator[Fleet]:
     made = Fleet(tmp_path, migrated, broker_url)
     try:
         made.wait_for("worker_started", 3)
