@@ -14,6 +14,8 @@ from tests.bench.parts.servers import own_postgres, own_valkey, source
 from tests.bench.parts.throughput import idle_throughput, start_parts
 from tests.bench.parts.world import World, world
 
+FULL_ONLY = True
+
 
 def run(full: bool) -> Iterator[Line]:
     runs, records = (20_000, 200_000) if full else (3_000, 20_000)

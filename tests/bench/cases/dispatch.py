@@ -35,6 +35,7 @@ SIZES, SHORT_SIZES = (1_000, 10_000, 100_000), (10_000,)
 SECONDS, SHORT_SECONDS = 30.0, 10.0
 QUEUE = "headrace:sync.bench"
 UNLIMITED_SLOTS = 100_000
+PEERS = (("redbeat", "celery-redbeat"), ("sqlalchemy", "sqlalchemy-celery-beat"))
 _pause = threading.Event()
 
 
@@ -76,7 +77,7 @@ def run(full: bool) -> Iterator[Line]:
             with world(postgres, valkey) as own:
                 ours = _ours(own, size, seconds)
             memory.append(ours.rss_mb)
-            for kind, name in (("redbeat", "celery-redbeat"), ("sqlalchemy", "sqlalchemy-celery-beat")):
+            for kind, name in PEERS if full else PEERS[:1]:
                 theirs = _theirs(kind, size, seconds, postgres, valkey)
                 yield from _lines(size, ours, theirs, name)
     if len(sizes) > 1:

@@ -12,6 +12,8 @@ from tests.bench.parts.response import p95, response_times
 from tests.bench.parts.servers import Source, own_postgres, own_valkey, source
 from tests.bench.parts.world import IDLE_STREAMS, World, world
 
+FULL_ONLY = True
+
 ILL, WELL = "behind", "bench"
 WAITING, ACCOUNTS = 500, 50
 ROUNDS, SHORT_ROUNDS = 5, 2

@@ -26,6 +26,8 @@ from worker.runs.claim import claim_run
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 
+FULL_ONLY = True
+
 SIZES: tuple[tuple[int, int], ...] = ((1, 300), (50, 60), (500, 20), (5000, 4))
 """Records a page, and pages."""
 NEXT = Checkpoint(since=None, until=None, position={"page": {"cursor": "c"}}, watermark=None, finished=False)

@@ -13,6 +13,8 @@ from tests.bench.parts.response import ask_for, p95, response_times
 from tests.bench.parts.servers import Source, own_postgres, own_valkey, source
 from tests.bench.parts.world import IDLE_STREAMS, World, world
 
+FULL_ONLY = True
+
 QUICK, SLOW = "bench", ("slow_1", "slow_2", "slow_3", "slow_4")
 WAITING, LEAST = 300, 240
 """A process keeps a third of its slots for other systems: where it took most of the messages, a few wait in it."""
