@@ -6,7 +6,8 @@ from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
 from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
-from scheduler.api.routes import health_routes, work_routes
+from scheduler.api.routes import ROUTES
+from scheduler.api.routes.health import health_routes
 from scheduler.health import readiness
 from worker.db.database import Database
 
@@ -16,7 +17,8 @@ def create_app(database: Database, *, token: str) -> FastAPI:
     # No pages of documentation: theirs load scripts from elsewhere.
     app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_routes(Readiness(lambda: readiness(database))))
-    app.include_router(work_routes(database))
+    for routes in ROUTES:
+        app.include_router(routes(database))
     add_handlers(app)
     app.add_middleware(Guard, token=token)
     app.add_middleware(Frame)

@@ -16,7 +16,7 @@ are asked for at the same time; where it can ask for smaller pages (`resized`), 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -25,6 +25,10 @@ from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the
 
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
+
+DeleteReason = Literal["flag", "tombstone", "delta", "not_found", "sweep", "erased"]
+"""How we know that a record is gone: a flag in it, an entry in the system's list of deletes, an entry in its delta feed,
+a re-read that found nothing, absence from complete sweeps, or that somebody had it erased here."""
 
 Position = Mapping[str, Any]
 """Where paging stands, as JSON: what a stream needs to describe the next request. Kept with each page's commit, so a
@@ -42,6 +46,8 @@ class Request:
     body: bytes | None = None
     cost: int = 1
     """How much of the account's budget it takes."""
+    absent: frozenset[int] = frozenset()
+    """Statuses that are an answer here and no failure: what was asked for isn't there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class Record(msgspec.Struct, gc=False):
     updated_at: datetime | None = None
     deleted: bool = False
     """The system itself says that this record is gone."""
+    exact: bytes | None = None
+    """The bytes as sent, where `raw` is a readable copy of something that Postgres can't keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,14 @@ class Rejected:
     key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The system says, or a re-read showed, that the record of this key is no longer there."""
+
+    key: str
+    reason: DeleteReason
+
+
 @dataclass(slots=True)
 class Page:
     """The records of one answer, and where to go on. `next` is None at the end of the window."""
@@ -100,6 +116,10 @@ class Page:
     next: Position | None = None
     total: int | None = None
     """How many records the window holds in all, where the system says so: for the progress bar only."""
+    gone: list[Gone] = field(default_factory=list)
+    """Deletes that come without the record."""
+    token: str | None = None
+    """Where the cursor is a token: what the next window begins with. Said on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +172,31 @@ class Stream(Protocol):
         The place is None where it can't be kept: then the window is read from its beginning. None instead of both:
         pages can't be asked for in that size, or would be no smaller than with half the divisor.
         """
+        ...
+
+    def sweep(self) -> "Stream | None":
+        """The same stream read for its keys only, as cheaply as the system allows; its window has no bounds.
+
+        Only `Record.key` of its pages counts. None: what is there can't be listed.
+        """
+        ...
+
+    def tombstones(self) -> "Stream | None":
+        """The system's own list of what was deleted in this stream, with a cursor of its own: `Page.gone` counts.
+
+        None: it keeps none.
+        """
+        ...
+
+    def single(self, key: str) -> Request | None:
+        """Describe the request for one record, with the statuses in `absent` by which the system says that it isn't there.
+
+        None: a record can't be asked for by its key.
+        """
+        ...
+
+    def read_single(self, response: Response, key: str) -> Page:
+        """Read the answer to `single`: one record, or one `Rejected`, or the key in `gone` (reason `not_found`)."""
         ...
 
 

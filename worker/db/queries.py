@@ -47,6 +47,6 @@ def load_queries(package: str, *files: str) -> Queries:
     return Queries(*(folder.joinpath(file).read_text(encoding="utf-8") for file in files))
 
 
-sql = load_queries(
-    "worker.db", *(f"statements/{name}.sql" for name in ("schedule", "runs", "pages", "limits"))
-)
+FILES = ("schedule", "runs", "pages", "limits", "history", "feed", "deletes", "keep", "views", "proof")
+
+sql = load_queries("worker.db", *(f"statements/{name}.sql" for name in FILES))

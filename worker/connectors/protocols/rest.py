@@ -117,6 +117,19 @@ class RestStream:
         stream._paging, place = changed  # noqa: SLF001 - a copy of its own kind
         return stream, place
 
+    def sweep(self) -> "RestStream | None":
+        return None
+
+    def tombstones(self) -> "RestStream | None":
+        return None
+
+    def single(self, key: str) -> Request | None:
+        del key
+        return None
+
+    def read_single(self, response: Response, key: str) -> Page:
+        raise NotImplementedError
+
     def _changed(self, window: Window) -> list[tuple[str, str]]:
         asked = self._spec.incremental
         if asked is None or asked.param is None:

@@ -119,6 +119,19 @@ class TrytonStream:
         stream._size = size  # noqa: SLF001 - a copy of its own kind
         return stream, position
 
+    def sweep(self) -> "TrytonStream | None":
+        return None
+
+    def tombstones(self) -> "TrytonStream | None":
+        return None
+
+    def single(self, key: str) -> Request | None:
+        del key
+        return None
+
+    def read_single(self, response: Response, key: str) -> Page:
+        raise NotImplementedError
+
     def _following(self, reading: Reading, position: Position | None) -> Position | None:
         if reading.seen.count < self._size:
             return None

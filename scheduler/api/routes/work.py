@@ -1,14 +1,12 @@
-"""The routes of the API. Endpoints are plain functions: FastAPI runs them on threads, and each asks Postgres itself."""
+"""The routes of work: ask for a sync, look at runs. Plain functions: FastAPI runs them on threads, and each asks Postgres."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.api.ready import Readiness
 from scheduler.api.shapes import run_json, sync_json
 from scheduler.lists import end_of, find_connection, find_stream, list_runs, read_run
 from scheduler.syncs import request_sync
@@ -26,25 +24,6 @@ class SyncRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     streams: Annotated[list[Name], Field(min_length=1, max_length=500)] | None = None
-
-
-def health_routes(readiness: Readiness) -> APIRouter:
-    """For load balancers and orchestrators: open to all, and silent about names and places."""
-    router = APIRouter()
-
-    @router.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """Say that this process answers, and nothing else: a database that is away is no reason to restart us."""
-        return {"status": "ok"}
-
-    @router.get("/readyz")
-    def readyz() -> JSONResponse:
-        """Database and broker can be used, a beat and a worker were seen within a minute; 503 says what is missing."""
-        reasons = readiness.reasons()
-        body = {"status": "ready" if not reasons else "not_ready", "reasons": reasons}
-        return JSONResponse(body, 503 if reasons else 200)
-
-    return router
 
 
 def work_routes(database: Database) -> APIRouter:

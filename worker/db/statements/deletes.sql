@@ -1,0 +1,1 @@
+-- How is a delete noticed that nobody told of?

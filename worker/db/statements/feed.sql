@@ -1,0 +1,1 @@
+-- How is the change feed read, and how is what changed delivered?

@@ -1,0 +1,1 @@
+-- How far is the history, and what is read again on request?

@@ -1,0 +1,1 @@
+-- Earlier versions, erasures, and what is no longer kept.

@@ -1,0 +1,1 @@
+-- Is the copy right? What comparisons found, and which fields records have.

@@ -1,0 +1,1 @@
+"""What a sweep saw, and what is missing since."""

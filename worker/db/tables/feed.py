@@ -1,0 +1,1 @@
+"""The change feed: its epoch, who reads it from where, and what goes out."""

@@ -1,0 +1,1 @@
+"""Earlier versions of records, and what was erased."""

@@ -1,0 +1,1 @@
+"""What comparisons with the source found, and which fields its records have."""

@@ -1,0 +1,1 @@
+"""What the queryable views are made from."""
