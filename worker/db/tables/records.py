@@ -39,6 +39,8 @@ records = Table(
         server_default=text("nextval('record_change_seq'::regclass)"),
     ),
     Column("change_kind", Text, nullable=False),
+    Column("delete_reason", Text),
+    Column("exact", LargeBinary),
     Index("records_feed", "change_xid", "change_seq"),
     postgresql_partition_by="LIST (bucket)",
 )

@@ -1,3 +1,37 @@
--- What a trusted copy asks of the tables that are there: options, cursors in slices, tombstones with reasons. Additive: a process of the version before runs beside it.
+-- What a trusted copy asks of the tables that are there. Additive: a process of the version before runs beside it.
 
-SELECT 1;
+-- Connections. How far the source's clock is ahead of ours, in seconds, as its answers say.
+ALTER TABLE connections ADD COLUMN clock_skew double precision NOT NULL DEFAULT 0;
+
+-- Streams: what the connections file says beyond schedule and history, what was learned, and when the slower rounds are due.
+ALTER TABLE streams
+    ADD COLUMN options           jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN look_back         double precision CHECK (look_back >= 0),   -- NULL: as the manifest says
+    ADD COLUMN runs_with_records integer NOT NULL DEFAULT 0,                -- live runs in a row that read something
+    ADD COLUMN erased            boolean NOT NULL DEFAULT false,            -- records were erased: every page is screened
+    ADD COLUMN history_paused_at timestamptz,
+    ADD COLUMN history_failures  integer NOT NULL DEFAULT 0,                -- in a row
+    ADD COLUMN history_next_at   timestamptz,                               -- not asked for again before
+    ADD COLUMN history_error_code text,
+    ADD COLUMN history_error     text,
+    ADD COLUMN next_sweep_at     timestamptz,
+    ADD COLUMN next_verify_at    timestamptz,
+    ADD COLUMN proven_at         timestamptz,
+    ADD COLUMN drift             integer CHECK (drift >= 0),                -- differences at the last comparison
+    ADD COLUMN fuse              jsonb;                                     -- why deletes are held until somebody decides
+CREATE INDEX streams_sweep_due ON streams (next_sweep_at) WHERE next_sweep_at IS NOT NULL;
+CREATE INDEX streams_verify_due ON streams (next_verify_at) WHERE next_verify_at IS NOT NULL;
+
+-- Runs wait for a window of the plant, or for a parent's run; and more may cause them.
+ALTER TABLE runs DROP CONSTRAINT runs_wait_reason_check, DROP CONSTRAINT runs_cause_check;
+ALTER TABLE runs
+    ADD CONSTRAINT runs_wait_reason_check
+        CHECK (wait_reason IN ('retry', 'limit', 'slice', 'drain', 'rescue', 'window', 'parent')),
+    ADD CONSTRAINT runs_cause_check
+        CHECK (cause IN ('schedule', 'api', 'cli', 'webhook', 'first_sync', 'resync', 'sweep', 'verify', 'repair'));
+
+-- Records: by what evidence one is gone, and the bytes as sent of one that Postgres can't read as JSON. NULL costs nothing.
+ALTER TABLE records
+    ADD COLUMN delete_reason text
+        CHECK (delete_reason IN ('flag', 'tombstone', 'delta', 'not_found', 'sweep', 'erased')),
+    ADD COLUMN exact         bytea;
