@@ -59,4 +59,5 @@ quarantine = Table(
     Column("seen", Integer, nullable=False, server_default=text("1")),
     time("first_seen_at", null=False, default=NOW),
     time("last_seen_at", null=False, default=NOW),
+    time("retried_at"),
 )
