@@ -118,6 +118,21 @@ class Demo:
         made: dict[str, Any] = self.control("POST", "create", {"entity": entity, "fields": fields})
         return made
 
+    def delete(self, entity: str, key: int | str) -> None:
+        """It stays in the lists of those who ask for deleted records, with a flag."""
+        self.control("POST", "delete", {"entity": entity, "id": key})
+
+    def purge(self, entity: str, key: int | str) -> None:
+        """It vanishes; only the list of deletes tells of it."""
+        self.control("POST", "purge", {"entity": entity, "id": key})
+
+    def restore(self, entity: str, key: int | str, **fields: Any) -> dict[str, Any]:
+        """It is back, however it had gone."""
+        back: dict[str, Any] = self.control(
+            "POST", "restore", {"entity": entity, "id": key, "fields": fields}
+        )
+        return back
+
     def under_way(self) -> int:
         """How many requests it is answering at the moment."""
         now: int = self.control("GET", "stats?arrivals=false")["concurrency"]["now"]

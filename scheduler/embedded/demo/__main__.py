@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--factor", type=float, help="size; 1 is about 5,000 records")
     parser.add_argument("--epoch", type=_moment, help="the moment at which the first records stand")
     parser.add_argument("--rate", type=float, help="steps of life in a second; 0: frozen")
+    parser.add_argument(
+        "--hostile", action="store_true", help="life also purges, restores and plays with fields"
+    )
     parser.add_argument("--requests", type=int, help="requests a token has in a window; 0: no limit")
     parser.add_argument("--per", type=float, help="seconds of the window")
     parser.add_argument("--token", action="append", default=[], help="API token, may be repeated")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 from starlette.responses import Response
@@ -44,6 +45,33 @@ def emptied(answer: Answer) -> Answer:
     if "next_cursor" in more:
         more["next_cursor"] = None
     return Answer([], more)
+
+
+def cut_short(answer: Answer) -> Answer:
+    """It says that nothing follows. How many there are in all is told truly."""
+    more = {**answer.more, "next_cursor": None} if "next_cursor" in answer.more else answer.more
+    return Answer(answer.rows, more)
+
+
+def with_mangled_field(answer: Answer, name: str) -> Answer:
+    """Half of a text is lost, other values are lost whole. The stamps stay, so no reader by time will look again."""
+
+    def mangled(raw: bytes) -> bytes:
+        record: Any = json.loads(raw)
+        if name in record:
+            value = record[name]
+            record[name] = (
+                value[: len(value) // 2] + "\N{REPLACEMENT CHARACTER}" if isinstance(value, str) else None
+            )
+        return json.dumps(record, ensure_ascii=False).encode()
+
+    return Answer([mangled(raw) for raw in answer.rows], answer.more, answer.next_cursor)
+
+
+def dated(response: Response, seconds: float) -> Response:
+    """With the time of the system's own clock, as the header has it."""
+    response.headers["Date"] = formatdate(seconds, usegmt=True)
+    return response
 
 
 def with_bad_record(answer: Answer, how: str) -> Answer:

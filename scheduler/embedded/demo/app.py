@@ -1,7 +1,7 @@
 """What does the demo system's API answer?
 
-`GET /api/v1/<entity>` in three ways of paging, `/api/v1/links/<entity>` with links to follow, and
-`/api/v1/<entity>/<id>`. Every request is written down at arrival, before anything can go wrong with it. The order in
+`GET /api/v1/<entity>` in three ways of paging, `/api/v1/links/<entity>` with links to follow, `/api/v1/<entity>/<id>`,
+and `/api/v1/deleted` with what vanished. Every request is written down at arrival, before anything can go wrong with it. The order in
 which it can: token, limit, latency, error, then what is wrong with the page.
 """
 
@@ -10,6 +10,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
@@ -19,8 +20,18 @@ from starlette.routing import Route
 
 from scheduler.embedded.demo import answers
 from scheduler.embedded.demo.control import control_routes
-from scheduler.embedded.demo.listing import Answer, BadQuery, answer, read_query
+from scheduler.embedded.demo.listing import (
+    Answer,
+    BadQuery,
+    Listing,
+    answer,
+    answer_purged,
+    following,
+    read_purged_query,
+    read_query,
+)
 from scheduler.embedded.demo.plant.schema import ENTITIES
+from scheduler.embedded.demo.plant.shelf import Span
 from scheduler.embedded.demo.system import System
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -40,6 +51,7 @@ def build_app(system: System) -> Starlette:
     routes = [
         Route("/health", health),
         Route("/api/v1/links/{entity}", api.guarded(api.links)),
+        Route("/api/v1/deleted", api.guarded(api.purged)),
         Route("/api/v1/{entity}", api.guarded(api.list)),
         Route("/api/v1/{entity}/{id}", api.guarded(api.one)),
         *control_routes(system),
@@ -64,14 +76,15 @@ class Api:
             try:
                 response = await self._admit(request, handler)
                 status = response.status_code
-                return response
+                system = self.system
+                return answers.dated(response, (system.plant.now() + system.skew(_entity(request))) / 1000)
             finally:
                 counts.leave(status)
 
         return handle
 
     async def _admit(self, request: Request, handler: Handler) -> Response:
-        faults, now, entity = self.system.faults, self.system.plant.now(), request.path_params["entity"]
+        faults, now, entity = self.system.faults, self.system.plant.now(), _entity(request)
         token = self._token_of(request)
         if token is None or faults.take("auth_revoked", entity, now):
             return answers.refused(401, "unauthorized", "The token is missing, wrong or revoked.")
@@ -99,6 +112,15 @@ class Api:
     async def links(self, request: Request) -> Response:
         return self._page(request, linked=True)
 
+    async def purged(self, request: Request) -> Response:
+        """What vanished without a flag, until it is restored."""
+        entity, listing = read_purged_query(request.query_params)
+        now = self.system.plant.now()
+        found = answer_purged(listing, entity, self.system.plant.store.shelves[entity.name])
+        if self.system.faults.take("empty_list", entity.name, now):
+            found = answers.emptied(found)
+        return self._spoilt(answers.body(found.body()), entity.name, now)
+
     async def one(self, request: Request) -> Response:
         entity, plant = request.path_params["entity"], self.system.plant
         plant.now()
@@ -119,14 +141,31 @@ class Api:
         now = system.plant.now()
         if listing.kind != "cursor" and (shift := system.faults.take("shifting_pages", entity, now)):
             system.shift(entity, **shift)
-        found = answer(listing, system.plant.store.shelves[entity])
-        if system.faults.take("empty_list", entity, now):
-            found = answers.emptied(found)
-        if found.rows and (how := system.faults.take("bad_record", entity, now)):
-            found = answers.with_bad_record(found, how)
+        found = self._found(listing, entity, now)
         return self._spoilt(
             self._linked(request, found) if linked else answers.body(found.body()), entity, now
         )
+
+    def _found(self, listing: Listing, entity: str, now: int) -> Answer:
+        """The page that is asked for, or the lie that a fault makes of it."""
+        take, shelf = self.system.faults.take, self.system.plant.store.shelves[entity]
+        if (every := take("broken_filter", entity, now)) is not None:
+            shelf = shelf.without(every)
+        if take("ignored_filter", entity, now):
+            listing = replace(listing, span=Span())
+        found = answer(listing, shelf)
+        after = following(listing, found)
+        if after is not None and take("dropped_page", entity, now):
+            found = answer(after, shelf)
+        if after is not None and take("cut_short", entity, now):
+            found = answers.cut_short(found)
+        if take("empty_list", entity, now):
+            found = answers.emptied(found)
+        if found.rows and (name := take("mangled_field", entity, now)):
+            found = answers.with_mangled_field(found, name)
+        if found.rows and (how := take("bad_record", entity, now)):
+            found = answers.with_bad_record(found, how)
+        return found
 
     def _linked(self, request: Request, found: Answer) -> Response:
         """The same page with its way on as a URL: in the body, and as a `Link` header."""
@@ -156,3 +195,9 @@ class Api:
         presented = given.strip().encode()
         matches = [hmac.compare_digest(presented, token) for token in self._tokens]
         return matches.index(True) if True in matches else None
+
+
+def _entity(request: Request) -> str:
+    """Which entity a request is about; the list of deletes has it in its query."""
+    entity: str = request.path_params.get("entity", request.query_params.get("entity", ""))
+    return entity

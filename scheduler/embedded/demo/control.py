@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from scheduler.embedded.demo import answers
 from scheduler.embedded.demo.faults import FaultError
-from scheduler.embedded.demo.plant.schema import ENTITIES, Change, RecordId, iso, parse_iso
+from scheduler.embedded.demo.plant.schema import ENTITIES, Change, Kind, RecordId, iso, parse_iso
 from scheduler.embedded.demo.plant.store import encode
 from scheduler.embedded.demo.system import System
 
@@ -50,6 +50,8 @@ def control_routes(system: System) -> list[Route]:
         route("POST", "create", control.create),
         route("POST", "change", control.change),
         route("POST", "delete", control.delete),
+        route("POST", "purge", control.purge),
+        route("POST", "restore", control.restore),
         route("POST", "bulk", control.bulk),
         route("POST", "limits", control.limits),
     ]
@@ -75,12 +77,14 @@ class Control:
         self.system = system
 
     async def truth(self, request: Request) -> Response:
-        """Every live record as the API would send it now, and the ids of the deleted ones."""
+        """Every live record as the API would send it now, and the ids of the deleted and of the purged ones."""
         entity = _entity(request.query_params.get("entity"))
         self.system.plant.now()
         shelf = self.system.plant.store.shelves[entity]
         gone = [record_id for record_id, item in shelf.items.items() if item.deleted]
-        rest = json.dumps({"deleted_ids": gone, "entity": entity, **self.system.state()})[1:]
+        purged = [record_id for _, record_id in shelf.purged]
+        told = {"deleted_ids": gone, "purged_ids": purged, "entity": entity, **self.system.state()}
+        rest = json.dumps(told)[1:]
         return answers.body(b'{"records":[' + b",".join(row[2] for row in shelf.live) + b"]," + rest.encode())
 
     async def stats(self, request: Request) -> Response:
@@ -129,9 +133,11 @@ class Control:
         return await self.life(request)
 
     async def thaw(self, request: Request) -> Response:
-        """`?rate=` sets the rate too, in steps a second."""
+        """`?rate=` sets the rate too, in steps a second; `?hostile=true` or `false` whether life is."""
         if "rate" in request.query_params:
             self.system.rate = _number(request.query_params, "rate", 0, 10_000)
+        if "hostile" in request.query_params:
+            self.system.hostile = request.query_params["hostile"] == "true"
         self.system.frozen = False
         return await self.life(request)
 
@@ -151,14 +157,42 @@ class Control:
         return answers.as_json(self.system.make(_entity(body.get("entity")), fields), 201)
 
     async def change(self, request: Request) -> Response:
-        """Also `updated_at` may be given: a clock that is wrong."""
+        """Also `updated_at` may be given: a clock that is wrong. `without` names fields that vanish."""
         body = await _body(request)
         entity, record_id = self._named(body)
-        return answers.as_json(self.system.commit(Change(entity, record_id, _fields(body))))
+        without = body.get("without", [])
+        if (
+            not isinstance(without, list)
+            or not all(isinstance(name, str) for name in without)
+            or "id" in without
+        ):
+            raise BadControl("without must be a list of names of fields, and not id.")
+        change = Change(entity, record_id, _fields(body), without=tuple(without))
+        return answers.as_json(self.system.commit(change))
 
     async def delete(self, request: Request) -> Response:
+        """It stays, with a flag."""
         entity, record_id = self._named(await _body(request))
-        return answers.as_json(self.system.commit(Change(entity, record_id, {}, delete=True)))
+        return answers.as_json(self.system.commit(Change(entity, record_id, {}, "delete")))
+
+    async def purge(self, request: Request) -> Response:
+        """It vanishes; the list of deletes tells of it. Also one that is flagged can be purged."""
+        body = await _body(request)
+        return self._put_away(body, "purge", "There is no record {id!r} of {entity}.")
+
+    async def restore(self, request: Request) -> Response:
+        """A deleted or purged record is back; `fields` may give it other values, and an old `updated_at`."""
+        body = await _body(request)
+        return self._put_away(body, "restore", "There is no deleted record {id!r} of {entity}.")
+
+    def _put_away(self, body: Mapping[str, Any], kind: Kind, none: str) -> Response:
+        entity, record_id = _entity(body.get("entity")), body.get("id")
+        if not isinstance(record_id, int | str):
+            raise BadControl(none.format(id=record_id, entity=entity))
+        try:
+            return answers.as_json(self.system.commit(Change(entity, record_id, _fields(body), kind)))
+        except KeyError:
+            raise BadControl(none.format(id=record_id, entity=entity)) from None
 
     async def bulk(self, request: Request) -> Response:
         """Make `?count=` records of `?entity=`, spread over the past `?days=` (0: they all come now)."""

@@ -71,6 +71,11 @@ class Faults:
             self._set[name] = replace(fault, left=fault.left - 1)
         return fault.value
 
+    def value(self, name: str, entity: str | None, now: int) -> Any:
+        """The fault's value if it holds now, without spending anything."""
+        fault = self._set.get(name)
+        return fault.value if fault is not None and fault.holds(entity, now) else None
+
     def between(self, low: float, high: float) -> float:
         return self._rng.uniform(low, high)
 
@@ -113,6 +118,17 @@ def _error_details(body: Mapping[str, Any]) -> dict[str, Any]:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
         raise FaultError(f"{name} must be a number from 0 up.")
+    return value
+
+
+def _signed(name: str, value: Any) -> float:
+    sign = -1 if isinstance(value, int | float) and value < 0 else 1
+    return sign * _number(name, sign * value if sign < 0 else value)
+
+
+def _name(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or value == "id":
+        raise FaultError(f"{name} must be the name of a field, and not id.")
     return value
 
 
@@ -168,12 +184,20 @@ KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "latency_ms": _span,  # the answer comes so much later: a number, or [low, high]
     "error_rate": _rate,  # this share fails, with error_status and error_body
     "empty_list": _switch,  # 200 and no records, though there are some
+    "cut_short": _switch,  # a page that isn't the last says that it is
+    "dropped_page": _switch,  # the page after the one asked for, where there is one: this one is never shown
+    "broken_filter": lambda name, value: _whole(
+        name, value, 1
+    ),  # each so many-th record isn't listed, nor counted
+    "ignored_filter": _switch,  # all is listed, whatever time is asked for
+    "mangled_field": _name,  # the records of a page lose half of this field, and keep their stamps
     "bad_record": _bad_record,  # one record of a page can't be taken
     "shifting_pages": _shift,  # by page or offset: records are inserted and moved while somebody pages
     "truncated_body": _switch,  # the connection ends in the middle of the body
     "malformed_json": _switch,  # the body ends in the middle of a record, and claims to be whole
     "wrong_content_type": _switch,  # JSON that says it is HTML
     "late_commit_seconds": _number,  # changes are stamped now and show so much later
+    "clock_skew_seconds": _signed,  # Date header and stamps are ahead by so much; behind, if negative
     "coarse_clock_seconds": _number,  # changes are stamped with a time cut to so many seconds
     "duplicate_timestamps": lambda name, value: _whole(
         name, value, 2

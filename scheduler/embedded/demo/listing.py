@@ -1,4 +1,4 @@
-"""What does a list request ask for, and which page answers it?
+"""What does a list request ask for, and which page answers it? The same for the list of deletes.
 
 Three ways to page over the same order (updated_at, id): by cursor, by offset, by page number; the query says which.
 Pure but for reading the shelf.
@@ -8,11 +8,11 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from scheduler.embedded.demo.plant.schema import Entity, parse_iso
-from scheduler.embedded.demo.plant.shelf import Mark, Shelf
+from scheduler.embedded.demo.plant.schema import ENTITIES, Entity, iso, parse_iso
+from scheduler.embedded.demo.plant.shelf import Mark, Row, Shelf, Span
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
@@ -27,8 +27,10 @@ class BadQuery(ValueError):
 class Listing:
     kind: Literal["cursor", "offset", "page"]
     limit: int
-    since: int | None
+    span: Span
     deleted: bool
+    fields: tuple[str, ...] = ()
+    """Only these of each record; none: all."""
     mark: Mark | None = None
     offset: int = 0
     newest_first: bool = False
@@ -37,7 +39,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Answer:
     rows: list[bytes]
-    more: dict[str, object]
+    more: dict[str, Any]
     """What the body says beside the records."""
     next_cursor: str | None = None
 
@@ -47,7 +49,7 @@ class Answer:
         return b'{"data":[' + b",".join(self.rows) + b"]," + rest
 
 
-COMMON = {"updated_since", "include_deleted"}
+COMMON = {"updated_since", "updated_until", "include_deleted", "fields"}
 PARAMETERS: Mapping[str, set[str]] = {
     "cursor": COMMON | {"limit", "cursor"},
     "offset": COMMON | {"limit", "offset", "sort"},
@@ -58,9 +60,7 @@ PARAMETERS: Mapping[str, set[str]] = {
 def read_query(query: Mapping[str, str], entity: Entity) -> Listing:
     """Raises BadQuery for the first parameter that is wrong."""
     kind = _kind(query)
-    if unknown := sorted(query.keys() - PARAMETERS[kind]):
-        allowed = ", ".join(sorted(PARAMETERS[kind]))
-        raise BadQuery(f"Unknown parameter {unknown[0]!r}. With paging by {kind} there are: {allowed}.")
+    _only(query, PARAMETERS[kind], f"With paging by {kind}")
     limit = _whole(query, "per_page" if kind == "page" else "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     offset = _whole(query, "offset", 0, 0, LARGEST)
     if kind == "page":
@@ -68,23 +68,55 @@ def read_query(query: Mapping[str, str], entity: Entity) -> Listing:
     return Listing(
         kind=kind,
         limit=limit,
-        since=_since(query.get("updated_since")),
+        span=Span(_time(query, "updated_since"), _time(query, "updated_until")),
         deleted=_flag(query, "include_deleted"),
+        fields=_names(query.get("fields")),
         mark=_open_cursor(query["cursor"], entity) if "cursor" in query else None,
         offset=offset,
         newest_first=_newest_first(query),
     )
 
 
-def answer(listing: Listing, shelf: Shelf) -> Answer:
-    total = shelf.count_since(listing.since, deleted=listing.deleted)
+def read_purged_query(query: Mapping[str, str]) -> tuple[Entity, Listing]:
+    """What is asked of the list of deletes. Raises BadQuery."""
+    _only(query, {"entity", "since", "limit", "cursor"}, "In the list of deletes")
+    entity = ENTITIES.get(query.get("entity", ""))
+    if entity is None:
+        raise BadQuery(f"entity must be one of {', '.join(ENTITIES)}.")
+    limit = _whole(query, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    mark = _open_cursor(query["cursor"], entity) if "cursor" in query else None
+    return entity, Listing("cursor", limit, Span(_time(query, "since")), deleted=True, mark=mark)
+
+
+def answer_purged(listing: Listing, entity: Entity, shelf: Shelf) -> Answer:
+    """What vanished and wasn't restored: entity, id and when, oldest first."""
+    found, is_more = shelf.purged_after(listing.mark, listing.span, listing.limit)
+    rows = [
+        json.dumps({"entity": entity.name, "id": record_id, "deleted_at": iso(moment)}).encode()
+        for moment, record_id in found
+    ]
+    cursor = _cursor(found[-1]) if found and is_more else None
+    return Answer(rows, {"next_cursor": cursor}, cursor)
+
+
+def following(listing: Listing, found: Answer) -> Listing | None:
+    """What asks for the page after this one, if there is one."""
     if listing.kind == "cursor":
-        rows, is_more = shelf.after(listing.mark, listing.since, listing.limit, deleted=listing.deleted)
+        mark = None if found.next_cursor is None else _read_mark(found.next_cursor)
+        return None if mark is None else replace(listing, mark=mark)
+    offset = listing.offset + listing.limit
+    return replace(listing, offset=offset) if offset < found.more["total"] else None
+
+
+def answer(listing: Listing, shelf: Shelf) -> Answer:
+    total = shelf.count(listing.span, deleted=listing.deleted)
+    if listing.kind == "cursor":
+        rows, is_more = shelf.after(listing.mark, listing.span, listing.limit, deleted=listing.deleted)
         cursor = _cursor(rows[-1][:2]) if rows and is_more else None
-        return Answer([row[2] for row in rows], {"next_cursor": cursor, "total": total}, cursor)
+        return Answer(_chosen(rows, listing.fields), {"next_cursor": cursor, "total": total}, cursor)
     rows = shelf.at(
         listing.offset,
-        listing.since,
+        listing.span,
         listing.limit,
         deleted=listing.deleted,
         newest_first=listing.newest_first,
@@ -97,13 +129,40 @@ def answer(listing: Listing, shelf: Shelf) -> Answer:
             "total_pages": -(-total // listing.limit),
             "total": total,
         }
-    return Answer([row[2] for row in rows], place)
+    return Answer(_chosen(rows, listing.fields), place)
+
+
+def _chosen(rows: list[Row], fields: tuple[str, ...]) -> list[bytes]:
+    if not fields:
+        return [row[2] for row in rows]
+    if fields == ("id",):
+        return [json.dumps({"id": row[1]}).encode() for row in rows]
+    records = (json.loads(row[2]) for row in rows)
+    return [
+        json.dumps({name: record[name] for name in fields if name in record}, ensure_ascii=False).encode()
+        for record in records
+    ]
 
 
 def _kind(query: Mapping[str, str]) -> Literal["cursor", "offset", "page"]:
     if "page" in query or "per_page" in query:
         return "page"
     return "offset" if "offset" in query else "cursor"
+
+
+def _only(query: Mapping[str, str], known: set[str], where: str) -> None:
+    if unknown := sorted(query.keys() - known):
+        allowed = ", ".join(sorted(known))
+        raise BadQuery(f"Unknown parameter {unknown[0]!r}. {where} there are: {allowed}.")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(text.split(","))
+    if not all(name.isidentifier() for name in names):
+        raise BadQuery("fields must be names with commas between them, as id,updated_at.")
+    return names
 
 
 def _whole(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -129,15 +188,14 @@ def _newest_first(query: Mapping[str, str]) -> bool:
     return text == "-updated_at"
 
 
-def _since(text: str | None) -> int | None:
+def _time(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
     if text is None:
         return None
     try:
         return parse_iso(text)
     except (ValueError, OverflowError) as error:
-        raise BadQuery(
-            "updated_since must be a time with a time zone, as 2026-03-01T07:00:00.000Z."
-        ) from error
+        raise BadQuery(f"{name} must be a time with a time zone, as 2026-03-01T07:00:00.000Z.") from error
 
 
 def _cursor(mark: Mark) -> str:
@@ -145,12 +203,18 @@ def _cursor(mark: Mark) -> str:
 
 
 def _open_cursor(text: str, entity: Entity) -> Mark:
-    kind = int if entity.form is None else str
+    mark = _read_mark(text)
+    if mark is None or not isinstance(mark[1], int if entity.form is None else str):
+        raise BadQuery("cursor must be one that an answer gave as next_cursor for this entity.")
+    return mark
+
+
+def _read_mark(text: str) -> Mark | None:
     try:
         mark = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error, RecursionError):
-        mark = None
+        return None
     match mark:
-        case [int() as moment, (int() | str()) as record_id] if isinstance(record_id, kind):
+        case [int() as moment, (int() | str()) as record_id]:
             return moment, record_id
-    raise BadQuery("cursor must be one that an answer gave as next_cursor for this entity.")
+    return None

@@ -15,6 +15,9 @@ class DemoOptions:
     """The moment (ms since 1970) at which the first records stand; None: the start. With it, data is the same to the byte."""
     rate: float = 0.3
     """Steps of life in a second; 0: frozen."""
+    hostile: bool = False
+    """Life also purges records without a trace, brings back what was gone, and lets custom fields come, go and turn
+    into others."""
     requests: int = 600
     """How many requests a token has in any window of `per` seconds; 0: no limit."""
     per: float = 60.0

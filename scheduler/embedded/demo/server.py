@@ -63,6 +63,7 @@ def _run(options: DemoOptions, system: System, listener: socket.socket) -> None:
         log_level="error",
         access_log=False,
         server_header=False,
+        date_header=False,  # the system has a clock of its own, and it may be wrong
         lifespan="on",
         timeout_graceful_shutdown=GRACE,
     )

@@ -52,6 +52,7 @@ class System:
         self.limiter = Limiter(options.requests, options.per)
         self.counts = Counts()
         self.rate = options.rate
+        self.hostile = options.hostile
         self.frozen = False
 
     def commit(self, change: Change) -> Record:
@@ -63,7 +64,11 @@ class System:
         return self.plant.make(entity, fields, **self._delays(entity))
 
     def tick(self) -> Batch:
-        return self.plant.tick(**self._delays(None))
+        return self.plant.tick(hostile=self.hostile, **self._delays(None))
+
+    def skew(self, entity: str | None) -> int:
+        """How far the system's clock is ahead of the machine's, in milliseconds."""
+        return round((self.faults.value("clock_skew_seconds", entity, self.plant.now()) or 0) * 1000)
 
     def shift(self, entity: str, insert: int, touch: int) -> None:
         """Move what somebody is paging over: new records come, and the oldest go to the end."""
@@ -76,6 +81,7 @@ class System:
         return {
             "frozen": self.frozen,
             "rate": self.rate,
+            "hostile": self.hostile,
             "step": self.plant.step,
             "pending": self.plant.store.pending,
         }
@@ -100,4 +106,4 @@ class System:
         now = self.plant.now()
         late = self.faults.take("late_commit_seconds", entity, now) or 0
         coarse = self.faults.take("coarse_clock_seconds", entity, now) or 0
-        return {"late": round(late * 1000), "coarse": round(coarse * 1000)}
+        return {"late": round(late * 1000), "coarse": round(coarse * 1000), "skew": self.skew(entity)}

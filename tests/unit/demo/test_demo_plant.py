@@ -252,7 +252,7 @@ def test_nothing_can_be_made_that_would_refer_to_nothing(make: Maker) -> None:
     plant = make()
     for entity in ("assets", "vendors"):
         alive = [record["id"] for record in plant.store.heads(entity) if record["deleted_at"] is None]
-        plant.commit([Change(entity, record_id, {}, delete=True) for record_id in alive])
+        plant.commit([Change(entity, record_id, {}, "delete") for record_id in alive])
     with pytest.raises(LookupError):
         plant.make("work_orders", {})
     ticks(plant, 50)
@@ -261,7 +261,7 @@ def test_nothing_can_be_made_that_would_refer_to_nothing(make: Maker) -> None:
 def test_picking_is_fair_to_deleted_records_only_by_leaving_them_out(make: Maker) -> None:
     plant = make()
     ids = [record["id"] for record in plant.store.heads("sites")]
-    plant.commit([Change("sites", ids[0], {}, delete=True)])
+    plant.commit([Change("sites", ids[0], {}, "delete")])
     rng = Random(1)
     picked = {plant.store.pick("sites", rng)["id"] for _ in range(50)}  # type: ignore[index]
     assert picked == set(ids[1:])

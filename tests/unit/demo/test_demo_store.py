@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scheduler.embedded.demo.listing import BadQuery, Listing, answer, read_query
 from scheduler.embedded.demo.plant.schema import ENTITIES, Change, iso
-from scheduler.embedded.demo.plant.shelf import Item, Shelf
+from scheduler.embedded.demo.plant.shelf import Item, Shelf, Span
 from scheduler.embedded.demo.plant.store import Store
 
 PARTS, ORDERS = ENTITIES["parts"], ENTITIES["work_orders"]
@@ -113,7 +113,7 @@ def test_a_wrong_parameter_is_named(query: dict[str, str], word: str) -> None:
 
 def test_updated_since_reads_any_time_zone() -> None:
     assert read_query({"updated_since": "1970-01-01T01:00:00.005+01:00"}, PARTS) == Listing(
-        "cursor", 100, 5, deleted=False
+        "cursor", 100, Span(5), deleted=False
     )
 
 
@@ -167,7 +167,7 @@ def test_a_plan_that_fails_changes_nothing() -> None:
 
 def test_a_deleted_record_is_a_tombstone_and_can_not_be_changed_again() -> None:
     store = a_store("old")
-    store.apply(store.plan([Change("sites", "SITE-01", {}, delete=True)], 2000))
+    store.apply(store.plan([Change("sites", "SITE-01", {}, "delete")], 2000))
     assert shown(store) == []
     (tombstone,) = store.shelves["sites"].everything
     assert f'"deleted_at":"{iso(2000)}"'.encode() in tombstone[2]

@@ -13,6 +13,8 @@ from scheduler.embedded.demo.plant import forms
 from scheduler.embedded.demo.plant.schema import ENTITIES, Change, Record, RecordId
 from scheduler.embedded.demo.plant.stages import advance_purchase_order, advance_work_order, close_work_order
 
+LEAVES = ("work_orders", "work_orders", "purchase_orders", "stock_levels")
+
 
 class View(Protocol):
     """The records as they stand, for reading. Deleted ones are not shown."""
@@ -21,15 +23,20 @@ class View(Protocol):
         """One that is wanted, by the dice; None if none was found in a fair number of tries."""
         ...
 
+    def pick_gone(self, entity: str, rng: Random) -> RecordId | None:
+        """The id of one that could be restored, if there is any."""
+        ...
+
     def sample(self, entity: str, rng: Random, count: int) -> list[Record]: ...
 
     def next_number(self, entity: str) -> int: ...
 
 
-def next_changes(view: View, seed: int, step: int, now: int) -> list[Change]:
+def next_changes(view: View, seed: int, step: int, now: int, *, hostile: bool = False) -> list[Change]:
     """The changes of one step: they belong together and are made at one moment."""
     rng = Random(f"{seed}/{step}")  # noqa: S311 -- a plant to play with, no secret
-    happening = rng.choices(list(HAPPENINGS), weights=list(HAPPENINGS.values()))[0]
+    happenings = {**HAPPENINGS, **HOSTILE} if hostile else HAPPENINGS
+    happening = rng.choices(list(happenings), weights=list(happenings.values()))[0]
     return happening(view, rng, now) or open_work_order(view, rng, now)
 
 
@@ -91,9 +98,35 @@ def read_meter(view: View, rng: Random, _now: int) -> list[Change]:
 
 
 def delete_something(view: View, rng: Random, _now: int) -> list[Change]:
-    entity = rng.choice(("work_orders", "work_orders", "purchase_orders", "stock_levels"))
+    entity = rng.choice(LEAVES)
     record = view.pick(entity, rng)
-    return [Change(entity, record["id"], {}, delete=True)] if record else []
+    return [Change(entity, record["id"], {}, "delete")] if record else []
+
+
+def purge_something(view: View, rng: Random, _now: int) -> list[Change]:
+    """It vanishes: no flag says so, and no page shows it again."""
+    entity = rng.choice(LEAVES)
+    record = view.pick(entity, rng)
+    return [Change(entity, record["id"], {}, "purge")] if record else []
+
+
+def restore_something(view: View, rng: Random, _now: int) -> list[Change]:
+    entity = rng.choice(LEAVES)
+    record_id = view.pick_gone(entity, rng)
+    return [] if record_id is None else [Change(entity, record_id, {}, "restore")]
+
+
+def drift_custom_field(view: View, rng: Random, _now: int) -> list[Change]:
+    """Somebody plays with the form: a field comes, goes, or holds another kind of value from now on."""
+    asset = view.pick("assets", rng)
+    if asset is None or not isinstance(asset.get("custom_fields"), dict):
+        return []
+    name = rng.choice(("cost_centre", "hot_work", "inspection_group", "criticality_note"))
+    fields = {key: value for key, value in asset["custom_fields"].items() if key != name}
+    value = rng.choice(
+        (None, rng.randint(1, 9999), f"{rng.randint(1, 9999)}", rng.random() < 0.5, {"since": 2024})
+    )
+    return [_update("assets", asset, {"custom_fields": fields if value is None else {**fields, name: value}})]
 
 
 def is_open(order: Record) -> bool:
@@ -149,3 +182,10 @@ HAPPENINGS: Mapping[Callable[[View, Random, int], list[Change]], int] = {
     read_meter: 4,
     delete_something: 2,
 }
+
+HOSTILE: Mapping[Callable[[View, Random, int], list[Change]], int] = {
+    purge_something: 1,
+    restore_something: 1,
+    drift_custom_field: 1,
+}
+"""What a copy finds hard to follow; only where it is asked for."""

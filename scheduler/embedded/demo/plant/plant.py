@@ -56,30 +56,33 @@ class Plant:
         self.store.settle(self._latest)
         return self._latest
 
-    def commit(self, changes: Sequence[Change], *, late: int = 0, coarse: int = 0) -> Batch:
-        """Make changes at one moment. `late` (ms): visible only so much later; `coarse` (ms): the stamp is cut to it.
+    def commit(self, changes: Sequence[Change], *, late: int = 0, coarse: int = 0, skew: int = 0) -> Batch:
+        """Make changes at one moment.
 
-        Raises KeyError for a record that isn't there, OSError when the disk refuses; then nothing has changed.
+        In milliseconds: `late`: visible only so much later; `coarse`: the stamp is cut to it; `skew`: the clock that
+        stamps is ahead by so much. Raises KeyError for a record that isn't there, OSError when the disk refuses; then
+        nothing has changed.
         """
         now = self.now()
-        batch = self.store.plan(changes, now - now % coarse if coarse else now)
+        stamp = now + skew
+        batch = self.store.plan(changes, stamp - stamp % coarse if coarse else stamp)
         self._write(batch, now + late if late else None)
         return batch
 
-    def tick(self, *, late: int = 0, coarse: int = 0) -> Batch:
+    def tick(self, *, hostile: bool = False, late: int = 0, coarse: int = 0, skew: int = 0) -> Batch:
         """Take the next step of life."""
         try:
-            changes = next_changes(self.store, self.seed, self.step, self.now())
+            changes = next_changes(self.store, self.seed, self.step, self.now() + skew, hostile=hostile)
         except (AttributeError, KeyError, TypeError):
             changes = []  # somebody changed a record by hand into what life can't go on from
         self.step += 1
-        return self.commit(changes, late=late, coarse=coarse)
+        return self.commit(changes, late=late, coarse=coarse, skew=skew)
 
-    def make(self, entity: str, fields: Record, *, late: int = 0, coarse: int = 0) -> Record:
+    def make(self, entity: str, fields: Record, *, late: int = 0, coarse: int = 0, skew: int = 0) -> Record:
         """Create one record: what `fields` leave out is made up. Raises LookupError."""
         rng = Random(f"{self.seed}/make/{entity}/{self.store.next_number(entity)}")  # noqa: S311 -- no secret
-        full = make_new(entity, self.store, rng, self.now(), 1)[0] | fields
-        return self.commit([Change(entity, None, full)], late=late, coarse=coarse)[0][1]
+        full = make_new(entity, self.store, rng, self.now() + skew, 1)[0] | fields
+        return self.commit([Change(entity, None, full)], late=late, coarse=coarse, skew=skew)[0][1]
 
     def bulk(self, entity: str, count: int, days: float = 0) -> Iterator[int]:
         """Create many records, spread over the past `days`; yields how many are there after each part.
@@ -129,7 +132,7 @@ class Plant:
             journal.create(self._header, self._snapshot())
 
     def _snapshot(self) -> Iterator[Line]:
-        rows = ((name, record) for name in ENTITIES for record in self.store.heads(name))
+        rows = ((name, record) for name in ENTITIES for record in self.store.everything(name))
         while part := list(islice(rows, LINE_RECORDS)):
             yield Line(self.step, None, part)
 

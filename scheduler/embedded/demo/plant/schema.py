@@ -6,10 +6,13 @@ Everything here is a table or a pure function; records are plain dicts in the or
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 Record = dict[str, Any]
 RecordId = int | str
+
+Kind = Literal["change", "delete", "purge", "restore"]
+"""A deleted record carries a flag, a purged one vanishes with all that was in it. Either can be restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,14 @@ ENTITIES: Mapping[str, Entity] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One wish: create a record (id None), change fields of one, or delete it. The store stamps the times."""
+    """One wish: create a record (id None), change fields of one, or see to its end. The store stamps the times."""
 
     entity: str
     id: RecordId | None
     fields: Mapping[str, Any]
-    delete: bool = False
+    kind: Kind = "change"
+    without: tuple[str, ...] = ()
+    """Fields that vanish from the record."""
 
 
 def iso(milliseconds: int) -> str:

@@ -17,6 +17,8 @@ Batch = list[tuple[str, Record]]
 """Whole records, with the names of their entities, that became so at one moment."""
 
 STAMPS = ("created_at", "updated_at", "deleted_at")
+PURGED = "purged_at"
+"""In a batch, the record that carries it as a last field is gone from then on."""
 TRIES = 40
 
 encode = msgspec.json.Encoder().encode
@@ -28,6 +30,7 @@ class Store:
     def __init__(self) -> None:
         self.shelves = {name: Shelf() for name in ENTITIES}
         self._heads: dict[str, dict[RecordId, Record]] = {name: {} for name in ENTITIES}
+        self._graves: dict[str, dict[RecordId, Record]] = {name: {} for name in ENTITIES}
         self._ids: dict[str, list[RecordId]] = {name: [] for name in ENTITIES}
         self._numbers = dict.fromkeys(ENTITIES, 0)
         self._late: list[tuple[int, int, Batch]] = []
@@ -41,7 +44,17 @@ class Store:
 
     def heads(self, entity: str) -> Iterable[Record]:
         """In the order in which they were first made."""
-        return (self._heads[entity][record_id] for record_id in self._ids[entity])
+        heads = self._heads[entity]
+        return (heads[record_id] for record_id in self._ids[entity] if record_id in heads)
+
+    def grave(self, entity: str, record_id: RecordId) -> Record | None:
+        """A purged record as it was last, with the time of its end."""
+        return self._graves[entity].get(record_id)
+
+    def everything(self, entity: str) -> Iterable[Record]:
+        """Heads and graves: all that a store must be told to become like this one."""
+        heads, graves = self._heads[entity], self._graves[entity]
+        return (heads.get(record_id) or graves[record_id] for record_id in self._ids[entity])
 
     @property
     def pending(self) -> int:
@@ -59,10 +72,16 @@ class Store:
     ) -> Record | None:
         ids = self._ids[entity]
         for _ in range(TRIES if ids else 0):
-            record = self._heads[entity][rng.choice(ids)]
-            if record["deleted_at"] is None and wanted(record):
+            record = self._heads[entity].get(rng.choice(ids))
+            if record is not None and record["deleted_at"] is None and wanted(record):
                 return record
         return None
+
+    def pick_gone(self, entity: str, rng: Random) -> RecordId | None:
+        """The id of a record that could be restored."""
+        gone = [record["id"] for record in self._heads[entity].values() if record["deleted_at"] is not None]
+        gone += self._graves[entity]
+        return rng.choice(gone) if gone else None
 
     def sample(self, entity: str, rng: Random, count: int) -> list[Record]:
         found = (self.pick(entity, rng) for _ in range(count))
@@ -85,9 +104,7 @@ class Store:
                 continue
             key = (change.entity, change.id)
             before = made.get(key) or self._heads[change.entity].get(change.id)
-            if before is None or before["deleted_at"] is not None:
-                raise KeyError(change.id)
-            made[key] = _changed(before, change, moment)
+            made[key] = self._become(before, change, moment)
         return [(entity, record) for (entity, _), record in made.items()]
 
     def apply(self, batch: Batch, visible_at: int | None = None) -> None:
@@ -117,16 +134,33 @@ class Store:
                     del self._late_until[key]
 
     def _take(self, entity: str, record: Record) -> None:
-        record_id = record["id"]
-        if record_id not in self._heads[entity]:
+        record_id, heads, graves = record["id"], self._heads[entity], self._graves[entity]
+        if record_id not in heads and record_id not in graves:
             self._ids[entity].append(record_id)
             number = ENTITIES[entity].number_of(record_id)
             self._numbers[entity] = max(self._numbers[entity], number)
-        self._heads[entity][record_id] = record
+        stays, leaves = (graves, heads) if PURGED in record else (heads, graves)
+        stays[record_id] = record
+        leaves.pop(record_id, None)
+
+    def _become(self, before: Record | None, change: Change, moment: int) -> Record:
+        if change.kind == "restore" and change.id is not None:
+            gone = before if before is not None else self.grave(change.entity, change.id)
+            before = gone if gone is None or PURGED in gone or gone["deleted_at"] is not None else None
+        elif before is not None and (
+            PURGED in before or (before["deleted_at"] is not None and change.kind != "purge")
+        ):
+            before = None
+        if before is None:
+            raise KeyError(change.id)
+        return _changed(before, change, moment)
 
     def _show(self, batch: Batch) -> None:
         new: dict[str, list[tuple[RecordId, Item]]] = {}
         for entity, record in batch:
+            if PURGED in record:
+                self.shelves[entity].purge(record["id"], parse_iso(record[PURGED]))
+                continue
             item = Item(parse_iso(record["updated_at"]), encode(record), record["deleted_at"] is not None)
             if len(batch) > 20 and record["id"] not in self.shelves[entity].items:
                 new.setdefault(entity, []).append((record["id"], item))
@@ -145,12 +179,15 @@ def _created(record_id: RecordId, change: Change, moment: int) -> Record:
 
 
 def _changed(before: Record, change: Change, moment: int) -> Record:
+    if change.kind == "purge":
+        return {**before, PURGED: iso(moment)}
     stamp = change.fields.get("updated_at", iso(moment))
     after = {**before, **change.fields, "updated_at": stamp}
-    if change.delete:
-        after["deleted_at"] = stamp
+    if change.kind != "change":
+        after["deleted_at"] = stamp if change.kind == "delete" else None
     # The stamps stay last, also behind a field that is new.
-    return {**{k: v for k, v in after.items() if k not in STAMPS}, **{k: after[k] for k in STAMPS}}
+    left_out = {*STAMPS, PURGED, *change.without}
+    return {**{k: v for k, v in after.items() if k not in left_out}, **{k: after[k] for k in STAMPS}}
 
 
 def _keys(batch: Batch) -> list[tuple[str, RecordId]]:
