@@ -76,6 +76,7 @@ streams = Table(
     Column("drift", Integer),
     Column("fuse", JSONB),
     Column("quarantine_shape", Text),
+    time("versions_since"),
     time("created_at", null=False, default=NOW),
     UniqueConstraint("connection_id", "name", name="streams_name_key"),
     Index("streams_due", "next_run_at", postgresql_where=text("next_run_at IS NOT NULL")),

@@ -42,6 +42,7 @@ records = Table(
     Column("delete_reason", Text),
     Column("exact", LargeBinary),
     Index("records_feed", "change_xid", "change_seq"),
+    Index("records_tombstones", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     postgresql_partition_by="LIST (bucket)",
 )
 
