@@ -30,10 +30,8 @@ MANIFEST = {
     "streams": {"things": {"path": "/things"}},
 }
 BAD = {
-    "nul": rb'{"id": "nul", "v": "a\u0000b"}',
-    "nul_in_a_name": rb'{"id": "nul_in_a_name", "a\u0000b": 1}',
-    "half_a_pair": rb'{"id": "half_a_pair", "v": "\ud800"}',
-    "half_a_pair_at_the_end": rb'{"id": "half_a_pair_at_the_end", "v": "\udc00\ud800"}',
+    "nul_in_the_key": rb'{"id": "nul\u0000"}',
+    "half_a_pair_in_the_key": rb'{"id": "half\ud800"}',
     "broken_utf8": b'{"id": "broken_utf8", "v": "\xc3\x28"}',
     "overlong_utf8": b'{"id": "overlong_utf8", "v": "\xc0\xaf"}',
     "deep": b'{"id": "deep", "v": ' + b"[" * DEPTH + b"]" * DEPTH + b"}",
@@ -45,6 +43,19 @@ BAD = {
     "no_object": b'"just a text"',
     "null": b"null",
 }
+UNREADABLE = {
+    "nul": (rb'{"id": "nul", "v": "a\u0000b"}', rb'{"id": "nul", "v": "a\ufffdb"}'),
+    "nul_in_a_name": (
+        rb'{"id": "nul_in_a_name", "a\u0000b": 1}',
+        rb'{"id": "nul_in_a_name", "a\ufffdb": 1}',
+    ),
+    "half_a_pair": (rb'{"id": "half_a_pair", "v": "\ud800"}', rb'{"id": "half_a_pair", "v": "\ufffd"}'),
+    "halves_of_pairs": (
+        rb'{"id": "halves_of_pairs", "v": "\udc00\ud800 \ud83d\ude00"}',
+        rb'{"id": "halves_of_pairs", "v": "\ufffd\ufffd \ud83d\ude00"}',
+    ),
+}
+"""Sound JSON that Postgres can keep and not open: as it came, and as it can be read."""
 ODD = {
     "huge_integer": b'{"id": "huge_integer", "v": ' + b"9" * 5000 + b"}",
     "huge_float": b'{"id": "huge_float", "v": 1e400}',
@@ -123,6 +134,24 @@ def neighbours(*records: bytes) -> tuple[bytes, dict[str, bytes]]:
     raws = list(good.values())
     mixed = [raw for pair in zip(raws, records, strict=False) for raw in pair]
     return page(*mixed, raws[-1]), good
+
+
+def test_what_postgres_cannot_open_has_a_readable_copy_beside_its_bytes(hostile: Hostile) -> None:
+    body, good = neighbours(*[sent for sent, _ in UNREADABLE.values()])
+    hostile.connect(body)
+    run = hostile.outcome()
+    assert (run["state"], run["records_rejected"]) == ("succeeded", 0)
+    rows = hostile.stack.all(
+        "SELECT key, raw::text AS raw, raw::jsonb IS NOT NULL AS opens, exact FROM records WHERE stream_id = %(id)s",
+        id=hostile.stream(),
+    )
+    assert all(row["opens"] for row in rows)
+    assert {row["key"]: row["raw"].encode() for row in rows} == {
+        **good, **{key: readable for key, (_, readable) in UNREADABLE.items()}
+    }  # fmt: skip
+    assert {row["key"]: bytes(row["exact"]) for row in rows if row["exact"] is not None} == {
+        key: sent for key, (sent, _) in UNREADABLE.items()
+    }
 
 
 def test_bad_records_are_set_aside_with_a_reason_and_their_neighbours_are_stored(hostile: Hostile) -> None:

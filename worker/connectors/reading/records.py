@@ -21,7 +21,7 @@ from worker.connectors.cursors import EPOCH, MICROSECOND, WIRE, microseconds, pa
 from worker.connectors.reading.fields import Picker, walk
 from worker.connectors.reading.keys import MAX_CHARACTERS, make_key
 from worker.connectors.reading.shape import FieldPath, Shape, TimeField
-from worker.connectors.reading.suspects import parse_carefully
+from worker.connectors.reading.suspects import parse_carefully, readable
 from worker.errors import BadRecord
 
 PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -52,9 +52,13 @@ class Fields:
         return self._record(raw, self.pick(raw))
 
     def take_carefully(self, raw: bytes) -> Record:
-        """The record, or `BadRecord` with the reason in words."""
+        """The record, or `BadRecord` with the reason in words. What Postgres couldn't open is kept beside a readable copy."""
         data = parse_carefully(raw)
-        return self._record(raw, [walk(data, path) for path in self.order])
+        record = self._record(raw, [walk(data, path) for path in self.order])
+        copy = readable(raw)
+        if copy != raw:
+            record.raw, record.exact = copy, raw
+        return record
 
     def key_if_any(self, raw: bytes) -> str | None:
         """The key of a rejected record, where at least that can be read."""

@@ -1,7 +1,8 @@
 """What is wrong with these bytes? The slow, careful reading of records and pages that the fast way stumbled over.
 
-Quarantined as text that Postgres can keep but not open: a JSON string with a NUL or half a character makes every later
-query over the stream's raw JSON fail, so such a record is set aside though its grammar is right.
+A NUL or half a character (a lone surrogate) in a text is right by JSON's grammar, and Postgres keeps it, but can't open
+it: every later query that looks into that record would fail. Such a record gets a readable copy, in which a marker
+(U+FFFD) stands for each of them and every other byte is as it came; the bytes as sent are kept beside it.
 """
 
 import json
@@ -11,7 +12,14 @@ from typing import Any
 from worker.errors import BadRecord
 from worker.telemetry.redaction import redactor
 
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
+)
+"""Every escape of a JSON text, a whole surrogate pair as one: read from the left, so a backslash that is itself escaped
+begins nothing."""
+_UNREADABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})\Z")
+_MARKER, _ESCAPED_MARKER = "\N{REPLACEMENT CHARACTER}", rb"\ufffd"
+_HALF = re.compile("[\ud800-\udfff]")
 SHOWN = 80
 MASKED = 16 * 1024
 """So much is searched for secrets before the beginning is shown; none is longer than a quarter of it."""
@@ -31,16 +39,9 @@ def bad_text(body: bytes) -> bool:
 
 
 def parse_carefully(raw: bytes) -> dict[str, Any]:
-    """The record as plain data, or `BadRecord` that says why not."""
+    """The record as plain data, exactly as it was sent, or `BadRecord` that says why not."""
     try:
-        text = raw.decode()
-    except UnicodeDecodeError as exc:
-        raise BadRecord("not_utf8", f"The record is not UTF-8 text (byte {exc.start}).") from None
-    try:
-        data = json.loads(text, parse_constant=_no_constant, parse_int=_integer)
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BadRecord("half_character", "The record holds half a character (a lone surrogate).") from None
+        data = json.loads(_text_of(raw), parse_constant=_no_constant, parse_int=_integer)
     except json.JSONDecodeError as exc:
         raise BadRecord("not_json", f"The record is not JSON: {exc.msg} (character {exc.pos}).") from None
     except RecursionError:
@@ -49,9 +50,25 @@ def parse_carefully(raw: bytes) -> dict[str, Any]:
         raise BadRecord("not_json", f"The record is not JSON: {exc}.") from None
     if not isinstance(data, dict):
         raise BadRecord("not_an_object", f"The record is {describe(data)}, not an object.")
-    if _NUL.search(raw):
-        raise BadRecord("nul_character", "The record holds a NUL character, which Postgres can't read back.")
     return data
+
+
+def readable(raw: bytes) -> bytes:
+    """The record with a marker for each NUL and half a character in it; the same bytes where there is none."""
+    text = _text_of(raw)
+    if not raw.isascii() and _HALF.search(text):
+        raw = _HALF.sub(_MARKER, text).encode()
+    if b"\\u" not in raw:
+        return raw
+    return _ESCAPE.sub(lambda found: _ESCAPED_MARKER if _UNREADABLE.match(found[0]) else found[0], raw)
+
+
+def _text_of(raw: bytes) -> str:
+    """Halves of characters may stand there as bytes, too: then it is no UTF-8, and can be read all the same."""
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as exc:
+        raise BadRecord("not_utf8", f"The record is not UTF-8 text (byte {exc.start}).") from None
 
 
 def what_came(body: bytes, path: tuple[str, ...]) -> str:
