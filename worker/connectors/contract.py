@@ -174,6 +174,15 @@ class Stream(Protocol):
         """
         ...
 
+    @property
+    def key_fields(self) -> Sequence[tuple[str, ...]]:
+        """The paths of the fields that a record's key is made of."""
+        ...
+
+    def digest(self, raw: bytes) -> bytes:
+        """`Record.digest` of this content: what is changed after it was read needs another."""
+        ...
+
     def sweep(self) -> "Stream | None":
         """The same stream read for its keys only, as cheaply as the system allows; its window has no bounds.
 

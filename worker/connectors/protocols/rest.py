@@ -23,8 +23,10 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth
+from worker.connectors.reading.gone import Buried, take_removed
 from worker.connectors.reading.paging import ByLink, Paging
 from worker.connectors.reading.reader import Reader, shared_reader
+from worker.connectors.reading.records import digest_of
 from worker.documents import suggest
 from worker.errors import HeadraceError, NotFound
 
@@ -117,11 +119,21 @@ class RestStream:
         stream._paging, place = changed  # noqa: SLF001 - a copy of its own kind
         return stream, place
 
-    def sweep(self) -> "RestStream | None":
-        return None
+    @property
+    def key_fields(self) -> Sequence[tuple[str, ...]]:
+        return self._spec.shape.key
 
-    def tombstones(self) -> "RestStream | None":
-        return None
+    def digest(self, raw: bytes) -> bytes:
+        return digest_of(raw, self._spec.shape)
+
+    def sweep(self) -> "RestStream | None":
+        return None if self._spec.swept is None else RestStream(self._spec.swept, self._common)
+
+    def tombstones(self) -> "Buried | None":
+        spec, setting = self._spec.tombstones, self._spec.tombstones_setting
+        if spec is None or (setting is not None and not self._common.settings.get(setting)):
+            return None
+        return Buried(RestStream(spec, self._common))
 
     def single(self, key: str) -> Request | None:
         del key

@@ -33,6 +33,7 @@ from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading, shared_reader
+from worker.connectors.reading.records import digest_of
 from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
 
@@ -119,11 +120,24 @@ class TrytonStream:
         stream._size = size  # noqa: SLF001 - a copy of its own kind
         return stream, position
 
-    def sweep(self) -> "TrytonStream | None":
-        return None
+    @property
+    def key_fields(self) -> Sequence[tuple[str, ...]]:
+        return self._spec.shape.key
 
-    def tombstones(self) -> "TrytonStream | None":
-        return None
+    def digest(self, raw: bytes) -> bytes:
+        return digest_of(raw, self._spec.shape)
+
+    def sweep(self) -> "TrytonStream | None":
+        if self._spec.swept is None:
+            return None
+        size = min(IDS_PER_PAGE * self._size, MOST_IDS)
+        return TrytonStream(self._spec.swept, self._url, size, self._headers, self._settings)
+
+    def tombstones(self) -> "TrytonLog | None":
+        spec, setting = self._spec.tombstones, self._spec.tombstones_setting
+        if spec is None or (setting is not None and not self._settings.get(setting)):
+            return None
+        return TrytonLog(self._spec.name, self._spec.model, self._url, self._size, self._headers)
 
     def single(self, key: str) -> Request | None:
         del key
