@@ -4,6 +4,7 @@ HeadraceError
 ├── Transient        try the run again with backoff            time-out, reset, 5xx
 │   └── Throttled    the sender turns it into a RateLimited    "too many requests", in a system's own words
 ├── RateLimited      give the run back until `resume_at`       429, our own budget; spends no attempt
+├── NotNow           give the run back until `resume_at`       the plant's window is closed, a parent's run comes first
 ├── NeedsOperator    stop this stream's run, a person must act 401/403, unknown stream, unresolved secret
 ├── LostLease        stop quietly; another worker has the run
 ├── Cancelled        stop at this page; somebody asked for it
@@ -18,6 +19,7 @@ to do next. The words may be shown to people and stored, so no secret may be in 
 """
 
 from datetime import datetime
+from typing import Literal
 
 
 class HeadraceError(Exception):
@@ -51,6 +53,17 @@ class RateLimited(HeadraceError):
     def __init__(self, code: str, message: str, *, resume_at: datetime) -> None:
         super().__init__(code, message)
         self.resume_at = resume_at
+
+
+class NotNow(HeadraceError):
+    """The run may go on at `resume_at` (UTC) and not before; `reason` says what it waits for. That is no failure."""
+
+    def __init__(
+        self, code: str, message: str, *, resume_at: datetime, reason: Literal["window", "parent"]
+    ) -> None:
+        super().__init__(code, message)
+        self.resume_at = resume_at
+        self.reason: Literal["window", "parent"] = reason
 
 
 class NeedsOperator(HeadraceError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from worker.connectors.contract import Page, Record, Rejected
+from worker.connectors.contract import Gone, Page, Record, Rejected
 from worker.engine.rows import Row
 
 
@@ -28,6 +28,13 @@ class Batch:
     """Bytes of the records."""
     read: int
     total: int | None
+    gone: Sequence[tuple[Gone, bytes]] = ()
+    """Deletes that came without their record, with the time at which their page was asked for."""
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all that may be written."""
+        return [record.key for record, _ in self.rows] + [gone.key for gone, _ in self.gone]
 
     @classmethod
     def of(cls, pages: Sequence[tuple[Page, bytes]], *, first: int) -> "Batch":
@@ -42,8 +49,9 @@ class Batch:
             first=first,
             sources=[page for page, _ in pages],
             size=sum([len(record.raw) for record, _ in rows]),
-            read=len(rows) + len(rejected),
+            read=len(rows) + len(rejected) + sum(len(page.gone) for page, _ in pages),
             total=totals[-1] if totals else None,
+            gone=_once_gone((gone, at) for page, at in pages for gone in page.gone),
         )
 
     def without(self, refused: set[int], refusal: psycopg.Error) -> "Batch":
@@ -81,6 +89,11 @@ def once_each(rows: Iterable[Row]) -> list[Row]:
             if before is None or not _newer(before, row):
                 latest[row[0].key] = row
     return [latest[key] for key in sorted(latest)]
+
+
+def _once_gone(listed: Iterable[tuple[Gone, bytes]]) -> Sequence[tuple[Gone, bytes]]:
+    """Each once, as it was last said."""
+    return list({gone.key: (gone, at) for gone, at in listed}.values())
 
 
 def _newer(one: Row, other: Row) -> bool:

@@ -9,7 +9,7 @@ page changes nothing. A record that Postgres can't take is set aside with its re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import psycopg
 from psycopg.rows import DictRow
@@ -23,7 +23,16 @@ from worker.db.queries import sql
 from worker.engine.batch import Batch
 from worker.engine.plan import Checkpoint
 from worker.engine.refused import find_refused, quarantine
-from worker.engine.rows import Row, new_rows, pack_time, row_arrays, sift_arrays, staged_rows, teach_arrays
+from worker.engine.rows import (
+    Row,
+    gone_arrays,
+    new_rows,
+    pack_time,
+    row_arrays,
+    sift_arrays,
+    staged_rows,
+    teach_arrays,
+)
 from worker.errors import Cancelled, LostLease
 from worker.runs.claim import Run
 
@@ -56,6 +65,20 @@ class Loaded:
     deleted: int
     refused: int
     rejected: int
+    written: Sequence[str] = ()
+    """The keys of what was written, or more: where many were staged, those that seemed to have changed."""
+
+
+class Extra(Protocol):
+    """Something that is written along with a page's records, in the same transaction: some streams want it."""
+
+    def before(self, connection: "psycopg.Connection[DictRow]", run: Run, keys: Sequence[str]) -> None:
+        """Before any record is written; `keys` are those of all that may be."""
+        ...
+
+    def after(self, connection: "psycopg.Connection[DictRow]", run: Run, keys: Sequence[str]) -> None:
+        """After all of them: what this transaction wrote bears its number (`change_xid`)."""
+        ...
 
 
 @dataclass(slots=True)
@@ -72,10 +95,21 @@ class _Sifted:
 class Loader:
     """Writes the pages of one run."""
 
-    def __init__(self, database: Database, run: Run, *, lease: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        run: Run,
+        *,
+        lease: float,
+        authoritative: bool = False,
+        extras: Sequence[Extra] = (),
+    ) -> None:
+        """`authoritative`: what differs is written whatever its version, unless the copy holds what was seen later."""
         self._database = database
         self._run = run
         self._lease = lease
+        self._authoritative = authoritative
+        self._extras = extras
         self._pages = run.pages
         self._backend: int | None = None
         self._alone: bool | None = None
@@ -100,7 +134,14 @@ class Loader:
         self._straight = True
         if row["cancelled"]:
             raise Cancelled(self._run.id)
-        return Loaded(row["created"], row["updated"], row["deleted"], row["refused"], len(batch.rejected))
+        return Loaded(
+            row["created"],
+            row["updated"],
+            row["deleted"],
+            row["refused"],
+            len(batch.rejected),
+            row.get("keys") or (),
+        )
 
     def _commit(self, batch: Batch, checkpoint: Checkpoint) -> DictRow | psycopg.Error:
         """Load and commit; what Postgres says where it doesn't take a record."""
@@ -134,14 +175,15 @@ class Loader:
             connection.execute(sql.begin_loading)
             teach_arrays(connection)
             pooled.info[_READY] = True
-        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES and not batch.rejected
+        plain = not batch.rejected and not batch.gone and not (self._extras and batch.rows)
+        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES and plain
         sifted = (
             self._sift(connection, batch.rows)
-            if self._sifting and not few
+            if self._sifting and not few and batch.rows
             else _Sifted([], batch.rows, looked=False)
         )
         params["refused"] = sifted.refused
-        if batch.rejected or sifted.new or not _are_few(sifted.changed):
+        if not plain or sifted.new or not _are_few(sifted.changed):
             row = self._write_many(pooled, connection, batch, sifted, params)
             self._sifting = row["updated"] < MOSTLY * len(batch.rows)
             return row
@@ -157,16 +199,17 @@ class Loader:
         if self._alone:
             verdicts = "n" * len(rows)
         else:
-            found = connection.execute(self._sql["sift_records"], place | sift_arrays(rows))
+            asked = place | sift_arrays(rows) | {"authoritative": self._authoritative}
+            found = connection.execute(self._sql["sift_records"], asked)
             verdicts = _only(found)["verdicts"]
         if not self._straight:
             return _Sifted([], _those(rows, verdicts, "nc"), verdicts.count("o"))
         new = _those(rows, verdicts, "n")
-        gone = [row for row in new if row[0].deleted]
+        odd = [row for row in new if row[0].deleted or row[0].exact is not None]
         changed = _those(rows, verdicts, "c")
-        if gone:  # a tombstone's time is Postgres' to give
-            new = [row for row in new if not row[0].deleted]
-            changed = sorted([*changed, *gone], key=lambda row: row[0].key)
+        if odd:  # a tombstone's time is Postgres' to give; bytes that are kept beside their record go by way of the stage
+            new = [row for row in new if not row[0].deleted and row[0].exact is None]
+            changed = sorted([*changed, *odd], key=lambda row: row[0].key)
         return _Sifted(new, changed, verdicts.count("o"))
 
     def _write_many(
@@ -182,7 +225,10 @@ class Loader:
         if sifted.changed and _STAGING not in pooled.info:
             connection.execute(sql.create_staging)
             pooled.info[_STAGING] = True
+        keys = batch.keys if self._extras else ()
         with connection.transaction():
+            for extra in self._extras:
+                extra.before(connection, self._run, keys)
             if sifted.changed:
                 _copy(connection, sql.copy_staged, staged_rows(sifted.changed))
             for rejected in batch.rejected_by_page():
@@ -201,7 +247,22 @@ class Loader:
                 if not sifted.looked and sum(merged.values()) < len(sifted.changed):
                     # Some were left alone: as unchanged, or as older than what the copy holds?
                     counts["refused"] = self._sift(connection, sifted.changed).refused
-            return _only(connection.execute(sql.checkpoint_page, params | counts))
+            buried = self._bury(connection, batch, params)
+            counts["deleted"] = counts.get("deleted", 0) + len(buried)
+            for extra in self._extras:
+                extra.after(connection, self._run, keys)
+            row = _only(connection.execute(sql.checkpoint_page, params | counts))
+        row["keys"] = [record.key for rows in (sifted.new, sifted.changed) for record, _ in rows] + buried
+        return row
+
+    def _bury(
+        self, connection: "psycopg.Connection[DictRow]", batch: Batch, params: dict[str, Any]
+    ) -> list[str]:
+        """Make tombstones of what is gone without its record having come; the keys of those that were there."""
+        if not batch.gone:
+            return []
+        buried = connection.execute(self._sql["bury_records"], params | gone_arrays(batch.gone))
+        return [row["key"] for row in buried]
 
     def _note_backend(self, connection: "psycopg.Connection[DictRow]") -> None:
         """Say which backend loads, before it can hold anything for longer than a statement."""
@@ -223,6 +284,8 @@ class Loader:
             "bucket": self._run.bucket,
             "stream": self._run.stream_id,
             "track": self._run.track,
+            "slice": self._run.cursor.slice,
+            "authoritative": self._authoritative,
             "window_since": _json(checkpoint.since),
             "window_until": _json(checkpoint.until),
             "position": _json(checkpoint.position),
@@ -239,7 +302,7 @@ class Loader:
         }
 
 
-_IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "load_page")
+_IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "bury_records", "load_page")
 
 
 def _are_few(rows: Sequence[Row]) -> bool:

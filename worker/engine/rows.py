@@ -15,7 +15,7 @@ import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-from worker.connectors.contract import Record
+from worker.connectors.contract import Gone, Record
 
 Row = tuple[Record, bytes]
 """A record, and when it was asked for as `pack_time` packs it."""
@@ -74,11 +74,11 @@ def pack_time(value: datetime) -> bytes:
 
 def staged_rows(rows: Iterable[Row]) -> Iterator[bytes]:
     """The body of `copy_staged`."""
-    return _copy(rows, struct.pack("!h", 7), staged=True)
+    return _copy(rows, struct.pack("!h", 8), staged=True)
 
 
 def new_rows(rows: Iterable[Row], *, bucket: int, stream: int, run: UUID) -> Iterator[bytes]:
-    """The body of `copy_new`, for records that aren't deleted."""
+    """The body of `copy_new`, for records that aren't deleted and whose bytes Postgres can keep."""
     same = (struct.pack("!h", bucket), struct.pack("!q", stream), b"run", run.bytes, b"created")
     head = struct.pack("!h", 11) + b"".join(_length(len(value)) + value for value in same)
     return _copy(rows, head, staged=False)
@@ -103,7 +103,9 @@ def _copy(rows: Iterable[Row], head: bytes, *, staged: bool) -> Iterator[bytes]:
         add(_facts(record))
         add(observed)
         if staged:
+            exact = record.exact
             add(_TRUE if record.deleted else _FALSE)
+            add(_NULL if exact is None else _length(len(exact)) + exact)
         if size > CHUNK:
             yield b"".join(parts)
             parts.clear()
@@ -147,6 +149,16 @@ def row_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
         **sift_arrays(rows),
         "raws": _array("json", len(rows), _texts(record.raw for record, _ in rows)),
         "updated": _array("timestamptz", len(rows), updated),
+    }
+
+
+def gone_arrays(gone: Sequence[tuple[Gone, bytes]]) -> dict[str, Any]:
+    """What `bury_records` asks for, in the order of the keys."""
+    listed = sorted(gone, key=lambda one: one[0].key)
+    return {
+        "gone": [one.key for one, _ in listed],
+        "reasons": [one.reason for one, _ in listed],
+        "gone_at": _array("timestamptz", len(listed), [at for _, at in listed]),
     }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.errors import Cancelled, Draining, HeadraceError, RateLimited, SliceEnded, Transient
+from worker.errors import Cancelled, Draining, HeadraceError, NotNow, RateLimited, SliceEnded, Transient
 from worker.runs.finish import Failure, WaitReason
 from worker.runs.states import State
 
@@ -39,13 +39,14 @@ def settle(
     """`attempt` counts the failures before this one; `dice` is in [0, 1)."""
     failure = Failure(error.code, str(error))
     match error:
-        case SliceEnded():
-            return GiveBack(0.0, "slice", spent=False)
         case Draining():
-            return GiveBack(0.0, "drain", spent=False)
+            return GiveBack(0.0, "slice" if isinstance(error, SliceEnded) else "drain", spent=False)
         case RateLimited(resume_at=resume_at):
             wait = max(SHORTEST_WAIT, (resume_at - now).total_seconds())
             return GiveBack(wait + SPREAD * dice * min(wait, 4.0), "limit", spent=False, failure=failure)
+        case NotNow(resume_at=resume_at, reason=reason):
+            wait = max(SHORTEST_WAIT, (resume_at - now).total_seconds())
+            return GiveBack(wait + SPREAD * dice * min(wait, 4.0), reason, spent=False, failure=failure)
         case Cancelled():
             return End(State.CANCELLED, failure)
         case Transient() if attempt + 1 < max_attempts:

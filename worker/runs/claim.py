@@ -18,12 +18,15 @@ LINE = 16
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the cursor of a run's track holds, as JSON; all None before the first page was committed."""
+    """What the cursor of a run's track and slice holds, as JSON; all None before the first page was committed."""
 
     watermark: Any = None
     position: Mapping[str, Any] | None = None
     since: Any = None
     until: Any = None
+    slice: str = ""
+    moved_at: datetime | None = None
+    """When it was last written; None: there is no such cursor yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,16 @@ class Run:
     cursor: Stored
     claimed_at: datetime
     """The database's time at the claim."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the connections file says of the stream beyond schedule and history."""
+    look_back: float | None = None
+    """How far behind the cursor changes came in so far, in seconds; None: not known, the manifest's overlap holds."""
+    erased: bool = False
+    """Some of its records were erased: what comes in is screened for them."""
+    runs_with_records: int = 0
+    """Live runs before this one that read something, in a row."""
+    clock_skew: float = 0.0
+    """Seconds by which the source's clock is ahead of ours."""
     _clock: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
@@ -77,7 +90,6 @@ def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) ->
     if row is None:
         database.run(sql.turn_away, {"run": run_id, "line": LINE})
         return None
-    stored = Stored(
-        row.pop("watermark"), row.pop("position"), row.pop("window_since"), row.pop("window_until")
-    )
+    columns = ("watermark", "position", "window_since", "window_until", "slice", "moved_at")
+    stored = Stored(*(row.pop(column) for column in columns))
     return Run(cursor=stored, **row)

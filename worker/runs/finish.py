@@ -22,7 +22,7 @@ from worker.telemetry.redaction import redactor
 
 _dumps = msgspec.json.encode
 
-WaitReason = Literal["retry", "limit", "slice", "drain", "rescue"]
+WaitReason = Literal["retry", "limit", "slice", "drain", "rescue", "window", "parent"]
 ERROR_WORDS = 2000
 
 
@@ -41,6 +41,7 @@ class LastPage:
     since: Any
     until: Any
     watermark: Any
+    slice: str = ""
 
 
 def finish_run(
@@ -97,6 +98,7 @@ def finish_run_in(
             "history_done": history_done,
             "steps": _json(steps),
             "pages": 0 if last is None else 1,
+            "slice": "" if last is None else last.slice,
             "window_since": last and _json(last.since),
             "window_until": last and _json(last.until),
             "watermark": last and _json(last.watermark),

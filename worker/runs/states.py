@@ -70,9 +70,14 @@ TRANSITIONS: dict[tuple[State, Move], State] = {
 BULK_TRACKS = frozenset({"history", "sweep", "verify"})
 
 
+def is_bulk(track: str, lane: int) -> bool:
+    """Whether a run is long work, which gives others their turn."""
+    return track in BULK_TRACKS or lane >= Lane.BACKFILL
+
+
 def queue_for(system: str, lane: int, track: str) -> str:
     """The queue that carries a run. Long work has one of its own, served by processes of its own."""
-    if track in BULK_TRACKS or lane >= Lane.BACKFILL:
+    if is_bulk(track, lane):
         return f"sync.{system}.bulk"
     return f"sync.{system}.live" if lane < Lane.SCHEDULED else f"sync.{system}"
 

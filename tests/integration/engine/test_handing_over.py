@@ -323,7 +323,7 @@ def test_a_stale_worker_drops_nobodys_position(ledger: Ledger) -> None:
     assert now is not None
     kept = []
     for claim in (stale.claim_no, now.claim_no):
-        ledger.database.run(sql.drop_position, {"run": stale.id, "claim": claim})
+        ledger.database.run(sql.drop_position, {"run": stale.id, "claim": claim, "slice": ""})
         row = ledger.database.one("SELECT position IS NOT NULL AS kept FROM cursors")
         assert row is not None
         kept.append(row["kept"])

@@ -332,11 +332,21 @@ def test_a_history_that_fails_does_not_slow_the_live_runs(ledger: Ledger) -> Non
     ledger.database.run("UPDATE streams SET failures = 5, next_run_at = now()")
     run = ledger.claimed(track="history")
     finish_run(ledger.database, run.id, run.claim_no, State.FAILED, failure=Failure("x", "No."))
+    asked = "SELECT failures, next_run_at <= now() AS due, last_error_code, history_error_code FROM streams"
+    row = ledger.database.one(f"{asked} WHERE id = %(s)s", {"s": ledger.stream})
+    assert row == {"failures": 5, "due": True, "last_error_code": None, "history_error_code": "x"}
+
+
+def test_a_live_run_that_goes_well_does_not_hide_what_stops_the_history(ledger: Ledger) -> None:
+    history = ledger.claimed(track="history")
+    finish_run(ledger.database, history.id, history.claim_no, State.FAILED, failure=Failure("x", "No."))
+    live = ledger.claimed()
+    finish_run(ledger.database, live.id, live.claim_no, State.SUCCEEDED)
     row = ledger.database.one(
-        "SELECT failures, next_run_at <= now() AS due, last_error_code FROM streams WHERE id = %(s)s",
+        "SELECT last_outcome, history_error, history_next_at > now() AS waits FROM streams WHERE id = %(s)s",
         {"s": ledger.stream},
     )
-    assert row == {"failures": 5, "due": True, "last_error_code": "x"}
+    assert row == {"last_outcome": "succeeded", "history_error": "No.", "waits": True}
 
 
 def test_words_that_postgres_cannot_hold_do_not_keep_a_run_from_ending(ledger: Ledger) -> None:

@@ -242,3 +242,10 @@ def test_a_record_set_aside_says_on_which_page_of_the_run_it_was(ledger: Ledger)
     row = ledger.open_run(run.id)
     assert row is not None
     assert (row["records_read"], row["records_rejected"]) == (2, 2)
+
+
+def test_a_page_of_bad_records_alone_is_taken_where_the_copy_holds_others(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    ledger.load(run, record("1"))
+    page = Page([], rejected=[Rejected(b"{", "not_json", "No.")])
+    assert Loader(ledger.database, run, lease=LEASE).load(page, NEXT, run.now()).rejected == 1

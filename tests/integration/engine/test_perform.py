@@ -15,7 +15,7 @@ from servers.demo import Demo
 from scheduler.beat.dispatch import dispatch_due
 from scheduler.beat.pacing import Pacing
 from worker.config import load_settings
-from worker.engine import perform
+from worker.engine import endings
 from worker.engine.load import Loader
 from worker.engine.perform import carry_out
 from worker.errors import Transient
@@ -323,7 +323,7 @@ def answers_get_lost(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> 
 def test_a_run_whose_end_was_committed_unheard_stays_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers_get_lost(monkeypatch, perform, "finish_run")
+    answers_get_lost(monkeypatch, endings, "finish_run")
     run = bench.request(bench.stream("sites"))
     carry_out(bench.services, run)
     carry_out(bench.services, run)
@@ -336,14 +336,14 @@ def test_a_run_that_found_nothing_and_was_cancelled_meanwhile_ends_as_cancelled(
     stream = bench.stream("sites")
     bench.sync(stream)
     run = bench.request(stream)
-    real = perform.finish_run
+    real = endings.finish_run
 
     def cancelled_just_before(*args: Any, **more: Any) -> Any:
         if more.get("last") is not None:
             assert cancel_run(bench.services.database, run) == "cancelling"
         return real(*args, **more)
 
-    monkeypatch.setattr(perform, "finish_run", cancelled_just_before)
+    monkeypatch.setattr(endings, "finish_run", cancelled_just_before)
     bench.services.database.run("UPDATE cursors SET watermark = to_jsonb('2099-01-01T00:00:00Z'::text)")
     carry_out(bench.services, run)
     ended = bench.outcome(run)
@@ -370,7 +370,7 @@ def test_a_page_that_was_committed_unheard_is_counted_once(
 def test_a_return_that_was_committed_unheard_leaves_the_run_in_the_queue(
     bench: Bench, demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers_get_lost(monkeypatch, perform, "give_back")
+    answers_get_lost(monkeypatch, endings, "give_back")
     demo.fault(error_rate=1.0, error_status=500, count=1)
     run = bench.request(bench.stream("sites"))
     with pytest.raises(Transient):

@@ -20,13 +20,10 @@ SELECT EXISTS (SELECT FROM records_NN WHERE bucket = %(bucket)s AND stream_id = 
 
 -- name: sift_records
 -- What has to be written? One letter a record, in their order: `n`ew, `c`hanged, `o`lder than what the copy holds, or `=`.
--- Asked without the records themselves, so what is unchanged is neither sent nor locked. Newer wins: a differing record is
--- written if its version is greater, or if versions can't tell and it was asked for later.
+-- Asked without the records themselves, so what is unchanged is neither sent nor locked. Newer wins (`headrace_newer`).
 SELECT string_agg(CASE WHEN r.key IS NULL THEN 'n'
                        WHEN r.content_hash = n.content_hash AND (r.deleted_at IS NOT NULL) = n.deleted THEN '='
-                       WHEN n.version > r.version
-                            OR ((r.version IS NULL OR n.version IS NULL OR n.version = r.version)
-                                AND r.observed_at <= n.observed_at) THEN 'c'
+                       WHEN headrace_newer(r.version, r.observed_at, n.version, n.observed_at, %(authoritative)s) THEN 'c'
                        ELSE 'o' END, '' ORDER BY n.place) AS verdicts
   FROM unnest(%(keys)s, %(hashes)s, %(versions)s, %(deleted)s, %(observed)s)
        WITH ORDINALITY AS n (key, content_hash, version, deleted, observed_at, place)
@@ -47,11 +44,11 @@ COPY records_NN (bucket, stream_id, cause_kind, cause_id, change_kind, key, raw,
 -- Changed rows wait here until all of them have arrived; nothing shared is locked meanwhile.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_records (
     key text NOT NULL, raw json NOT NULL, content_hash uuid NOT NULL, version bigint,
-    source_updated_at timestamptz, observed_at timestamptz NOT NULL, deleted boolean NOT NULL
+    source_updated_at timestamptz, observed_at timestamptz NOT NULL, deleted boolean NOT NULL, exact bytea
 ) ON COMMIT DELETE ROWS;
 
 -- name: copy_staged
-COPY staged_records (key, raw, content_hash, version, source_updated_at, observed_at, deleted)
+COPY staged_records (key, raw, content_hash, version, source_updated_at, observed_at, deleted, exact)
 FROM STDIN (FORMAT BINARY);
 
 -- name: merge_staged
@@ -59,30 +56,48 @@ FROM STDIN (FORMAT BINARY);
 -- may have written since.
 WITH written AS (
     INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
-                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind)
+                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind, delete_reason, exact)
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
            now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
-           CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END
+           CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END, n.exact
       FROM staged_records n
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
        SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
            observed_at = excluded.observed_at, source_updated_at = excluded.source_updated_at,
-           deleted_at = excluded.deleted_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id,
+           deleted_at = excluded.deleted_at, delete_reason = excluded.delete_reason, exact = excluded.exact,
+           cause_kind = excluded.cause_kind, cause_id = excluded.cause_id,
            change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'),
            change_kind = CASE WHEN excluded.deleted_at IS NOT NULL THEN 'deleted'
                               WHEN r.deleted_at IS NOT NULL THEN 'created'
                               ELSE 'updated' END
      WHERE (r.content_hash IS DISTINCT FROM excluded.content_hash
             OR (r.deleted_at IS NOT NULL) <> (excluded.deleted_at IS NOT NULL))
-       AND ((excluded.version > r.version)
-            OR ((r.version IS NULL OR excluded.version IS NULL OR excluded.version = r.version)
-                AND r.observed_at <= excluded.observed_at))
+       AND headrace_newer(r.version, r.observed_at, excluded.version, excluded.observed_at, %(authoritative)s)
     RETURNING change_kind
 )
 SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
        count(*) FILTER (WHERE change_kind = 'updated') AS updated,
        count(*) FILTER (WHERE change_kind = 'deleted') AS deleted
   FROM written;
+
+-- name: bury_records
+-- Deletes that come without the record, by key and with their evidence. The rule is the same: nothing is buried that was
+-- seen later. The content stays as it was last seen.
+WITH held AS (
+    SELECT r.key, g.reason, g.at
+      FROM unnest(%(gone)s::text[], %(reasons)s::text[], %(gone_at)s::timestamptz[]) AS g (key, reason, at)
+      JOIN records_NN r ON r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = g.key
+     WHERE r.deleted_at IS NULL AND r.observed_at <= g.at
+     ORDER BY r.key
+       FOR NO KEY UPDATE OF r
+)
+UPDATE records_NN r
+   SET deleted_at = now(), delete_reason = held.reason, observed_at = held.at, cause_kind = 'run', cause_id = %(run)s,
+       change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'), change_kind = 'deleted'
+  FROM held
+ WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = held.key
+   AND r.deleted_at IS NULL AND r.observed_at <= held.at
+RETURNING r.key;
 
 -- name: load_page
 -- A small page's transaction: records, place in the change feed, cursor, counts and fence in one statement.
@@ -92,9 +107,7 @@ SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
 WITH incoming AS MATERIALIZED (
     SELECT n.*, r.key IS NOT NULL AS known,
            r.content_hash IS DISTINCT FROM n.content_hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
-           n.version > r.version
-               OR ((r.version IS NULL OR n.version IS NULL OR n.version = r.version)
-                   AND r.observed_at <= n.observed_at) AS newer
+           headrace_newer(r.version, r.observed_at, n.version, n.observed_at, %(authoritative)s) AS newer
       FROM unnest(%(keys)s, %(raws)s, %(hashes)s, %(versions)s, %(updated)s, %(deleted)s, %(observed)s)
            AS n (key, raw, content_hash, version, source_updated_at, deleted, observed_at)
       LEFT JOIN LATERAL (
@@ -105,35 +118,34 @@ WITH incoming AS MATERIALIZED (
       ) r ON true
 ), written AS (
     INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
-                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind)
+                                 first_seen_at, deleted_at, cause_kind, cause_id, change_kind, delete_reason)
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
            now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
-           CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END
+           CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END
       FROM incoming n
      WHERE NOT n.known OR (n.differs AND n.newer IS TRUE)
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
        SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
            observed_at = excluded.observed_at, source_updated_at = excluded.source_updated_at,
-           deleted_at = excluded.deleted_at, cause_kind = excluded.cause_kind, cause_id = excluded.cause_id,
+           deleted_at = excluded.deleted_at, delete_reason = excluded.delete_reason, exact = NULL,
+           cause_kind = excluded.cause_kind, cause_id = excluded.cause_id,
            change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'),
            change_kind = CASE WHEN excluded.deleted_at IS NOT NULL THEN 'deleted'
                               WHEN r.deleted_at IS NOT NULL THEN 'created'
                               ELSE 'updated' END
      WHERE (r.content_hash IS DISTINCT FROM excluded.content_hash
             OR (r.deleted_at IS NOT NULL) <> (excluded.deleted_at IS NOT NULL))
-       AND ((excluded.version > r.version)
-            OR ((r.version IS NULL OR excluded.version IS NULL OR excluded.version = r.version)
-                AND r.observed_at <= excluded.observed_at))
-    RETURNING change_kind
+       AND headrace_newer(r.version, r.observed_at, excluded.version, excluded.observed_at, %(authoritative)s)
+    RETURNING change_kind, key
 ), counted AS (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
-           count(*) FILTER (WHERE change_kind = 'deleted') AS deleted,
+           count(*) FILTER (WHERE change_kind = 'deleted') AS deleted, array_agg(key) AS keys,
            %(refused)s + (SELECT count(*) FROM incoming WHERE known AND differs AND newer IS NOT TRUE) AS refused
       FROM written
 ), moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
-    VALUES (%(stream)s, %(track)s, '', %(window_since)s, %(window_until)s, %(position)s, %(watermark)s,
+    VALUES (%(stream)s, %(track)s, %(slice)s, %(window_since)s, %(window_until)s, %(position)s, %(watermark)s,
             CASE WHEN %(finished)s THEN now() END)
     ON CONFLICT (stream_id, track, slice) DO UPDATE
        SET window_since = excluded.window_since, window_until = excluded.window_until, position = excluded.position,
@@ -151,7 +163,7 @@ WITH incoming AS MATERIALIZED (
     RETURNING cancel_requested_at IS NOT NULL AS cancelled
 )
 SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
-       (SELECT cancelled FROM fenced) AS cancelled, c.created, c.updated, c.deleted, c.refused
+       (SELECT cancelled FROM fenced) AS cancelled, c.created, c.updated, c.deleted, c.refused, c.keys
   FROM counted c;
 
 -- name: checkpoint_page
@@ -159,7 +171,7 @@ SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
 -- the same transaction.
 WITH moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
-    VALUES (%(stream)s, %(track)s, '', %(window_since)s, %(window_until)s, %(position)s, %(watermark)s,
+    VALUES (%(stream)s, %(track)s, %(slice)s, %(window_since)s, %(window_until)s, %(position)s, %(watermark)s,
             CASE WHEN %(finished)s THEN now() END)
     ON CONFLICT (stream_id, track, slice) DO UPDATE
        SET window_since = excluded.window_since, window_until = excluded.window_until, position = excluded.position,
@@ -194,7 +206,7 @@ ON CONFLICT (stream_id, track, slice) DO NOTHING;
 UPDATE cursors u SET position = NULL
   FROM runs r
  WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.state = 'running'
-   AND u.stream_id = r.stream_id AND u.track = r.track AND u.slice = '';
+   AND u.stream_id = r.stream_id AND u.track = r.track AND u.slice = %(slice)s;
 
 -- name: history_is_open
 SELECT EXISTS (SELECT FROM runs WHERE stream_id = %(stream)s AND track = 'history') AS open;

@@ -10,7 +10,7 @@ WITH claimed AS (
            worker = %(worker)s, claimed_at = now(), started_at = coalesce(r.started_at, now()), wait_reason = NULL,
            backend_pid = NULL,
            -- Where the last run of the stream ended one process after the other, the next is alone from the start.
-           alone = r.alone OR s.last_error_code IS NOT DISTINCT FROM 'ends_its_worker'
+           alone = r.alone OR 'ends_its_worker' IN (coalesce(s.last_error_code, ''), coalesce(s.history_error_code, ''))
       FROM connections c, streams s
      WHERE s.id = r.stream_id AND r.id = %(run)s AND r.state = 'queued' AND r.not_before <= now()
        AND c.id = r.connection_id AND c.paused_at IS NULL
@@ -27,13 +27,21 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
        r.request_id, r.steps, r.pages, r.records_rejected, r.alone,
        extract(epoch FROM now() - greatest(r.not_before, r.created_at))::float8 AS waited,
        s.name AS stream, s.bucket, s.history_days, s.history_done_at,
-       c.name AS connection, c.system, c.settings, c.secrets,
+       s.options, s.look_back, s.erased, s.runs_with_records,
+       c.name AS connection, c.system, c.settings, c.secrets, c.clock_skew,
        u.watermark, u.position, u.window_since, u.window_until,
-       clock_timestamp() AS claimed_at
+       coalesce(u.slice, CASE WHEN r.track = 'history' THEN '' ELSE r.scope_hash END) AS slice,
+       u.updated_at AS moved_at, clock_timestamp() AS claimed_at
   FROM claimed r
   JOIN streams s ON s.id = r.stream_id
   JOIN connections c ON c.id = r.connection_id
-  LEFT JOIN cursors u ON u.stream_id = r.stream_id AND u.track = r.track AND u.slice = '';
+  LEFT JOIN LATERAL (
+      -- The history's newest slice that isn't done; else the run's own place, which its scope names.
+      SELECT u.* FROM cursors u
+       WHERE u.stream_id = r.stream_id AND u.track = r.track
+         AND CASE WHEN r.track = 'history' THEN u.finished_at IS NULL ELSE u.slice = r.scope_hash END
+       ORDER BY u.slice DESC LIMIT 1
+  ) u ON true;
 
 -- name: turn_away
 -- Its message was for nothing, since the account's line is full: beat sends again when it has moved on.
@@ -62,7 +70,7 @@ SELECT id, claim_no, cancelled FROM ours;
 -- name: finish_run
 -- The run leaves the ledger of open work for the history, its stream learns the outcome, and whoever waited behind it
 -- is named so that it can be woken. A stream that fails again and again is asked less and less often, up to an hour;
--- only its live runs count there, since they are what the schedule asks for.
+-- only its live runs count there, since they are what the schedule asks for. The history has an outcome of its own.
 -- With `pages`, a last page without records is committed by the same stroke: the cursor that follows from it, and its
 -- place in the counts. Then a run that somebody wants cancelled is left alone, as if it were lost: it must not succeed.
 WITH gone AS (
@@ -75,7 +83,7 @@ WITH gone AS (
               CASE WHEN %(pages)s = 0 THEN attempt ELSE 0 END AS attempt    -- a committed page ends a row of failures
 ), moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
-    SELECT stream_id, track, '', %(window_since)s::jsonb, %(window_until)s::jsonb, NULL, %(watermark)s::jsonb,
+    SELECT stream_id, track, %(slice)s, %(window_since)s::jsonb, %(window_until)s::jsonb, NULL, %(watermark)s::jsonb,
            CASE WHEN track = 'history' THEN now() END
       FROM gone WHERE %(pages)s > 0
     ON CONFLICT (stream_id, track, slice) DO UPDATE
@@ -87,7 +95,7 @@ WITH gone AS (
                              records_created, records_updated, records_deleted, records_refused, records_rejected,
                              error_code, error, steps)
     SELECT id,
-           %(outcome)s = 'succeeded' AND attempt = 0 AND cause = 'schedule'
+           %(outcome)s = 'succeeded' AND attempt = 0 AND cause IN ('schedule', 'sweep')
                AND records_created + records_updated + records_deleted + records_refused + records_rejected = 0,
            stream_id, connection_id, queue, track, scope, lane, cause, %(outcome)s, claim_no, attempt, worker,
            request_id, created_at, started_at, pages, records_read, records_created, records_updated, records_deleted,
@@ -96,19 +104,31 @@ WITH gone AS (
 ), noted AS (
     UPDATE streams s
        SET last_run_id = g.id, last_outcome = %(outcome)s, last_finished_at = now(),
-           last_success_at = CASE WHEN g.track = 'live' AND %(outcome)s IN ('succeeded', 'partial')
+           last_success_at = CASE WHEN %(outcome)s IN ('succeeded', 'partial')
                                   THEN coalesce(%(fresh_at)s, s.last_success_at) ELSE s.last_success_at END,
            history_done_at = CASE WHEN %(history_done)s THEN coalesce(s.history_done_at, now())
                                   ELSE s.history_done_at END,
            last_error_code = %(error_code)s, last_error = %(error)s,
-           failures = CASE WHEN g.track <> 'live' OR %(outcome)s = 'cancelled' THEN s.failures
-                           WHEN %(outcome)s = 'failed' THEN s.failures + 1
-                           ELSE 0 END,
-           next_run_at = CASE WHEN g.track = 'live' AND %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
+           runs_with_records = CASE WHEN %(outcome)s IN ('failed', 'cancelled') THEN s.runs_with_records
+                                    WHEN g.records_read > 0 THEN s.runs_with_records + 1 ELSE 0 END,
+           failures = CASE %(outcome)s WHEN 'cancelled' THEN s.failures WHEN 'failed' THEN s.failures + 1 ELSE 0 END,
+           next_run_at = CASE WHEN %(outcome)s = 'failed' AND s.next_run_at IS NOT NULL
                               THEN greatest(s.next_run_at, now() + least(interval '1 hour',
                                                                          interval '30 s' * power(2, least(s.failures, 7))))
                               ELSE s.next_run_at END
-      FROM gone g WHERE s.id = g.stream_id
+      FROM gone g WHERE s.id = g.stream_id AND g.track = 'live'
+), noted_history AS (
+    -- A live run that went well must not hide what stops the history, nor ask for it again at once.
+    UPDATE streams s
+       SET history_done_at = CASE WHEN %(history_done)s THEN coalesce(s.history_done_at, now())
+                                  ELSE s.history_done_at END,
+           history_error_code = %(error_code)s, history_error = %(error)s,
+           history_failures = CASE WHEN %(outcome)s = 'failed' THEN s.history_failures + 1 ELSE 0 END,
+           history_next_at = CASE WHEN %(outcome)s = 'failed'
+                                  THEN now() + least(interval '6 hours',
+                                                     interval '1 minute' * power(2, least(s.history_failures, 9))) END,
+           history_paused_at = CASE WHEN %(outcome)s = 'cancelled' THEN now() ELSE s.history_paused_at END
+      FROM gone g WHERE s.id = g.stream_id AND g.track = 'history'
 )
 SELECT g.id, g.pages, g.records_read, g.records_created, g.records_updated, g.records_deleted, g.records_refused,
        g.records_rejected, q.id AS successor, q.queue AS successor_queue

@@ -35,3 +35,12 @@ ALTER TABLE records
     ADD COLUMN delete_reason text
         CHECK (delete_reason IN ('flag', 'tombstone', 'delta', 'not_found', 'sweep', 'erased')),
     ADD COLUMN exact         bytea;
+
+-- Newer wins: may what was asked for at `at`, in this version, replace what is held? The one place of the rule, inlined
+-- where it is used. What is authoritative (a re-read on request) need not have a greater version, but never replaces what
+-- was asked for later.
+CREATE FUNCTION headrace_newer(held_version bigint, held_at timestamptz, version bigint, at timestamptz,
+                               authoritative boolean) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT version > held_version
+           OR ((authoritative OR held_version IS NULL OR version IS NULL OR version = held_version) AND held_at <= at)
+$$;

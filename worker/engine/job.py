@@ -1,0 +1,88 @@
+"""What is a claimed run, while it is worked on?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from worker.connectors.contract import Page, Source
+from worker.engine.load import Extra, Loaded, Loader, Observed
+from worker.engine.plan import Checkpoint
+from worker.engine.port import Engine
+from worker.engine.screens import Screen
+from worker.http.sender import CallContext
+from worker.runs.claim import Run
+from worker.runs.leases import Held
+from worker.telemetry.steps import Steps
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Job:
+    """A claimed run and what it needs. Emits: run_started, pages_loaded."""
+
+    run: Run
+    held: Held
+    steps: Steps
+    rejected: int
+    pages: int = 0
+    """Committed in this claim."""
+    read: int = 0
+    """Records read in this claim."""
+    screens: Sequence[Screen] = ()
+    """What every page goes through before anything of it is kept."""
+    extras: Sequence[Extra] = ()
+    """What is written along with its records."""
+    authoritative: bool = False
+    """What it reads counts whatever its version: somebody asked for it to be read again."""
+    loader: Loader | None = field(default=None, repr=False)
+    """Made for the first page that has something to load: most runs have none."""
+
+    def screened(self, page: Page) -> Page:
+        """The page as it may be kept."""
+        for screen in self.screens:
+            page = screen(page)
+        return page
+
+    def load(self, engine: Engine, pages: Sequence[Observed], checkpoint: Checkpoint) -> Loaded:
+        """Commit consecutive pages together, with the cursor that follows from the last."""
+        count = sum(len(seen.page.records) for seen in pages)
+        if self.loader is None:
+            log.info("run_started", track=self.run.track, claim=self.run.claim_no)
+            self.loader = Loader(
+                engine.database,
+                self.run,
+                lease=engine.settings.lease,
+                authoritative=self.authoritative,
+                extras=self.extras,
+            )
+        with self.steps.step("load", records=count):
+            loaded = self.loader.load_pages(pages, checkpoint)
+        self.rejected += loaded.rejected
+        self.pages += len(pages)
+        self.read += count + sum(len(seen.page.rejected) + len(seen.page.gone) for seen in pages)
+        log.debug(
+            "pages_loaded",
+            pages=len(pages),
+            records=count,
+            created=loaded.created,
+            updated=loaded.updated,
+            deleted=loaded.deleted,
+            rejected=loaded.rejected,
+        )
+        return loaded
+
+    def context(self, source: Source) -> CallContext:
+        """For what it asks the system."""
+        run = self.run
+        return CallContext(
+            connection_id=run.connection_id,
+            account=run.account,
+            lane=run.lane,
+            source=source,
+            secrets=run.secrets,
+            request_id=run.request_id,
+            steps=self.steps,
+            stream=run.stream,
+        )

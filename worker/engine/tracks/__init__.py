@@ -1,0 +1,11 @@
+"""How is each kind of run carried out? One function a track; it raises what keeps the run from its end."""
+
+from collections.abc import Callable, Mapping
+
+from worker.engine.job import Job
+from worker.engine.port import Engine
+from worker.engine.tracks.window import read_window
+
+Track = Callable[[Engine, Job], None]
+
+TRACKS: Mapping[str, Track] = {"live": read_window, "history": read_window}

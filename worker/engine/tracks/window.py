@@ -1,0 +1,97 @@
+"""How is a window read? Plan it, and take page after page into the copy: the live run, and each slice of the history.
+
+Emits: window_restarted.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+
+import structlog
+
+from worker.connectors.contract import Stream
+from worker.engine.batches import grouped
+from worker.engine.endings import complete
+from worker.engine.extract import Extractor, Fetched
+from worker.engine.history import begin
+from worker.engine.job import Job
+from worker.engine.load import Observed
+from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
+from worker.engine.port import Engine
+from worker.errors import NeedsOperator, SliceEnded
+from worker.runs.finish import LastPage
+from worker.runs.states import is_bulk
+
+log = structlog.get_logger()
+
+LOST_POSITION = frozenset({"request_refused", "elsewhere"})
+"""What a system, or we, may say to a page's place that was kept for too long."""
+
+
+def read_window(engine: Engine, job: Job) -> None:
+    """Take every page of the run's window into the copy, and end the run."""
+    run = job.run
+    source = engine.registry.get(run.system).bind(run.settings)
+    stream = source.stream(run.stream)
+    plan = plan_run(run, stream.traits, run.now())
+    begin(engine.database, run, stream.traits, plan)
+    extractor = Extractor(engine.sender, job.context(source), stream, ahead=engine.ahead, now=run.now)
+    try:
+        last = take_pages(engine, job, extractor, plan)
+    except NeedsOperator as exc:
+        if exc.code not in LOST_POSITION or not plan.resumes or job.pages:
+            raise
+        # The page that we stopped at is not known there any more: read the window from its beginning.
+        log.info("window_restarted", reason=str(exc))
+        last = take_pages(engine, job, extractor, restart(plan))
+    _finish(engine, job, last, stream)
+
+
+def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
+    """The window's last page; one without records is not committed yet, since it can go with the end of the run."""
+    turn_ends = time.monotonic() + engine.settings.slice
+    with closing(extractor.pages(plan)) as pages:
+        for group in grouped(pages, extractor.next_is_here):
+            last = group[-1]
+            if to_load := group[:-1] if is_empty(last) else group:
+                load(engine, job, to_load)
+            if last.done:
+                return last
+            job.held.check()
+            if is_bulk(job.run.track, job.run.lane) and time.monotonic() > turn_ends:
+                raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
+    raise AssertionError("a window has a last page")
+
+
+def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
+    """Commit these pages together, with the cursor that follows from the last."""
+    last = group[-1]
+    job.load(
+        engine,
+        [Observed(job.screened(fetched.page), fetched.observed_at) for fetched in group],
+        checkpoint(last.plan, track=job.run.track, done=last.done),
+    )
+
+
+def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
+    """End a run whose window is read, with its last page where that is still to be committed."""
+    run, plan = job.run, last.plan
+    complete(
+        engine,
+        job,
+        fresh_at=plan.window.until if isinstance(plan.window.until, datetime) else run.claimed_at,
+        history_done=run.track == "history" or not has_history(stream.traits),
+        last=_last_page(job, last) if is_empty(last) else None,
+        load_last=lambda: load(engine, job, [last]),
+    )
+
+
+def is_empty(fetched: Fetched) -> bool:
+    page = fetched.page
+    return fetched.done and not (page.records or page.rejected or page.gone)
+
+
+def _last_page(job: Job, last: Fetched) -> LastPage:
+    cursor = checkpoint(last.plan, track=job.run.track, done=True)
+    return LastPage(cursor.since, cursor.until, cursor.watermark, job.run.cursor.slice)
