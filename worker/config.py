@@ -94,6 +94,21 @@ class Settings(BaseSettings):
     database_pool: int = Field(default=4, ge=1, le=100)
     """Connections to Postgres for the runs of a process, none held while a system is asked; one more keeps its leases."""
 
+    privacy_key: str | None = None
+    """`env://NAME` or `file:///path` of the key that fields are hashed with and erased records are known by: docs/privacy.md."""
+    keep_tombstones: int = Field(default=90, ge=1)
+    """Days for which a record that is gone at its system leaves its tombstone, for readers of the change feed to see it."""
+    keep_quarantine: int = Field(default=90, ge=1)
+    """Days for which a record that was set aside is kept after it last came."""
+    keep_runs: int = Field(default=90, ge=1)
+    """Days for which runs are kept that changed something, or went wrong."""
+    keep_idle_runs: int = Field(default=3, ge=1)
+    """Days for which runs are kept that found nothing new, and nothing wrong."""
+    keep_deliveries: int = Field(default=30, ge=1)
+    """Days for which deliveries to subscribers are kept after they ended."""
+    keep_verifications: int = Field(default=365, ge=1)
+    """Days for which the results of comparisons with the source are kept."""
+
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
