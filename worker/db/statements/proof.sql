@@ -9,3 +9,49 @@ SELECT code, count(*) AS records, array_agg(DISTINCT page ORDER BY page) AS page
 -- name: holds_records
 SELECT EXISTS (SELECT FROM records WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND deleted_at IS NULL) AS found;
 
+-- name: known_fields
+SELECT path, types FROM stream_fields WHERE stream_id = %(stream)s;
+
+-- name: note_stream_fields
+-- What was seen since the last time, and what of it is news: a field that wasn't there, or a type of another family (a
+-- number where there was text; a whole number that grows a fraction is none). While the history comes in, all is learned.
+WITH seen AS (
+    SELECT n.path, n.types, n.example, n.seen, n.missed, n.gap,
+           ARRAY(SELECT DISTINCT CASE t WHEN 'integer' THEN 'number' WHEN 'date' THEN 'text' WHEN 'time' THEN 'text' ELSE t END
+                   FROM unnest(n.types) AS t WHERE t <> 'null') AS families,
+           f.state AS state_before, f.types AS types_before,
+           ARRAY(SELECT DISTINCT CASE t WHEN 'integer' THEN 'number' WHEN 'date' THEN 'text' WHEN 'time' THEN 'text' ELSE t END
+                   FROM unnest(f.types) AS t WHERE t <> 'null') AS families_before
+      FROM jsonb_to_recordset(%(fields)s)
+           AS n (path text[], types text[], example text, seen bigint, missed bigint, gap bigint)
+      LEFT JOIN stream_fields f ON f.stream_id = %(stream)s AND f.path = n.path
+), judged AS (
+    SELECT s.*,
+           CASE WHEN %(learning)s AND state_before IS DISTINCT FROM 'vanished' THEN coalesce(state_before, 'known')
+                WHEN state_before IS NULL THEN 'new'
+                WHEN families_before <> '{}' AND NOT families <@ families_before THEN 'retyped'
+                WHEN state_before = 'vanished' AND seen > 0 THEN 'known'
+                ELSE state_before END AS state
+      FROM seen s
+), written AS (
+    INSERT INTO stream_fields AS f (stream_id, path, types, state, example, seen, missed, gap)
+    SELECT %(stream)s, path, types, state, example, seen, missed, gap FROM judged ORDER BY path
+    ON CONFLICT (stream_id, path) DO UPDATE
+       SET types = ARRAY(SELECT DISTINCT t FROM unnest(f.types || excluded.types) AS t ORDER BY t),
+           was = CASE WHEN excluded.state = 'retyped' AND f.state <> 'retyped' THEN f.types
+                      WHEN excluded.state = 'retyped' THEN f.was END,
+           changed_at = CASE WHEN excluded.state <> f.state THEN now() ELSE f.changed_at END,
+           state = excluded.state, example = coalesce(excluded.example, f.example), seen = f.seen + excluded.seen,
+           gap = CASE WHEN excluded.seen > 0 THEN greatest(f.gap, f.missed, excluded.gap) ELSE f.gap END,
+           missed = CASE WHEN excluded.seen > 0 THEN excluded.missed ELSE f.missed + excluded.missed END,
+           last_seen_at = CASE WHEN excluded.seen > 0 THEN now() ELSE f.last_seen_at END
+)
+SELECT path, state FROM judged WHERE state IS DISTINCT FROM coalesce(state_before, 'known');
+
+-- name: vanished_fields
+-- Missed in many records, in far more than it was ever missed before, and for a day.
+UPDATE stream_fields SET state = 'vanished', changed_at = now()
+ WHERE stream_id = %(stream)s AND state <> 'vanished' AND missed >= greatest(200, 5 * gap)
+   AND last_seen_at < now() - interval '1 day'
+RETURNING path, state;
+

@@ -18,7 +18,9 @@ stream_fields = Table(
     time("first_seen_at", null=False, default=NOW),
     time("last_seen_at", null=False, default=NOW),
     time("changed_at", null=False, default=NOW),
+    count("gap"),
     Column("was", ARRAY(Text)),
+    time("accepted_at"),
 )
 
 verifications = Table(

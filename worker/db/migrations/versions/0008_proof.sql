@@ -12,7 +12,9 @@ CREATE TABLE stream_fields (
     first_seen_at timestamptz NOT NULL DEFAULT now(),
     last_seen_at  timestamptz NOT NULL DEFAULT now(),
     changed_at    timestamptz NOT NULL DEFAULT now(),  -- since when its state is what it is
+    gap           bigint NOT NULL DEFAULT 0,           -- the longest that it was missed before it came again
     was           text[],                              -- retyped: the types that it had before
+    accepted_at   timestamptz,                         -- somebody knows of its state
     PRIMARY KEY (stream_id, path)
 );
 
