@@ -54,6 +54,11 @@ class Reader:
             records, rejected = self._one_by_one(raws, sound=sound)
         return Reading(_once_each(records), rejected, self._seen(len(raws), beside))
 
+    def take(self, raws: Sequence[bytes]) -> Reading:
+        """Read records again that were cut from their page before, each with care."""
+        records, rejected = self._one_by_one(raws, sound=False)
+        return Reading(_once_each(records), rejected)
+
     def _one_by_one(self, raws: Sequence[bytes], *, sound: bool) -> tuple[list[Record], list[Rejected]]:
         records: list[Record] = []
         rejected: list[Rejected] = []

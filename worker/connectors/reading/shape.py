@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 
+import xxhash
+
 FieldPath = tuple[str, ...]
 
 
@@ -22,6 +24,8 @@ class TimeField:
     paths: tuple[FieldPath, ...]
     form: str = "iso8601"
     zone: tzinfo = UTC
+    together: bool = False
+    """The paths are a day and a time of day, which make the moment together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,12 @@ class Shape:
     shuffled: bool = False
     """The system sends a record's fields in any order, so their order is left out when contents are compared."""
     total: FieldPath | None = None
+    token: FieldPath | None = None
+    """Where the last page says what the next window begins with."""
+    needs_cursor: bool = False
+    """A record without one is set aside."""
+
+    @property
+    def mark(self) -> str:
+        """Tells one shape from another, today and after a restart."""
+        return xxhash.xxh3_64_hexdigest(repr(self))
