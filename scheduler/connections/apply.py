@@ -148,6 +148,7 @@ def _write_stream(tx: Transaction, connection_id: int, planned: PlannedStream, n
         "enabled": planned.enabled,
         "schedule": Jsonb(dict(planned.schedule)),
         "history_days": planned.history_days,
+        "options": Jsonb(dict(planned.options)),
     }
     if planned.current is None:
         execute(tx, queries.create_stream, {**params, "connection": connection_id, "name": planned.name})

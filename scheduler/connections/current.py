@@ -1,7 +1,7 @@
 """What is there now: the rows that a plan compares with a file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ class CurrentStream:
     schedule: Mapping[str, Any]
     history_days: int | None
     next_run_at: datetime | None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from scheduler.connections.current import CurrentConnection, CurrentStream, read_current
+from scheduler.connections.options import file_options
 from scheduler.connections.schedule import file_schedule, format_history
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -68,7 +69,7 @@ def _stream(stream: CurrentStream, schedule: Any, history: Any) -> dict[str, Any
         values["schedule"] = file_schedule(stream.schedule)
     if format_history(stream.history_days) != history:
         values["history"] = format_history(stream.history_days)
-    return values
+    return values | file_options(stream.options)
 
 
 def _most_common(values: Sequence[Any]) -> Any:

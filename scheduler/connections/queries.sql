@@ -16,7 +16,7 @@ SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets
   FROM connections ORDER BY id FOR NO KEY UPDATE;
 
 -- name: read_streams
-SELECT id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at
+SELECT id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at, options
   FROM streams ORDER BY connection_id, id;
 
 -- name: count_records
@@ -48,9 +48,9 @@ UPDATE connections SET file_id = %(file_id)s, applied = %(applied)s WHERE id = %
 -- name: create_stream
 -- The first sync is due at once. The shared bucket follows from the id, which is therefore drawn first.
 WITH drawn AS (SELECT nextval(pg_get_serial_sequence('streams', 'id')) AS id)
-INSERT INTO streams (id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at)
+INSERT INTO streams (id, connection_id, name, bucket, enabled, schedule, history_days, options, next_run_at)
 OVERRIDING SYSTEM VALUE
-SELECT d.id, c.id, %(name)s, d.id %% 32, %(enabled)s, %(schedule)s, %(history_days)s,
+SELECT d.id, c.id, %(name)s, d.id %% 32, %(enabled)s, %(schedule)s, %(history_days)s, %(options)s,
        CASE WHEN %(enabled)s AND c.paused_at IS NULL THEN now() END
   FROM drawn d CROSS JOIN connections c
  WHERE c.id = %(connection)s;
@@ -59,7 +59,7 @@ SELECT d.id, c.id, %(name)s, d.id %% 32, %(enabled)s, %(schedule)s, %(history_da
 -- What was switched on, or is to read its history again, is due at once. A new schedule counts from now, but a run that
 -- is owed stays owed. A paused connection's streams stay without a time.
 UPDATE streams s
-   SET enabled = %(enabled)s, schedule = %(schedule)s, history_days = %(history_days)s,
+   SET enabled = %(enabled)s, schedule = %(schedule)s, history_days = %(history_days)s, options = %(options)s,
        history_done_at = CASE WHEN %(restart_history)s THEN NULL ELSE s.history_done_at END,
        next_run_at = CASE WHEN NOT %(enabled)s OR c.paused_at IS NOT NULL THEN NULL
                           WHEN s.next_run_at IS NULL OR %(restart_history)s THEN now()

@@ -46,7 +46,11 @@ def parse_schedule(mapping: Mapping[str, Any]) -> Schedule:
             place="every",
             hint="Use every: 1d to 7d, or leave out the time.",
         )
-    return {"every": every, "at": _wall_time(mapping["at"]), "timezone": _time_zone(mapping.get("timezone"))}
+    return {
+        "every": every,
+        "at": _wall_time(mapping["at"]),
+        "timezone": parse_time_zone(mapping.get("timezone")),
+    }
 
 
 def format_schedule(schedule: Mapping[str, Any]) -> str:
@@ -107,7 +111,8 @@ def _wall_time(text: object) -> str:
     return text
 
 
-def _time_zone(name: object) -> str:
+def parse_time_zone(name: object) -> str:
+    """The name of a zone, UTC where none is given. Raises `InvalidInput`."""
     if name is None:
         return "UTC"
     if not isinstance(name, str) or name not in _time_zones():

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker.errors import InvalidInput
@@ -19,6 +19,8 @@ class DesiredStream:
     history_days: int | None
     """None: everything."""
     enabled: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """As they stand on the row."""
 
 
 @dataclass(frozen=True, slots=True)

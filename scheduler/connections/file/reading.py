@@ -6,15 +6,16 @@ All problems of a file are told together.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 
 from scheduler.connections.file.checks import check_secrecy, check_secrets, check_settings, check_text
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
 from scheduler.connections.file.part import Part, parts_of
+from scheduler.connections.options import OPTIONS
 from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS, Schedule, parse_history, parse_schedule
-from worker.connectors.contract import Connector
+from worker.connectors.contract import Connector, Stream
 from worker.connectors.registry import Registry
 from worker.documents import Document, find_problems, suggest
 from worker.errors import InvalidInput
@@ -71,6 +72,7 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
     check_text(part)
     check_secrecy(part)
     times = _read_times(part)
+    options = _read_options(part)
     system = part.get("system")
     if not isinstance(system, str) or not part.sound("system"):
         return None
@@ -79,7 +81,7 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
         return None
     check_settings(part, connector)
     check_secrets(part, connector)
-    streams = list(_read_streams(part, connector, times))
+    streams = list(_read_streams(part, connector, times, options))
     return None if part.problems else _connection(part, streams)
 
 
@@ -112,30 +114,66 @@ def _read_times(part: Part) -> _Times:
     return {name: (_schedule(part, *path), _history(part, *path)) for name, path in paths.items()}
 
 
-def _read_streams(part: Part, connector: Connector, times: _Times) -> Iterator[DesiredStream]:
+_Options = Mapping[str | None, Mapping[str, Any]]
+"""The options given, by stream, and under None for the whole connection."""
+
+
+def _read_options(part: Part) -> _Options:
+    paths: dict[str | None, tuple[str, ...]] = {None: ()}
+    paths |= {name: ("streams", name) for name in part.mapping("streams")}
+    return {name: dict(_options(part, *path)) for name, path in paths.items()}
+
+
+def _options(part: Part, *path: str) -> Iterator[tuple[str, Any]]:
+    for option in OPTIONS:
+        given = part.get(*path, option.name)
+        if given is not None and part.sound(*path, option.name):
+            parsed = part.attempt(partial(option.parse, given), *path, option.name, otherwise=_UNSET)
+            if parsed is not _UNSET:
+                yield option.name, parsed
+
+
+def _check_options(part: Part, stream: Stream, options: Mapping[str, Any]) -> None:
+    """Whether the stream can have them; what is wrong is told where it was said."""
+    for option in OPTIONS:
+        if option.name in options:
+            own = part.get("streams", stream.name, option.name) is not None
+            where = ("streams", stream.name, option.name) if own else (option.name,)
+            part.attempt(partial(option.check, options[option.name], stream), *where, otherwise=None)
+
+
+def _read_streams(
+    part: Part, connector: Connector, times: _Times, options: _Options
+) -> Iterator[DesiredStream]:
     """Every stream of the system: as it is named, else as the connection says, else as the manifest says."""
     for name in part.mapping("streams"):
         if name not in connector.stream_names:
             message = f"{part.data['system']} has no stream {name!r}."
             part.add("unknown_stream", message, "streams", name, hint=suggest(name, connector.stream_names))
     schedule, history = times[None]
-    intervals = _intervals(connector, part)
+    streams = _bound(connector, part)
     for name in connector.stream_names:
         own_schedule, own_history = times.get(name, (None, _UNSET))
+        chosen = {**options[None], **options.get(name, {})}
+        every = 0
+        if (stream := streams.get(name)) is not None:
+            _check_options(part, stream, chosen)
+            every = int(stream.traits.interval)
         yield DesiredStream(
             name,
-            own_schedule or schedule or {"every": intervals.get(name, 0)},
+            own_schedule or schedule or {"every": every},
             next((days for days in (own_history, history) if days is not _UNSET), DEFAULT_HISTORY_DAYS),
             part.get("streams", name, "enabled") is not False,
+            chosen,
         )
 
 
-def _intervals(connector: Connector, part: Part) -> dict[str, int]:
-    """What the manifest finds right. Can only be asked once the settings are."""
+def _bound(connector: Connector, part: Part) -> dict[str, Stream]:
+    """The streams of this connection. They can only be had once its settings are right."""
     if part.problems:
         return {}
     source = connector.bind(part.data.get("settings", {}))
-    return {name: int(source.stream(name).traits.interval) for name in connector.stream_names}
+    return {name: source.stream(name) for name in connector.stream_names}
 
 
 def _schedule(part: Part, *path: str) -> Schedule | None:

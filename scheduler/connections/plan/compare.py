@@ -16,7 +16,8 @@ from worker.errors import InvalidInput
 
 GROUPS = ("labels", "settings", "secrets")
 COLUMNS = ("name", "tenant", "budget", *GROUPS)
-STREAM_COLUMNS = ("schedule", "history_days", "enabled")
+STREAM_GROUPS = ("options",)
+STREAM_COLUMNS = ("schedule", "history_days", "enabled", *STREAM_GROUPS)
 DRIFT = "edited elsewhere, not overwritten; --overwrite makes the file count"
 
 
@@ -62,7 +63,9 @@ def _pairs(desired: Iterable[DesiredConnection], current: Iterable[CurrentConnec
 
 def _create(wanted: DesiredConnection) -> tuple[PlannedConnection, list[Change]]:
     fields = _wanted_fields(wanted)
-    streams = [PlannedStream(None, s.name, s.schedule, s.history_days, s.enabled) for s in wanted.streams]
+    streams = [
+        PlannedStream(None, s.name, s.schedule, s.history_days, s.enabled, s.options) for s in wanted.streams
+    ]
     applied = unflatten(fields, groups=GROUPS) | {"streams": {s.name: _columns(s) for s in wanted.streams}}
     planned = PlannedConnection(
         None, wanted.file_id, wanted.environment, wanted.system, fields, applied, streams, changed=True
@@ -129,7 +132,7 @@ def _compare_streams(
     existing = {stream.name: stream for stream in row.streams}
     for stream in wanted.streams:
         if (found := existing.pop(stream.name, None)) is None:
-            new = PlannedStream(None, stream.name, stream.schedule, stream.history_days, stream.enabled)
+            new = PlannedStream(None, stream.name, **_columns(stream))
             said = [Change("created", *where, stream.name, note="" if stream.enabled else "switched off")]
             yield new, _columns(stream), said
         else:
@@ -147,16 +150,16 @@ def _compare_stream(
     overwrite: bool,
 ) -> _StreamPlan:
     before, after, applied = (
-        flatten(columns, groups=()) for columns in (_columns(current), _columns(wanted), last)
+        flatten(columns, groups=STREAM_GROUPS) for columns in (_columns(current), _columns(wanted), last)
     )
     merged = merge(before, applied, after, overwrite=overwrite)
     history = next((change for change in merged.changes if change.key == ("history_days",)), None)
     restart = history is not None and _enlarged(history)
     planned = PlannedStream(
-        current, current.name, **unflatten(merged.fields, groups=()), restart_history=restart
+        current, current.name, **unflatten(merged.fields, groups=STREAM_GROUPS), restart_history=restart
     )
     said = list(_stream_changes(merged, where, current.name, restart=restart))
-    return planned, unflatten(merged.applied, groups=()), said
+    return planned, unflatten(merged.applied, groups=STREAM_GROUPS), said
 
 
 def _stream_changes(merged: Merged, where: _Where, stream: str, *, restart: bool) -> Iterator[Change]:

@@ -46,6 +46,7 @@ class PlannedStream:
     schedule: Mapping[str, Any]
     history_days: int | None
     enabled: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
     restart_history: bool = False
 
     @property
@@ -65,6 +66,7 @@ class PlannedStream:
             or self.rescheduled
             or self.restart_history
             or current.history_days != self.history_days
+            or not same(current.options, self.options)
         )
 
 
