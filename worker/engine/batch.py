@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from worker.connectors.contract import Gone, Page, Record, Rejected
-from worker.engine.rows import Row
+from worker.engine.rows import PACKED_FROM, Row, pack_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,6 @@ class Batch:
     gone: Sequence[tuple[Gone, bytes]] = ()
     """Deletes that came without their record, with the time at which their page was asked for."""
 
-    @property
-    def keys(self) -> list[str]:
-        """Of all that may be written."""
-        return [record.key for record, _ in self.rows] + [gone.key for gone, _ in self.gone]
-
     @classmethod
     def of(cls, pages: Sequence[tuple[Page, bytes]], *, first: int) -> "Batch":
         """Pages with the times at which they were asked for, packed."""
@@ -51,7 +46,7 @@ class Batch:
             size=sum([len(record.raw) for record, _ in rows]),
             read=len(rows) + len(rejected) + sum(len(page.gone) for page, _ in pages),
             total=totals[-1] if totals else None,
-            gone=_once_gone((gone, at) for page, at in pages for gone in page.gone),
+            gone=_once_gone((gone, _went_at(gone, at)) for page, at in pages for gone in page.gone),
         )
 
     def without(self, refused: set[int], refusal: psycopg.Error) -> "Batch":
@@ -89,6 +84,11 @@ def once_each(rows: Iterable[Row]) -> list[Row]:
             if before is None or not _newer(before, row):
                 latest[row[0].key] = row
     return [latest[key] for key in sorted(latest)]
+
+
+def _went_at(gone: Gone, asked_at: bytes) -> bytes:
+    """When it was gone for certain: what was seen between then and the answer may have come back."""
+    return asked_at if gone.at is None else min(asked_at, pack_time(max(gone.at, PACKED_FROM)))
 
 
 def _once_gone(listed: Iterable[tuple[Gone, bytes]]) -> Sequence[tuple[Gone, bytes]]:

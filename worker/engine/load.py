@@ -119,6 +119,10 @@ class Loader:
         self._sifting = True
         self._sql = {name: in_partition(getattr(sql, name), run.bucket) for name in _IN_PARTITION}
 
+    def turn_to(self, run: Run) -> None:
+        """The same run, at another slice from here on: its pages move that one's cursor."""
+        self._run = run
+
     def load(self, page: Page, checkpoint: Checkpoint, observed_at: datetime) -> Loaded:
         """Commit one page."""
         return self.load_pages([Observed(page, observed_at)], checkpoint)
@@ -225,14 +229,14 @@ class Loader:
         if sifted.changed and _STAGING not in pooled.info:
             connection.execute(sql.create_staging)
             pooled.info[_STAGING] = True
-        keys = batch.keys if self._extras else ()
+        keys = _may_be_written(batch, sifted) if self._extras else ()
         with connection.transaction():
-            for extra in self._extras:
-                extra.before(connection, self._run, keys)
             if sifted.changed:
                 _copy(connection, sql.copy_staged, staged_rows(sifted.changed))
             for rejected in batch.rejected_by_page():
                 connection.execute(sql.quarantine_records, quarantine(self._run, *rejected))
+            for extra in self._extras:
+                extra.before(connection, self._run, keys)
             if sifted.new:
                 run = self._run
                 _copy(
@@ -303,6 +307,13 @@ class Loader:
 
 
 _IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "bury_records", "load_page")
+
+
+def _may_be_written(batch: Batch, sifted: _Sifted) -> list[str]:
+    """What is unchanged is no business of the extras."""
+    return [record.key for rows in (sifted.new, sifted.changed) for record, _ in rows] + [
+        gone.key for gone, _ in batch.gone
+    ]
 
 
 def _are_few(rows: Sequence[Row]) -> bool:

@@ -11,6 +11,8 @@ import structlog
 from worker.engine.endings import settle_run
 from worker.engine.extras import extras_of
 from worker.engine.job import Job
+from worker.engine.keep.privacy import worded
+from worker.engine.opening import keep_to_windows
 from worker.engine.port import Engine
 from worker.engine.screens import screens_of
 from worker.engine.tracks import TRACKS
@@ -66,12 +68,13 @@ def _steps(run: Run) -> Steps:
 def _attempt(engine: Engine, job: Job) -> None:
     """Carry the run out, and commit what became of it."""
     try:
+        keep_to_windows(job.run, job.run.now())
         job.screens, job.extras = screens_of(engine, job.run), extras_of(engine, job.run)
         TRACKS[job.run.track](engine, job)
     except LostLease:
         raise
     except HeadraceError as exc:
-        settle_run(engine, job, exc)
+        settle_run(engine, job, worded(exc, job.run.options, erased=job.run.erased))
     except Exception as exc:  # a fault of ours must not leave the run to its lease
         log.exception("run_crashed")
         settle_run(engine, job, Transient("internal_error", f"Headrace failed: {type(exc).__name__}."))

@@ -81,9 +81,9 @@ def without_bytes(bad: Rejected) -> Rejected:
     return Rejected((bad.key or "").encode("utf-8", "replace"), bad.code, WITHHELD, bad.key)
 
 
-def worded(options: Mapping[str, Any], error: HeadraceError) -> HeadraceError:
+def worded(error: HeadraceError, options: Mapping[str, Any], *, erased: bool) -> HeadraceError:
     """The error as it may be kept and logged: what an unreadable page begins with may be what is not kept here."""
-    if error.code != "malformed_page" or not rules_of(options):
+    if error.code != "malformed_page" or not (erased or rules_of(options)):
         return error
     return Transient(error.code, f"A list of records was expected, and something else came. {WITHHELD}")
 

@@ -75,10 +75,11 @@ def test_what_cant_be_read_is_set_aside_without_its_bytes(raw: bytes) -> None:
 
 def test_what_an_unreadable_page_begins_with_is_not_repeated() -> None:
     error = Transient("malformed_page", "A list was expected; an object came: {'phone': '0123'}.")
-    assert "0123" not in str(worded(OPTIONS, error))
-    assert worded({}, error) is error
+    assert "0123" not in str(worded(error, OPTIONS, erased=False))
+    assert worded(error, {}, erased=False) is error
+    assert "0123" not in str(worded(error, {}, erased=True))
     other = Transient("timeout", "It took too long.")
-    assert worded(OPTIONS, other) is other
+    assert worded(other, OPTIONS, erased=True) is other
 
 
 def test_the_key_of_a_record_may_not_be_touched() -> None:

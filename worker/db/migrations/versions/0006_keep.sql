@@ -30,10 +30,10 @@ CREATE INDEX record_versions_cause ON record_versions (cause_id);
 ALTER TABLE streams ADD COLUMN versions_since timestamptz;
 CREATE FUNCTION headrace_note_versions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT NEW.options ? 'keep_versions' THEN
+    IF coalesce((NEW.options ->> 'keep_versions')::float8, 0) <= 0 THEN
         NEW.versions_since := NULL;
-    ELSIF TG_OP = 'INSERT' OR NOT OLD.options ? 'keep_versions' THEN
-        NEW.versions_since := clock_timestamp();
+    ELSE
+        NEW.versions_since := coalesce(NEW.versions_since, clock_timestamp());
     END IF;
     RETURN NEW;
 END
