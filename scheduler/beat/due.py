@@ -1,19 +1,22 @@
 """When is a stream due next?
 
 Pure arithmetic on a schedule as it stands on the stream's row: `{"every": seconds}`, or
-`{"every": 86400 * days, "at": "HH:MM", "timezone": name}`. The answer depends on nothing but the schedule, the stream
+`{"every": 86400 * days, "at": "HH:MM", "timezone": name}`, with the plant's `windows` where it has some. The answer depends on nothing but the schedule, the stream
 and `after`, so any number of beats agree, and whoever was away for a week owes one run: the next point after now.
 
-Points are spread: streams of one interval don't all start at the full minute.
+Points are spread: streams of one interval don't all start at the full minute, nor when a window opens. A point that
+falls where the windows are closed moves to their opening: one run is owed then, however many were left out.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import xxhash
+
+from worker.engine.opening import is_open, next_opening, read_windows
+from worker.wall_clock import exists, first_moment, zone_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86400
@@ -25,8 +28,21 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def next_due(schedule: Mapping[str, Any], after: datetime, *, stream_id: int) -> datetime:
     """The first point strictly after `after`, in UTC."""
+    due = _next_point(schedule, after, stream_id)
+    option = schedule.get("windows")
+    if option is None:
+        return due
+    windows = read_windows(option)
+    opening = next_opening(windows, due)
+    if opening is None or opening == due:
+        return due  # what never opens keeps its points, and its runs say that they wait
+    spread = opening + _offset(stream_id, AT_SPREAD)
+    return spread if is_open(windows, spread) else opening
+
+
+def _next_point(schedule: Mapping[str, Any], after: datetime, stream_id: int) -> datetime:
     every = timedelta(seconds=schedule["every"])
-    zone = _zone(schedule.get("timezone", "UTC")) if "at" in schedule else None
+    zone = zone_of(schedule.get("timezone", "UTC")) if "at" in schedule else None
     if zone is None:
         return _next_on_grid(every, after, _offset(stream_id, every))
     wall = time.fromisoformat(schedule["at"])
@@ -45,31 +61,9 @@ def _next_at_wall_time(days: int, wall: time, zone: ZoneInfo, after: datetime, o
     ordinal += -ordinal % days
     while True:
         day = date.fromordinal(ordinal)
-        if _exists(day, zone) and (due := _instant(day, wall, zone) + offset) > after:
+        if exists(day, zone) and (due := first_moment(day, wall, zone) + offset) > after:
             return due
         ordinal += days
-
-
-def _exists(day: date, zone: ZoneInfo) -> bool:
-    """Whether the zone had such a day: islands have crossed the date line overnight."""
-    return _instant(day, time.min, zone).astimezone(zone).date() == day
-
-
-def _instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """When the clocks on the wall show it: the first time if twice, and if never, the moment they were put forward."""
-    local = datetime.combine(day, wall)
-    early = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if early.astimezone(zone).replace(tzinfo=None) == local:
-        return early
-    # In a gap, fold 0 reckons with the offset before it and so lands after it, fold 1 the other way round.
-    low, high = local.replace(tzinfo=zone, fold=1).astimezone(UTC), early
-    seconds = range(int((high - low).total_seconds()) + 1)
-    before = low.astimezone(zone).utcoffset()
-    return low + timedelta(
-        seconds=bisect_left(
-            seconds, 1, key=lambda s: (low + timedelta(seconds=s)).astimezone(zone).utcoffset() != before
-        )
-    )
 
 
 def place(stream_id: int) -> int:
@@ -82,11 +76,3 @@ def place(stream_id: int) -> int:
 
 def _offset(stream_id: int, within: timedelta) -> timedelta:
     return (xxhash.xxh64_intdigest(str(stream_id)) % (within // _MILLISECOND)) * _MILLISECOND
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    """None where this machine doesn't know the zone: the stream then keeps its interval, and no beat stops over it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

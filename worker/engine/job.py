@@ -7,6 +7,7 @@ import structlog
 
 from worker.connectors.contract import Page, Source
 from worker.engine.load import Extra, Loaded, Loader, Observed
+from worker.engine.opening import keep_to_windows
 from worker.engine.plan import Checkpoint
 from worker.engine.port import Engine
 from worker.engine.screens import Screen
@@ -38,6 +39,11 @@ class Job:
     """What it reads counts whatever its version: somebody asked for it to be read again."""
     loader: Loader | None = field(default=None, repr=False)
     """Made for the first page that has something to load: most runs have none."""
+
+    def check(self) -> None:
+        """Between two pages: raise where the run isn't ours any more, or must wait. What is committed stays."""
+        self.held.check()
+        keep_to_windows(self.run, self.run.now())
 
     def screened(self, page: Page) -> Page:
         """The page as it may be kept."""

@@ -13,9 +13,11 @@ SELECT s.id, c.id, %(queue)s, headrace_account(c), %(track)s, %(scope)s, %(scope
 ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO UPDATE
    SET lane = least(runs.lane, excluded.lane),
        queue = CASE WHEN excluded.lane < runs.lane THEN excluded.queue ELSE runs.queue END,
-       not_before = CASE WHEN runs.wait_reason = 'retry' AND excluded.lane < 3 THEN now() ELSE runs.not_before END,
+       not_before = CASE WHEN runs.wait_reason IN ('retry', 'window', 'parent') AND excluded.lane < 3 THEN now()
+                         ELSE runs.not_before END,
        -- The caller publishes what is ready. What waits on is beat's, and must not count as published when its time comes.
-       published_at = CASE WHEN runs.not_before <= now() OR (runs.wait_reason = 'retry' AND excluded.lane < 3)
+       published_at = CASE WHEN runs.not_before <= now()
+                                OR (runs.wait_reason IN ('retry', 'window', 'parent') AND excluded.lane < 3)
                            THEN now() END
 RETURNING id, queue, (xmax = 0) AS created, not_before <= now() AS ready;
 
@@ -30,7 +32,9 @@ WITH given AS (
     SELECT * FROM unnest(%(streams)s::bigint[], %(schedules)s::text[], %(places)s::bigint[], %(times)s::timestamptz[])
         AS g (stream_id, schedule, place, following)
 ), due AS MATERIALIZED (
-    SELECT s.id, s.connection_id, s.schedule, s.place, s.next_run_at,
+    SELECT s.id, s.connection_id, s.place, s.next_run_at,
+           CASE WHEN s.options ? 'windows' THEN s.schedule || jsonb_build_object('windows', s.options -> 'windows')
+                ELSE s.schedule END AS schedule,
            headrace_account(c) AS account, replace(%(queue)s, '*', c.system) AS queue
       FROM streams s JOIN connections c ON c.id = s.connection_id
      WHERE s.next_run_at <= now()
@@ -40,7 +44,9 @@ WITH given AS (
 ), timed AS MATERIALIZED (
     SELECT due.id, due.connection_id, due.schedule, due.next_run_at, due.account, due.queue,
            coalesce(due.place, given.place) AS place,
-           coalesce(headrace_next_point(due.schedule, due.place, now()), given.following) AS following
+           -- A plant's windows are reckoned with by beat alone.
+           coalesce(CASE WHEN NOT due.schedule ? 'windows' THEN headrace_next_point(due.schedule, due.place, now()) END,
+                    given.following) AS following
       FROM due LEFT JOIN given ON given.stream_id = due.id AND given.schedule = due.schedule::text
 ), moved AS (
     UPDATE streams s SET next_run_at = t.following, place = t.place

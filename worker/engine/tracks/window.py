@@ -58,7 +58,7 @@ def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fe
                 load(engine, job, to_load)
             if last.done:
                 return last
-            job.held.check()
+            job.check()
             if is_bulk(job.run.track, job.run.lane) and time.monotonic() > turn_ends:
                 raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
     raise AssertionError("a window has a last page")
