@@ -40,6 +40,11 @@ def next_due(schedule: Mapping[str, Any], after: datetime, *, stream_id: int) ->
     return spread if is_open(windows, spread) else opening
 
 
+def windowed(schedule: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schedule with the windows that a stream's options hold; `dispatch_due` puts them together alike."""
+    return {**schedule, "windows": options["windows"]} if "windows" in options else schedule
+
+
 def _next_point(schedule: Mapping[str, Any], after: datetime, stream_id: int) -> datetime:
     every = timedelta(seconds=schedule["every"])
     zone = zone_of(schedule.get("timezone", "UTC")) if "at" in schedule else None

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from psycopg.types.json import Jsonb
 
-from scheduler.beat.due import next_due
+from scheduler.beat.due import next_due, windowed
 from scheduler.connections.current import CurrentConnection, queries, read_current
 from scheduler.connections.file import Desired, read_desired
 from scheduler.connections.plan import EFFECTIVE, Plan, absent_connections, make_plan
@@ -153,7 +153,8 @@ def _write_stream(tx: Transaction, connection_id: int, planned: PlannedStream, n
     if planned.current is None:
         execute(tx, queries.create_stream, {**params, "connection": connection_id, "name": planned.name})
         return
-    due = next_due(planned.schedule, now, stream_id=planned.current.id) if planned.rescheduled else None
+    schedule = windowed(planned.schedule, planned.options)
+    due = next_due(schedule, now, stream_id=planned.current.id) if planned.rescheduled else None
     execute(
         tx,
         queries.change_stream,

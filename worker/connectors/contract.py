@@ -30,6 +30,10 @@ DeleteReason = Literal["flag", "tombstone", "delta", "not_found", "sweep", "eras
 """How we know that a record is gone: a flag in it, an entry in the system's list of deletes, an entry in its delta feed,
 a re-read that found nothing, absence from complete sweeps, or that somebody had it erased here."""
 
+Seam = Literal["none", "record", "total"]
+"""How two pages that follow each other are seen to be neighbours: they needn't be (their places are fixed), they share a
+record, or both say the same total."""
+
 Position = Mapping[str, Any]
 """Where paging stands, as JSON: what a stream needs to describe the next request. Kept with each page's commit, so a
 run goes on after a crash where its last page ended. Opaque to the engine."""
@@ -69,6 +73,8 @@ class Window:
 
     since: CursorValue | None = None
     until: CursorValue | None = None
+    token: str | None = None
+    """Where the cursor is a token: what the last window ended with. None reads everything."""
 
 
 class Record(msgspec.Struct, gc=False):
@@ -105,6 +111,8 @@ class Gone:
 
     key: str
     reason: DeleteReason
+    at: datetime | None = None
+    """When it went, by the system's clock: what was seen later is not touched. None: it is gone now."""
 
 
 @dataclass(slots=True)
@@ -138,6 +146,14 @@ class StreamTraits:
     """Seconds for which a fresh change may still be invisible at the source: the cursor never passes now minus this."""
     interval: float = 900.0
     """Seconds between two runs where the connection doesn't say."""
+    after: tuple[str, ...] = ()
+    """Streams whose records these refer to: where runs of both are owed, theirs come first."""
+    token: bool = False
+    """The cursor is an opaque text that the system hands out with the last page; nothing of it can be reckoned with."""
+    seam: Seam = "none"
+    """How it shows that a page goes on where the one before ended, though records change places meanwhile."""
+    bounded: bool = False
+    """The system can be asked for what changed up to a value."""
 
 
 class Stream(Protocol):
@@ -166,6 +182,14 @@ class Stream(Protocol):
         """
         ...
 
+    def back(self, position: Position | None) -> Position | None:
+        """The place to read again where the page at `position` shows no seam with the one before (`StreamTraits.seam`), so
+        what lay between them may have moved: a page earlier, and after several such steps the very first.
+
+        None: there is nothing before it.
+        """
+        ...
+
     def resized(self, divisor: int, position: Position | None) -> "tuple[Stream, Position | None] | None":
         """The same stream with pages a `divisor`-th as large as the manifest has them, and where it goes on from `position`.
 
@@ -181,6 +205,15 @@ class Stream(Protocol):
 
     def digest(self, raw: bytes) -> bytes:
         """`Record.digest` of this content: what is changed after it was read needs another."""
+        ...
+
+    def parse(self, raws: Sequence[bytes]) -> Page:
+        """Read records again whose bytes were kept, as answers are read now."""
+        ...
+
+    @property
+    def mark(self) -> str:
+        """Another text where records are read in another way: what was set aside is then worth another look."""
         ...
 
     def sweep(self) -> "Stream | None":
@@ -200,12 +233,21 @@ class Stream(Protocol):
     def single(self, key: str) -> Request | None:
         """Describe the request for one record, with the statuses in `absent` by which the system says that it isn't there.
 
-        None: a record can't be asked for by its key.
+        None: records can't be asked for by their keys. `BadRecord`: this can be no record's key.
         """
         ...
 
     def read_single(self, response: Response, key: str) -> Page:
         """Read the answer to `single`: one record, or one `Rejected`, or the key in `gone` (reason `not_found`)."""
+        ...
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """By which names the system can be asked for some of the records only."""
+        ...
+
+    def filtered(self, values: Mapping[str, str]) -> "Stream":
+        """The same stream for records that fit; `InvalidInput` for a name that isn't among `filters`."""
         ...
 
 

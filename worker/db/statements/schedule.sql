@@ -21,6 +21,18 @@ ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO UPDATE
                            THEN now() END
 RETURNING id, queue, (xmax = 0) AS created, not_before <= now() AS ready;
 
+-- name: owed_parent
+-- Does a parent's run come before this one? One that is open or due, or the very first, of a stream that is synced and
+-- doesn't fail. Only for so long since the child's run was asked for.
+SELECT s.name, extract(epoch FROM now() - child.created_at)::float8 AS age
+  FROM runs child
+  JOIN streams s ON s.connection_id = %(connection)s AND s.name = ANY (%(parents)s)
+ WHERE child.id = %(run)s AND child.created_at > now() - make_interval(secs => %(patience)s)
+   AND s.enabled AND s.next_run_at IS NOT NULL AND s.failures = 0
+   AND (s.last_success_at IS NULL OR s.next_run_at <= now()
+        OR EXISTS (SELECT FROM runs r WHERE r.stream_id = s.id AND r.track = 'live' AND r.attempt = 0))
+ ORDER BY s.id LIMIT 1;
+
 -- name: dispatch_due
 -- Streams whose time has come get a run each, their time is moved on, and what may be published at once comes back: one
 -- statement, one trip, one transaction. Any number of beats may ask at once: each gets other rows, and nobody waits.

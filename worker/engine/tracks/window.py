@@ -17,11 +17,13 @@ from worker.engine.extract import Extractor, Fetched
 from worker.engine.history import begin
 from worker.engine.job import Job
 from worker.engine.load import Observed
+from worker.engine.parents import let_parents_go_first
 from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
 from worker.engine.port import Engine
+from worker.engine.proof.judged import judged
 from worker.errors import NeedsOperator, SliceEnded
 from worker.runs.finish import LastPage
-from worker.runs.states import is_bulk
+from worker.runs.states import State, is_bulk
 
 log = structlog.get_logger()
 
@@ -34,6 +36,7 @@ def read_window(engine: Engine, job: Job) -> None:
     run = job.run
     source = engine.registry.get(run.system).bind(run.settings)
     stream = source.stream(run.stream)
+    let_parents_go_first(engine.database, run, stream.traits.after)
     plan = plan_run(run, stream.traits, run.now())
     begin(engine.database, run, stream.traits, plan)
     extractor = Extractor(engine.sender, job.context(source), stream, ahead=engine.ahead, now=run.now)
@@ -77,12 +80,16 @@ def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
 def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
     """End a run whose window is read, with its last page where that is still to be committed."""
     run, plan = job.run, last.plan
+    verdict = judged(engine, job, whole=not stream.traits.incremental)
+    keeps_cursor = verdict.state is State.SUSPICIOUS_EMPTY
     complete(
         engine,
         job,
+        verdict.state,
+        words=verdict.words,
         fresh_at=plan.window.until if isinstance(plan.window.until, datetime) else run.claimed_at,
         history_done=run.track == "history" or not has_history(stream.traits),
-        last=_last_page(job, last) if is_empty(last) else None,
+        last=_last_page(job, last) if is_empty(last) and not keeps_cursor else None,
         load_last=lambda: load(engine, job, [last]),
     )
 
