@@ -167,8 +167,8 @@ def id_range(text: str) -> tuple[UUID, UUID]:
     digits = text.lower().replace("-", "")
     if not _ID_PREFIX.match(digits):
         raise InvalidInput(
-            "bad_run_id",
-            f"{text!r} is no run's id.",
+            "bad_id",
+            f"{text!r} is no id.",
             hint="An id is 32 hexadecimal digits; the first few are enough (4 at least).",
         )
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))

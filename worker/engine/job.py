@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from worker.connectors.contract import Page, Source
+from worker.engine.drift import note_fields
 from worker.engine.load import Extra, Loaded, Loader, Observed
 from worker.engine.opening import keep_to_windows
 from worker.engine.plan import Checkpoint
@@ -65,6 +66,9 @@ class Job:
             )
         with self.steps.step("load", records=count):
             loaded = self.loader.load_pages(pages, checkpoint)
+        if loaded.created or loaded.updated:  # what is unchanged has the fields that it had
+            for seen in pages:
+                note_fields(engine.database, self.run, seen.page)
         self.rejected += loaded.rejected
         self.pages += len(pages)
         self.read += count + sum(len(seen.page.rejected) + len(seen.page.gone) for seen in pages)

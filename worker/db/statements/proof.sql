@@ -55,3 +55,21 @@ UPDATE stream_fields SET state = 'vanished', changed_at = now()
    AND last_seen_at < now() - interval '1 day'
 RETURNING path, state;
 
+-- name: quarantined_batch
+-- Those that weren't tried since this run was claimed: what fails is marked, so each is tried once.
+SELECT content_hash, key, code, reason, raw, last_seen_at FROM quarantine
+ WHERE stream_id = %(stream)s AND (retried_at IS NULL OR retried_at < %(since)s)
+   AND (%(hashes)s::uuid[] IS NULL OR content_hash = ANY (%(hashes)s::uuid[]))
+ ORDER BY last_seen_at, content_hash LIMIT %(batch)s;
+
+-- name: release_quarantined
+DELETE FROM quarantine q
+ USING unnest(%(hashes)s::uuid[], %(seen)s::timestamptz[]) AS t (content_hash, seen_at)
+ WHERE q.stream_id = %(stream)s AND q.content_hash = t.content_hash AND q.last_seen_at = t.seen_at;
+
+-- name: note_retried
+-- Whatever of them is left, what Postgres refused once more among it: each is tried once.
+UPDATE quarantine q SET retried_at = now(), code = coalesce(t.code, q.code), reason = coalesce(t.reason, q.reason)
+  FROM unnest(%(hashes)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS t (content_hash, code, reason)
+ WHERE q.stream_id = %(stream)s AND q.content_hash = t.content_hash;
+

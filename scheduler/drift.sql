@@ -1,0 +1,20 @@
+-- Which fields records have, and what changed about them.
+
+-- name: drifted_fields
+-- What appeared, vanished or changed its type, and nobody has said yet that it is known.
+SELECT c.name AS connection, s.name AS stream, f.path, f.types, f.state, f.was, f.example, f.seen, f.missed,
+       f.first_seen_at, f.last_seen_at, f.changed_at
+  FROM stream_fields f JOIN streams s ON s.id = f.stream_id JOIN connections c ON c.id = s.connection_id
+ WHERE f.state <> 'known' AND (f.accepted_at IS NULL OR f.accepted_at < f.changed_at)
+   AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+   AND (%(stream)s::bigint IS NULL OR s.id = %(stream)s)
+ ORDER BY c.name, c.id, s.name, f.changed_at DESC, f.path;
+
+-- name: fields_of
+SELECT path, types, state, was, example, seen, missed, first_seen_at, last_seen_at, changed_at
+  FROM stream_fields WHERE stream_id = %(stream)s ORDER BY path;
+
+-- name: accept_fields
+-- What is new or of another type is known from now on. What vanished stays so, and isn't news any more.
+UPDATE stream_fields SET accepted_at = now(), state = CASE state WHEN 'vanished' THEN state ELSE 'known' END, was = NULL
+ WHERE stream_id = %(stream)s AND state <> 'known' AND (accepted_at IS NULL OR accepted_at < changed_at);
