@@ -127,6 +127,14 @@ class TrytonStream:
     def digest(self, raw: bytes) -> bytes:
         return digest_of(raw, self._spec.shape)
 
+    def parse(self, raws: Sequence[bytes]) -> Page:
+        reading = self._reader.take(raws)
+        return Page(reading.records, reading.rejected)
+
+    @property
+    def mark(self) -> str:
+        return self._spec.shape.mark
+
     def sweep(self) -> "TrytonStream | None":
         if self._spec.swept is None:
             return None
