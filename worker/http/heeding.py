@@ -8,7 +8,7 @@
 Being told to wait is no failure of a run: it spends no attempt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -32,14 +32,18 @@ class Account(Protocol):
 
 
 class Judge:
-    """What a source reads in an answer, asked once for each. Without a source, nothing."""
+    """What a source reads in an answer, asked once for each. Without a source, nothing.
 
-    def __init__(self, source: Source | None) -> None:
+    A status in `absent` is an answer: what was asked for isn't there.
+    """
+
+    def __init__(self, source: Source | None, absent: Collection[int] = ()) -> None:
         self._source = source
+        self._absent = absent
         self._judged: tuple[Response, HeadraceError | None] | None = None
 
     def failure(self, response: Response) -> HeadraceError | None:
-        if self._source is None:
+        if self._source is None or response.status in self._absent:
             return None
         if self._judged is None or self._judged[0] is not response:
             self._judged = response, self._source.failure(response)

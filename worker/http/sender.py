@@ -117,7 +117,7 @@ class Sender:
     def send(
         self, ctx: CallContext, request: Request, comes: Callable[[int], None] = _nobody_asks
     ) -> Response:
-        """The answer to `request`, sent with the connection's proof, if the system said yes.
+        """The answer to `request`, sent with the connection's proof, if the system said yes, or that nothing is there.
 
         `comes` is told how large its body is, or is by now, before that is taken into memory: it may wait, or raise.
         """
@@ -125,7 +125,7 @@ class Sender:
             with ctx.steps.step("secrets"):
                 secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
             held = self._held.of(ctx.connection_id, secrets)
-            judge = Judge(ctx.source)
+            judge = Judge(ctx.source, request.absent)
             proof = Proof(
                 auth=ctx.source.auth,
                 request=request,

@@ -16,6 +16,7 @@ from worker.db.database import Database
 from worker.db.queries import sql
 from worker.db.words import storable
 from worker.errors import LostLease
+from worker.runs.cancel import cancel_in
 from worker.runs.publish import Wakeup
 from worker.runs.states import State
 from worker.telemetry.redaction import redactor
@@ -165,7 +166,7 @@ def give_back_in(
     if row is None:
         raise LostLease(run_id)
     if row["cancelled"]:  # somebody asked while it was worked on: it ends here, and not after its wait
-        connection.execute(sql.cancel_queued, {"run": run_id})
+        cancel_in(connection, run_id)
     return row["id"], row["queue"]
 
 

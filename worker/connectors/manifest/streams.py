@@ -135,6 +135,7 @@ class _Reading:
             overlap=max(seconds, PRECISION[form]),
             lag=parse_duration(found.get("lag", "0s")),
             interval=interval,
+            bounded=self.protocol == "tryton" or incremental.until_param is not None,
         )
 
     def shape(self, incremental: Incremental | None) -> Shape:

@@ -197,19 +197,11 @@ SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
 INSERT INTO cursors (stream_id, track, watermark) VALUES (%(stream)s, 'live', %(watermark)s)
 ON CONFLICT (stream_id, track, slice) DO NOTHING;
 
--- name: start_history
-INSERT INTO cursors (stream_id, track, window_since, window_until)
-VALUES (%(stream)s, 'history', %(window_since)s, %(window_until)s)
-ON CONFLICT (stream_id, track, slice) DO NOTHING;
-
 -- name: drop_position
 UPDATE cursors u SET position = NULL
   FROM runs r
  WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.state = 'running'
    AND u.stream_id = r.stream_id AND u.track = r.track AND u.slice = %(slice)s;
-
--- name: history_is_open
-SELECT EXISTS (SELECT FROM runs WHERE stream_id = %(stream)s AND track = 'history') AS open;
 
 -- name: quarantine_records
 -- The same bad record, read again, is counted and not piled up. In one order for all, so that two runs on one stream

@@ -78,7 +78,7 @@ WITH gone AS (
      WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
        AND (%(pages)s = 0 OR cancel_requested_at IS NULL)
     RETURNING id, stream_id, connection_id, queue, track, scope, lane, cause, claim_no, worker, request_id,
-              created_at, started_at, records_read, records_created, records_updated, records_deleted,
+              created_at, started_at, cancel_requested_at, records_read, records_created, records_updated, records_deleted,
               records_refused, records_rejected, pages + %(pages)s AS pages,
               CASE WHEN %(pages)s = 0 THEN attempt ELSE 0 END AS attempt    -- a committed page ends a row of failures
 ), moved AS (
@@ -127,7 +127,8 @@ WITH gone AS (
            history_next_at = CASE WHEN %(outcome)s = 'failed'
                                   THEN now() + least(interval '6 hours',
                                                      interval '1 minute' * power(2, least(s.history_failures, 9))) END,
-           history_paused_at = CASE WHEN %(outcome)s = 'cancelled' THEN now() ELSE s.history_paused_at END
+           history_paused_at = CASE WHEN %(outcome)s = 'cancelled' AND g.cancel_requested_at IS NOT NULL THEN now()
+                                    ELSE s.history_paused_at END
       FROM gone g WHERE s.id = g.stream_id AND g.track = 'history'
 )
 SELECT g.id, g.pages, g.records_read, g.records_created, g.records_updated, g.records_deleted, g.records_refused,

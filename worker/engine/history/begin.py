@@ -1,17 +1,13 @@
-"""How does a stream's history come in beside its live cursor?
-
-The live run, before it reads anything, sees to it that the live cursor stands and that the history is on its way: as a
-run of its own in the bulk lane, with a cursor of its own. Both are committed together, and once: whichever run comes
-first, and however often one dies here.
-"""
+"""What must stand before a live run's first request: its cursor, and the history that it leaves to others."""
 
 import structlog
 from psycopg.types.json import Jsonb
 
-from worker.connectors.contract import CursorValue, StreamTraits
+from worker.connectors.contract import CursorValue, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor
 from worker.db.database import Database
 from worker.db.queries import sql
+from worker.engine.history.slices import Slice, name_of
 from worker.engine.plan import Plan, plan_history
 from worker.runs.claim import Run
 from worker.runs.publish import publish
@@ -33,17 +29,10 @@ def begin(database: Database, run: Run, traits: StreamTraits, plan: Plan) -> Non
             )
         if history is None:
             return
-        row = connection.execute(sql.history_is_open, {"stream": run.stream_id}).fetchone()
-        if row and row["open"]:
+        row = connection.execute(sql.history_wanted, {"stream": run.stream_id}).fetchone()
+        if row is None or not row["wanted"]:
             return
-        connection.execute(
-            sql.start_history,
-            {
-                "stream": run.stream_id,
-                "window_since": _stored(history.since),
-                "window_until": _stored(history.until),
-            },
-        )
+        connection.execute(sql.start_history, start_of(run.stream_id, whole(history)))
         requested = request_run(
             connection,
             stream_id=run.stream_id,
@@ -55,6 +44,24 @@ def begin(database: Database, run: Run, traits: StreamTraits, plan: Plan) -> Non
         )
     publish([(requested.id, requested.queue)])
     log.info("history_requested", days=run.history_days, run=str(requested.id))
+
+
+def whole(window: Window) -> Slice:
+    """A history that isn't cut yet."""
+    since, until = window.since, window.until
+    assert not isinstance(since, int)  # noqa: S101 - only what is ordered by time has one
+    assert until is not None and not isinstance(until, int)  # noqa: S101, PT018
+    return Slice(since, until, name_of(until))
+
+
+def start_of(stream: int, each: Slice) -> dict[str, object]:
+    """The parameters of `start_history` and `add_slice`."""
+    return {
+        "stream": stream,
+        "slice": each.name,
+        "window_since": _stored(each.since),
+        "window_until": _stored(each.until),
+    }
 
 
 def _stored(value: CursorValue | None) -> Jsonb | None:

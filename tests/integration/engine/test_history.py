@@ -1,0 +1,388 @@
+"""The history of a stream, slice by slice, against a server that counts what it is asked."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+from pydantic import SecretStr
+from servers.scripted import Asked, Said, scripted_source
+
+from worker.config import load_settings
+from worker.db.queries import sql
+from worker.engine.history import slices as cutting
+from worker.engine.history.slices import is_whole, slice_of
+from worker.engine.perform import carry_out
+from worker.runs.cancel import cancel_run
+from worker.runs.request import request_run
+from worker.runs.rescue import rescue_lapsed
+from worker.runs.states import Lane
+from worker.services import Services
+
+pytestmark = pytest.mark.integration
+
+SIZE = 10
+MANIFEST = """\
+manifest: 1
+system: mill
+title: Mill
+protocol: rest
+base_url: "{base_url}"
+settings: {base_url: {required: true, description: Where it lives.}}
+defaults:
+  records: data
+  key: id
+  version: version
+  updated_at: at
+streams:
+  orders:
+    path: /orders
+    total: total
+    paging: {offset: {param: offset, limit_param: limit, size: 10}}
+    incremental: {field: at, param: since, ordered: true, overlap: 1m}
+  lots:
+    path: /lots
+    paging: {offset: {param: offset, limit_param: limit, size: 10}}
+    incremental: {field: at, param: since, until_param: until, overlap: 1m}
+  tags:
+    path: /tags
+    paging: {offset: {param: offset, limit_param: limit, size: 10}}
+    incremental: {field: at, param: since, overlap: 1m}
+"""
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Mill:
+    """A system with records of the past, asked by time, and what it was asked."""
+
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    answers: list[list[str]] = field(default_factory=list)
+    fails: set[int] = field(default_factory=set)
+    """Numbers of requests that are answered with an error."""
+    ordered: bool = True
+
+    def put(self, key: str, at: datetime, **more: Any) -> None:
+        version = self.records.get(key, {}).get("version", 0) + 1
+        self.records[key] = {"id": key, "at": iso(at), "version": version} | more
+
+    def __call__(self, asked: Asked) -> Said:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.path).query).items()}
+        self.asked.append(query)
+        if len(self.asked) in self.fails:
+            return Said(b'{"error": "out of order"}', 500)
+        listed = sorted(self.records.values(), key=lambda each: (each["at"], each["id"]))
+        found = [
+            each
+            for each in (listed if self.ordered else sorted(listed, key=lambda each: each["id"]))
+            if query.get("since", "") <= each["at"] <= query.get("until", "9")
+        ]
+        start = int(query.get("offset", 0))
+        page = found[start : start + int(query["limit"])]
+        self.answers.append([each["id"] for each in page])
+        return Said(json.dumps({"data": page, "total": len(found)}).encode())
+
+
+@dataclass
+class Works:
+    """A connection to the mill, whose runs are carried out here and now."""
+
+    services: Services
+    mill: Mill
+    connection: int
+
+    def stream(self, name: str = "orders", *, history_days: int | None = None) -> int:
+        with self.services.database.transaction() as tx:
+            row = tx.execute(
+                "INSERT INTO streams (connection_id, name, bucket, schedule, history_days, next_run_at)"
+                " VALUES (%s, %s, 3, '{\"every\": 60}', %s, now()) RETURNING id",
+                (self.connection, name, history_days),
+            ).fetchone()
+        assert row is not None
+        found: int = row["id"]
+        return found
+
+    def live(self, stream: int) -> UUID:
+        with self.services.database.transaction() as tx:
+            run = request_run(
+                tx, stream_id=stream, system="mill", lane=Lane.ON_DEMAND, cause="cli", request_id="r"
+            ).id
+        carry_out(self.services, run)
+        return run
+
+    def history(self, stream: int) -> UUID | None:
+        """The history's run that waits or works."""
+        row = self.services.database.one(sql.history_runs, {"stream": stream})
+        return None if row is None else row["id"]
+
+    def turn(self, stream: int, *, slice_: float = 60.0) -> None:
+        """One claim of the history's run; it gives way after `slice_` seconds."""
+        object.__setattr__(self.services.settings, "slice", slice_)
+        run = self.history(stream)
+        assert run is not None
+        self.services.database.run("UPDATE runs SET not_before = now() WHERE track = 'history'")
+        carry_out(self.services, run)
+        object.__setattr__(self.services.settings, "slice", 60.0)
+
+    def finish(self, stream: int) -> None:
+        for _ in range(200):
+            if self.history(stream) is None:
+                return
+            self.turn(stream)
+        raise AssertionError("the history never ends")
+
+    def slices(self, stream: int) -> list[cutting.Slice]:
+        rows = self.services.database.all(sql.history_slices, {"stream": stream})
+        return sorted(map(slice_of, rows), key=lambda each: each.until, reverse=True)
+
+    def copy(self, stream: int) -> dict[str, dict[str, Any]]:
+        rows = self.services.database.all(
+            "SELECT key, raw FROM records WHERE stream_id = %(s)s AND deleted_at IS NULL", {"s": stream}
+        )
+        return {row["key"]: row["raw"] for row in rows}
+
+    def row(self, stream: int) -> dict[str, Any]:
+        row = self.services.database.one("SELECT * FROM streams WHERE id = %(s)s", {"s": stream})
+        assert row is not None
+        return dict(row)
+
+    def now(self) -> datetime:
+        row = self.services.database.one("SELECT now() AS now")
+        assert row is not None
+        found: datetime = row["now"]
+        return found
+
+
+@pytest.fixture
+def works(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Works]:
+    folder = tmp_path / "connectors" / "mill"
+    folder.mkdir(parents=True)
+    (folder / "manifest.yaml").write_text(MANIFEST)
+    mill = Mill()
+    with scripted_source(mill) as source:
+        settings = load_settings(
+            database_url=SecretStr(database_url),
+            broker_url=SecretStr(broker_url),
+            connectors=[tmp_path / "connectors"],
+            max_attempts=2,
+        )
+        services = Services.open(settings, name="test")
+        with services.database.transaction() as tx:
+            row = tx.execute(
+                "INSERT INTO connections (name, system, settings) VALUES ('m', 'mill', %s) RETURNING id",
+                (Jsonb({"base_url": source.base_url}),),
+            ).fetchone()
+        assert row is not None
+        yield Works(services, mill, row["id"])
+        services.close()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of a few pages."""
+    monkeypatch.setattr(cutting, "FIRST_PAGES", 3)
+    monkeypatch.setattr(cutting, "LEAST_PAGES", 3)
+    monkeypatch.setattr(cutting, "WORK", 0.0)
+
+
+def past(works: Works, count: int, *, days: float) -> None:
+    """So many records, evenly over the last days."""
+    now = works.now()
+    for number in range(count):
+        works.mill.put(f"r{number:04}", now - timedelta(days=days * (number + 0.5) / count))
+
+
+def test_a_history_of_one_page_takes_one_request(works: Works) -> None:
+    past(works, 8, days=60)
+    stream = works.stream()
+    works.live(stream)
+    before = len(works.mill.asked)
+    works.finish(stream)
+    assert len(works.mill.asked) == before + 1
+    assert works.copy(stream).keys() == works.mill.records.keys()
+    assert works.row(stream)["history_done_at"] is not None
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", ["orders", "lots"])
+def test_slices_come_newest_first_and_hold_everything(works: Works, name: str) -> None:
+    works.mill.ordered = name == "orders"
+    past(works, 150, days=100)
+    stream = works.stream(name)
+    works.live(stream)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+    slices = works.slices(stream)
+    assert len(slices) > 2
+    assert is_whole(slices)
+    assert all(each.finished for each in slices)
+    since = [asked["since"] for asked in works.mill.asked[1:] if "since" in asked]
+    turns = list(dict.fromkeys(since))
+    assert turns[1:] == sorted(turns[1:], reverse=True), "the newest slice comes first"
+
+
+@pytest.mark.usefixtures("small")
+def test_what_cant_be_sliced_is_read_as_one(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream("tags", history_days=90)
+    works.live(stream)
+    works.finish(stream)
+    assert len(works.slices(stream)) == 1
+    oldest = iso(works.now() - timedelta(days=90))
+    assert works.copy(stream).keys() == {
+        key for key, each in works.mill.records.items() if each["at"] >= oldest
+    }
+
+
+@pytest.mark.usefixtures("small")
+def test_a_history_goes_on_in_the_middle_of_a_slice(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream()
+    works.live(stream)
+    turns = 0
+    while works.history(stream) is not None:
+        works.turn(stream, slice_=0.0)  # one page, or a few that came together, and somebody else's turn
+        turns += 1
+        assert turns < 100
+    assert turns > 5
+    assert works.copy(stream) == works.mill.records
+    row = works.services.database.one("SELECT records_read FROM run_history WHERE track = 'history'")
+    assert row is not None
+    assert row["records_read"] <= 150 + SIZE * len(works.slices(stream)), "no committed page is read again"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_worker_that_dies_in_a_slice_loses_nothing(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    past(works, 150, days=100)
+    stream = works.stream()
+    works.live(stream)
+    works.turn(stream, slice_=0.0)
+    works.turn(stream, slice_=0.0)
+    run = works.history(stream)
+    assert run is not None
+
+    class Died(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Died
+
+    works.services.database.run("UPDATE runs SET not_before = now()")
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.engine.load.Loader.load_pages", die)
+        with pytest.raises(Died):
+            carry_out(works.services, run)
+    row = works.services.database.one("SELECT state FROM runs WHERE id = %(r)s", {"r": run})
+    assert row == {"state": "running"}
+    works.services.database.run("UPDATE runs SET lease_until = now()")
+    rescue_lapsed(works.services.database, max_attempts=2)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+
+
+@pytest.mark.usefixtures("small")
+def test_the_live_cursor_is_neither_moved_nor_blocked(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream()
+    works.live(stream)
+    live = "SELECT watermark, window_since, position, updated_at FROM cursors WHERE stream_id = %(s)s AND track = 'live'"
+    before = works.services.database.one(live, {"s": stream})
+    works.turn(stream, slice_=0.0)
+    works.turn(stream, slice_=0.0)
+    assert works.services.database.one(live, {"s": stream}) == before
+    works.mill.put("new", works.now())
+    run = works.live(stream)
+    ended = works.services.database.one("SELECT state FROM run_history WHERE id = %(r)s", {"r": run})
+    assert ended == {"state": "succeeded"}
+    assert "new" in works.copy(stream)
+    assert works.history(stream) is not None
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", ["orders", "lots"])
+def test_what_changes_while_the_history_is_read_is_found_by_the_live_cursor(works: Works, name: str) -> None:
+    """At the seam of each slice, a record of the older side moves to now: the history misses it, the live run doesn't."""
+    works.mill.ordered = name == "orders"
+    past(works, 120, days=100)
+    stream = works.stream(name)
+    works.live(stream)
+    number = 0
+    while works.history(stream) is not None:
+        works.turn(stream, slice_=0.0)
+        oldest = min(works.mill.records.values(), key=lambda each: each["at"])
+        works.mill.put(oldest["id"], works.now(), turn=number)
+        works.live(stream)
+        number += 1
+        assert number < 100
+    works.live(stream)
+    assert works.copy(stream) == works.mill.records
+
+
+def test_records_at_the_seam_belong_to_both_slices(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many of one moment, at which the window is cut: neither side may leave them to the other."""
+    monkeypatch.setattr(cutting, "FIRST_PAGES", 1)
+    now = works.now()
+    stream = works.stream(history_days=90)
+    works.live(stream)
+    (whole,) = works.slices(stream)
+    for number in range(60):
+        works.mill.put(f"r{number:04}", now - timedelta(days=1 + number))
+    seam = whole.until - timedelta(seconds=(whole.seconds or 0) * SIZE / 90)
+    for number in range(30):
+        works.mill.put(f"s{number:04}", seam)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+
+
+@pytest.mark.usefixtures("small")
+def test_a_history_that_fails_is_shown_and_left_alone_for_a_while(works: Works) -> None:
+    past(works, 60, days=60)
+    stream = works.stream()
+    works.live(stream)
+    works.mill.fails = set(range(len(works.mill.asked) + 1, 10_000))
+    works.turn(stream)
+    works.turn(stream)  # the second and last attempt
+    works.mill.fails = set()
+    assert works.history(stream) is None
+    row = works.row(stream)
+    assert (row["history_failures"], row["history_error_code"]) == (1, "system_error")
+    assert row["history_next_at"] > works.now()
+    works.live(stream)
+    after = works.row(stream)
+    assert works.history(stream) is None, "a live run doesn't ask for it again before its time"
+    assert after["history_error"] == row["history_error"], "nor hide its error"
+    assert after["last_error"] is None
+    works.services.database.run("UPDATE streams SET history_next_at = now()")
+    works.live(stream)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+    assert works.row(stream)["history_failures"] == 0
+    assert works.row(stream)["history_error"] is None
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_cancelled_history_stays_cancelled_until_it_is_asked_for(works: Works, running: bool) -> None:
+    past(works, 60, days=60)
+    stream = works.stream()
+    works.live(stream)
+    run = works.history(stream)
+    assert run is not None
+    if running:
+        works.services.database.run("UPDATE runs SET cancel_requested_at = now() WHERE track = 'history'")
+        carry_out(works.services, run)
+    else:
+        assert cancel_run(works.services.database, run) == "cancelled"
+    assert works.history(stream) is None
+    assert works.row(stream)["history_paused_at"] is not None
+    works.live(stream)
+    assert works.history(stream) is None
