@@ -2,8 +2,7 @@
 
 -- One row. A place in the feed is (transaction, number), and means something only in the cluster that gave it: `identity`
 -- names that cluster, `epoch` counts how often it was another one. NULL: nobody has looked yet.
--- Of what lies before the floor something was forgotten; `pruned` counts how often, so that a position tells whether its
--- reader began after that.
+-- Of what lies before the floor, tombstones were forgotten.
 CREATE TABLE feed_state (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     epoch       integer NOT NULL DEFAULT 1,
@@ -11,8 +10,7 @@ CREATE TABLE feed_state (
     opened_at   timestamptz NOT NULL DEFAULT now(),
     floor_epoch integer NOT NULL DEFAULT 0,
     floor_xid   xid8 NOT NULL DEFAULT '0',
-    floor_seq   bigint NOT NULL DEFAULT 0,
-    pruned      bigint NOT NULL DEFAULT 0
+    floor_seq   bigint NOT NULL DEFAULT 0
 );
 INSERT INTO feed_state DEFAULT VALUES;
 
@@ -38,13 +36,10 @@ BEGIN
 END
 $$;
 
--- Readers whose position is kept here. `pruned` is what `feed_state.pruned` was when the position was given.
+-- Readers whose position is kept here.
 CREATE TABLE feed_consumers (
     name         text PRIMARY KEY CHECK (name <> ''),
-    epoch        integer NOT NULL,
-    xid          xid8 NOT NULL,
-    seq          bigint NOT NULL,
-    pruned       bigint NOT NULL,
+    position     text NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     committed_at timestamptz NOT NULL DEFAULT now()
 );
@@ -61,14 +56,9 @@ CREATE TABLE subscriptions (
     kinds           text[],                            -- NULL: all
     state           text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'disabled')),
     reason          text,                              -- why it was disabled, in words
-    epoch           integer NOT NULL,
-    xid             xid8 NOT NULL,
-    seq             bigint NOT NULL,
-    pruned          bigint NOT NULL,
-    replay_since    timestamptz,                       -- up to the place beside it, only what changed since then
-    replay_epoch    integer,
-    replay_xid      xid8,
-    replay_seq      bigint,
+    position        text NOT NULL,
+    replay_since    timestamptz,                       -- up to the place below, only what changed since then
+    replay_until    text,
     attempt         integer NOT NULL DEFAULT 0,        -- rests in a row of the whole endpoint
     failing_since   timestamptz,                       -- nothing was delivered since
     next_at         timestamptz,                       -- the endpoint rests until then

@@ -1,0 +1,128 @@
+"""Which changes follow a position?
+
+Promises: in one order for all; each change once for a reader that goes on where its page ends, however late the
+transaction that made it is committed; the page ends further on than it began also where none of its changes were
+wanted. A page is bounded in changes and in size, and read in one snapshot that is left at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import psycopg
+from psycopg.rows import DictRow
+
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.feed.epoch import read_feed, renewing, require_epoch
+from worker.feed.position import Feed, Place, Position, going_on
+
+Kind = Literal["created", "updated", "deleted"]
+KINDS: tuple[Kind, ...] = ("created", "updated", "deleted")
+
+SCAN = 5_000
+"""So many entries are looked at for a page of which only some are wanted."""
+BYTES = 4 * 1024 * 1024
+"""So much content a page has, as it is stored (compressed); one change is taken whatever its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which changes? None: all of them."""
+
+    streams: Sequence[int] | None = None
+    buckets: Sequence[int] | None = None
+    """Those of the streams, where there are streams."""
+    kinds: Sequence[str] | None = None
+    since: datetime | None = None
+    """Up to `until`, only what came to be known since then."""
+    until: Place | None = None
+    content: bool = True
+
+    @property
+    def everything(self) -> bool:
+        return self.streams is None and self.kinds is None and self.since is None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Changes in their order. `more`: there is more to read right now."""
+
+    changes: Sequence[DictRow]
+    next: Position
+    more: bool
+    feed: Feed
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[tuple[psycopg.Connection[DictRow], Feed]]:
+    """One snapshot of the feed. Raises `Transient` while places are given anew."""
+    for _ in range(2):
+        with database.transaction() as tx:
+            tx.execute(sql.begin_feed)
+            feed = read_feed(tx)
+            if feed is not None:
+                yield tx, feed
+                return
+        require_epoch(database)
+    raise renewing()  # it moved again meanwhile
+
+
+def look(database: Database) -> Feed:
+    """What the feed is now."""
+    with reading(database) as (_, feed):
+        return feed
+
+
+def read_changes(database: Database, after: Position | None, wanted: Wanted, *, limit: int) -> Page:
+    """The page that follows `after`; None begins at the beginning, which is a snapshot.
+
+    Raises `InvalidInput` (`position_expired`, `bad_position`).
+    """
+    with reading(database) as (tx, feed):
+        start = feed.snapshot if after is None else going_on(after, feed)
+        scan = limit if wanted.everything else max(SCAN, limit)
+        rows = tx.execute(sql.read_feed, _params(start, wanted, limit, scan), prepare=False).fetchall()
+    return _page(rows, start, feed, scan)
+
+
+def position_of(change: DictRow, epoch: int) -> Position:
+    """The position of one change: whoever goes on from there gets what follows it."""
+    return Position(place_of(change, epoch))
+
+
+def place_of(change: DictRow, epoch: int) -> Place:
+    return Place(epoch, int(change["xid"]), change["seq"])
+
+
+def _page(rows: Sequence[DictRow], start: Position, feed: Feed, scan: int) -> Page:
+    changes = [row for row in rows if row["key"] is not None]
+    seen, cut = rows[0]["seen"], rows[0]["wanted"] > len(changes)
+    if cut:
+        end, more = place_of(changes[-1], feed.epoch), True
+    elif seen == scan:
+        end, more = Place(feed.epoch, int(rows[0]["last_xid"]), rows[0]["last_seq"]), True
+    else:
+        end, more = max(feed.end, start.place), False
+    return Page(changes, start.moved(end), more, feed)
+
+
+def _params(start: Position, wanted: Wanted, limit: int, scan: int) -> dict[str, Any]:
+    until = wanted.until or Place(0, 0, 0)
+    bounded = wanted.since is not None and until.epoch == start.place.epoch
+    return {
+        "xid": str(start.place.xid),
+        "seq": start.place.seq,
+        "streams": None if wanted.streams is None else list(wanted.streams),
+        "buckets": None if wanted.buckets is None else sorted({*wanted.buckets}),
+        "kinds": None if wanted.kinds is None else list(wanted.kinds),
+        "since": wanted.since if bounded else None,
+        "until_xid": str(until.xid),
+        "until_seq": until.seq,
+        "content": wanted.content,
+        "scan": scan,
+        "limit": limit,
+        "bytes": BYTES,
+    }
