@@ -8,6 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.connections.keeping import (
+    check_exclude,
+    check_hash,
+    file_keep,
+    file_paths,
+    parse_keep,
+    parse_paths,
+)
+from scheduler.connections.sweeping import (
+    file_delete_limit,
+    file_sweep,
+    parse_delete_limit,
+    parse_sweep,
+)
+from scheduler.connections.windows import file_windows, parse_windows
 from worker.connectors.contract import Stream
 
 
@@ -32,7 +47,14 @@ class Option:
     """Raises `InvalidInput` where the parsed value can't be had of this stream."""
 
 
-OPTIONS: tuple[Option, ...] = ()
+OPTIONS: tuple[Option, ...] = (
+    Option("delete_limit", parse_delete_limit, file_delete_limit),
+    Option("exclude", parse_paths, file_paths, check_exclude),
+    Option("hash", parse_paths, file_paths, check_hash),
+    Option("keep_versions", parse_keep, file_keep),
+    Option("sweep", parse_sweep, file_sweep),
+    Option("windows", parse_windows, file_windows),
+)
 
 
 def file_options(options: Mapping[str, Any]) -> dict[str, Any]:
