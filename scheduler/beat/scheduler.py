@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import structlog
 from celery.beat import Scheduler
 
+from scheduler.beat.deletes import Sweeping
 from scheduler.beat.dispatch import BATCH, dispatch_due
 from scheduler.beat.others import Others, note_round
 from scheduler.beat.pacing import Pacing
@@ -44,9 +45,12 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
         self._pacing = Pacing.of(services.registry.connectors(), short_wait=services.settings.short_wait)
         self._waking = Waking(self._pacing)
         self._others = Others()
+        sweeping = Sweeping()
         self._own_sweeps = (
             Sweep("lost", 1.0, lambda services: self._waking.notice_lost(services.database)),
             Sweep("others", 10.0, lambda services: self._others.look(services.database)),
+            Sweep("sweep_times", 300.0, sweeping.plan),
+            Sweep("due_sweeps", 5.0, sweeping.request),
         )
         self._noted = float("-inf")
         super().__init__(*args, **kwargs)

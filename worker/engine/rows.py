@@ -23,7 +23,8 @@ Row = tuple[Record, bytes]
 CHUNK = 128 * 1024
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!II", 0, 0)
 _TRAILER = struct.pack("!h", -1)
-_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+PACKED_FROM = _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""From here on packed times compare as what they stand for."""
 _MICROSECOND = timedelta(microseconds=1)
 
 _length = struct.Struct("!i").pack

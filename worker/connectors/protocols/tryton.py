@@ -26,10 +26,12 @@ from worker.connectors.contract import (
     Window,
 )
 from worker.connectors.cursors import typed_json
+from worker.connectors.manifest.deletes import IDS_PER_PAGE, MOST_IDS
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth, username_of
+from worker.connectors.protocols.tryton_log import buried_in_log, log_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading, shared_reader
@@ -54,7 +56,7 @@ class TrytonSource:
             self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
         headers = fill_all(manifest.headers, settings)
         self._streams = {
-            name: TrytonStream(spec, url, manifest.rpc_size, headers)
+            name: TrytonStream(spec, url, manifest.rpc_size, headers, settings)
             for name, spec in manifest.streams.items()
         }
 
@@ -75,12 +77,21 @@ class TrytonSource:
 class TrytonStream:
     """The records of one model."""
 
-    def __init__(self, spec: StreamManifest, url: str, size: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        spec: StreamManifest,
+        url: str,
+        size: int,
+        headers: Mapping[str, str],
+        settings: Mapping[str, Any],
+    ) -> None:
         self._spec = spec
         self._url = url
         self._size = self._most = size
         self._headers = headers
-        self._fields = list(dict.fromkeys(["id", *spec.fields, *TRYTON_TIMES]))
+        self._settings = settings
+        times = TRYTON_TIMES if spec.incremental else ()
+        self._fields = list(dict.fromkeys(["id", *spec.fields, *times]))
 
     @property
     def name(self) -> str:
@@ -110,6 +121,11 @@ class TrytonStream:
         del position, page, most
         return ()
 
+    def back(self, position: Position | None) -> Position | None:
+        """Pages go by id, so none shifts."""
+        del position
+        return None
+
     def resized(
         self, divisor: int, position: Position | None
     ) -> "tuple[TrytonStream, Position | None] | None":
@@ -138,14 +154,14 @@ class TrytonStream:
     def sweep(self) -> "TrytonStream | None":
         if self._spec.swept is None:
             return None
-        size = min(IDS_PER_PAGE * self._size, MOST_IDS)
+        size = min(IDS_PER_PAGE * self._most, MOST_IDS)
         return TrytonStream(self._spec.swept, self._url, size, self._headers, self._settings)
 
-    def tombstones(self) -> "TrytonLog | None":
+    def tombstones(self) -> "TrytonTombstones | None":
         spec, setting = self._spec.tombstones, self._spec.tombstones_setting
         if spec is None or (setting is not None and not self._settings.get(setting)):
             return None
-        return TrytonLog(self._spec.name, self._spec.model, self._url, self._size, self._headers)
+        return TrytonTombstones(spec, self._url, self._most, self._headers, self._settings)
 
     def single(self, key: str) -> Request | None:
         del key
@@ -165,6 +181,24 @@ class TrytonStream:
             )
             raise Transient("paging_stuck", message)
         return {"after": last}
+
+
+class TrytonTombstones(TrytonStream):
+    """The deletes of a model, as the server's log tells of them."""
+
+    def __init__(
+        self,
+        spec: StreamManifest,
+        url: str,
+        size: int,
+        headers: Mapping[str, str],
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(log_of(spec), url, size, headers, settings)
+        self._buried = spec.model
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        return buried_in_log(super().read(response, window, position), self._buried)
 
 
 class _Answer(msgspec.Struct):

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.engine.tracks.history import read_history
+from worker.engine.tracks.sweep import sweep
 from worker.engine.tracks.window import read_window
 
 Track = Callable[[Engine, Job], None]
 
-TRACKS: Mapping[str, Track] = {"live": read_window, "history": read_history}
+TRACKS: Mapping[str, Track] = {"live": read_window, "history": read_history, "sweep": sweep}

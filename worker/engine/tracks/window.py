@@ -12,17 +12,19 @@ import structlog
 
 from worker.connectors.contract import Stream
 from worker.engine.batches import grouped
+from worker.engine.deletes.tombstones import read_tombstones
 from worker.engine.endings import complete
 from worker.engine.extract import Extractor, Fetched
 from worker.engine.history import begin
 from worker.engine.job import Job
 from worker.engine.load import Observed
+from worker.engine.outcome import Verdict
 from worker.engine.parents import let_parents_go_first
 from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
 from worker.engine.port import Engine
 from worker.engine.proof.judged import judged
 from worker.errors import NeedsOperator, SliceEnded
-from worker.runs.finish import LastPage
+from worker.runs.finish import Failure, LastPage
 from worker.runs.states import State, is_bulk
 
 log = structlog.get_logger()
@@ -48,7 +50,8 @@ def read_window(engine: Engine, job: Job) -> None:
         # The page that we stopped at is not known there any more: read the window from its beginning.
         log.info("window_restarted", reason=str(exc))
         last = take_pages(engine, job, extractor, restart(plan))
-    _finish(engine, job, last, stream)
+    unread = read_tombstones(engine, job, source, stream) if run.track == "live" else None
+    _finish(engine, job, last, stream, unread)
 
 
 def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
@@ -77,10 +80,15 @@ def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
     )
 
 
-def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream) -> None:
-    """End a run whose window is read, with its last page where that is still to be committed."""
+def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, unread: Failure | None) -> None:
+    """End a run whose window is read, with its last page where that is still to be committed.
+
+    `unread` says why what was deleted couldn't be read.
+    """
     run, plan = job.run, last.plan
     verdict = judged(engine, job, whole=not stream.traits.incremental)
+    if unread is not None and verdict.state is State.SUCCEEDED:
+        verdict = Verdict(State.PARTIAL, unread)
     keeps_cursor = verdict.state is State.SUSPICIOUS_EMPTY
     complete(
         engine,

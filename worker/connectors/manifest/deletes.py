@@ -1,0 +1,72 @@
+"""How does a stream tell of deletes? The manifest's `deletes:` becomes streams of its own: ids only, and tombstones.
+
+    deletes:
+      removed: {field: "@removed", key: id}            # inside the list, where a record was
+      tombstones: {path: /deleted, key: order_id, incremental: {field: at, param: since}}
+      sweep: {params: {fields: id}, size: 1000}        # false: what is there can't be listed
+
+What a sweep or a list of tombstones doesn't say itself is as in the stream.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.connectors.reading.shape import FieldPath, field_path_of
+
+CONTENT = frozenset({"deletes", "incremental", "updated_at", "version", "deleted", "volatile"})
+"""What says nothing where only the key counts."""
+IDS_PER_PAGE = 10
+"""So many times as many ids as records fit in a page, where the protocol knows how to ask for ids alone."""
+MOST_IDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How a list says, where a record was, that it is gone: something stands at `field`, and the key at `key`."""
+
+    field: FieldPath
+    key: tuple[FieldPath, ...]
+
+
+def removed_of(data: Mapping[str, Any]) -> Removed | None:
+    """The mark of the stream, with its own key where it has none of its own."""
+    found = data.get("deletes", {}).get("removed")
+    if found is None:
+        return None
+    mark = {"field": found} if isinstance(found, str | list) else found
+    key = mark.get("key", data["key"])
+    paths = (field_path_of(key),) if isinstance(key, str) else tuple(field_path_of(path) for path in key)
+    return Removed(field_path_of(mark["field"]), paths)
+
+
+def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The stream that lists what is there, as a manifest would describe it; None: the system can't be asked so."""
+    found = data.get("deletes", {}).get("sweep", True)
+    if found is False:
+        return None
+    own = {} if found is True else dict(found)
+    params = {**data.get("params", {}), **own.pop("params", {})}
+    size = own.pop("size", None)
+    swept = {name: value for name, value in data.items() if name not in CONTENT} | {"params": params} | own
+    return swept if size is None else {**swept, "paging": _sized(swept.get("paging", {}), size)}
+
+
+def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The stream of what was deleted; None: the system keeps no list of it."""
+    found = data.get("deletes", {}).get("tombstones")
+    if not isinstance(found, Mapping):
+        return None
+    kept = {name: value for name, value in data.items() if name not in {*CONTENT, "total"}}
+    return {**kept, "params": {}, **found}
+
+
+def tombstones_setting(data: Mapping[str, Any]) -> str | None:
+    """The setting of a connection that must be true before the list is asked for."""
+    found = data.get("deletes", {}).get("tombstones")
+    return found.get("setting") if isinstance(found, Mapping) else None
+
+
+def _sized(paging: Mapping[str, Any], size: int) -> dict[str, Any]:
+    kind, options = next(iter(paging.items()), ("none", {}))
+    return {kind: {**options, "size": size} if "size" in options else options}
