@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from scheduler.beat.due import next_due, windowed
 from scheduler.connections.current import CurrentConnection, queries, read_current
 from scheduler.connections.file import Desired, read_desired
+from scheduler.connections.histories import refit_histories
 from scheduler.connections.plan import EFFECTIVE, Plan, absent_connections, make_plan
 from scheduler.connections.plan.compare import GROUPS
 from scheduler.connections.plan.merge import unflatten
@@ -29,7 +30,6 @@ from worker.errors import InvalidInput
 log = structlog.get_logger()
 
 SWITCHED_OFF = "The stream was switched off in the connections file."
-HISTORY_ENLARGED = "The history was made longer in the connections file and is read anew."
 
 
 def apply(
@@ -100,7 +100,7 @@ def _with_records(
 def _carry_out(tx: Transaction, plan: Plan, now: datetime) -> None:
     if plan.deletions:
         delete_connections(tx, [row.id for row in plan.deletions])
-    _end_runs(tx, plan)
+    _end_runs(tx, plan, now)
     renamed = [
         one.current.id for one in plan.connections if one.current and one.current.name != one.fields["name",]
     ]
@@ -113,16 +113,21 @@ def _carry_out(tx: Transaction, plan: Plan, now: datetime) -> None:
                 _write_stream(tx, connection_id, stream, now)
 
 
-def _end_runs(tx: Transaction, plan: Plan) -> None:
+def _end_runs(tx: Transaction, plan: Plan, now: datetime) -> None:
     """Before anything that hangs on the runs is written; see `end_runs`."""
     streams = [stream for one in plan.connections for stream in one.streams if stream.current is not None]
     off = [stream.current.id for stream in streams if stream.switched and not stream.enabled]  # type: ignore[union-attr]
-    again = [stream.current.id for stream in streams if stream.restart_history]  # type: ignore[union-attr]
     if off:
         execute(tx, queries.end_runs, {"streams": off, "track": None, "reason": SWITCHED_OFF})
-    if again:
-        execute(tx, queries.end_runs, {"streams": again, "track": "history", "reason": HISTORY_ENLARGED})
-        execute(tx, queries.forget_history, {"streams": again})
+    refit_histories(
+        tx,
+        {
+            stream.current.id: stream.history_days
+            for stream in streams
+            if stream.current is not None and (stream.extends_history or stream.shortens_history)
+        },
+        now,
+    )
 
 
 def _write_connection(tx: Transaction, planned: PlannedConnection) -> int:
@@ -161,7 +166,7 @@ def _write_stream(tx: Transaction, connection_id: int, planned: PlannedStream, n
         {
             **params,
             "id": planned.current.id,
-            "restart_history": planned.restart_history,
+            "extends_history": planned.extends_history,
             "next_run_at": due,
         },
     )

@@ -56,13 +56,12 @@ SELECT d.id, c.id, %(name)s, d.id %% 32, %(enabled)s, %(schedule)s, %(history_da
  WHERE c.id = %(connection)s;
 
 -- name: change_stream
--- What was switched on, or is to read its history again, is due at once. A new schedule counts from now, but a run that
+-- What was switched on, or is to read more history, is due at once. A new schedule counts from now, but a run that
 -- is owed stays owed. A paused connection's streams stay without a time.
 UPDATE streams s
    SET enabled = %(enabled)s, schedule = %(schedule)s, history_days = %(history_days)s, options = %(options)s,
-       history_done_at = CASE WHEN %(restart_history)s THEN NULL ELSE s.history_done_at END,
        next_run_at = CASE WHEN NOT %(enabled)s OR c.paused_at IS NOT NULL THEN NULL
-                          WHEN s.next_run_at IS NULL OR %(restart_history)s THEN now()
+                          WHEN s.next_run_at IS NULL OR %(extends_history)s THEN now()
                           WHEN %(next_run_at)s::timestamptz IS NULL OR s.next_run_at <= now() THEN s.next_run_at
                           ELSE %(next_run_at)s END
   FROM connections c
@@ -84,10 +83,6 @@ SELECT id, false, stream_id, connection_id, queue, track, scope, lane, cause, 'c
        worker, request_id, created_at, started_at, pages, records_read, records_created, records_updated,
        records_deleted, records_refused, records_rejected, 'cancelled', %(reason)s, steps
   FROM gone;
-
--- name: forget_history
--- The history's place is dropped, so that its next run starts the whole window anew.
-DELETE FROM cursors WHERE stream_id = ANY (%(streams)s) AND track = 'history';
 
 -- name: delete_open_runs
 DELETE FROM runs WHERE connection_id = ANY (%(connections)s);

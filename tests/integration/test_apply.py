@@ -147,22 +147,50 @@ class TestSchedules:
         assert kinds(plan) == [("switched on", "parts")]
         assert streams(database)["parts"]["due"]
 
-    def test_a_longer_history_is_read_again(self, database: Database) -> None:
+    def test_a_longer_history_is_read_for_the_missing_time_only(self, database: Database) -> None:
         applied(database, plant())
         database.run("UPDATE streams SET history_done_at = now(), next_run_at = now() + interval '1 hour'")
         database.run(
-            "INSERT INTO cursors (stream_id, track) SELECT id, t FROM streams, unnest('{live,history}'::text[]) t"
+            "INSERT INTO cursors (stream_id, track, slice, window_since, window_until, finished_at)"
+            " SELECT id, 'history', '2026-03-01T00:00:00.000000Z', to_jsonb('2025-12-01T00:00:00.000000Z'::text),"
+            " to_jsonb('2026-03-01T00:00:00.000000Z'::text), now() FROM streams"
         )
+        database.run("INSERT INTO cursors (stream_id, track) SELECT id, 'live' FROM streams")
         queue_run(database, "parts", track="history", running=True)
         queue_run(database, "parts", track="live", running=True)
         plan = applied(database, plant(streams={"parts": {"history": "all"}}))
         assert kinds(plan) == [("re-fetched", "parts")]
         parts = streams(database)["parts"]
         assert (parts["history_days"], parts["history_done_at"], parts["due"]) == (None, None, True)
-        tracks = database.all("SELECT track FROM cursors WHERE stream_id = %(s)s", {"s": parts["id"]})
-        assert tracks == [{"track": "live"}]
+        slices = database.all(
+            "SELECT slice, window_since, window_until, finished_at IS NOT NULL AS finished FROM cursors"
+            " WHERE stream_id = %(s)s AND track = 'history' ORDER BY slice DESC",
+            {"s": parts["id"]},
+        )
+        seam = "2025-12-01T00:00:00.000000Z"
+        assert [(row["window_since"], row["finished"]) for row in slices] == [(seam, True), (None, False)]
+        assert (slices[1]["slice"], slices[1]["window_until"]) == (seam, seam)
         assert database.all("SELECT track FROM runs") == [{"track": "live"}]
         assert streams(database)["sites"]["history_done_at"] is not None
+
+    def test_a_shorter_history_drops_what_is_not_read_yet(self, database: Database) -> None:
+        applied(database, plant(history="all"))
+        database.run(
+            "INSERT INTO cursors (stream_id, track, slice, window_since, window_until)"
+            " SELECT id, 'history', '2020-01-01T00:00:00.000000Z', NULL,"
+            " to_jsonb('2020-01-01T00:00:00.000000Z'::text) FROM streams"
+        )
+        database.run(
+            "INSERT INTO cursors (stream_id, track, slice, window_since, window_until, finished_at)"
+            " SELECT id, 'history', '2026-03-01T00:00:00.000000Z', to_jsonb('2020-01-01T00:00:00.000000Z'::text),"
+            " to_jsonb('2026-03-01T00:00:00.000000Z'::text), now() FROM streams"
+        )
+        queue_run(database, "parts", track="history")
+        applied(database, plant(history="30d"))
+        left = database.all("SELECT slice FROM cursors WHERE track = 'history'")
+        assert {row["slice"] for row in left} == {"2026-03-01T00:00:00.000000Z"}
+        assert count(database, "runs") == 0
+        assert all(row["history_done_at"] is not None for row in streams(database).values())
 
     def test_a_shorter_history_is_read_by_nobody(self, database: Database) -> None:
         applied(database, plant())

@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
 from scheduler.connections.plan.merge import FieldChange, Key, Merged, flatten, merge, unflatten
-from scheduler.connections.plan.model import Change, Plan, PlannedConnection, PlannedStream
+from scheduler.connections.plan.model import Change, Kind, Plan, PlannedConnection, PlannedStream
 from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS
 from worker.errors import InvalidInput
 
@@ -18,6 +18,8 @@ GROUPS = ("labels", "settings", "secrets")
 COLUMNS = ("name", "tenant", "budget", *GROUPS)
 STREAM_GROUPS = ("options",)
 STREAM_COLUMNS = ("schedule", "history_days", "enabled", *STREAM_GROUPS)
+LONGER = "only the time that is missing is read"
+SHORTER = "nothing is read for it, and what was read before stays"
 DRIFT = "edited elsewhere, not overwritten; --overwrite makes the file count"
 
 
@@ -154,22 +156,26 @@ def _compare_stream(
     )
     merged = merge(before, applied, after, overwrite=overwrite)
     history = next((change for change in merged.changes if change.key == ("history_days",)), None)
-    restart = history is not None and _enlarged(history)
     planned = PlannedStream(
-        current, current.name, **unflatten(merged.fields, groups=STREAM_GROUPS), restart_history=restart
+        current,
+        current.name,
+        **unflatten(merged.fields, groups=STREAM_GROUPS),
+        extends_history=history is not None and _enlarged(history),
+        shortens_history=history is not None and not _enlarged(history),
     )
-    said = list(_stream_changes(merged, where, current.name, restart=restart))
+    said = list(_stream_changes(merged, where, current.name))
     return planned, unflatten(merged.applied, groups=STREAM_GROUPS), said
 
 
-def _stream_changes(merged: Merged, where: _Where, stream: str, *, restart: bool) -> Iterator[Change]:
+def _stream_changes(merged: Merged, where: _Where, stream: str) -> Iterator[Change]:
     plain: list[FieldChange] = []
     for change in merged.changes:
         if change.key == ("enabled",):
             yield Change("switched on" if change.new else "switched off", *where, stream)
-        elif change.key == ("history_days",) and restart:
-            note = "the history will be read again for the missing time"
-            yield Change("re-fetched", *where, stream, (change,), note)
+        elif change.key == ("history_days",):
+            longer = _enlarged(change)
+            kind: Kind = "re-fetched" if longer else "changed"
+            yield Change(kind, *where, stream, (change,), LONGER if longer else SHORTER)
         else:
             plain.append(change)
     if plain:

@@ -47,7 +47,8 @@ class PlannedStream:
     history_days: int | None
     enabled: bool
     options: Mapping[str, Any] = field(default_factory=dict)
-    restart_history: bool = False
+    extends_history: bool = False
+    shortens_history: bool = False
 
     @property
     def switched(self) -> bool:
@@ -64,7 +65,7 @@ class PlannedStream:
             current is None
             or self.switched
             or self.rescheduled
-            or self.restart_history
+            or self.extends_history
             or current.history_days != self.history_days
             or not same(current.options, self.options)
         )

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from servers.scripted import Asked, Said, scripted_source
 
+from scheduler.connections.histories import refit_histories
 from worker.config import load_settings
 from worker.db.queries import sql
 from worker.engine.history import slices as cutting
@@ -40,19 +41,17 @@ defaults:
   key: id
   version: version
   updated_at: at
+  paging: {cursor: {param: cursor, path: next, size_param: limit, size: 10}}
 streams:
   orders:
     path: /orders
     total: total
-    paging: {offset: {param: offset, limit_param: limit, size: 10}}
     incremental: {field: at, param: since, ordered: true, overlap: 1m}
   lots:
     path: /lots
-    paging: {offset: {param: offset, limit_param: limit, size: 10}}
     incremental: {field: at, param: since, until_param: until, overlap: 1m}
   tags:
     path: /tags
-    paging: {offset: {param: offset, limit_param: limit, size: 10}}
     incremental: {field: at, param: since, overlap: 1m}
 """
 
@@ -67,7 +66,6 @@ class Mill:
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
-    answers: list[list[str]] = field(default_factory=list)
     fails: set[int] = field(default_factory=set)
     """Numbers of requests that are answered with an error."""
     ordered: bool = True
@@ -87,10 +85,10 @@ class Mill:
             for each in (listed if self.ordered else sorted(listed, key=lambda each: each["id"]))
             if query.get("since", "") <= each["at"] <= query.get("until", "9")
         ]
-        start = int(query.get("offset", 0))
-        page = found[start : start + int(query["limit"])]
-        self.answers.append([each["id"] for each in page])
-        return Said(json.dumps({"data": page, "total": len(found)}).encode())
+        start, size = int(query.get("cursor", 0)), int(query["limit"])
+        page = found[start : start + size]
+        more = str(start + size) if start + size < len(found) else None
+        return Said(json.dumps({"data": page, "total": len(found), "next": more}).encode())
 
 
 @dataclass
@@ -386,3 +384,65 @@ def test_a_cancelled_history_stays_cancelled_until_it_is_asked_for(works: Works,
     assert works.row(stream)["history_paused_at"] is not None
     works.live(stream)
     assert works.history(stream) is None
+
+
+def refit(works: Works, stream: int, days: int | None) -> None:
+    """As an apply of the connections file does it."""
+    with works.services.database.transaction() as tx:
+        refit_histories(tx, {stream: days}, works.now())
+    works.services.database.run("UPDATE streams SET history_days = %(d)s", {"d": days})
+
+
+@pytest.mark.parametrize(("name", "pages"), [("orders", 7), ("lots", 6)])
+def test_a_longer_history_reads_exactly_what_is_missing(works: Works, name: str, pages: int) -> None:
+    """From 30 to 90 days: sixty records of the missing sixty days, in six pages, and none of the thirty before.
+
+    Where the system can't be told an end, one page more shows that the seam is passed.
+    """
+    past(works, 100, days=100)
+    stream = works.stream(name, history_days=30)
+    works.live(stream)
+    works.finish(stream)
+    assert len(works.copy(stream)) == 30
+    seam = min(each.since for each in works.slices(stream) if each.since is not None)
+    refit(works, stream, 90)
+    assert works.row(stream)["history_done_at"] is None
+    works.live(stream)
+    asked = len(works.mill.asked)
+    works.finish(stream)
+    asks = works.mill.asked[asked:]
+    assert len(asks) == pages
+    assert {each["since"] for each in asks} == {iso(works.slices(stream)[-1].since or seam)}
+    if name == "lots":
+        assert {each["until"] for each in asks} == {iso(seam)}
+    assert len(works.copy(stream)) == 90
+    assert is_whole(works.slices(stream))
+    assert works.row(stream)["history_done_at"] is not None
+
+
+def test_a_shorter_history_reads_nothing_and_deletes_nothing(works: Works) -> None:
+    past(works, 100, days=100)
+    stream = works.stream("lots", history_days=90)
+    works.live(stream)
+    works.finish(stream)
+    refit(works, stream, 30)
+    asked = len(works.mill.asked)
+    works.live(stream)
+    assert works.history(stream) is None
+    assert len(works.mill.asked) == asked + 1, "the live run's own"
+    assert len(works.copy(stream)) == 90
+
+
+@pytest.mark.usefixtures("small")
+def test_a_history_that_grows_while_it_is_read_reads_on_to_the_new_end(works: Works) -> None:
+    past(works, 120, days=120)
+    stream = works.stream(history_days=60)
+    works.live(stream)
+    works.turn(stream, slice_=0.0)
+    works.turn(stream, slice_=0.0)
+    refit(works, stream, None)
+    assert works.history(stream) is None, "whoever worked on it gives up"
+    works.live(stream)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+    assert is_whole(works.slices(stream))

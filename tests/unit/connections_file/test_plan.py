@@ -120,7 +120,11 @@ class TestComparing:
         )
         made = plan([wants], [current(was)])
         assert [change.kind for change in made.changes] == [kind]
-        assert made.connections[0].streams[0].restart_history is (kind == "re-fetched")
+        planned = made.connections[0].streams[0]
+        assert planned.extends_history is (kind == "re-fetched")
+        assert planned.shortens_history is (kind == "changed")
+        said = "nothing is read for it" if kind == "changed" else "only the time that is missing"
+        assert said in made.changes[0].note
 
     def test_a_drifted_history_is_not_fetched_again(self) -> None:
         wants = desired(streams=(DesiredStream("parts", {"every": 900}, None, enabled=True),))
@@ -182,7 +186,7 @@ class TestWording:
         rows = [current(), replace(current(desired(file_id="old", name="Old"), number=2), records=12345)]
         assert plan_lines(plan([wants], rows, prune=True)) == [
             "~ North (live): changed labels.region: not set -> eu, name: A -> North, secrets.token: env://TOKEN -> file:///x",
-            "~ North / parts (live): re-fetched history: 90d -> all; the history will be read again for the missing time",
+            "~ North / parts (live): re-fetched history: 90d -> all; only the time that is missing is read",
             "~ North / parts (live): changed schedule: every 15m -> every 1d at 02:00 Europe/Berlin",
             "- Old (live): deleted with 12,345 records",
             "2 changed, 1 re-fetched, 1 deleted. Nothing was changed yet.",

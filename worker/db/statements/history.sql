@@ -46,6 +46,14 @@ UPDATE cursors SET window_since = %(window_since)s, position = NULL, updated_at 
 DELETE FROM cursors
  WHERE stream_id = %(stream)s AND track = 'history' AND slice = %(slice)s AND finished_at IS NULL;
 
+-- name: settle_histories
+-- After slices were added or dropped: is there anything left to read?
+UPDATE streams s
+   SET history_done_at = CASE WHEN h.open THEN NULL ELSE coalesce(s.history_done_at, now()) END
+  FROM (SELECT stream_id, bool_or(finished_at IS NULL) AS open FROM cursors
+         WHERE stream_id = ANY (%(streams)s) AND track = 'history' GROUP BY stream_id) h
+ WHERE s.id = h.stream_id AND (s.history_done_at IS NULL) <> h.open;
+
 -- name: pause_history
 UPDATE streams SET history_paused_at = coalesce(history_paused_at, now())
  WHERE id = %(stream)s AND history_done_at IS NULL
