@@ -64,7 +64,7 @@ class Stream:
     def __init__(self, system: System, paging: Paging, *, ordered: bool = False) -> None:
         self.system = system
         self.paging = paging
-        self.traits = StreamTraits(incremental=True, ordered=ordered, timestamps=True)
+        self.traits = StreamTraits(incremental=True, ordered=ordered, timestamps=True, seam=paging.seam)
 
     def request(self, window: Window, position: Position | None) -> Any:
         asked = dict(self.paging.params(position))
@@ -82,6 +82,9 @@ class Stream:
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         return () if page.next is None else self.paging.onward(position, page.next, page.total, most)
+
+    def back(self, position: Position | None) -> Position | None:
+        return self.paging.back(position)
 
     def resized(self, divisor: int, position: Position | None) -> "tuple[Stream, Position | None] | None":
         changed = self.paging.resized(divisor, position)
@@ -104,8 +107,8 @@ class Sending:
         return SimpleNamespace(body=b"{}", headers={}, url=(start, found))
 
 
-OFFSET = ByOffset("offset", "limit", 10)
-NUMBER = ByNumber("page", "limit", 10)
+OFFSET = ByOffset("offset", "limit", 10, stable=True)
+NUMBER = ByNumber("page", "limit", 10, stable=True)
 CURSOR = ByCursor("cursor", ("next",), "limit", 10)
 
 

@@ -26,6 +26,9 @@ from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
 
+TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code
+"""The code of the `NeedsOperator` that `Stream.read` raises where the system knows the window's token no longer."""
+
 DeleteReason = Literal["flag", "tombstone", "delta", "not_found", "sweep", "erased"]
 """How we know that a record is gone: a flag in it, an entry in the system's list of deletes, an entry in its delta feed,
 a re-read that found nothing, absence from complete sweeps, or that somebody had it erased here."""

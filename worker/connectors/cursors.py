@@ -2,8 +2,10 @@
 
 Inside there are only aware UTC datetimes with microseconds, and whole numbers. What a system writes differs: the
 manifest names a `format` and, for times without an offset, a zone. Formats that can't say microseconds are rounded
-down where they open a window and up where they close it, so rounding never loses a record. Times beyond what can be
-told (year 0, the end of 9999 in the west) become the first or last moment there is: such placeholders mean "never".
+down where they open a window and up where they close it, so rounding never loses a record. So are clocks that are put
+back: an hour that comes twice is opened at its first beginning and closed at its second end, because a time without an
+offset doesn't say which of the two it means. Times beyond what can be told (year 0, the end of 9999 in the west) become
+the first or last moment there is: such placeholders mean "never".
 """
 
 import math
@@ -39,6 +41,8 @@ WIRE: Mapping[str, Any] = {
     "iso8601": datetime | None,
     "iso8601_ms": datetime | None,
     "date": str | None,
+    "datetime": datetime | None,
+    "odata_date": str | None,
     "epoch_s": int | float | None,
     "epoch_ms": int | float | None,
     "number": int | None,
@@ -46,13 +50,19 @@ WIRE: Mapping[str, Any] = {
 }
 """The type by which a format is read fast; what doesn't fit is looked at closely by `parse_cursor`."""
 
-PRECISION: Mapping[str, float] = {
-    "iso8601": 1e-6, "iso8601_ms": 1e-3, "date": 86400.0, "epoch_s": 1.0, "epoch_ms": 1e-3, "number": 0.0, "typed_json": 1e-6,
+PRECISIONS: Mapping[str, int] = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000, "d": 86_400_000_000}
+"""In microseconds."""
+
+PRECISION_OF: Mapping[str, str] = {
+    "iso8601": "us", "iso8601_ms": "ms", "date": "d", "datetime": "us", "odata_date": "ms", "epoch_s": "s", "epoch_ms": "ms",
+    "typed_json": "us",
 }  # fmt: skip
-"""How coarse a format is, in seconds. A window must overlap by at least that."""
+"""How coarse a format is where the manifest doesn't say."""
 
 _YEAR_ZERO = re.compile(r"0000-")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
+_ODATA = re.compile(r"/Date\((-?[0-9]{1,18})([+-][0-9]{1,5})?\)/\Z", re.ASCII)
+_PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000}
 
 
 def parse_cursor(value: Any, form: str, zone: tzinfo = UTC) -> CursorValue | None:
@@ -63,28 +73,42 @@ def parse_cursor(value: Any, form: str, zone: tzinfo = UTC) -> CursorValue | Non
         return _in_utc(value, zone)
     if form == "number":
         return _number(value)
-    if form in {"epoch_s", "epoch_ms"}:
-        return _from_epoch(value, 1 if form == "epoch_s" else 1000)
+    if form in _PER_SECOND:
+        return _from_epoch(value, _PER_SECOND[form])
     if form == "typed_json":
         return _from_mapping(value, zone)
     if isinstance(value, str):
-        return _from_text(value, zone)
+        return _from_odata(value, zone) if form == "odata_date" else _from_text(value, zone)
     raise _bad(value)
 
 
-def format_cursor(value: CursorValue, form: str, zone: tzinfo = UTC, *, round_up: bool = False) -> str:
+def format_cursor(
+    value: CursorValue, form: str, zone: tzinfo = UTC, *, round_up: bool = False, precision: str | None = None
+) -> str:
     """How a request says this value, in words of the format. Times are said in UTC unless the zone is another."""
     if isinstance(value, int):
         return str(value)
-    if form in {"epoch_s", "epoch_ms"}:
-        return str(_whole(microseconds(value), 1_000_000 if form == "epoch_s" else 1000, round_up=round_up))
-    if form == "iso8601_ms":
-        value = _rounded(value, 1000, round_up=round_up)
-    local = value if zone is UTC else _local(value, zone)
+    precision = precision or PRECISION_OF[form]
+    if form in _PER_SECOND:
+        counted = microseconds(_rounded(value, PRECISIONS[precision], round_up=round_up))
+        return str(_whole(counted, 1_000_000 // _PER_SECOND[form], round_up=round_up))
+    local = value if zone is UTC else _unfolded(value, zone, round_up=round_up)
     if form == "date":
         return _day(local, round_up=round_up)
-    text = local.isoformat(timespec="milliseconds" if form == "iso8601_ms" else "microseconds")
+    local = _rounded(local, PRECISIONS[precision], round_up=round_up)
+    timespec = {"us": "microseconds", "ms": "milliseconds"}.get(precision, "seconds")
+    if form in {"datetime", "odata_date"}:
+        naive = local.replace(tzinfo=None)
+        return naive.isoformat(
+            "T" if form == "odata_date" else " ", timespec if naive.microsecond else "seconds"
+        )
+    text = local.isoformat(timespec=timespec)
     return text.replace("+00:00", "Z") if zone is UTC else text
+
+
+def comes_twice(value: datetime, zone: tzinfo) -> bool:
+    """Whether the clocks of that zone show this time again, or for the second time: they are put back then."""
+    return zone is not UTC and bool(_put_back(_local(value, zone).replace(tzinfo=None), zone))
 
 
 def typed_json(value: datetime) -> dict[str, Any]:
@@ -134,6 +158,25 @@ def _local(value: datetime, zone: tzinfo) -> datetime:
         return value
 
 
+def _unfolded(value: datetime, zone: tzinfo, *, round_up: bool) -> datetime:
+    """The local time; of one that comes twice, what is shown before the first or after the second time."""
+    local = _local(value, zone)
+    naive = local.replace(tzinfo=None)
+    back = _put_back(naive, zone)
+    if not back:
+        return local
+    return (naive + back if round_up else naive - back).replace(tzinfo=zone)
+
+
+def _put_back(naive: datetime, zone: tzinfo) -> timedelta:
+    """By how much the clocks are put back around a local time that is shown twice; nothing for any other."""
+    try:
+        first, second = (naive.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    except OverflowError:
+        return timedelta()
+    return first - second if first is not None and second is not None and first > second else timedelta()
+
+
 def _from_text(text: str, zone: tzinfo) -> datetime:
     if _YEAR_ZERO.match(text):
         return FIRST
@@ -145,6 +188,15 @@ def _from_text(text: str, zone: tzinfo) -> datetime:
         return _in_utc(datetime.fromisoformat(text), zone)
     except ValueError:
         raise _bad(text) from None
+
+
+def _from_odata(text: str, zone: tzinfo) -> datetime:
+    """`/Date(ms)/` counts in the zone's own time; with an offset behind it, in UTC. Others write ISO times there."""
+    found = _ODATA.match(text)
+    if found is None:
+        return _from_text(text, zone)
+    counted = _from_epoch(found[1], 1000)
+    return counted if found[2] or zone is UTC else _in_utc(counted.replace(tzinfo=None), zone)
 
 
 def _from_parts(parts: TypedTime, zone: tzinfo) -> datetime:
@@ -196,11 +248,13 @@ def _day(local: datetime, *, round_up: bool) -> str:
 
 
 def _rounded(value: datetime, unit: int, *, round_up: bool) -> datetime:
-    whole = _whole(microseconds(value), unit, round_up=round_up) * unit
+    """To whole units of the local time, since a day begins where its clocks say so."""
+    naive = value.replace(tzinfo=UTC)
     try:
-        return EPOCH + timedelta(microseconds=whole)
+        whole = EPOCH + timedelta(microseconds=_whole(microseconds(naive), unit, round_up=round_up) * unit)
     except OverflowError:
         return value
+    return whole.replace(tzinfo=value.tzinfo)
 
 
 def _whole(count: int, unit: int, *, round_up: bool) -> int:

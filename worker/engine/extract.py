@@ -4,12 +4,13 @@ A page is loaded while the next ones are fetched, side by side where the stream 
 after the other (`fetching.line`). What is committed stays in order, so the cursor's rule stays: what was fetched beyond a
 page that fails, or beyond the end, is dropped. An error of a page that was asked for beside others is never the run's:
 when its turn comes it is asked for again, alone. Pages that prove too large or too slow are asked for smaller
-(`fetching.sizes`). Where the first page is the last, no thread and no line are made.
-Emits: page_size_changed, pages_not_side_by_side, page_asked_again.
+(`fetching.sizes`). A page that doesn't go on where the one before ended is stored, and what lies between is read
+(`seams`). Where the first page is the last, no thread and no line are made.
+Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifted.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -20,8 +21,9 @@ from worker.engine.fetching.line import Answer, Entry, Line
 from worker.engine.fetching.memory import SMALL, Room
 from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
 from worker.engine.fetching.width import Width
-from worker.engine.plan import Plan, advance, is_last, restart
-from worker.errors import HeadraceError, RateLimited
+from worker.engine.plan import Plan, advance, is_last, is_neighbour, restart, turn_back
+from worker.engine.seams import MOST_TURNS_BACK, without_marked
+from worker.errors import HeadraceError, RateLimited, Transient
 from worker.http.sender import CallContext, Sender
 
 log = structlog.get_logger()
@@ -166,11 +168,28 @@ class Extractor:
         self._size.came(answer.size)
         if answer.size > SMALL:  # the next run makes room before it asks
             self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
-        following, done = advance(plan, answer.page, self._stream.traits)
+        page, traits = answer.page, self._stream.traits
+        if not is_neighbour(plan, page, traits) and (place := self._stream.back(plan.position)) is not None:
+            turned, page = self._turned_back(plan, page, place), replace(page, next=place)
+            return _Taken(Fetched(page, turned, False, answer.observed_at, answer.size), plan.position, room)
+        following, done = advance(plan, page, traits)
         if not done:
             following = self._with_another_size(following)
-        fetched = Fetched(answer.page, following, done, answer.observed_at, answer.size)
+        if plan.marks:
+            page = without_marked(page, plan.marks)
+        fetched = Fetched(page, following, done, answer.observed_at, answer.size)
         return _Taken(fetched, plan.position, room)
+
+    def _turned_back(self, plan: Plan, page: Page, place: Position) -> Plan:
+        """The plan that reads what may lie between; raises where that goes on for ever."""
+        if plan.turns_back == 0:
+            self._context.steps.add("pages_shifted", 0.0)
+            log.info("pages_shifted", at=dict(plan.position or {}), back_to=dict(place))
+        if plan.turns_back >= MOST_TURNS_BACK:
+            message = "Records change their places faster than their pages are read."
+            hint = "Ask for larger pages, in an order that stays; `stable: true` if its pages can't overlap."
+            raise Transient("pages_shift", message, hint=hint)
+        return turn_back(plan, page, place)
 
     def _read_ahead(self, window: Window) -> Callable[[Position, Room], Answer]:
         return lambda position, room: self._fetch(window, position, room)

@@ -2,13 +2,17 @@
 
 Pure: plain data and the time go in, a plan comes out. Rules that hold everywhere:
 
-- The lower bound is inclusive and looks back by the stream's overlap, so equal times and late arrivals aren't lost;
-  what was read already costs nothing, because what is unchanged isn't written.
-- The upper bound is fixed when the window opens: now minus the lag. Records above it are stored when they come, but the
-  cursor never passes it, so what is committed late at the source is read again.
+- The lower bound is inclusive and looks back by the stream's overlap, or by as much as changes were seen to come late
+  (`lateness`), so equal times and late arrivals aren't lost; what was read already costs nothing, because what is
+  unchanged isn't written.
+- The cursor never passes a bound that is fixed when the window opens: now minus the lag, by the source's own clock as far
+  as that is known. Records above it are stored when they come, but the cursor stays below, so what is committed late at
+  the source is read again.
 - The very first sync starts the live cursor a day before now, and leaves everything older to the history, which has a
   cursor of its own and moves nobody else's. The day is for the source's clock, which may be behind ours or say local
   time as if it were UTC: from the first change that is seen, the cursor goes by what the source itself says.
+- A token is the system's own: the last page's is kept, and what it asks for begins where that window ended. Where the
+  system knows it no longer, everything is read.
 """
 
 from collections.abc import Mapping
@@ -18,10 +22,16 @@ from typing import Any
 
 from worker.connectors.contract import CursorValue, Page, Position, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
+from worker.engine.lateness import look_back_of
+from worker.engine.seams import Mark, goes_on, marks_of
 from worker.runs.claim import Run, Stored
 
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far a source's clock may be behind ours at the very first sync without a change being missed."""
+BELIEVED_SKEW = 86_400.0
+"""A clock that is farther off than this bounds no cursor: it may be a proxy's, and would stop the stream for so long."""
+KEPT_PLACE = timedelta(hours=1)
+"""So long a place among pages that shift is worth going on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,17 @@ class Plan:
     position: Position | None = None
     watermark: CursorValue | None = None
     high: CursorValue | None = None
-    """The greatest cursor value seen in this window, up to its upper bound."""
+    """The greatest cursor value seen in this window, up to what the cursor may not pass."""
+    cap: CursorValue | None = None
+    """What the cursor may not pass, where that is less than the window's upper bound."""
+    marks: tuple[Mark, ...] = ()
+    """The last records that were read, where pages may shift."""
+    total: int | None = None
+    """How many there were in all on the last page, where pages may shift."""
+    turns_back: int = 0
+    """How often, in this claim, a page didn't go on where the one before ended."""
+    token: str | None = None
+    """Where the cursor is a token: what the next window begins with."""
     starts_cursor: bool = False
     """The very first sync: the watermark must be kept before anything is read."""
 
@@ -54,14 +74,16 @@ class Checkpoint:
 
 def plan_run(run: Run, traits: StreamTraits, now: datetime) -> Plan:
     """The window of a run, or the rest of the one that was interrupted."""
-    if not traits.incremental:
-        position, high = _unwrap(run.cursor.position, traits)
-        return Plan(Window(), position, None, high)
+    stale = _is_stale(run, traits, now)
+    if not traits.incremental or traits.token:
+        token = _load_token(run.cursor.watermark) if traits.token else None
+        window = Plan(Window(token=token), token=token)
+        return window if stale else _resumed(window, run.cursor.position, traits)
     stored = _load(run.cursor, traits)
-    if run.cursor.position is not None or run.track == "history":
-        position, high = _unwrap(run.cursor.position, traits)
-        return replace(stored, position=position, high=high)
-    return _next_live(stored.watermark, traits, now)
+    if run.track == "history" or (run.cursor.position is not None and not stale):
+        resumed = _resumed(stored, run.cursor.position, traits)
+        return restart(resumed) if stale else resumed
+    return _next_live(stored.watermark, run, traits, now)
 
 
 def plan_history(run: Run, traits: StreamTraits, now: datetime) -> Window | None:
@@ -79,19 +101,52 @@ def has_history(traits: StreamTraits) -> bool:
 
 def restart(plan: Plan) -> Plan:
     """The same window from its beginning: the system no longer knows the position that was kept."""
-    return replace(plan, position=None, high=None)
+    return replace(plan, position=None, high=None, marks=(), total=None)
+
+
+def afresh(plan: Plan) -> Plan:
+    """Everything: the system no longer knows the token that was kept."""
+    return replace(restart(plan), window=Window(), token=None)
 
 
 def advance(plan: Plan, page: Page, traits: StreamTraits) -> tuple[Plan, bool]:
-    """The plan after this page, and whether the window is read to its end."""
+    """The plan after this page, and whether the window is read to its end. The page goes on where the one before ended."""
     greatest = _greatest(page)
-    high = _highest(plan.high, greatest, plan.window.until)
+    bound = plan.cap if plan.cap is not None else plan.window.until
+    high = None if traits.token else _highest(plan.high, greatest, bound)
     done = page.next is None or (traits.ordered and _beyond(greatest, plan.window.until))
     position = None if done else page.next
     watermark = plan.watermark
     if (done or traits.ordered) and high is not None:
         watermark = high if watermark is None else max(watermark, high)
-    return replace(plan, position=position, watermark=watermark, high=high), done
+    token = page.token if traits.token and done and page.token is not None else plan.token
+    followed = replace(plan, position=position, watermark=watermark, high=high, token=token)
+    if traits.seam == "record":
+        followed = replace(followed, marks=() if done else marks_of(page, plan.marks))
+    elif traits.seam == "total":
+        followed = replace(followed, total=page.total)
+    return followed, done
+
+
+def is_neighbour(plan: Plan, page: Page, traits: StreamTraits) -> bool:
+    """Whether the page goes on where the one before ended."""
+    return plan.position is None or goes_on(traits.seam, page, plan.marks, plan.total)
+
+
+def turn_back(plan: Plan, page: Page, place: Position) -> Plan:
+    """The plan after a page that isn't the neighbour of the one before: what lies between is at `place`, or behind it.
+
+    The cursor stays where it is, since the page doesn't follow.
+    """
+    return replace(plan, position=place, total=page.total, turns_back=plan.turns_back + 1)
+
+
+def fresh_at(plan: Plan, run: Run) -> datetime:
+    """The time, by our clock, up to which the copy holds everything once this window is read."""
+    until = plan.window.until
+    if not isinstance(until, datetime):
+        return run.claimed_at
+    return until - timedelta(seconds=max(0.0, run.clock_skew) if run.clock_skew <= BELIEVED_SKEW else 0.0)
 
 
 def is_last(page: Page, window: Window, traits: StreamTraits) -> bool:
@@ -105,29 +160,47 @@ def checkpoint(plan: Plan, *, track: str, done: bool) -> Checkpoint:
     return Checkpoint(
         since=_dump(plan.window.since),
         until=_dump(plan.window.until),
-        position=None if done else {"page": plan.position, "high": _dump(plan.high)},
-        watermark=_dump(plan.watermark),
+        position=None if done else _wrap(plan),
+        watermark=_dump(plan.watermark) if plan.token is None else {"token": plan.token},
         finished=finished,
     )
 
 
-def _next_live(watermark: CursorValue | None, traits: StreamTraits, now: datetime) -> Plan:
-    until = now - timedelta(seconds=traits.lag) if traits.timestamps else None
-    if watermark is None:
-        if not traits.timestamps:
-            return Plan(Window())  # a number says nothing about now: the first run reads everything
-        first = now - timedelta(seconds=traits.lag) - FIRST_LOOK_BACK
-        return Plan(Window(_look_back(first, traits), until), watermark=first, starts_cursor=True)
-    return Plan(Window(_look_back(watermark, traits), until), watermark=watermark)
+def _next_live(watermark: CursorValue | None, run: Run, traits: StreamTraits, now: datetime) -> Plan:
+    back = look_back_of(traits, run.look_back, run.options)
+    if not traits.timestamps:  # a number says nothing about now: the first run reads everything
+        since = None if not isinstance(watermark, int) else watermark - int(back)
+        return Plan(Window(since), watermark=watermark)
+    ours = now - timedelta(seconds=traits.lag)
+    theirs = ours + timedelta(seconds=run.clock_skew)
+    believed = theirs if abs(run.clock_skew) <= BELIEVED_SKEW else ours
+    until = max(ours, believed)
+    starts = not isinstance(watermark, datetime)
+    reached = watermark if isinstance(watermark, datetime) else ours - FIRST_LOOK_BACK
+    begin = reached
+    if (
+        reached > theirs
+    ):  # it would ask for what can't be yet, and miss what is: that clock was put back, or always was behind
+        begin = min(theirs, reached + timedelta(seconds=min(0.0, run.clock_skew)))
+    return Plan(
+        Window(_earlier(begin, back), until),
+        watermark=reached,
+        cap=believed if believed < until else None,
+        starts_cursor=starts,
+    )
 
 
-def _look_back(value: CursorValue | None, traits: StreamTraits) -> CursorValue | None:
-    if isinstance(value, datetime):
-        try:
-            return value - timedelta(seconds=traits.overlap)
-        except OverflowError:
-            return value
-    return None if value is None else value - int(traits.overlap)
+def _earlier(value: datetime, seconds: float) -> datetime:
+    try:
+        return value - timedelta(seconds=seconds)
+    except OverflowError:
+        return value
+
+
+def _is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
+    """Among pages that shift, a place that was kept for long says little about what is there."""
+    moved_at = run.cursor.moved_at
+    return traits.seam != "none" and moved_at is not None and now - moved_at > KEPT_PLACE
 
 
 def _greatest(page: Page) -> CursorValue | None:
@@ -156,13 +229,37 @@ def _load(stored: Stored, traits: StreamTraits) -> Plan:
     return Plan(Window(since, until), watermark=watermark)
 
 
-def _unwrap(
-    position: Mapping[str, Any] | None, traits: StreamTraits
-) -> tuple[Position | None, CursorValue | None]:
-    if position is None:
-        return None, None
-    high = position.get("high")
-    return position.get("page"), None if high is None else load_cursor(high, timestamps=traits.timestamps)
+def _load_token(stored: Any) -> str | None:
+    """Anything else was kept when the cursor was of another kind: then everything is read."""
+    return str(stored["token"]) if isinstance(stored, Mapping) and "token" in stored else None
+
+
+def _wrap(plan: Plan) -> dict[str, Any]:
+    more = {
+        "cap": _dump(plan.cap),
+        "marks": [list(mark) for mark in plan.marks] or None,
+        "total": plan.total,
+    }
+    told = {name: value for name, value in more.items() if value is not None}
+    return {"page": plan.position, "high": _dump(plan.high), **told}
+
+
+def _resumed(plan: Plan, kept: Mapping[str, Any] | None, traits: StreamTraits) -> Plan:
+    """The plan with what `_wrap` kept of it."""
+    if kept is None:
+        return plan
+    high, cap = (
+        None if value is None else load_cursor(value, timestamps=traits.timestamps)
+        for value in (kept.get("high"), kept.get("cap"))
+    )
+    return replace(
+        plan,
+        position=kept.get("page"),
+        high=high,
+        cap=cap,
+        marks=tuple((str(key), str(held)) for key, held in kept.get("marks", ())),
+        total=kept.get("total"),
+    )
 
 
 def _dump(value: CursorValue | None) -> Any:

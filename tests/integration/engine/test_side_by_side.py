@@ -33,8 +33,8 @@ settings: {base_url: {required: true, description: Where it lives.}}
 limits: {concurrency: 4}
 defaults: {records: items, key: id, path: /things}
 streams:
-  by_offset: {paging: {offset: {param: offset, limit_param: limit, size: 10}}}
-  with_total: {total: total, paging: {offset: {param: offset, limit_param: limit, size: 10}}}
+  by_offset: {paging: {offset: {param: offset, limit_param: limit, size: 10, stable: true}}}
+  with_total: {total: total, paging: {offset: {param: offset, limit_param: limit, size: 10, stable: true}}}
   by_page: {total: total, paging: {page: {param: page, size_param: limit, size: 10}}}
   unstable: {total: total, paging: {offset: {param: offset, limit_param: limit, size: 10, side_by_side: false}}}
 """

@@ -20,7 +20,7 @@ from worker.connectors.reading.paging import (
 from worker.errors import NeedsOperator, Transient
 
 BASE = "https://erp.example.com/api"
-OFFSET = ByOffset("offset", "limit", 10)
+OFFSET = ByOffset("offset", "limit", 10, stable=True)
 NUMBER = ByNumber("page", "per_page", 10)
 CURSOR = ByCursor("cursor", ("next",), "limit", 10)
 LINK = ByLink(BASE, ("next",))
@@ -57,7 +57,7 @@ def test_a_page_shorter_than_asked_for_is_not_the_end_while_the_total_says_more(
 
 
 def test_only_an_empty_page_is_the_end_where_the_manifest_says_so() -> None:
-    wary = ByOffset("offset", "limit", 10, until_empty=True)
+    wary = ByOffset("offset", "limit", 10, until_empty=True, stable=True)
     assert following(wary, None, 3) == {"offset": 3}
     assert following(wary, {"offset": 3}, 0) is None
 

@@ -10,8 +10,8 @@ from worker.connectors.contract import Position, Response
 from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage, Paging, Seen
 
 ANSWER = Response(200, {}, b"", "https://erp.example.com/api/sites")
-OFFSET = ByOffset("offset", "limit", 10)
-NUMBER = ByNumber("page", "per_page", 10)
+OFFSET = ByOffset("offset", "limit", 10, stable=True)
+NUMBER = ByNumber("page", "per_page", 10, stable=True)
 CURSOR = ByCursor("cursor", ("next",), "limit", 10)
 LINK = ByLink("https://erp.example.com/api", ("next",), "limit", 10)
 

@@ -34,7 +34,7 @@ streams:
     incremental: {field: at, param: since, until_param: until, format: iso8601_ms}
   sites:
     path: /sites
-    paging: {offset: {param: offset, limit_param: limit, size: 2}}
+    paging: {offset: {param: offset, limit_param: limit, size: 2, stable: true}}
 """
 SINCE = datetime(2026, 1, 31, 8, 0, 0, 1, tzinfo=UTC)
 

@@ -1,19 +1,36 @@
 """What does a manifest say of one stream? Its own keys over the manifest's defaults, as frozen data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
-from worker.connectors.cursors import PRECISION
-from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage, Paging
+from worker.connectors.manifest.deletes import (
+    Removed,
+    removed_of,
+    sweep_data,
+    tombstones_data,
+    tombstones_setting,
+)
+from worker.connectors.manifest.incremental import Incremental, overlap_of, read_incremental
+from worker.connectors.manifest.order import with_parents
+from worker.connectors.manifest.tables import TableTraits, read_table
+from worker.connectors.reading.paging import (
+    SMALLEST_OF_MANY,
+    ByCursor,
+    ByLink,
+    ByNumber,
+    ByNumberAndSize,
+    ByOffset,
+    OnePage,
+    Paging,
+)
 from worker.connectors.reading.shape import DeletedMark, FieldPath, Shape, TimeField, field_path_of
 from worker.documents import Document
 from worker.durations import parse_duration
 
-DEFAULT_OVERLAP = 300.0
 TRYTON_TIMES = ("write_date", "create_date")
 TRYTON_DEFAULTS: Mapping[str, Any] = {
     "key": "id",
@@ -22,17 +39,6 @@ TRYTON_DEFAULTS: Mapping[str, Any] = {
     "updated_at": {"field": list(TRYTON_TIMES), "format": "typed_json"},
 }
 """True of every model of every Tryton: the protocol knows it, so no manifest has to say it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incremental:
-    """How the system is asked for what changed."""
-
-    time: TimeField
-    param: str | None
-    until_param: str | None
-    template: str = "{value}"
-    """What `param` says, with the value in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,24 @@ class StreamManifest:
     model: str = ""
     fields: tuple[str, ...] = ()
     domain: tuple[Any, ...] = ()
+    table: TableTraits = field(default_factory=TableTraits)
+    removed: Removed | None = None
+    swept: "StreamManifest | None" = None
+    """The same as a list of what is there, for its keys alone; None: it can't be listed."""
+    tombstones: "StreamManifest | None" = None
+    """The list of what was deleted; None: the system keeps none."""
+    tombstones_setting: str | None = None
+    """It is asked for only where this setting is true."""
 
 
 def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]:
     """All streams, by name; the schema has been checked already."""
     defaults = document.data.get("defaults", {})
-    return {
+    streams = {
         name: _Reading(document, protocol, name, defaults, own).stream()
         for name, own in document.data["streams"].items()
     }
+    return with_parents(document, streams)
 
 
 class _Reading:
@@ -77,8 +92,12 @@ class _Reading:
         self.protocol = protocol
         self.name = name
         self.own = own
+        self.part = ""
+        """Of what `deletes` describes: which part of it this is."""
         below = TRYTON_DEFAULTS if protocol == "tryton" else {}
         self.data = {**below, **defaults, **own}
+        if "deletes" in self.data:
+            self.data["deletes"] = {**defaults.get("deletes", {}), **own.get("deletes", {})}
 
     def stream(self) -> StreamManifest:
         for key in ("path", "records", "key") if self.protocol == "rest" else ("model", "fields"):
@@ -86,7 +105,7 @@ class _Reading:
                 message = f"The key {key!r} is missing in streams.{self.name}."
                 raise self.document.error(("streams", self.name), "missing_key", message)
         incremental = self.incremental()
-        return StreamManifest(
+        stream = StreamManifest(
             name=self.name,
             title=self.data.get("title", self.name.replace("_", " ").capitalize()),
             traits=self.traits(incremental),
@@ -99,48 +118,58 @@ class _Reading:
             model=self.data.get("model", ""),
             fields=tuple(self.data.get("fields", ())),
             domain=tuple(self.data.get("domain", ())),
+            table=read_table(self.data),
         )
+        return stream if self.part else self.with_deletes(stream)
+
+    def with_deletes(self, stream: StreamManifest) -> StreamManifest:
+        """The stream with those that tell of its deletes."""
+        swept, tombstones = sweep_data(self.data), tombstones_data(self.data)
+        if self.protocol == "tryton":
+            return replace(
+                stream,
+                swept=_ids_alone(stream) if swept else None,
+                tombstones=stream if tombstones else None,
+                tombstones_setting=tombstones_setting(self.data),
+            )
+        return replace(
+            stream,
+            removed=removed_of(self.data),
+            swept=self.derived("sweep", swept) if swept else None,
+            tombstones=self.derived("tombstones", tombstones) if tombstones else None,
+            tombstones_setting=tombstones_setting(self.data),
+        )
+
+    def derived(self, part: str, data: Mapping[str, Any]) -> StreamManifest:
+        reading = _Reading(self.document, self.protocol, self.name, {}, {})
+        reading.own, reading.part, reading.data = self.own, part, dict(data)
+        return reading.stream()
 
     def incremental(self) -> Incremental | None:
         found = self.data.get("incremental")
-        if found is None:
-            return None
-        number = found.get("kind", "timestamp") == "number"
-        form = found.get("format", "number" if number else "iso8601")
-        if number != (form == "number"):
-            message = f"The format {form} doesn't fit the kind {found.get('kind', 'timestamp')}."
-            raise self.error(("incremental", "format"), message)
-        if self.protocol == "rest" and "param" not in found:
-            raise self.error(("incremental",), "incremental needs the param that asks for changes.")
-        time = TimeField(paths_of(found["field"]), form, self.zone(found, ("incremental", "zone")))
-        template = found.get("template", "{value}")
-        return Incremental(time, found.get("param"), found.get("until_param"), template)
+        return None if found is None else read_incremental(found, self.protocol, self.zone, self.error)
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
         interval = parse_duration(self.data.get("interval", "15m"))
+        seam = read_paging(self.data.get("paging", {})).seam if self.protocol == "rest" else "none"
         if incremental is None:
-            return StreamTraits(incremental=False, ordered=False, timestamps=True, interval=interval)
+            return StreamTraits(False, False, True, interval=interval, seam=seam)
         found = self.data["incremental"]
-        form = incremental.time.form
-        number = form == "number"
-        overlap = found.get("overlap", 0 if number else DEFAULT_OVERLAP)
-        if isinstance(overlap, str) == number and "overlap" in found:
-            wanted = "a number, as the cursor is one" if number else "a duration, such as 5m"
-            raise self.error(("incremental", "overlap"), f"overlap must be {wanted}.")
-        seconds = parse_duration(overlap) if isinstance(overlap, str) else float(overlap)
         return StreamTraits(
             incremental=True,
             ordered=found.get("ordered", False),
-            timestamps=not number,
-            overlap=max(seconds, PRECISION[form]),
+            timestamps=incremental.time.form not in {"number", "token"},
+            overlap=overlap_of(found, incremental, self.error),
             lag=parse_duration(found.get("lag", "0s")),
             interval=interval,
             bounded=self.protocol == "tryton" or incremental.until_param is not None,
+            token=incremental.token is not None,
+            seam=seam,
         )
 
     def shape(self, incremental: Incremental | None) -> Shape:
         updated = self.updated_at()
-        cursor = incremental.time if incremental else None
+        cursor = incremental.time if incremental and incremental.token is None else None
         version = self.data.get("version")
         total = self.data.get("total")
         shape = Shape(
@@ -153,9 +182,11 @@ class _Reading:
             volatile=tuple(field_path_of(path) for path in self.data.get("volatile", ())),
             shuffled=self.protocol == "tryton",
             total=field_path_of(total) if total is not None else None,
+            token=incremental.token.path if incremental and incremental.token else None,
+            needs_cursor=incremental is not None and incremental.nulls == "reject",
         )
         pointer = read_paging(self.data.get("paging", {})).pointer
-        for key, path in (("total", shape.total), ("paging", pointer)):
+        for key, path in (("total", shape.total), ("paging", pointer), ("incremental", shape.token)):
             if path and (not shape.records or path[: len(shape.records)] == shape.records):
                 raise self.error((key,), f"{key} can't be read from inside the list of records.")
         return shape
@@ -188,8 +219,17 @@ class _Reading:
 
     def error(self, path: Sequence[str], message: str) -> Exception:
         own = bool(path) and path[0] in self.own
+        if self.part:
+            path, own = ("deletes", self.part), "deletes" in self.own
         at = ("streams", self.name, *path) if own else ("defaults", *path)
         return self.document.error(at, "bad_value", f"In streams.{self.name}: {message}")
+
+
+def _ids_alone(stream: StreamManifest) -> StreamManifest:
+    """The same stream, of whose records only the key counts."""
+    shape = replace(stream.shape, cursor=None, version=None, updated_at=None, deleted=None, volatile=())
+    traits = StreamTraits(incremental=False, ordered=False, timestamps=True, interval=stream.traits.interval)
+    return replace(stream, shape=shape, traits=traits, incremental=None, fields=("id",))
 
 
 def paths_of(value: str | Sequence[Any]) -> tuple[FieldPath, ...]:
@@ -208,10 +248,18 @@ def read_paging(found: Mapping[str, Any]) -> Paging:
         case "offset":
             return ByOffset(**options)
         case "page":
-            return ByNumber(**{"size_param": None, **options})
+            return _numbered({"size_param": None, **options})
         case "cursor":
             return ByCursor(**options)
         case "next_link":
             return ByLink(**options)
         case _:
             return OnePage()
+
+
+def _numbered(options: dict[str, Any]) -> Paging:
+    """Where records may change places, pages overlap if their size can be chosen."""
+    if options.get("stable") or options["size_param"] is None or options["size"] < SMALLEST_OF_MANY:
+        return ByNumber(**options)
+    options.pop("stable", None)
+    return ByNumberAndSize(**options)

@@ -1,13 +1,14 @@
 """How is a REST system asked? The protocol `rest`: GET with parameters, answers in JSON, all of it from the manifest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from worker.connectors.answers import failure_of_status, words_of
 from worker.connectors.contract import (
+    TOKEN_EXPIRED,
     Auth,
     Limits,
     Page,
@@ -23,12 +24,13 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth
-from worker.connectors.reading.gone import Buried, take_removed
+from worker.connectors.reading.gone import buried, take_removed
+from worker.connectors.reading.links import same_origin
 from worker.connectors.reading.paging import ByLink, Paging
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.records import digest_of
 from worker.documents import suggest
-from worker.errors import HeadraceError, NotFound
+from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
 
 
 class RestSource:
@@ -42,7 +44,9 @@ class RestSource:
         self.limits: Limits = manifest.limits
         headers = fill_all(manifest.headers, settings)
         params = fill_all(manifest.params, settings)
-        common = _Common(self.base_url, {"Accept": "application/json", **headers}, params, settings)
+        common = _Common(
+            self.base_url, {"Accept": "application/json", **headers}, params, settings, self.failure
+        )
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:
@@ -69,6 +73,7 @@ class _Common:
     headers: Mapping[str, str]
     params: Mapping[str, str]
     settings: Mapping[str, Any]
+    failure: Callable[[Response], HeadraceError | None]
 
 
 class RestStream:
@@ -83,6 +88,7 @@ class RestStream:
         self._paging: Paging = (
             replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
         )
+        self._common = common
 
     @property
     def name(self) -> str:
@@ -98,18 +104,28 @@ class RestStream:
 
     def request(self, window: Window, position: Position | None) -> Request:
         if position and "url" in position:
-            return Request(self._spec.method, str(position["url"]), headers=self._headers)
+            return self._asking(
+                Request(self._spec.method, str(position["url"]), headers=self._headers), window
+            )
+        if window.token is not None and self._token_is_link and position is None:
+            link = same_origin(self._common.base_url, window.token, seen_at=self._common.base_url)
+            return self._asking(Request(self._spec.method, link, headers=self._headers), window)
         params = [*self._params.items(), *self._changed(window), *self._paging.params(position)]
-        return Request(self._spec.method, self._url, params, self._headers)
+        return self._asking(Request(self._spec.method, self._url, params, self._headers), window)
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
-        del window
+        self._check_token(response, window)
         reading = self._reader.read(response.body)
         following = self._paging.following(position, reading.seen, response)
-        return Page(reading.records, reading.rejected, following, reading.seen.total)
+        token = _token_of(reading.seen.token)
+        page = Page(reading.records, reading.rejected, following, reading.seen.total, token=token)
+        return page if self._spec.removed is None else take_removed(page, self._spec.removed)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         return () if page.next is None else self._paging.onward(position, page.next, page.total, most)
+
+    def back(self, position: Position | None) -> Position | None:
+        return self._paging.back(position)
 
     def resized(self, divisor: int, position: Position | None) -> "tuple[RestStream, Position | None] | None":
         changed = self._paging.resized(divisor, position)
@@ -128,7 +144,8 @@ class RestStream:
 
     def parse(self, raws: Sequence[bytes]) -> Page:
         reading = self._reader.take(raws)
-        return Page(reading.records, reading.rejected)
+        page = Page(reading.records, reading.rejected)
+        return page if self._spec.removed is None else take_removed(page, self._spec.removed)
 
     @property
     def mark(self) -> str:
@@ -137,11 +154,11 @@ class RestStream:
     def sweep(self) -> "RestStream | None":
         return None if self._spec.swept is None else RestStream(self._spec.swept, self._common)
 
-    def tombstones(self) -> "Buried | None":
+    def tombstones(self) -> "RestTombstones | None":
         spec, setting = self._spec.tombstones, self._spec.tombstones_setting
         if spec is None or (setting is not None and not self._common.settings.get(setting)):
             return None
-        return Buried(RestStream(spec, self._common))
+        return RestTombstones(spec, self._common)
 
     def single(self, key: str) -> Request | None:
         del key
@@ -154,11 +171,50 @@ class RestStream:
         asked = self._spec.incremental
         if asked is None or asked.param is None:
             return []
-        form, zone = asked.time.form, asked.time.zone
+        say = partial(format_cursor, form=asked.time.form, zone=asked.time.zone, precision=asked.precision)
         params = []
+        if window.token is not None:
+            params.append((asked.param, asked.template.replace("{value}", window.token)))
         if window.since is not None:
-            since = asked.template.replace("{value}", format_cursor(window.since, form, zone))
-            params.append((asked.param, since))
+            params.append((asked.param, asked.template.replace("{value}", say(window.since))))
         if window.until is not None and asked.until_param is not None:
-            params.append((asked.until_param, format_cursor(window.until, form, zone, round_up=True)))
+            params.append((asked.until_param, say(window.until, round_up=True)))
         return params
+
+    @property
+    def _token_is_link(self) -> bool:
+        return self._spec.incremental is not None and self._spec.incremental.param is None
+
+    def _asking(self, request: Request, window: Window) -> Request:
+        """With what may be said of the window's token."""
+        token = self._spec.incremental.token if self._spec.incremental else None
+        return request if token is None or window.token is None else replace(request, absent=token.statuses)
+
+    def _check_token(self, response: Response, window: Window) -> None:
+        """Raise where the system no longer knows the window's token, or says something else by that status."""
+        token = self._spec.incremental.token if self._spec.incremental else None
+        if token is None or window.token is None or response.status not in token.statuses:
+            return
+        failure = self._common.failure(response) or NeedsOperator(
+            TOKEN_EXPIRED, "The system refuses the token."
+        )
+        if token.words and not any(word in failure.message.lower() for word in token.words):
+            raise failure
+        raise NeedsOperator(TOKEN_EXPIRED, failure.message)
+
+
+def _token_of(found: Any) -> str | None:
+    if found is None or found == "":
+        return None
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        raise Transient(
+            "malformed_page", f"The token of the next window is {type(found).__name__}, not text."
+        )
+    return str(found)
+
+
+class RestTombstones(RestStream):
+    """The list of what was deleted in a stream."""
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        return buried(super().read(response, window, position))

@@ -10,11 +10,16 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from worker.connectors.contract import Position, Response
+from worker.connectors.contract import Position, Response, Seam
 from worker.connectors.reading.links import link_of, same_origin
 from worker.errors import Transient
 
 FieldPath = tuple[str, ...]
+
+SMALLEST_OF_MANY = 20
+"""From this size on, pages of several sizes can be made to overlap at any place up to 200 million records."""
+MOST_SIZES = 200
+MOST_STEPS_BACK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Seen:
     pointer: Any = None
     """What stands at `Paging.pointer`, decoded; None if nothing does."""
     total: int | None = None
+    token: Any = None
+    """What the next window begins with, where the answer says so."""
 
 
 class Paging(Protocol):
@@ -48,6 +55,15 @@ class Paging(Protocol):
         """Up to `most` positions after `following`, if pages stay as full as the one at `position`."""
         ...
 
+    @property
+    def seam(self) -> Seam:
+        """How a page is seen to go on where the one before ended."""
+        ...
+
+    def back(self, position: Position | None) -> Position | None:
+        """Where to read again; see `Stream.back`."""
+        ...
+
     def resized(self, divisor: int, position: Position | None) -> "tuple[Paging, Position | None] | None":
         """With pages a `divisor`-th as large, and the same place in them; see `Stream.resized`."""
         ...
@@ -57,6 +73,14 @@ class _Chained:
     """Only a page's own answer says what comes after it."""
 
     __slots__ = ()
+
+    @property
+    def seam(self) -> Seam:
+        return "none"
+
+    def back(self, position: Position | None) -> Position | None:
+        del position
+        return None
 
     def onward(
         self, position: Position | None, following: Position, total: int | None, most: int
@@ -85,21 +109,32 @@ class OnePage(_Chained):
 
 @dataclass(frozen=True, slots=True)
 class ByOffset:
-    """Skip so many, send so many. Ends at an empty page, or a short one unless the total says that more is there."""
+    """Skip so many, send so many. Ends at an empty page, or a short one unless the total says that more is there.
+
+    Unless the order is stable, a page begins with the last record of the one before it. The offset in a position is the
+    place of the first record that is new.
+    """
 
     param: str
     limit_param: str
     size: int
     until_empty: bool = False
     side_by_side: bool = True
+    stable: bool = False
     pointer: FieldPath | None = None
 
+    @property
+    def seam(self) -> Seam:
+        return "none" if self.stable or self.size < 2 else "record"
+
     def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
-        return ((self.param, str(_count(position, "offset", 0))), (self.limit_param, str(self.size)))
+        return ((self.param, str(self._begin(position))), (self.limit_param, str(self.size)))
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         del response
-        offset = _count(position, "offset", 0) + seen.count
+        offset = self._begin(position) + seen.count
+        if offset <= _count(position, "offset", 0):
+            return None  # nothing beyond what the page before held
         return {"offset": offset} if _goes_on(seen, offset, self.size, until_empty=self.until_empty) else None
 
     def onward(
@@ -108,14 +143,23 @@ class ByOffset:
         if not self.side_by_side:
             return ()
         at = following["offset"]
-        step = at - _count(position, "offset", 0)
+        came = at - self._begin(position)
+        step = came - (1 if self.seam == "record" else 0)
         return [
-            {"offset": at + step * ahead} for ahead in _within(total, at, step, most, full=step >= self.size)
+            {"offset": at + step * ahead} for ahead in _within(total, at, step, most, full=came >= self.size)
         ]
 
     def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
         size = smaller(self.size, divisor)
+        if size < 2 and self.seam == "record":
+            return None
         return (replace(self, size=size), position) if size else None
+
+    def back(self, position: Position | None) -> Position | None:
+        return _back(position, self.size)
+
+    def _begin(self, position: Position | None) -> int:
+        return max(0, _count(position, "offset", 0) - (1 if self.seam == "record" else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +172,12 @@ class ByNumber:
     first: int = 1
     until_empty: bool = False
     side_by_side: bool = True
+    stable: bool = False
     pointer: FieldPath | None = None
+
+    @property
+    def seam(self) -> Seam:
+        return "none" if self.stable else "total"
 
     def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
         number = (self.param, str(_count(position, "page", self.first)))
@@ -160,9 +209,80 @@ class ByNumber:
         size = smaller(self.size, divisor) if self.size_param else 0
         return (replace(self, size=size), None) if size else None
 
+    def back(self, position: Position | None) -> Position | None:
+        if position is None or position["page"] <= self.first:
+            return None
+        size = self._size(position)
+        return {"page": position["page"] - 1, "so_far": max(0, position["so_far"] - size), "size": size}
+
     def _size(self, position: Position | None) -> int:
         """Within a window it stays what it was, whatever was said or remembered meanwhile: numbers count by it."""
         return int(position.get("size", self.size)) if position else self.size
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumberAndSize:
+    """Pages are numbered, and as large as is asked for: so they can be made to overlap, and then go like offsets.
+
+    Of the sizes from half the largest up, that one is taken whose page holds the last record that was read and reaches
+    farthest beyond it. The larger the pages, the fewer records are read twice.
+    """
+
+    param: str
+    size_param: str
+    size: int
+    first: int = 1
+    until_empty: bool = False
+    side_by_side: bool = True
+    pointer: FieldPath | None = None
+
+    @property
+    def seam(self) -> Seam:
+        return "record"
+
+    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
+        number, size = self._asked(position)
+        return ((self.param, str(self.first + number)), (self.size_param, str(size)))
+
+    def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
+        del response
+        number, size = self._asked(position)
+        offset = number * size + seen.count
+        if offset <= _count(position, "offset", 0):
+            return None
+        return {"offset": offset} if _goes_on(seen, offset, size, until_empty=self.until_empty) else None
+
+    def onward(
+        self, position: Position | None, following: Position, total: int | None, most: int
+    ) -> Sequence[Position]:
+        number, size = self._asked(position)
+        if not self.side_by_side or following["offset"] < (number + 1) * size:
+            return ()
+        found: list[Position] = []
+        at = following
+        for _ in range(most):
+            number, size = self._asked(at)
+            at = {"offset": (number + 1) * size}
+            if total is not None and at["offset"] > total:
+                break
+            found.append(at)
+        return found
+
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        size = smaller(self.size, divisor)
+        return (replace(self, size=size), position) if size >= SMALLEST_OF_MANY else None
+
+    def back(self, position: Position | None) -> Position | None:
+        return _back(position, self.size // 2)
+
+    def _asked(self, position: Position | None) -> tuple[int, int]:
+        """How many pages are skipped, and their size."""
+        at = _count(position, "offset", 0)
+        if at == 0:
+            return 0, self.size
+        least = max(self.size // 2, self.size - MOST_SIZES)
+        best = max(range(self.size, least, -1), key=lambda size: ((at - 1) // size + 1) * size)
+        return (at - 1) // best, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +349,16 @@ class ByLink(_Chained):
         del position
         size = smaller(self.size, divisor) if self.size_param else 0
         return (replace(self, size=size), None) if size else None
+
+
+def _back(position: Position | None, step: int) -> Position | None:
+    """So many places earlier, a page's overlap included; far back, where that was in vain several times."""
+    at = _count(position, "offset", 0)
+    if position is None or at == 0:
+        return None
+    times = int(position.get("back", 0)) + 1
+    place = max(0, at - step + 1) if times <= MOST_STEPS_BACK else 0
+    return {"offset": place if place > 1 else 0, "back": times}
 
 
 def _count(position: Position | None, name: str, default: int) -> int:

@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, shape: Shape, pointer: FieldPath | None = None) -> None:
         self._shape = shape
-        self._beside = [path for path in (pointer, shape.total) if path]
+        self._beside = [path for path in (pointer, shape.total, shape.token) if path]
         self._pointer = pointer
         self._page = _page_picker(shape, self._beside)
         self._fields = Fields(shape)
@@ -96,9 +96,11 @@ class Reader:
     def _seen(self, count: int, beside: dict[FieldPath, bytes]) -> Seen:
         pointer = beside.get(self._pointer) if self._pointer else None
         total = beside.get(self._shape.total) if self._shape.total else None
+        token = beside.get(self._shape.token) if self._shape.token else None
         return Seen(
             count=count,
             pointer=decode_pointer(pointer) if pointer is not None else None,
+            token=decode_pointer(token) if token is not None else None,
             total=int(total) if total is not None and total.isdigit() and len(total) < 16 else None,
         )
 

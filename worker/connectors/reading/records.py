@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 import xxhash
 
+from worker.connectors.clocks import parse_day_and_time
 from worker.connectors.contract import CursorValue, Record
-from worker.connectors.cursors import EPOCH, MICROSECOND, WIRE, microseconds, parse_cursor
+from worker.connectors.cursors import EPOCH, MICROSECOND, WIRE, comes_twice, microseconds, parse_cursor
 from worker.connectors.reading.fields import Picker, walk
 from worker.connectors.reading.keys import MAX_CHARACTERS, make_key
 from worker.connectors.reading.shape import FieldPath, Shape, TimeField
@@ -43,6 +44,7 @@ class Fields:
         self._cursor = self._places(shape.cursor)
         self._updated = self._places(shape.updated_at)
         self._version = self.order.index(shape.version) if shape.version else -1
+        self._timed = _timed_version(shape)
         self._deleted = self.order.index(shape.deleted.path) if shape.deleted else -1
 
     def take(self, raw: bytes) -> Record:
@@ -74,6 +76,8 @@ class Fields:
         if type(key) is not str or not key.isascii() or "\0" in key or not 0 < len(key) <= MAX_CHARACTERS:
             key = make_key([values[at] for at in self._keys])
         cursor = _time(values, self._cursor, shape.cursor) if shape.cursor else None
+        if cursor is None and shape.needs_cursor:
+            raise BadRecord("no_cursor", "The record doesn't say when it was changed.")
         if shape.updated_at is shape.cursor:
             updated = cursor
         else:
@@ -82,11 +86,21 @@ class Fields:
             key,
             raw,
             digest_of(raw, shape),
-            _version(values[self._version]) if self._version >= 0 else None,
+            self._version_of(values, cursor, updated),
             cursor,
             updated if isinstance(updated, datetime) else None,
             self._deleted >= 0 and shape.deleted is not None and shape.deleted.marks(values[self._deleted]),
         )
+
+    def _version_of(
+        self, values: Sequence[Any], cursor: CursorValue | None, updated: CursorValue | None
+    ) -> int | None:
+        if self._version < 0:
+            return None
+        if self._timed is not None:
+            found = cursor if self._timed is self._shape.cursor else updated
+            return _version_at(found, self._timed) if isinstance(found, datetime) else found
+        return _version(values[self._version])
 
     def _places(self, time: TimeField | None) -> list[int]:
         return [self.order.index(path) for path in time.paths] if time else []
@@ -99,6 +113,7 @@ class Columns:
         self._shape = shape
         self._pick = _whole(picker, shape.records)
         self._get = {path: attrgetter(name) for path, name in zip(order, picker.attributes, strict=True)}
+        self._timed = _timed_version(shape)
 
     def read(self, body: bytes, raws: list[bytes]) -> list[Record] | None:
         """All of them; None where any record is not as expected."""
@@ -110,28 +125,34 @@ class Columns:
         except (*CAREFUL, AttributeError, TypeError):
             return None
 
-    def _records(self, raws: list[bytes], column: Callable[[FieldPath], list[Any]]) -> list[Record]:
+    def _records(self, raws: list[bytes], column: Callable[[FieldPath], list[Any]]) -> list[Record] | None:
         shape = self._shape
         digests = map(_digest, raws) if not _is_rearranged(shape) else (digest_of(raw, shape) for raw in raws)
         cursors = _times(shape.cursor, column, len(raws))
         updated = cursors if shape.updated_at is shape.cursor else _times(shape.updated_at, column, len(raws))
-        versions = self._versions(column, cursors, len(raws))
+        if shape.needs_cursor and None in cursors:
+            return None
+        versions = self._versions(column, cursors, updated)
         if not _are_times(updated):
             updated = [value if isinstance(value, datetime) else None for value in updated]
         deleted = self._deleted(column, len(raws))
         return list(map(Record, _keys(shape, column), raws, digests, versions, cursors, updated, deleted))
 
     def _versions(
-        self, column: Callable[[FieldPath], list[Any]], cursors: list[Any], count: int
+        self, column: Callable[[FieldPath], list[Any]], cursors: list[Any], updated: list[Any]
     ) -> list[int | None]:
-        shape = self._shape
+        shape, timed = self._shape, self._timed
         if shape.version is None:
-            return [None] * count
-        same = shape.cursor is not None and shape.cursor.paths == (shape.version,)
-        found = cursors if same and _are_times(cursors) else column(shape.version)
-        if _are_times(found):
-            return list(map(floordiv, map(sub, found, repeat(EPOCH)), repeat(MICROSECOND)))
-        return list(map(_version, found))
+            return [None] * len(cursors)
+        read_already = cursors if timed is shape.cursor else updated
+        found = column(shape.version) if timed is None else read_already
+        if not _are_times(found):
+            if timed is None:
+                return list(map(_version, found))
+            return [_version_at(at, timed) if isinstance(at, datetime) else at for at in found]
+        if timed is not None and timed.zone is not UTC:
+            return [_version_at(at, timed) for at in found]
+        return list(map(floordiv, map(sub, found, repeat(EPOCH)), repeat(MICROSECOND)))
 
     def _deleted(self, column: Callable[[FieldPath], list[Any]], count: int) -> list[bool]:
         mark = self._shape.deleted
@@ -188,12 +209,28 @@ def _are_times(values: list[Any]) -> bool:
 
 
 def _time(values: Sequence[Any], places: Iterable[int], time: TimeField) -> CursorValue | None:
+    if time.together:
+        day, clock = (values[place] for place in places)
+        return parse_day_and_time(day, clock, time.form, time.zone)
     for place in places:
         if (value := values[place]) is not None:
             if type(value) is datetime and value.tzinfo is UTC:
                 return value
             return parse_cursor(value, time.form, time.zone)
     return None
+
+
+def _timed_version(shape: Shape) -> TimeField | None:
+    """The time that is the version, too, and is read in its zone; None: the version is a field of its own."""
+    for time in (shape.cursor, shape.updated_at):
+        if time is not None and time.paths == (shape.version,):
+            return time
+    return None
+
+
+def _version_at(moment: datetime, time: TimeField) -> int | None:
+    """An hour that comes twice can't tell which of two changes was the later: what was asked for later counts then."""
+    return None if comes_twice(moment, time.zone) else microseconds(moment)
 
 
 def _version(value: Any) -> int | None:
@@ -264,7 +301,7 @@ def _kinds(shape: Shape) -> dict[FieldPath, Any]:
     """How each field is read fast. One that serves two purposes of different kinds is built as whatever it is."""
     wishes: list[tuple[FieldPath, Any]] = [(path, int | str | None) for path in shape.key]
     for time in (shape.cursor, shape.updated_at):
-        wishes += [(path, WIRE[time.form]) for path in time.paths] if time else []
+        wishes += [(path, Any if time.together else WIRE[time.form]) for path in time.paths] if time else []
     kinds: dict[FieldPath, Any] = {}
     for path, kind in wishes:
         kinds[path] = kind if kinds.get(path, kind) == kind else Any

@@ -1,16 +1,15 @@
 """How is a window read? Plan it, and take page after page into the copy: the live run, and each slice of the history.
 
-Emits: window_restarted.
+Emits: window_restarted, cursor_not_trusted.
 """
 
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
 
 import structlog
 
-from worker.connectors.contract import Stream
+from worker.connectors.contract import TOKEN_EXPIRED, Stream
 from worker.engine.batches import grouped
 from worker.engine.deletes.tombstones import read_tombstones
 from worker.engine.endings import complete
@@ -20,7 +19,7 @@ from worker.engine.job import Job
 from worker.engine.load import Observed
 from worker.engine.outcome import Verdict
 from worker.engine.parents import let_parents_go_first
-from worker.engine.plan import Plan, checkpoint, has_history, plan_run, restart
+from worker.engine.plan import Plan, afresh, checkpoint, fresh_at, has_history, plan_run, restart
 from worker.engine.port import Engine
 from worker.engine.proof.judged import judged
 from worker.errors import NeedsOperator, SliceEnded
@@ -45,11 +44,17 @@ def read_window(engine: Engine, job: Job) -> None:
     try:
         last = take_pages(engine, job, extractor, plan)
     except NeedsOperator as exc:
-        if exc.code not in LOST_POSITION or not plan.resumes or job.pages:
+        if plan.window.token is not None and exc.code == TOKEN_EXPIRED:
+            # What was deleted since then goes unseen: only a sweep finds it.
+            log.warning("cursor_not_trusted", reason="token_expired", words=str(exc))
+            plan = afresh(plan)
+        elif exc.code in LOST_POSITION and plan.resumes and not job.pages:
+            # The page that we stopped at is not known there any more: read the window from its beginning.
+            log.info("window_restarted", reason=str(exc))
+            plan = restart(plan)
+        else:
             raise
-        # The page that we stopped at is not known there any more: read the window from its beginning.
-        log.info("window_restarted", reason=str(exc))
-        last = take_pages(engine, job, extractor, restart(plan))
+        last = take_pages(engine, job, extractor, plan)
     unread = read_tombstones(engine, job, source, stream) if run.track == "live" else None
     _finish(engine, job, last, stream, unread)
 
@@ -95,7 +100,7 @@ def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, unread: Fai
         job,
         verdict.state,
         words=verdict.words,
-        fresh_at=plan.window.until if isinstance(plan.window.until, datetime) else run.claimed_at,
+        fresh_at=fresh_at(plan, run),
         history_done=run.track == "history" or not has_history(stream.traits),
         last=_last_page(job, last) if is_empty(last) and not keeps_cursor else None,
         load_last=lambda: load(engine, job, [last]),
