@@ -5,7 +5,7 @@ transaction that made it is committed; the page ends further on than it began al
 wanted. A page is bounded in changes and in size, and read in one snapshot that is left at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +46,21 @@ class Wanted:
         return self.streams is None and self.kinds is None and self.since is None
 
 
+def wanted(
+    database: Database,
+    *,
+    connection_id: int | None = None,
+    stream: str | None = None,
+    kinds: Sequence[str] | None = None,
+    content: bool = True,
+) -> Wanted:
+    """The changes of a connection, of the streams of a name, of some kinds, as they are now."""
+    if connection_id is None and stream is None:
+        return Wanted(kinds=kinds, content=content)
+    rows = database.all(sql.streams_to_read, {"connection": connection_id, "stream": stream})
+    return Wanted([row["id"] for row in rows], [row["bucket"] for row in rows], kinds, content=content)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Changes in their order. `more`: there is more to read right now."""
@@ -76,24 +91,24 @@ def look(database: Database) -> Feed:
         return feed
 
 
-def read_changes(database: Database, after: Position | None, wanted: Wanted, *, limit: int) -> Page:
+def read_changes(database: Database, after: Position | None, what: Wanted, *, limit: int) -> Page:
     """The page that follows `after`; None begins at the beginning, which is a snapshot.
 
     Raises `InvalidInput` (`position_expired`, `bad_position`).
     """
     with reading(database) as (tx, feed):
         start = feed.snapshot if after is None else going_on(after, feed)
-        scan = limit if wanted.everything else max(SCAN, limit)
-        rows = tx.execute(sql.read_feed, _params(start, wanted, limit, scan), prepare=False).fetchall()
+        scan = limit if what.everything else max(SCAN, limit)
+        rows = tx.execute(sql.read_feed, _params(start, what, limit, scan), prepare=False).fetchall()
     return _page(rows, start, feed, scan)
 
 
-def position_of(change: DictRow, epoch: int) -> Position:
+def position_of(change: Mapping[str, Any], epoch: int) -> Position:
     """The position of one change: whoever goes on from there gets what follows it."""
     return Position(place_of(change, epoch))
 
 
-def place_of(change: DictRow, epoch: int) -> Place:
+def place_of(change: Mapping[str, Any], epoch: int) -> Place:
     return Place(epoch, int(change["xid"]), change["seq"])
 
 
@@ -109,19 +124,19 @@ def _page(rows: Sequence[DictRow], start: Position, feed: Feed, scan: int) -> Pa
     return Page(changes, start.moved(end), more, feed)
 
 
-def _params(start: Position, wanted: Wanted, limit: int, scan: int) -> dict[str, Any]:
-    until = wanted.until or Place(0, 0, 0)
-    bounded = wanted.since is not None and until.epoch == start.place.epoch
+def _params(start: Position, what: Wanted, limit: int, scan: int) -> dict[str, Any]:
+    until = what.until or Place(0, 0, 0)
+    bounded = what.since is not None and until.epoch == start.place.epoch
     return {
         "xid": str(start.place.xid),
         "seq": start.place.seq,
-        "streams": None if wanted.streams is None else list(wanted.streams),
-        "buckets": None if wanted.buckets is None else sorted({*wanted.buckets}),
-        "kinds": None if wanted.kinds is None else list(wanted.kinds),
-        "since": wanted.since if bounded else None,
+        "streams": None if what.streams is None else list(what.streams),
+        "buckets": None if what.buckets is None else sorted({*what.buckets}),
+        "kinds": None if what.kinds is None else list(what.kinds),
+        "since": what.since if bounded else None,
         "until_xid": str(until.xid),
         "until_seq": until.seq,
-        "content": wanted.content,
+        "content": what.content,
         "scan": scan,
         "limit": limit,
         "bytes": BYTES,

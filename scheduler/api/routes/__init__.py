@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from scheduler.api.routes.changes import changes_routes
+from scheduler.api.routes.deletes import deletes_routes
 from scheduler.api.routes.work import work_routes
 from worker.db.database import Database
 
-ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes,)
+ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes, changes_routes, deletes_routes)

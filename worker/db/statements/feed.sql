@@ -150,3 +150,9 @@ SELECT NULL, p.database, NULL, 'prepared', p.gid, extract(epoch FROM clock_times
        age(p.transaction)
   FROM pg_prepared_xacts p
  ORDER BY transactions DESC LIMIT 5;
+
+-- name: streams_to_read
+-- The streams of a connection, those of a name, or the one that is both.
+SELECT s.id, s.bucket FROM streams s
+ WHERE (%(connection)s::bigint IS NULL OR s.connection_id = %(connection)s)
+   AND (%(stream)s::text IS NULL OR s.name = %(stream)s);
