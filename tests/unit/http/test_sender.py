@@ -249,6 +249,17 @@ def test_an_answer_that_is_refused_for_what_was_asked_is_no_failed_trial(
     assert (budget.failed, budget.in_use) == (0, 0)
 
 
+def test_a_status_by_which_a_system_says_that_nothing_is_there_is_an_answer(
+    sender: SenderOf, budget: Budget
+) -> None:
+    asked = Request("GET", "assets/7", absent=frozenset({404}))
+    answer = sender(lambda _: httpx.Response(404, content=b"{}")).send(context(), asked)
+    assert (answer.status, answer.body) == (404, b"{}")
+    assert (budget.failed, budget.in_use) == (0, 0)
+    with pytest.raises(NeedsOperator, match="It said 410"):
+        sender(lambda _: httpx.Response(410)).send(context(), asked)
+
+
 def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: SenderOf, budget: Budget) -> None:
     says = RateLimited("throttled", "Throttled.", resume_at=NOW + timedelta(seconds=44))
     with pytest.raises(RateLimited) as caught:

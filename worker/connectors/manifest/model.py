@@ -210,6 +210,8 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     streams: list[tuple[tuple[str, ...], Any]] = [(("defaults",), data.get("defaults", {}))]
     streams += [(("streams", name), found) for name, found in data["streams"].items()]
     for where, found in streams:
+        if "path" in found.get("single", {}):
+            yield (*where, "single", "path"), found["single"]["path"].replace("{key}", "")
         if "path" in found:
             yield (*where, "path"), found["path"]
         yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())

@@ -34,7 +34,7 @@ class Single:
         return base_url + fill_path(before, settings) + quote(key, safe="") + fill_path(after, settings)
 
 
-def read_single(data: Mapping[str, Any]) -> Single | None:
+def single_of(data: Mapping[str, Any]) -> Single | None:
     """What a stream says of it, over its manifest's defaults; None: nothing."""
     found = data.get("single")
     if found is None:

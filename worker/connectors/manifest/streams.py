@@ -16,6 +16,7 @@ from worker.connectors.manifest.deletes import (
 )
 from worker.connectors.manifest.incremental import Incremental, overlap_of, read_incremental
 from worker.connectors.manifest.order import with_parents
+from worker.connectors.manifest.single import Single, single_of
 from worker.connectors.manifest.tables import TableTraits, read_table
 from worker.connectors.reading.paging import (
     SMALLEST_OF_MANY,
@@ -65,6 +66,10 @@ class StreamManifest:
     """The list of what was deleted; None: the system keeps none."""
     tombstones_setting: str | None = None
     """It is asked for only where this setting is true."""
+    single: Single | None = None
+    """How one record is asked for; None: it can't be, or the protocol knows how."""
+    filters: tuple[str, ...] = ()
+    """By which parameters or fields the system can be asked for some of the records."""
 
 
 def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]:
@@ -118,6 +123,8 @@ class _Reading:
             model=self.data.get("model", ""),
             fields=tuple(self.data.get("fields", ())),
             domain=tuple(self.data.get("domain", ())),
+            single=self.single(),
+            filters=tuple(self.data.get("filters", ())),
             table=read_table(self.data),
         )
         return stream if self.part else self.with_deletes(stream)
@@ -139,6 +146,12 @@ class _Reading:
             tombstones=self.derived("tombstones", tombstones) if tombstones else None,
             tombstones_setting=tombstones_setting(self.data),
         )
+
+    def single(self) -> Single | None:
+        found = single_of(self.data) if self.protocol == "rest" else None
+        if found is not None and len(paths_of(self.data["key"])) > 1:
+            raise self.error(("single",), "one record can be asked for only where one field is the key.")
+        return found
 
     def derived(self, part: str, data: Mapping[str, Any]) -> StreamManifest:
         reading = _Reading(self.document, self.protocol, self.name, {}, {})

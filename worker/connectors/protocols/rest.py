@@ -21,6 +21,7 @@ from worker.connectors.contract import (
 )
 from worker.connectors.cursors import format_cursor
 from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.single import check_filters
 from worker.connectors.manifest.streams import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth
@@ -29,6 +30,7 @@ from worker.connectors.reading.links import same_origin
 from worker.connectors.reading.paging import ByLink, Paging
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.records import digest_of
+from worker.connectors.reading.single import absent, one_of
 from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
 
@@ -161,11 +163,28 @@ class RestStream:
         return RestTombstones(spec, self._common)
 
     def single(self, key: str) -> Request | None:
-        del key
-        return None
+        asked = self._spec.single
+        if asked is None:
+            return None
+        url = asked.url(self._common.base_url, self._common.settings, key)
+        return Request(self._spec.method, url, [*self._params.items()], self._headers, absent=asked.absent)
 
     def read_single(self, response: Response, key: str) -> Page:
-        raise NotImplementedError
+        asked = self._spec.single
+        assert asked is not None  # noqa: S101 - or nothing was asked
+        if response.status in asked.absent:
+            return absent(response, key)
+        return one_of(self, response.body, asked.record, key)
+
+    @property
+    def filters(self) -> Sequence[str]:
+        return self._spec.filters
+
+    def filtered(self, values: Mapping[str, str]) -> "RestStream":
+        check_filters(self.name, self.filters, values)
+        stream = copy(self)
+        stream._params = {**self._params, **values}  # noqa: SLF001 - a copy of its own kind
+        return stream
 
     def _changed(self, window: Window) -> list[tuple[str, str]]:
         asked = self._spec.incremental

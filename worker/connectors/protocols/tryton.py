@@ -7,6 +7,7 @@ them that is set. Times are naive and in UTC. Archived records (`active` false) 
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from worker.connectors.answers import clean_words, failure_of_status, words_of
 from worker.connectors.contract import (
     Auth,
     CursorValue,
+    Gone,
     Limits,
     Page,
     Position,
@@ -28,6 +30,7 @@ from worker.connectors.contract import (
 from worker.connectors.cursors import typed_json
 from worker.connectors.manifest.deletes import IDS_PER_PAGE, MOST_IDS
 from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.single import check_filters
 from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth, username_of
@@ -37,8 +40,9 @@ from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading, shared_reader
 from worker.connectors.reading.records import digest_of
 from worker.documents import suggest
-from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
+from worker.errors import BadRecord, HeadraceError, NeedsOperator, NotFound, Transient
 
+MOST_DIGITS = 18
 _REFUSALS = {"UserError", "UserWarning"}
 
 
@@ -164,11 +168,29 @@ class TrytonStream:
         return TrytonTombstones(spec, self._url, self._most, self._headers, self._settings)
 
     def single(self, key: str) -> Request | None:
-        del key
-        return None
+        if not key.isdecimal() or len(key) > MOST_DIGITS:
+            raise BadRecord("bad_key", f"{key[:40]!r} is no id of Tryton.")
+        domain = [*self._spec.domain, ["id", "=", int(key)]]
+        params = [domain, 0, 1, None, self._fields, {"active_test": False}]
+        return rpc(self._url, f"model.{self._spec.model}.search_read", params, self._headers)
 
     def read_single(self, response: Response, key: str) -> Page:
-        raise NotImplementedError
+        reading = self._reader.read(response.body)
+        found = Page(reading.records, reading.rejected)
+        if not found.records and not found.rejected:
+            found.gone.append(Gone(key, "not_found"))
+        return found
+
+    @property
+    def filters(self) -> Sequence[str]:
+        return self._spec.filters
+
+    def filtered(self, values: Mapping[str, str]) -> "TrytonStream":
+        check_filters(self.name, self.filters, values)
+        domain = [[name, "=", _typed(value)] for name, value in values.items()]
+        stream = copy(self)
+        stream._spec = replace(self._spec, domain=(*self._spec.domain, *domain))  # noqa: SLF001
+        return stream
 
     def _following(self, reading: Reading, position: Position | None) -> Position | None:
         if reading.seen.count < self._size:
@@ -257,6 +279,15 @@ def _by_either_date(operator: str, bound: CursorValue) -> list[Any]:
     value = typed_json(bound)
     written, created = TRYTON_TIMES
     return ["OR", [written, operator, value], [[written, "=", None], [created, operator, value]]]
+
+
+def _typed(value: str) -> Any:
+    """Digits, true and false mean what they look like; in quotes they are text."""
+    try:
+        found = msgspec.json.decode(value.encode())
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return value
+    return found if isinstance(found, bool | int | str) else value
 
 
 def _ids(reading: Reading) -> list[int]:

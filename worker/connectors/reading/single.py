@@ -1,0 +1,44 @@
+"""What does an answer say of the one record that was asked for?"""
+
+from typing import Protocol
+
+from worker.connectors.contract import Gone, Page, Rejected, Response
+from worker.connectors.reading.shape import FieldPath
+from worker.connectors.reading.split import slices
+
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+
+
+class _Parser(Protocol):
+    def parse(self, raws: "list[bytes]", /) -> Page: ...
+
+
+def absent(response: Response, key: str) -> Page:
+    """A status said that the record isn't there. A web page that comes with it is somebody else's word."""
+    if "html" in response.headers.get("content-type", ""):
+        words = f"The system answered {response.status} with a web page, which says nothing about a record."
+        return Page([], [Rejected(response.body, "unclear_absence", words, key)])
+    return Page([], gone=[Gone(key, "not_found")])
+
+
+def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:
+    """The record in the answer, if it is the one that was asked for."""
+    raw = _record_in(body, path)
+    if raw is None:
+        words = f"The answer holds no record{' at ' + '.'.join(path) if path else ''}."
+        return Page([], [Rejected(body, "malformed_answer", words, key)])
+    page = stream.parse([raw])
+    if page.records and page.records[0].key != key:
+        words = f"Asked for {key!r}, the system sent the record {page.records[0].key!r}."
+        return Page([], [Rejected(raw, "other_record", words, key)])
+    rejected = [Rejected(bad.raw, bad.code, bad.reason, bad.key or key) for bad in page.rejected]
+    return Page(page.records, rejected)
+
+
+def _record_in(body: bytes, path: FieldPath) -> bytes | None:
+    """The bytes of the object there, as they were sent."""
+    try:
+        raw = slices(body, {path}).get(path) if path else body.strip(_BLANK)
+    except ValueError:
+        return None
+    return raw if raw is not None and raw[:1] == b"{" else None
