@@ -14,7 +14,9 @@ from typing import Any
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
 from worker.connectors.manifest.limits import read_limits
+from worker.connectors.manifest.mapping import ModelMapping
 from worker.connectors.manifest.streams import StreamManifest, paths_of, read_streams
+from worker.connectors.manifest.tables import read_model_mappings
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.throttling import ThrottledWords
@@ -80,6 +82,7 @@ class Manifest:
     rpc_path: str
     rpc_size: int
     streams: Mapping[str, StreamManifest]
+    models: tuple[ModelMapping, ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -126,6 +129,7 @@ def read_manifest(document: Document) -> Manifest:
         rpc_path=rpc.get("path", "/{database}/rpc/"),
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),
+        models=read_model_mappings(document, list(data["streams"])),
     )
 
 
@@ -191,6 +195,10 @@ def _auth(document: Document) -> AuthManifest:
 
 
 def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
+    for where, found in _streams(document.data):
+        for part, about in _parts_of_deletes(found):
+            if "setting" in about:
+                _check_setting(document, (*where, "deletes", part, "setting"), about["setting"])
     for path, text in _templates(document.data):
         for name in names_in(text):
             _check_setting(document, path, name)
@@ -207,14 +215,28 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         yield from ((("request", group, name), text) for name, text in texts.items())
     if data["protocol"] == "tryton":
         yield ("tryton", "path"), data.get("tryton", {}).get("path", "/{database}/rpc/")
-    streams: list[tuple[tuple[str, ...], Any]] = [(("defaults",), data.get("defaults", {}))]
-    streams += [(("streams", name), found) for name, found in data["streams"].items()]
+    streams = _streams(data)
+    for where, found in list(streams):
+        streams += [((*where, "deletes", part), about) for part, about in _parts_of_deletes(found)]
     for where, found in streams:
         if "path" in found.get("single", {}):
             yield (*where, "single", "path"), found["single"]["path"].replace("{key}", "")
         if "path" in found:
             yield (*where, "path"), found["path"]
         yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())
+
+
+def _streams(data: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """The streams as they stand in the file, and what they have in common."""
+    named = [(("streams", name), found) for name, found in data["streams"].items()]
+    return [(("defaults",), data.get("defaults", {})), *named]
+
+
+def _parts_of_deletes(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What asks the system for deletes: the list of them, and the sweep."""
+    for part in ("tombstones", "sweep"):
+        if isinstance(about := found.get("deletes", {}).get(part), Mapping):
+            yield part, about
 
 
 def _check_setting(document: Document, path: Sequence[str], name: str) -> None:

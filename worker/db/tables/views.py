@@ -18,6 +18,7 @@ from worker.db.tables.parts import NOW, Xid8, metadata, time
 
 _NO_PATH = text("'{}'::text[]")
 _FALSE = text("false")
+_NEVER = text("'-infinity'::timestamptz")
 
 view_prefixes = Table(
     "view_prefixes",
@@ -35,7 +36,9 @@ stream_views = Table(
     Column("bucket", SmallInteger, nullable=False),
     Column("name", Text, nullable=False, unique=True),
     Column("signature", Text),
-    time("looked_at", null=False, default=text("'-infinity'::timestamptz")),
+    Column("basis", Text),
+    time("looked_at", null=False, default=_NEVER),
+    time("counted_at", null=False, default=_NEVER),
     Column("problem", Text),
     Index("stream_views_connection", "connection_id"),
 )
@@ -73,7 +76,7 @@ model_mappings = Table(
     metadata,
     Column("mapping", Text, primary_key=True),
     Column("model", Text, nullable=False),
-    Column("branch", Text, nullable=False),
+    Column("branch", Text),
     Column("lines", Text),
 )
 

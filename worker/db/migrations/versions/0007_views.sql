@@ -18,7 +18,9 @@ CREATE TABLE stream_views (
     bucket        smallint NOT NULL,
     name          text NOT NULL UNIQUE,                -- in the schema `data`
     signature     text,                                -- what the view was made from; NULL: not made yet
+    basis         text,                                -- what the manifest and the connections file said then
     looked_at     timestamptz NOT NULL DEFAULT '-infinity',
+    counted_at    timestamptz NOT NULL DEFAULT '-infinity',
     problem       text,                                -- why it could not be made as it should be
     PRIMARY KEY (stream_id, relation)
 );
@@ -55,7 +57,7 @@ CREATE INDEX view_stores_stream ON view_stores (stream_id);
 CREATE TABLE model_mappings (
     mapping text PRIMARY KEY,                          -- a digest of what follows
     model   text NOT NULL,
-    branch  text NOT NULL,                             -- the SELECT
+    branch  text,                                      -- the SELECT; NULL: there are lines only
     lines   text                                       -- and that of the lines, where the model has them
 );
 CREATE TABLE model_streams (
