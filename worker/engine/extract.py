@@ -9,7 +9,7 @@ when its turn comes it is asked for again, alone. Pages that prove too large or 
 Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifted.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -65,12 +65,15 @@ class Extractor:
         *,
         ahead: Ahead,
         now: Callable[[], datetime],
+        heard: Callable[[Mapping[str, str], datetime, datetime], None] | None = None,
     ) -> None:
+        """`heard` is told of every answer: its headers, and when it was asked for and came."""
         self._sender = sender
         self._context = context
         self._whole = self._stream = stream
         self._ahead = ahead
         self._now = now
+        self._heard = heard
         self._size = ahead.sizes.of(context.connection_id, stream.name)
         self._line: Line | None = None
         self._width = Width(1)
@@ -199,6 +202,8 @@ class Extractor:
         stream, observed_at = self._stream, self._now()
         response = self._sender.send(self._context, stream.request(window, position), room.grow)
         size = len(response.body)
+        if self._heard is not None:
+            self._heard(response.headers, observed_at, self._now())
         with self._context.steps.step("parse", bytes=size) as step:
             page = stream.read(response, window, position)
             step.counts["records"] = len(page.records)

@@ -12,6 +12,7 @@ from worker.engine.opening import keep_to_windows
 from worker.engine.plan import Checkpoint
 from worker.engine.port import Engine
 from worker.engine.screens import Screen
+from worker.engine.watching import CursorWatch
 from worker.http.sender import CallContext
 from worker.runs.claim import Run
 from worker.runs.leases import Held
@@ -38,6 +39,8 @@ class Job:
     """What is written along with its records."""
     authoritative: bool = False
     """What it reads counts whatever its version: somebody asked for it to be read again."""
+    watch: CursorWatch | None = None
+    """Told of what was loaded, where the stream's cursor is at stake."""
     loader: Loader | None = field(default=None, repr=False)
     """Made for the first page that has something to load: most runs have none."""
 
@@ -69,6 +72,8 @@ class Job:
         if loaded.created or loaded.updated:  # what is unchanged has the fields that it had
             for seen in pages:
                 note_fields(engine.database, self.run, seen.page)
+        if self.watch is not None:
+            self.watch.loaded([seen.page for seen in pages], loaded.written)
         self.rejected += loaded.rejected
         self.pages += len(pages)
         self.read += count + sum(len(seen.page.rejected) + len(seen.page.gone) for seen in pages)

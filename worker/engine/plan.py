@@ -74,14 +74,14 @@ class Checkpoint:
 
 def plan_run(run: Run, traits: StreamTraits, now: datetime) -> Plan:
     """The window of a run, or the rest of the one that was interrupted."""
-    stale = _is_stale(run, traits, now)
+    stale = is_stale(run, traits, now)
     if not traits.incremental or traits.token:
         token = _load_token(run.cursor.watermark) if traits.token else None
         window = Plan(Window(token=token), token=token)
-        return window if stale else _resumed(window, run.cursor.position, traits)
+        return window if stale else go_on(window, run.cursor.position, traits)
     stored = _load(run.cursor, traits)
     if run.track == "history" or (run.cursor.position is not None and not stale):
-        resumed = _resumed(stored, run.cursor.position, traits)
+        resumed = go_on(stored, run.cursor.position, traits)
         return restart(resumed) if stale else resumed
     return _next_live(stored.watermark, run, traits, now)
 
@@ -197,7 +197,7 @@ def _earlier(value: datetime, seconds: float) -> datetime:
         return value
 
 
-def _is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
+def is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
     """Among pages that shift, a place that was kept for long says little about what is there."""
     moved_at = run.cursor.moved_at
     return traits.seam != "none" and moved_at is not None and now - moved_at > KEPT_PLACE
@@ -244,8 +244,8 @@ def _wrap(plan: Plan) -> dict[str, Any]:
     return {"page": plan.position, "high": _dump(plan.high), **told}
 
 
-def _resumed(plan: Plan, kept: Mapping[str, Any] | None, traits: StreamTraits) -> Plan:
-    """The plan with what `_wrap` kept of it."""
+def go_on(plan: Plan, kept: Mapping[str, Any] | None, traits: StreamTraits) -> Plan:
+    """The plan of this window with what a checkpoint kept as its position."""
     if kept is None:
         return plan
     high, cap = (

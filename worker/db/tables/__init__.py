@@ -3,7 +3,7 @@
 The SQL of the migrations decides; a test fails where this differs from it.
 """
 
-from worker.db.tables import deletes, feed, keep, proof, views
+from worker.db.tables import deletes, feed, keep, lateness, proof, views
 from worker.db.tables.connections import connections, cursors, streams
 from worker.db.tables.parts import metadata
 from worker.db.tables.records import quarantine, records
@@ -16,6 +16,7 @@ __all__ = [
     "deletes",
     "feed",
     "keep",
+    "lateness",
     "metadata",
     "processes",
     "proof",

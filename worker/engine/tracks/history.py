@@ -32,9 +32,19 @@ from worker.engine.history.slices import (
 )
 from worker.engine.job import Job
 from worker.engine.load import Observed
-from worker.engine.plan import Checkpoint, Plan, checkpoint, has_history, plan_history, restart
+from worker.engine.plan import (
+    Checkpoint,
+    Plan,
+    checkpoint,
+    go_on,
+    has_history,
+    is_stale,
+    plan_history,
+    restart,
+)
 from worker.engine.port import Engine
 from worker.engine.tracks.window import LOST_POSITION, is_empty
+from worker.engine.watching import CursorWatch
 from worker.errors import LostLease, NeedsOperator, SliceEnded
 from worker.runs.claim import Stored
 from worker.runs.finish import LastPage
@@ -50,6 +60,7 @@ def read_history(engine: Engine, job: Job) -> None:
     if not has_history(stream.traits):  # its manifest says so by now: the live run reads everything
         complete(engine, job, history_done=True)
         return
+    job.watch = CursorWatch(engine.database, run, stream.traits)
     extractor = Extractor(engine.sender, job.context(source), stream, ahead=engine.ahead, now=run.now)
     _Reading(engine, job, stream, extractor).read()
 
@@ -63,6 +74,8 @@ class _Reading:
         self._traits = stream.traits
         self._extractor = extractor
         self._slices = _slices(engine, job, stream)
+        self._is_stale = is_stale(job.run, stream.traits, job.run.now())
+        """The slice that was interrupted; another has no place yet."""
         self._turn_ends = time.monotonic() + engine.settings.slice
         self._mark = time.monotonic()
 
@@ -102,9 +115,9 @@ class _Reading:
         end of the run.
         """
         self._turn_to(piece)
-        plan = Plan(
-            Window(piece.since, piece.until), None if piece.position is None else piece.position.get("page")
-        )
+        plan = go_on(Plan(Window(piece.since, piece.until)), piece.position, self._traits)
+        if self._is_stale:
+            plan = restart(plan)
         pages = self._job.pages
         try:
             return self._take(piece, plan, only=only)

@@ -1,6 +1,6 @@
 """How is a window read? Plan it, and take page after page into the copy: the live run, and each slice of the history.
 
-Emits: window_restarted, cursor_not_trusted.
+Emits: window_restarted.
 """
 
 import time
@@ -22,6 +22,8 @@ from worker.engine.parents import let_parents_go_first
 from worker.engine.plan import Plan, afresh, checkpoint, fresh_at, has_history, plan_run, restart
 from worker.engine.port import Engine
 from worker.engine.proof.judged import judged
+from worker.engine.skew import ClockWatch
+from worker.engine.watching import CursorWatch
 from worker.errors import NeedsOperator, SliceEnded
 from worker.runs.finish import Failure, LastPage
 from worker.runs.states import State, is_bulk
@@ -40,13 +42,22 @@ def read_window(engine: Engine, job: Job) -> None:
     let_parents_go_first(engine.database, run, stream.traits.after)
     plan = plan_run(run, stream.traits, run.now())
     begin(engine.database, run, stream.traits, plan)
-    extractor = Extractor(engine.sender, job.context(source), stream, ahead=engine.ahead, now=run.now)
+    job.watch = CursorWatch(engine.database, run, stream.traits)
+    extractor = Extractor(
+        engine.sender,
+        job.context(source),
+        stream,
+        ahead=engine.ahead,
+        now=run.now,
+        heard=ClockWatch(engine.database, run).heard,
+    )
     try:
         last = take_pages(engine, job, extractor, plan)
     except NeedsOperator as exc:
         if plan.window.token is not None and exc.code == TOKEN_EXPIRED:
             # What was deleted since then goes unseen: only a sweep finds it.
-            log.warning("cursor_not_trusted", reason="token_expired", words=str(exc))
+            log.info("window_restarted", reason=str(exc))
+            job.watch.doubt("token_expired")
             plan = afresh(plan)
         elif exc.code in LOST_POSITION and plan.resumes and not job.pages:
             # The page that we stopped at is not known there any more: read the window from its beginning.
@@ -55,6 +66,8 @@ def read_window(engine: Engine, job: Job) -> None:
         else:
             raise
         last = take_pages(engine, job, extractor, plan)
+    if last.plan.turns_back:
+        job.watch.doubt("pages_shifted")
     unread = read_tombstones(engine, job, source, stream) if run.track == "live" else None
     _finish(engine, job, last, stream, unread)
 

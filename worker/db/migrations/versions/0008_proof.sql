@@ -46,3 +46,23 @@ CREATE TABLE verifications (
     waiting        jsonb NOT NULL DEFAULT '{}'         -- pending ones without a time, to be looked at again
 );
 CREATE INDEX verifications_stream ON verifications (stream_id, run_id DESC);
+
+-- Cursors. How far behind their stream's watermark records came in, by day and class of distance; narrowest look-back
+-- within which they were seen.
+CREATE TABLE cursor_lateness (
+    stream_id bigint NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    day       date NOT NULL DEFAULT current_date,
+    grade     smallint NOT NULL,                       -- floor(4 × log2 of the distance)
+    records   bigint NOT NULL CHECK (records > 0),
+    within    double precision NOT NULL,
+    PRIMARY KEY (stream_id, day, grade)
+);
+-- Why a stream's cursor alone can't be trusted.
+CREATE TABLE cursor_doubts (
+    stream_id bigint NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    reason    text NOT NULL CHECK (reason IN ('nulls', 'too_late', 'token_expired', 'pages_shifted')),
+    times     bigint NOT NULL CHECK (times > 0),       -- records without a cursor; else how often
+    first_at  timestamptz NOT NULL DEFAULT now(),
+    last_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (stream_id, reason)
+);

@@ -1,0 +1,51 @@
+-- How late do records come in behind their cursor, how far off is a source's clock, and what makes a cursor doubtful?
+
+-- name: note_late
+-- Counted by the day and the class of distance. Of several look-backs the narrowest stays: what lay near its edge stands for
+-- what lay beyond.
+INSERT INTO cursor_lateness AS l (stream_id, grade, records, within)
+SELECT %(stream)s, g.grade, g.records, %(within)s
+  FROM unnest(%(grades)s::smallint[], %(records)s::bigint[]) AS g (grade, records)
+ ORDER BY g.grade
+ON CONFLICT (stream_id, day, grade) DO UPDATE
+   SET records = l.records + excluded.records, within = least(l.within, excluded.within);
+
+-- name: lateness
+SELECT grade, sum(records)::bigint AS records, min(within) AS within
+  FROM cursor_lateness
+ WHERE stream_id = %(stream)s AND day > current_date - %(days)s
+ GROUP BY grade ORDER BY grade;
+
+-- name: set_look_back
+UPDATE streams SET look_back = %(look_back)s WHERE id = %(stream)s;
+
+-- name: note_doubt
+INSERT INTO cursor_doubts AS d (stream_id, reason, times) VALUES (%(stream)s, %(reason)s, %(times)s)
+ON CONFLICT (stream_id, reason) DO UPDATE SET times = d.times + excluded.times, last_at = now()
+RETURNING times;
+
+-- name: note_skew
+UPDATE connections SET clock_skew = %(skew)s WHERE id = %(connection)s;
+
+-- name: forget_lateness
+-- What came late long ago, and with it a look-back that nothing asks for any more.
+WITH gone AS (
+    DELETE FROM cursor_lateness WHERE day <= current_date - %(days)s
+)
+UPDATE streams s SET look_back = NULL
+ WHERE s.look_back IS NOT NULL
+   AND NOT EXISTS (SELECT FROM cursor_lateness l WHERE l.stream_id = s.id AND l.day > current_date - %(days)s);
+
+-- name: cursors_of_connection
+-- Everything that says how far a cursor can be trusted.
+SELECT s.id, s.name AS stream, s.options, s.look_back, s.history_done_at, c.clock_skew, c.system,
+       u.watermark, u.window_since, u.window_until, u.position IS NOT NULL AS reading, u.updated_at AS moved_at,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('reason', d.reason, 'times', d.times, 'first_at', d.first_at,
+                                                     'last_at', d.last_at) ORDER BY d.reason), '[]')
+          FROM cursor_doubts d WHERE d.stream_id = s.id) AS doubts
+  FROM streams s
+  JOIN connections c ON c.id = s.connection_id
+  LEFT JOIN cursors u ON u.stream_id = s.id AND u.track = 'live' AND u.slice = ''
+ WHERE s.connection_id = %(connection)s AND s.enabled
+   AND (%(stream)s::text IS NULL OR s.name = %(stream)s)
+ ORDER BY s.name;
