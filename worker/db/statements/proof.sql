@@ -73,3 +73,79 @@ UPDATE quarantine q SET retried_at = now(), code = coalesce(t.code, q.code), rea
   FROM unnest(%(hashes)s::uuid[], %(codes)s::text[], %(reasons)s::text[]) AS t (content_hash, code, reason)
  WHERE q.stream_id = %(stream)s AND q.content_hash = t.content_hash;
 
+-- name: held_records
+SELECT key, content_hash, observed_at, source_updated_at, deleted_at IS NOT NULL AS deleted
+  FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key = ANY (%(keys)s);
+
+-- name: held_after
+SELECT key, content_hash, observed_at, source_updated_at, deleted_at IS NOT NULL AS deleted
+  FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key > %(after)s
+ ORDER BY key LIMIT %(batch)s;
+
+-- name: count_held
+SELECT count(*) AS records FROM records_NN
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND deleted_at IS NULL;
+
+-- name: some_held
+-- Keys are drawn from the index; only those drawn are looked up.
+WITH drawn AS MATERIALIZED (
+    SELECT key FROM records_NN
+     WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND random() < %(share)s
+)
+SELECT r.key, r.content_hash, r.observed_at, r.source_updated_at, false AS deleted
+  FROM (SELECT key FROM drawn ORDER BY random() LIMIT %(most)s) d
+  JOIN records_NN r ON r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = d.key
+ WHERE r.deleted_at IS NULL;
+
+-- name: contents_of
+SELECT key, raw::text AS raw FROM records_NN
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key = ANY (%(keys)s);
+
+-- name: verify_facts
+-- What the copy is due to know: how far the live runs have read, how far back the history goes, and how the comparison
+-- before this one ended. A difference without a time counts once a sync, or a sweep, since then has not mended it.
+SELECT u.watermark, s.last_success_at, s.next_sweep_at IS NOT NULL AS swept, s.history_done_at,
+       (SELECT CASE WHEN count(*) = count(h.window_since) THEN min(h.window_since #>> '{}') END
+          FROM cursors h WHERE h.stream_id = s.id AND h.track = 'history') AS since,
+       v.waiting, v.finished_at AS waiting_since,
+       s.last_success_at > v.finished_at AS synced_since,
+       EXISTS (SELECT FROM run_history r
+                WHERE r.stream_id = s.id AND r.track = 'sweep' AND r.state = 'succeeded'
+                  AND r.started_at > v.finished_at) AS swept_since
+  FROM streams s
+  LEFT JOIN cursors u ON u.stream_id = s.id AND u.track = 'live' AND u.slice = ''
+  LEFT JOIN LATERAL (
+      SELECT waiting, finished_at FROM verifications WHERE stream_id = s.id AND run_id <> %(run)s
+       ORDER BY run_id DESC LIMIT 1
+  ) v ON true
+ WHERE s.id = %(stream)s;
+
+-- name: keep_verification
+-- Under the fence, before the run ends: whoever finds it without its end does it again, and says the same of the same run.
+WITH held AS (
+    SELECT FROM runs WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
+), kept AS (
+    INSERT INTO verifications AS v (run_id, stream_id, started_at, methods, scope, allowance, requests, checked,
+                                    copy_records, source_records, missing, extra, different, pending, repaired, proven,
+                                    words, examples, waiting)
+    SELECT %(run)s, %(stream)s, %(started_at)s, %(methods)s, %(scope)s, %(allowance)s, %(requests)s, %(checked)s,
+           %(copy_records)s, %(source_records)s, %(missing)s, %(extra)s, %(different)s, %(pending)s, %(repaired)s,
+           %(proven)s, %(words)s, %(examples)s, %(waiting)s
+      FROM held
+    ON CONFLICT (run_id) DO UPDATE
+       SET finished_at = now(), methods = excluded.methods, scope = excluded.scope, requests = excluded.requests,
+           checked = excluded.checked, copy_records = excluded.copy_records, source_records = excluded.source_records,
+           missing = excluded.missing, extra = excluded.extra, different = excluded.different,
+           pending = excluded.pending, repaired = excluded.repaired, proven = excluded.proven, words = excluded.words,
+           examples = excluded.examples, waiting = excluded.waiting
+), noted AS (
+    UPDATE streams SET proven_at = CASE WHEN %(proven)s THEN now() ELSE proven_at END, drift = %(drift)s
+      FROM held WHERE id = %(stream)s
+)
+SELECT headrace_require_lease(EXISTS (SELECT FROM held), %(run)s) AS held;
+
+-- name: ask_for_sweep
+-- Where the stream is swept at all, soon instead of in its turn.
+UPDATE streams SET next_sweep_at = least(next_sweep_at, now())
+ WHERE id = %(stream)s AND next_sweep_at IS NOT NULL;
+

@@ -75,7 +75,8 @@ def retry_quarantine(engine: Engine, job: Job, stream: Stream) -> None:
         job.held.check()
     left += job.rejected - run.records_rejected  # Postgres refused these again
     log.info("quarantine_retried", taken=taken, left=left)
-    complete(engine, job, *verdict(taken, left))
+    state, words = verdict(taken, left)
+    complete(engine, job, state, words=words)
 
 
 def verdict(taken: int, left: int) -> tuple[State, Failure | None]:
