@@ -6,8 +6,9 @@ from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.engine.tracks.history import read_history
 from worker.engine.tracks.sweep import sweep
+from worker.engine.tracks.verify import verify
 from worker.engine.tracks.window import read_window
 
 Track = Callable[[Engine, Job], None]
 
-TRACKS: Mapping[str, Track] = {"live": read_window, "history": read_history, "sweep": sweep}
+TRACKS: Mapping[str, Track] = {"live": read_window, "history": read_history, "sweep": sweep, "verify": verify}
