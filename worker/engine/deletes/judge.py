@@ -81,7 +81,7 @@ def judge(sweep: Weighed, past: Past) -> Judged:
     if sweep.seen >= FAR_BELOW * before or not sweep.missing:
         return Judged("complete")
     words = f"The list held {sweep.seen:,} records where there were {before:,}."
-    if past.verdict == "doubtful" and past.seen is not None and _alike(past.seen, sweep.seen):
+    if past.verdict in {"doubtful", "complete"} and past.seen is not None and _alike(past.seen, sweep.seen):
         return Judged("complete", "sweep_far_below", words, ask=True)
     code = "sweep_empty" if sweep.seen == 0 else "sweep_far_below"
     return Judged("doubtful", code, f"{words} Nothing counts as missing until a second look shows the same.")

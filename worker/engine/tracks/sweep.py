@@ -49,7 +49,7 @@ MOST_READ = 500
 """So many that the copy lacks are asked for after one sweep; the next finds the others."""
 
 
-def sweep(engine: Engine, job: Job) -> None:
+def sweep_stream(engine: Engine, job: Job) -> None:
     """Find what is gone at the source, or bury what a person has accepted."""
     accepted = job.run.scope.get("accept")
     if accepted is not None:

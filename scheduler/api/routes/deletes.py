@@ -1,0 +1,67 @@
+"""The routes of deletes: who is suspected, what is held, and the decision about it."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler.api.problems import REQUEST_ID
+from scheduler.deletes import accept, deletes_of, reject, suspects_of
+from scheduler.lists import find_connection, find_stream
+from worker.db.database import Database
+
+Name = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+class Decision(BaseModel):
+    """Accept or reject what is held. `number` is that of the fuse that was looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["accept", "reject"]
+    number: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+
+
+def deletes_routes(database: Database) -> APIRouter:
+    """What the token opens."""
+    router = APIRouter(prefix="/v1")
+    place = "/connections/{connection_id}/streams/{stream}/deletes"
+
+    @router.get(place)
+    def show(
+        connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=0, le=1000)] = 20
+    ) -> dict[str, Any]:
+        """How it stands with a stream's deletes, with some of those that are missing."""
+        connection = find_connection(database, connection_id)
+        row = find_stream(database, connection, stream)
+        found = deletes_of(database, row)
+        examples = suspects_of(database, row, limit=limit) if limit else []
+        return {
+            "connection": connection["name"],
+            **found,
+            "examples": [{**each, "raw": each["raw"] and json.loads(each["raw"])} for each in examples],
+        }
+
+    @router.post(place)
+    def decide(
+        connection_id: Name, stream: Name, body: Decision, request: Request, response: Response
+    ) -> dict[str, Any]:
+        """Delete what is held (202: a run does it), or forget it."""
+        connection = find_connection(database, connection_id)
+        row = find_stream(database, connection, stream)
+        if body.decision == "reject":
+            return {"forgotten": reject(database, connection, row, number=body.number)}
+        done = accept(
+            database,
+            connection,
+            row,
+            cause="api",
+            request_id=getattr(request.state, REQUEST_ID),
+            number=body.number,
+        )
+        response.status_code = 202
+        response.headers["Location"] = f"/v1/runs/{done.run}"
+        return {"run": done.run, "count": done.count, "url": f"/v1/runs/{done.run}"}
+
+    return router
