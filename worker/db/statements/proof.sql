@@ -104,14 +104,13 @@ SELECT key, raw::text AS raw FROM records_NN
 -- name: verify_facts
 -- What the copy is due to know: how far the live runs have read, how far back the history goes, and how the comparison
 -- before this one ended. A difference without a time counts once a sync, or a sweep, since then has not mended it.
-SELECT u.watermark, s.last_success_at, s.next_sweep_at IS NOT NULL AS swept, s.history_done_at,
+SELECT u.watermark, s.last_success_at, s.next_sweep_at < '9999-01-01' AS swept, s.history_done_at,
        (SELECT CASE WHEN count(*) = count(h.window_since) THEN min(h.window_since #>> '{}') END
           FROM cursors h WHERE h.stream_id = s.id AND h.track = 'history') AS since,
        v.waiting, v.finished_at AS waiting_since,
        s.last_success_at > v.finished_at AS synced_since,
-       EXISTS (SELECT FROM run_history r
-                WHERE r.stream_id = s.id AND r.track = 'sweep' AND r.state = 'succeeded'
-                  AND r.started_at > v.finished_at) AS swept_since
+       EXISTS (SELECT FROM sweeps w
+                WHERE w.stream_id = s.id AND w.verdict = 'complete' AND w.started_at > v.finished_at) AS swept_since
   FROM streams s
   LEFT JOIN cursors u ON u.stream_id = s.id AND u.track = 'live' AND u.slice = ''
   LEFT JOIN LATERAL (
@@ -147,5 +146,46 @@ SELECT headrace_require_lease(EXISTS (SELECT FROM held), %(run)s) AS held;
 -- name: ask_for_sweep
 -- Where the stream is swept at all, soon instead of in its turn.
 UPDATE streams SET next_sweep_at = least(next_sweep_at, now())
- WHERE id = %(stream)s AND next_sweep_at IS NOT NULL;
+ WHERE id = %(stream)s AND next_sweep_at < '9999-01-01';
+
+-- name: plan_verifications
+-- A first time for streams whose history is done, at their own place in the interval, and an earlier one where the interval
+-- became shorter; none where nothing is to be compared.
+WITH wanted AS (
+    SELECT s.id, s.place, s.next_verify_at,
+           s.enabled AND s.history_done_at IS NOT NULL AND every.seconds > 0 AS compares, every.seconds
+      FROM streams s
+     CROSS JOIN LATERAL (SELECT coalesce((s.options ->> 'verify')::float8, %(default)s) AS seconds) every
+)
+UPDATE streams s
+   SET next_verify_at = CASE WHEN w.compares THEN coalesce(
+           headrace_next_point(jsonb_build_object('every', w.seconds::bigint), w.place, now()),
+           now() + make_interval(secs => w.seconds * random())) END
+  FROM wanted w
+ WHERE s.id = w.id
+   AND CASE WHEN w.compares THEN w.next_verify_at IS NULL
+                                 OR w.next_verify_at > now() + make_interval(secs => w.seconds)
+            ELSE w.next_verify_at IS NOT NULL END;
+
+-- name: due_verifications
+-- Those whose time has come, with their next time. Several beats may look: what one holds is passed over by the others.
+WITH due AS (
+    SELECT s.id, s.place, c.system, coalesce((s.options ->> 'verify')::float8, %(default)s) AS seconds
+      FROM streams s JOIN connections c ON c.id = s.connection_id
+     WHERE s.next_verify_at <= now() AND s.enabled AND c.paused_at IS NULL
+       AND coalesce((s.options ->> 'verify')::float8, %(default)s) > 0
+     ORDER BY s.next_verify_at LIMIT %(batch)s
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE streams s
+   SET next_verify_at = coalesce(headrace_next_point(jsonb_build_object('every', due.seconds::bigint), due.place, now()),
+                                 now() + make_interval(secs => due.seconds))
+  FROM due WHERE s.id = due.id
+RETURNING s.id, due.system;
+
+-- name: forget_verifications
+-- The latest of each stream stays, however old.
+DELETE FROM verifications v
+ WHERE v.finished_at < now() - interval '180 days'
+   AND EXISTS (SELECT FROM verifications l WHERE l.stream_id = v.stream_id AND l.run_id > v.run_id);
 
