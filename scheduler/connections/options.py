@@ -22,6 +22,7 @@ from scheduler.connections.sweeping import (
     parse_delete_limit,
     parse_sweep,
 )
+from scheduler.connections.verifying import file_verify, parse_verify
 from scheduler.connections.windows import file_windows, parse_windows
 from worker.connectors.contract import Stream
 
@@ -53,6 +54,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("hash", parse_paths, file_paths, check_hash),
     Option("keep_versions", parse_keep, file_keep),
     Option("sweep", parse_sweep, file_sweep),
+    Option("verify", parse_verify, file_verify),
     Option("windows", parse_windows, file_windows),
 )
 
