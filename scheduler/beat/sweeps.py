@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from scheduler.beat.partitions import keep_partitions
+from scheduler.beat.verifying import forget, plan, request_due, retry_quarantines
 from worker.db.queries import sql
 from worker.runs.publish import send_for
 from worker.runs.rescue import rescue_lapsed
@@ -54,6 +55,10 @@ def _forget_quarantine(services: Services) -> None:
 SWEEPS = (
     Sweep("rescue", 2.0, _rescue),
     Sweep("times", 300.0, _mend_times),
+    Sweep("verify", 5.0, request_due),
+    Sweep("verify_plan", 300.0, plan),
+    Sweep("retries", 60.0, retry_quarantines),
+    Sweep("verifications", 3600.0, forget),
     Sweep("partitions", 3600.0, _keep_partitions),
     Sweep("processes", 3600.0, _forget_processes),
     Sweep("quarantine", 3600.0, _forget_quarantine),
