@@ -1,188 +1,27 @@
 """The history of a stream, slice by slice, against a server that counts what it is asked."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
 
 import pytest
-from psycopg.types.json import Jsonb
-from pydantic import SecretStr
-from servers.scripted import Asked, Said, scripted_source
+from servers.mill import SIZE, Works, iso, past, running_works
 
 from scheduler.connections.histories import refit_histories
-from worker.config import load_settings
-from worker.db.queries import sql
 from worker.engine.history import slices as cutting
-from worker.engine.history.slices import is_whole, slice_of
+from worker.engine.history.slices import is_whole
 from worker.engine.perform import carry_out
 from worker.runs.cancel import cancel_run
-from worker.runs.request import request_run
 from worker.runs.rescue import rescue_lapsed
-from worker.runs.states import Lane
-from worker.services import Services
 
 pytestmark = pytest.mark.integration
-
-SIZE = 10
-MANIFEST = """\
-manifest: 1
-system: mill
-title: Mill
-protocol: rest
-base_url: "{base_url}"
-settings: {base_url: {required: true, description: Where it lives.}}
-defaults:
-  records: data
-  key: id
-  version: version
-  updated_at: at
-  paging: {cursor: {param: cursor, path: next, size_param: limit, size: 10}}
-streams:
-  orders:
-    path: /orders
-    total: total
-    incremental: {field: at, param: since, ordered: true, overlap: 1m}
-  lots:
-    path: /lots
-    incremental: {field: at, param: since, until_param: until, overlap: 1m}
-  tags:
-    path: /tags
-    incremental: {field: at, param: since, overlap: 1m}
-"""
-
-
-def iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-@dataclass
-class Mill:
-    """A system with records of the past, asked by time, and what it was asked."""
-
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[dict[str, str]] = field(default_factory=list)
-    fails: set[int] = field(default_factory=set)
-    """Numbers of requests that are answered with an error."""
-    ordered: bool = True
-
-    def put(self, key: str, at: datetime, **more: Any) -> None:
-        version = self.records.get(key, {}).get("version", 0) + 1
-        self.records[key] = {"id": key, "at": iso(at), "version": version} | more
-
-    def __call__(self, asked: Asked) -> Said:
-        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.path).query).items()}
-        self.asked.append(query)
-        if len(self.asked) in self.fails:
-            return Said(b'{"error": "out of order"}', 500)
-        listed = sorted(self.records.values(), key=lambda each: (each["at"], each["id"]))
-        found = [
-            each
-            for each in (listed if self.ordered else sorted(listed, key=lambda each: each["id"]))
-            if query.get("since", "") <= each["at"] <= query.get("until", "9")
-        ]
-        start, size = int(query.get("cursor", 0)), int(query["limit"])
-        page = found[start : start + size]
-        more = str(start + size) if start + size < len(found) else None
-        return Said(json.dumps({"data": page, "total": len(found), "next": more}).encode())
-
-
-@dataclass
-class Works:
-    """A connection to the mill, whose runs are carried out here and now."""
-
-    services: Services
-    mill: Mill
-    connection: int
-
-    def stream(self, name: str = "orders", *, history_days: int | None = None) -> int:
-        with self.services.database.transaction() as tx:
-            row = tx.execute(
-                "INSERT INTO streams (connection_id, name, bucket, schedule, history_days, next_run_at)"
-                " VALUES (%s, %s, 3, '{\"every\": 60}', %s, now()) RETURNING id",
-                (self.connection, name, history_days),
-            ).fetchone()
-        assert row is not None
-        found: int = row["id"]
-        return found
-
-    def live(self, stream: int) -> UUID:
-        with self.services.database.transaction() as tx:
-            run = request_run(
-                tx, stream_id=stream, system="mill", lane=Lane.ON_DEMAND, cause="cli", request_id="r"
-            ).id
-        carry_out(self.services, run)
-        return run
-
-    def history(self, stream: int) -> UUID | None:
-        """The history's run that waits or works."""
-        row = self.services.database.one(sql.history_runs, {"stream": stream})
-        return None if row is None else row["id"]
-
-    def turn(self, stream: int, *, slice_: float = 60.0) -> None:
-        """One claim of the history's run; it gives way after `slice_` seconds."""
-        object.__setattr__(self.services.settings, "slice", slice_)
-        run = self.history(stream)
-        assert run is not None
-        self.services.database.run("UPDATE runs SET not_before = now() WHERE track = 'history'")
-        carry_out(self.services, run)
-        object.__setattr__(self.services.settings, "slice", 60.0)
-
-    def finish(self, stream: int) -> None:
-        for _ in range(200):
-            if self.history(stream) is None:
-                return
-            self.turn(stream)
-        raise AssertionError("the history never ends")
-
-    def slices(self, stream: int) -> list[cutting.Slice]:
-        rows = self.services.database.all(sql.history_slices, {"stream": stream})
-        return sorted(map(slice_of, rows), key=lambda each: each.until, reverse=True)
-
-    def copy(self, stream: int) -> dict[str, dict[str, Any]]:
-        rows = self.services.database.all(
-            "SELECT key, raw FROM records WHERE stream_id = %(s)s AND deleted_at IS NULL", {"s": stream}
-        )
-        return {row["key"]: row["raw"] for row in rows}
-
-    def row(self, stream: int) -> dict[str, Any]:
-        row = self.services.database.one("SELECT * FROM streams WHERE id = %(s)s", {"s": stream})
-        assert row is not None
-        return dict(row)
-
-    def now(self) -> datetime:
-        row = self.services.database.one("SELECT now() AS now")
-        assert row is not None
-        found: datetime = row["now"]
-        return found
 
 
 @pytest.fixture
 def works(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Works]:
-    folder = tmp_path / "connectors" / "mill"
-    folder.mkdir(parents=True)
-    (folder / "manifest.yaml").write_text(MANIFEST)
-    mill = Mill()
-    with scripted_source(mill) as source:
-        settings = load_settings(
-            database_url=SecretStr(database_url),
-            broker_url=SecretStr(broker_url),
-            connectors=[tmp_path / "connectors"],
-            max_attempts=2,
-        )
-        services = Services.open(settings, name="test")
-        with services.database.transaction() as tx:
-            row = tx.execute(
-                "INSERT INTO connections (name, system, settings) VALUES ('m', 'mill', %s) RETURNING id",
-                (Jsonb({"base_url": source.base_url}),),
-            ).fetchone()
-        assert row is not None
-        yield Works(services, mill, row["id"])
-        services.close()
+    with running_works(database_url, broker_url, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
@@ -191,13 +30,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cutting, "FIRST_PAGES", 3)
     monkeypatch.setattr(cutting, "LEAST_PAGES", 3)
     monkeypatch.setattr(cutting, "WORK", 0.0)
-
-
-def past(works: Works, count: int, *, days: float) -> None:
-    """So many records, evenly over the last days."""
-    now = works.now()
-    for number in range(count):
-        works.mill.put(f"r{number:04}", now - timedelta(days=days * (number + 0.5) / count))
 
 
 def test_a_history_of_one_page_takes_one_request(works: Works) -> None:

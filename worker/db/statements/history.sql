@@ -15,7 +15,7 @@ SELECT %(stream)s, 'history', %(slice)s, %(window_since)s, %(window_until)s
 ON CONFLICT (stream_id, track, slice) DO NOTHING;
 
 -- name: history_slices
-SELECT slice, window_since, window_until, position, watermark, finished_at
+SELECT slice, window_since, window_until, position, watermark, finished_at, updated_at
   FROM cursors WHERE stream_id = %(stream)s AND track = 'history';
 
 -- name: cut_slice

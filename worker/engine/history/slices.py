@@ -90,6 +90,8 @@ class Slice:
     position: Mapping[str, Any] | None = None
     """Where its paging stands; None: not begun."""
     finished: bool = False
+    moved_at: datetime | None = None
+    """When its cursor was last written."""
 
     @property
     def seconds(self) -> float | None:
@@ -108,6 +110,7 @@ def slice_of(row: Mapping[str, Any]) -> Slice:
         tally=Tally.of(row["watermark"]),
         position=row["position"],
         finished=row["finished_at"] is not None,
+        moved_at=row["updated_at"],
     )
 
 

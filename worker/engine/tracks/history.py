@@ -43,6 +43,7 @@ from worker.engine.plan import (
     restart,
 )
 from worker.engine.port import Engine
+from worker.engine.proof.judged import judged
 from worker.engine.tracks.window import LOST_POSITION, is_empty
 from worker.engine.watching import CursorWatch
 from worker.errors import LostLease, NeedsOperator, SliceEnded
@@ -74,8 +75,6 @@ class _Reading:
         self._traits = stream.traits
         self._extractor = extractor
         self._slices = _slices(engine, job, stream)
-        self._is_stale = is_stale(job.run, stream.traits, job.run.now())
-        """The slice that was interrupted; another has no place yet."""
         self._turn_ends = time.monotonic() + engine.settings.slice
         self._mark = time.monotonic()
 
@@ -89,13 +88,17 @@ class _Reading:
                 return
             if pending(self._slices):
                 self._give_way()
-        complete(self._engine, self._job, history_done=True)
+        verdict = judged(self._engine, self._job, whole=False)
+        complete(self._engine, self._job, verdict.state, words=verdict.words, history_done=True)
 
     def _end_with(self, piece: Slice, last: Fetched) -> None:
         """With a page without records, which ends the last slice."""
+        verdict = judged(self._engine, self._job, whole=False)
         complete(
             self._engine,
             self._job,
+            verdict.state,
+            words=verdict.words,
             history_done=True,
             last=self._last_page(piece, last),
             load_last=lambda: self._load_alone(piece, last),
@@ -116,7 +119,7 @@ class _Reading:
         """
         self._turn_to(piece)
         plan = go_on(Plan(Window(piece.since, piece.until)), piece.position, self._traits)
-        if self._is_stale:
+        if is_stale(self._job.run, self._traits, self._job.run.now()):
             plan = restart(plan)
         pages = self._job.pages
         try:
@@ -151,7 +154,7 @@ class _Reading:
         raise AssertionError("a slice has a last page")
 
     def _give_way(self) -> None:
-        self._job.held.check()
+        self._job.check()
         if time.monotonic() > self._turn_ends:
             raise SliceEnded("This turn is used up; the history goes on after others had theirs.")
 
@@ -203,7 +206,7 @@ class _Reading:
     def _turn_to(self, piece: Slice) -> None:
         """What is committed from here on moves this slice's cursor."""
         job = self._job
-        job.run = replace(job.run, cursor=Stored(slice=piece.name))
+        job.run = replace(job.run, cursor=_stored(piece))
         if job.loader is not None:
             job.loader.turn_to(job.run)
         self._mark = time.monotonic()
@@ -238,6 +241,17 @@ class _Reading:
         done = replace(piece, finished=True)
         self._slices = [done if each.name == piece.name else each for each in self._slices]
         log.info("slice_done", until=piece.name, records=piece.tally.records)
+
+
+def _stored(piece: Slice) -> Stored:
+    """The slice's place, as if it had come with the run."""
+    return Stored(
+        position=piece.position,
+        since=None if piece.since is None else dump_cursor(piece.since),
+        until=dump_cursor(piece.until),
+        slice=piece.name,
+        moved_at=piece.moved_at,
+    )
 
 
 def _slices(engine: Engine, job: Job, stream: Stream) -> list[Slice]:

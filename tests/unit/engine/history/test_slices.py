@@ -199,6 +199,7 @@ def test_a_slice_is_read_back_as_it_was_kept() -> None:
         "position": {"page": {"cursor": "x"}, "high": None},
         "watermark": tally.as_json(),
         "finished_at": None,
+        "updated_at": NOW,
     }
     found = slice_of(row)
     assert (found.since, found.until, found.tally, found.finished) == (None, NOW, tally, False)

@@ -1,0 +1,202 @@
+"""What is read again on request: all, a range of dates, a filter, or some records by their keys. Nobody else's state moves."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.mill import Works, iso, past, running_works
+
+from worker.engine import singles
+from worker.runs.states import Lane
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def works(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Works]:
+    with running_works(database_url, broker_url, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def stream(works: Works) -> int:
+    """A hundred records of a hundred days, all in the copy."""
+    past(works, 100, days=100)
+    found = works.stream()
+    works.live(found)
+    works.finish(found)
+    return found
+
+
+def mangle(works: Works, stream: int) -> None:
+    """The copy holds something else, in a version that no source could beat."""
+    works.services.database.run(
+        'UPDATE records SET raw = \'{"id": "mangled"}\', version = 99, content_hash = gen_random_uuid()'
+        " WHERE stream_id = %(s)s",
+        {"s": stream},
+    )
+
+
+def mended(works: Works, stream: int) -> set[str]:
+    return {key for key, raw in works.copy(stream).items() if raw == works.mill.records[key]}
+
+
+def others(works: Works) -> list[dict[str, Any]]:
+    """Every cursor, as it stands."""
+    return works.services.database.all("SELECT * FROM cursors ORDER BY stream_id, track, slice")
+
+
+def test_all_of_a_stream_is_read_again_whatever_the_copy_believes(works: Works, stream: int) -> None:
+    mangle(works, stream)
+    run = works.resync(stream, all=True)
+    assert (run["state"], run["records_updated"]) == ("succeeded", 100)
+    assert works.copy(stream) == works.mill.records
+
+
+@pytest.mark.parametrize("name", ["orders", "lots"])
+def test_a_range_of_dates_is_read_again_and_nothing_else(works: Works, name: str) -> None:
+    past(works, 100, days=100)
+    stream = works.stream(name)
+    works.live(stream)
+    works.finish(stream)
+    mangle(works, stream)
+    since, until = works.now() - timedelta(days=40), works.now() - timedelta(days=20)
+    run = works.resync(stream, since=iso(since), until=iso(until))
+    wanted = {key for key, each in works.mill.records.items() if iso(since) <= each["at"] <= iso(until)}
+    assert len(wanted) == 20
+    assert mended(works, stream) >= wanted
+    assert run["records_read"] <= 30, "a page more at most, where the system can't be told an end"
+
+
+def test_a_filter_goes_to_the_system(works: Works, stream: int) -> None:
+    for number in range(7):
+        works.mill.put(f"r{number:04}", works.now() - timedelta(days=50), site="north")
+    mangle(works, stream)
+    works.resync(stream, filters={"site": "north"})
+    assert mended(works, stream) == {f"r{number:04}" for number in range(7)}
+    assert works.mill.asked[-1]["site"] == "north"
+    run = works.resync(stream, filters={"sight": "north"})
+    assert (run["state"], run["error_code"]) == ("failed", "unknown_filter")
+
+
+def test_records_are_asked_for_by_their_keys_one_request_each(works: Works, stream: int) -> None:
+    mangle(works, stream)
+    before = len(works.mill.paths)
+    run = works.resync(stream, ids=["r0007", "r0003", "r0007"])
+    assert works.mill.paths[before:] == ["/orders/r0003", "/orders/r0007"]
+    assert mended(works, stream) == {"r0003", "r0007"}
+    assert (run["state"], run["records_read"], run["records_updated"]) == ("succeeded", 2, 2)
+
+
+def test_a_record_that_is_not_there_is_deleted_with_its_reason(works: Works, stream: int) -> None:
+    del works.mill.records["r0003"]
+    run = works.resync(stream, ids=["r0003", "r0007"])
+    assert (run["state"], run["records_deleted"]) == ("succeeded", 1)
+    row = works.services.database.one(
+        "SELECT delete_reason, deleted_at, cause_id FROM records WHERE key = 'r0003'"
+    )
+    assert row is not None
+    assert (row["delete_reason"], row["cause_id"]) == ("not_found", run["id"])
+    works.mill.put("r0003", works.now())
+    works.resync(stream, ids=["r0003"])
+    assert works.copy(stream) == works.mill.records, "one that is back comes back"
+
+
+def test_many_of_which_none_is_there_are_not_believed_to_be_gone(works: Works, stream: int) -> None:
+    records, works.mill.records = works.mill.records, {}
+    run = works.resync(stream, ids=sorted(records)[:20])
+    assert (run["state"], run["error_code"], run["records_deleted"]) == ("partial", "all_absent", 0)
+    works.mill.records = {key: each for key, each in records.items() if key > "r0010"}
+    run = works.resync(stream, ids=sorted(records)[:20])
+    assert (run["state"], run["records_deleted"]) == ("succeeded", 11)
+    assert works.copy(stream) == works.mill.records
+
+
+def test_what_cant_be_read_is_named_and_left_as_it_is(works: Works, stream: int) -> None:
+    works.mill.singles["r0003"] = (400, "application/json", b'{"error": "no"}')
+    works.mill.singles["r0005"] = (404, "text/html", b"<h1>Not found</h1>")
+    copy = works.copy(stream)
+    run = works.resync(stream, ids=["r0003", "r0004", "r0005", ".."])
+    assert (run["state"], run["error_code"], run["records_rejected"]) == ("partial", "records_not_read", 1)
+    assert run["error"] == "2 of the 4 records couldn't be read: .., r0003."
+    assert works.copy(stream) == copy
+
+
+def test_without_a_single_read_everything_is_read_and_only_those_are_kept(works: Works) -> None:
+    past(works, 100, days=100)
+    stream = works.stream("lots")
+    works.live(stream)
+    works.finish(stream)
+    mangle(works, stream)
+    run = works.resync(stream, ids=["r0003", "r0007", "gone"])
+    assert mended(works, stream) == {"r0003", "r0007"}
+    assert (run["state"], run["error_code"]) == ("partial", "records_not_read")
+    assert "gone" in run["error"]
+    assert run["records_deleted"] == 0, "one list alone is no evidence"
+
+
+def test_a_re_sync_goes_on_where_it_stopped(
+    works: Works, stream: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singles, "AT_ONCE", 5)
+    ids = sorted(works.mill.records)[:20]
+    before = len(works.mill.paths)
+    works.mill.fails = {before + 13}
+    run = works.resync(stream, ids=ids)
+    assert run["state"] == "succeeded"
+    asked = [path.rpartition("/")[2] for path in works.mill.paths[before:]]
+    assert asked == [*ids[:13], *ids[12:]], "what was read before the error isn't asked for again"
+
+
+@pytest.mark.parametrize("scope", [{"all": True}, {"ids": ["r0003", "r0004"]}])
+def test_a_long_re_sync_in_the_bulk_lane_gives_way(
+    works: Works, stream: int, scope: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singles, "AT_ONCE", 1)
+    object.__setattr__(works.services.settings, "slice", 0.0)
+    run = works.resync(stream, Lane.BACKFILL, **scope)
+    assert run["state"] == "succeeded"
+    assert run["claim_no"] > 1
+    assert run["queue"] == "sync.mill.bulk"
+    assert run["records_read"] == (100 if "all" in scope else 2), "no page is read twice"
+
+
+def test_refreshing_one_touches_nobody_elses_state(works: Works, stream: int) -> None:
+    other = works.stream("lots")
+    works.live(other)
+    works.turn(other, slice_=0.0)
+    before = others(works)
+    row = works.row(stream)
+    for scope in (
+        {"all": True},
+        {"ids": ["r0003"]},
+        {"filters": {"site": "north"}},
+        {"since": iso(works.now())},
+    ):
+        works.resync(stream, **scope)
+    assert others(works) == before, "and its own cursor goes with its end"
+    after = works.row(stream)
+    for name in (
+        "next_run_at",
+        "last_success_at",
+        "history_done_at",
+        "last_error_code",
+        "failures",
+        "last_run_id",
+    ):
+        assert after[name] == row[name]
+
+
+def test_a_re_sync_that_waits_keeps_a_place_of_its_own_beside_others(works: Works, stream: int) -> None:
+    works.mill.fails = {len(works.mill.asked) + 5}
+    object.__setattr__(works.services.settings, "max_attempts", 1)
+    failed = works.resync(stream, all=True)
+    assert failed["state"] == "failed"
+    place = [row for row in others(works) if row["track"] == "records"]
+    assert len(place) == 1
+    works.resync(stream, ids=["r0003"])
+    assert [row for row in others(works) if row["track"] == "records"] == place
+    works.resync(stream, all=True)
+    assert [row for row in others(works) if row["track"] == "records"] == []
