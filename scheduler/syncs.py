@@ -41,13 +41,7 @@ def request_sync(
     request_id: str,
 ) -> list[Wanted]:
     """Ask for a run of each named stream, or of all that are switched on. The connection is a row of `lists`."""
-    if connection["paused_at"] is not None:
-        raise Refused(
-            "connection_paused",
-            f"{connection['name']} is paused.",
-            hint=f"`headrace resume {connection['name']}` lets it go on.",
-        )
-    chosen = _choose(connection["name"], streams_of(database, connection["id"]), names)
+    chosen = choose_streams(database, connection, names)
     wanted: list[Wanted] = []
     wakeups: list[Requested] = []
     with database.transaction() as transaction:
@@ -64,6 +58,19 @@ def request_sync(
             wanted.append(Wanted(run.id, stream["id"], stream["name"], run.created))
     publish((run.id, run.queue) for run in wakeups if run.ready)
     return wanted
+
+
+def choose_streams(
+    database: Database, connection: Mapping[str, Any], names: Sequence[str] | None
+) -> list[Mapping[str, Any]]:
+    """The named streams, or all that are switched on; `Refused` where nothing may run now."""
+    if connection["paused_at"] is not None:
+        raise Refused(
+            "connection_paused",
+            f"{connection['name']} is paused.",
+            hint=f"`headrace resume {connection['name']}` lets it go on.",
+        )
+    return _choose(connection["name"], streams_of(database, connection["id"]), names)
 
 
 def _choose(

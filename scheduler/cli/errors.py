@@ -23,6 +23,7 @@ class Exit(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     UNREACHABLE = 4
+    DRIFT = 5
     INTERRUPTED = 130
 
 
@@ -32,6 +33,7 @@ EXIT_CODES: dict[Exit, str] = {
     Exit.USAGE: "The command, a setting or a file is wrong. Nothing was changed.",
     Exit.NOT_FOUND: "Nothing has the name or id that was given.",
     Exit.UNREACHABLE: "Something that is needed isn't running or can't be reached: database, broker, system.",
+    Exit.DRIFT: "The copy differs from its source: `headrace verify` found something missing, extra or different.",
     Exit.INTERRUPTED: "Interrupted from the keyboard.",
 }
 """The table of docs/commands.md."""

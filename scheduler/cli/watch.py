@@ -29,9 +29,9 @@ SAY_AFTER = 10.0
 _never = threading.Event()
 
 
-def watch(database: Database, wanted: Sequence[Wanted]) -> list[DictRow]:
-    """Wait until all has ended; how it ended, in the order of ending's ids."""
-    pending = Pending({run.id for run in wanted}, [run.stream_id for run in wanted])
+def watch(database: Database, wanted: Sequence[Wanted], *, history: bool = True) -> list[DictRow]:
+    """Wait until all has ended, the history of these streams too unless told; how it ended, in the order of ids."""
+    pending = Pending({run.id for run in wanted}, [run.stream_id for run in wanted] if history else [])
     shown: _Bars | _Lines = _Bars() if sys.stderr.isatty() else _Lines()
     idle_since, warned = time.monotonic(), False
     with shown:
