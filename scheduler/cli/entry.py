@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, records, runs, start
-from scheduler.cli.commands.copy import changes, deletes
+from scheduler.cli.commands.copy import changes, deletes, drift, explain, quarantine, verify
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
 
@@ -28,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (start, files, connections, runs, records, changes, deletes, doctor, demo):
+for module in (
+    start, files, connections, runs, records, changes, deletes, verify, explain, quarantine, drift, doctor, demo,
+):  # fmt: skip
     module.register(app)
 
 

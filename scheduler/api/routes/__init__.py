@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from scheduler.api.routes.changes import changes_routes
 from scheduler.api.routes.deletes import deletes_routes
+from scheduler.api.routes.proof import proof_routes
 from scheduler.api.routes.work import work_routes
 from worker.db.database import Database
 
-ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes, changes_routes, deletes_routes)
+ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes, changes_routes, deletes_routes, proof_routes)

@@ -1,0 +1,176 @@
+"""The routes of proof: compare the copy with its source, see what was set aside and what drifted, ask why a record is as it is."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler import drift as drifting
+from scheduler import quarantine as aside
+from scheduler.api.problems import REQUEST_ID
+from scheduler.api.shapes import sync_json
+from scheduler.explain.facts import gather
+from scheduler.explain.words import explain as in_words
+from scheduler.lists import find_connection, find_stream
+from scheduler.verify import drift_of, request_verify, verifications
+from worker.config import load_settings
+from worker.db.database import Database
+from worker.engine.drift import shown
+
+Name = Annotated[str, Path(min_length=1, max_length=200)]
+Key = Annotated[str, Path(min_length=1, max_length=1000)]
+STREAM = "/connections/{connection_id}/streams/{stream}"
+
+
+class VerifyRequest(BaseModel):
+    """Which streams (left out: all that are switched on), with how many requests each, and whether to mend."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    streams: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=500)
+        ]
+        | None
+    ) = None
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    repair: bool = False
+
+
+class AsideRequest(BaseModel):
+    """Try what was set aside again, or forget it: all of the stream, or these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["retry", "discard"]
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
+
+
+def proof_routes(database: Database) -> APIRouter:
+    """What the token opens."""
+    router = APIRouter(prefix="/v1")
+    _add_verify(router, database)
+    _add_aside(router, database)
+    _add_drift(router, database)
+
+    @router.get(STREAM + "/records/{key}/explain")
+    def explain(connection_id: Name, stream: Name, key: Key) -> dict[str, Any]:
+        """Why a record is as it is, in sentences; also of one that isn't there."""
+        row = find_stream(database, find_connection(database, connection_id), stream)
+        facts = gather(database, load_settings(), row["id"], key)
+        return {
+            "key": key,
+            "found": facts.record is not None,
+            "record": facts.record,
+            "words": in_words(facts),
+        }
+
+    return router
+
+
+def _add_verify(router: APIRouter, database: Database) -> None:
+    @router.post("/connections/{connection_id}/verifications", status_code=202)
+    def verify(
+        connection_id: Name, request: Request, response: Response, body: VerifyRequest | None = None
+    ) -> dict[str, Any]:
+        """Ask for a comparison. A run that is queued already is joined."""
+        wishes = body or VerifyRequest()
+        connection = find_connection(database, connection_id)
+        wanted = request_verify(
+            database,
+            connection,
+            wishes.streams,
+            requests=wishes.requests,
+            repair=wishes.repair,
+            cause="api",
+            request_id=getattr(request.state, REQUEST_ID),
+        )
+        response.headers["Location"] = f"/v1/connections/{connection['id']}/verifications"
+        return {"connection": connection["name"], "runs": [sync_json(run) for run in wanted]}
+
+    @router.get("/connections/{connection_id}/verifications")
+    def list_verifications(
+        connection_id: Name,
+        stream: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        before: Annotated[UUID | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    ) -> dict[str, Any]:
+        """What comparisons found, the latest first. `next` is what to give as `before` for the page that follows."""
+        connection = find_connection(database, connection_id)
+        of = find_stream(database, connection, stream)["id"] if stream else None
+        rows = verifications(database, connection["id"], stream_id=of, before=before, limit=limit)
+        return {
+            "verifications": [{**row, "drift": drift_of(row)} for row in rows],
+            "next": str(rows[-1]["run_id"]) if len(rows) == limit else None,
+        }
+
+
+def _add_aside(router: APIRouter, database: Database) -> None:
+    @router.get("/quarantine")
+    def summary(
+        connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    ) -> dict[str, Any]:
+        """How much is set aside, by stream and reason."""
+        found = find_connection(database, connection) if connection else None
+        return {"quarantine": aside.summary(database, found["id"] if found else None)}
+
+    @router.get(STREAM + "/quarantine")
+    def list_aside(
+        connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> dict[str, Any]:
+        """What is set aside of a stream, the latest first."""
+        row = find_stream(database, find_connection(database, connection_id), stream)
+        return {"records": aside.list_quarantined(database, row, limit=limit)}
+
+    @router.get(STREAM + "/quarantine/{record_id}")
+    def show_aside(connection_id: Name, stream: Name, record_id: UUID) -> dict[str, Any]:
+        """One of them, with what came."""
+        row = find_stream(database, find_connection(database, connection_id), stream)
+        found = aside.find_quarantined(database, str(record_id), stream_id=row["id"])
+        return {**found, "raw": bytes(found["raw"]).decode("utf-8", "backslashreplace")}
+
+    @router.post(STREAM + "/quarantine")
+    def decide(
+        connection_id: Name, stream: Name, body: AsideRequest, request: Request, response: Response
+    ) -> dict[str, Any]:
+        """Try them again (202: a run does it), or forget them."""
+        connection = find_connection(database, connection_id)
+        row = find_stream(database, connection, stream)
+        if body.action == "discard":
+            return {"discarded": aside.discard(database, row, body.ids)}
+        run = aside.request_retry(
+            database,
+            connection,
+            row,
+            cause="api",
+            request_id=getattr(request.state, REQUEST_ID),
+            ids=body.ids,
+        )
+        response.status_code = 202
+        response.headers["Location"] = f"/v1/runs/{run.id}"
+        return {"run": run.id, "joined": not run.created, "url": f"/v1/runs/{run.id}"}
+
+
+def _add_drift(router: APIRouter, database: Database) -> None:
+    @router.get("/drift")
+    def drifted(
+        connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    ) -> dict[str, Any]:
+        """Fields that appeared, vanished or changed their type, until somebody accepts them."""
+        found = find_connection(database, connection) if connection else None
+        rows = drifting.drifted(database, connection_id=found["id"] if found else None)
+        return {"fields": [{**row, "field": shown(row["path"])} for row in rows]}
+
+    @router.get(STREAM + "/fields")
+    def fields(connection_id: Name, stream: Name) -> dict[str, Any]:
+        """Every field of a stream, with its types."""
+        row = find_stream(database, find_connection(database, connection_id), stream)
+        found = drifting.fields_of(database, row["id"])
+        return {"fields": [{**each, "field": shown(each["path"])} for each in found]}
+
+    @router.post(STREAM + "/fields/accept")
+    def accept(connection_id: Name, stream: Name) -> dict[str, Any]:
+        """Take note: what changed is known from now on."""
+        row = find_stream(database, find_connection(database, connection_id), stream)
+        return {"accepted": drifting.accept(database, row["id"])}
