@@ -43,7 +43,7 @@ def _present(facts: Facts) -> Iterator[str]:
         return
     if record["deleted_at"] is not None:
         why = REASONS.get(record["delete_reason"] or "flag", "the system says so")
-        yield f"{facts.key} of {where} is deleted since {_when(record['deleted_at'], facts)}: {why}{_by(facts)}."
+        yield f"{facts.key} of {where} is deleted since {_when(record['deleted_at'], facts)}{_by(facts)}: {why}."
     else:
         verb = {"created": "came into the copy", "updated": "was last changed in the copy"}
         yield (
