@@ -18,6 +18,7 @@ from scheduler.health import (
     who_is_alive,
 )
 from scheduler.lists import SHORT_ID, sql
+from scheduler.trust import look_at_trust
 from worker.config import Settings
 from worker.db.database import Database
 from worker.durations import format_duration
@@ -110,6 +111,7 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from _look_at_schedule(database)
     yield from _look_at_failures(database)
     yield from look_at_secrets(database)
+    yield from look_at_trust(database)
 
 
 def _look_at_schedule(database: Database) -> Iterator[Finding]:
