@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from scheduler.beat.partitions import keep_partitions
-from scheduler.beat.verifying import forget, plan, request_due, retry_quarantines
+from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from worker.db.queries import sql
 from worker.runs.publish import send_for
 from worker.runs.rescue import rescue_lapsed
@@ -58,7 +58,6 @@ SWEEPS = (
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),
     Sweep("retries", 60.0, retry_quarantines),
-    Sweep("verifications", 3600.0, forget),
     Sweep("partitions", 3600.0, _keep_partitions),
     Sweep("processes", 3600.0, _forget_processes),
     Sweep("quarantine", 3600.0, _forget_quarantine),
