@@ -51,8 +51,3 @@ def request_due(services: Services) -> None:
 def retry_quarantines(services: Services) -> None:
     """Where a manifest reads a stream in another way by now, what was set aside of it is tried again."""
     retry_what_is_read_differently(services.database, services.registry)
-
-
-def forget(services: Services) -> None:
-    """Results of comparisons are kept for half a year."""
-    services.database.run(sql.forget_verifications)

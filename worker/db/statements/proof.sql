@@ -182,10 +182,3 @@ UPDATE streams s
                                  now() + make_interval(secs => due.seconds))
   FROM due WHERE s.id = due.id
 RETURNING s.id, due.system;
-
--- name: forget_verifications
--- The latest of each stream stays, however old.
-DELETE FROM verifications v
- WHERE v.finished_at < now() - interval '180 days'
-   AND EXISTS (SELECT FROM verifications l WHERE l.stream_id = v.stream_id AND l.run_id > v.run_id);
-
