@@ -1,7 +1,7 @@
-"""How does the history of runs stay bounded? By days: tomorrow's partitions are made ahead, old ones are dropped whole.
+"""How does what piles up with time stay bounded? By partitions: those to come are made ahead, old ones are dropped whole.
 
-A partition holds the ids of one day, since ids grow with time. Uneventful runs go after three days, the others after
-ninety. What landed in a default partition, because no beat had run for a week, is deleted by its id when its time comes.
+Of the history of runs a partition holds the ids of one day, since ids grow with time; of versions, what ended in one month.
+What landed in a default partition, because no beat had run for a week, is deleted row by row when its time comes.
 
 To make or drop one takes the whole table for a moment, and whoever waits for that keeps every run waiting that ends. So
 each is a transaction of its own that waits for a second at most: behind a backup or a long query it is put off until the
@@ -10,7 +10,7 @@ Emits: partition_made, partition_dropped, partition_put_off.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -34,26 +34,41 @@ PATIENCE = "1s"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table of daily partitions, and for how many days they are kept."""
+    """A partitioned table, and for how many days its rows are kept."""
 
     table: str
     days: int
+    column: str = "id"
+    """By which it is partitioned: a UUIDv7, or a time."""
+    monthly: bool = False
+
+    def first(self, day: date) -> date:
+        """The first day of the partition that holds this one."""
+        return day.replace(day=1) if self.monthly else day
+
+    def after(self, first: date) -> date:
+        """The first day of the next partition."""
+        return self.first(first + timedelta(days=32 if self.monthly else 1))
+
+    def bound(self, day: date) -> str:
+        """Where a day begins in the column's terms."""
+        return str(first_id(day)) if self.column == "id" else f"{day} 00:00:00+00"
 
 
-KEPT = (Kept("run_history_eventful", 90), Kept("run_history_uneventful", 3))
+RUN_HISTORY = (Kept("run_history_eventful", 90), Kept("run_history_uneventful", 3))
 
 
-def keep_partitions(database: Database) -> None:
-    """Make the days ahead, drop the days behind."""
+def keep_partitions(database: Database, tables: Sequence[Kept] = RUN_HISTORY) -> None:
+    """Make the partitions ahead, drop those behind."""
     today = _today(database)
-    for kept in KEPT:
+    for kept in tables:
         existing = _existing(database, kept.table)
-        makes = [partial(_make, kept.table, day) for day in missing_days(existing, today)]
-        drops = [partial(_drop, kept.table, day) for day in expired_days(existing, today, kept.days)]
+        makes = [partial(_make, kept, first) for first in missing(kept, existing, today)]
+        drops = [partial(_drop, kept.table, first) for first in expired(kept, existing, today)]
         for change in (*makes, *drops):
             if not _changed(database, kept, change):
                 break  # whoever reads a table for long is in the way of all its changes
-        _empty_default(database, kept.table, before=today - timedelta(days=kept.days))
+        _empty_default(database, kept, before=today - timedelta(days=kept.days))
 
 
 def _changed(database: Database, kept: Kept, change: Callable[[psycopg.Connection[DictRow]], None]) -> bool:
@@ -70,15 +85,15 @@ def _changed(database: Database, kept: Kept, change: Callable[[psycopg.Connectio
     return True
 
 
-def missing_days(existing: set[date], today: date) -> list[date]:
-    """Today and the days ahead that have no partition yet."""
-    wanted = [today + timedelta(days=n) for n in range(AHEAD + 1)]
-    return [day for day in wanted if day not in existing]
+def missing(kept: Kept, existing: set[date], today: date) -> list[date]:
+    """The first days of the partitions of today and the days ahead that aren't there yet."""
+    ahead = dict.fromkeys(kept.first(today + timedelta(days=n)) for n in range(AHEAD + 1))
+    return [first for first in ahead if first not in existing]
 
 
-def expired_days(existing: set[date], today: date, days: int) -> list[date]:
-    """The days whose runs are no longer kept."""
-    return sorted(day for day in existing if day < today - timedelta(days=days))
+def expired(kept: Kept, existing: set[date], today: date) -> list[date]:
+    """The first days of the partitions of which no row is kept any more."""
+    return sorted(first for first in existing if kept.after(first) <= today - timedelta(days=kept.days))
 
 
 def first_id(day: date) -> UUID:
@@ -108,24 +123,30 @@ def _existing(database: Database, table: str) -> set[date]:
     return {date(int(m[1]), int(m[2]), int(m[3])) for m in found if m}
 
 
-def _make(table: str, day: date, connection: psycopg.Connection[DictRow]) -> None:
-    """A day that the default partition has rows of already stays there: Postgres would refuse to split them off."""
-    lower, upper = first_id(day), first_id(day + timedelta(days=1))
-    name, default = name_of(table, day), f"{table}_default"
+def _make(kept: Kept, first: date, connection: psycopg.Connection[DictRow]) -> None:
+    """One that the default partition has rows of already stays there: Postgres would refuse to split them off."""
+    lower, upper = kept.bound(first), kept.bound(kept.after(first))
+    name, default = name_of(kept.table, first), f"{kept.table}_default"
     found = connection.execute(
         sql.SQL(
-            "SELECT to_regclass({}) IS NOT NULL OR EXISTS (SELECT FROM {} WHERE id >= %s AND id < %s) AS stays"
-        ).format(sql.Literal(name), sql.Identifier(default)),
-        (lower, upper),
+            "SELECT to_regclass({}) IS NOT NULL OR EXISTS (SELECT FROM {} WHERE {} >= {} AND {} < {}) AS stays"
+        ).format(
+            sql.Literal(name),
+            sql.Identifier(default),
+            sql.Identifier(kept.column),
+            sql.Literal(lower),
+            sql.Identifier(kept.column),
+            sql.Literal(upper),
+        )
     ).fetchone()
     if found and found["stays"]:
         return
     connection.execute(
         sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-            sql.Identifier(name), sql.Identifier(table), sql.Literal(str(lower)), sql.Literal(str(upper))
+            sql.Identifier(name), sql.Identifier(kept.table), sql.Literal(lower), sql.Literal(upper)
         )
     )
-    log.info("partition_made", table=table, day=str(day))
+    log.info("partition_made", table=kept.table, day=str(first))
 
 
 def _drop(table: str, day: date, connection: psycopg.Connection[DictRow]) -> None:
@@ -133,7 +154,12 @@ def _drop(table: str, day: date, connection: psycopg.Connection[DictRow]) -> Non
     log.info("partition_dropped", table=table, day=str(day))
 
 
-def _empty_default(database: Database, table: str, *, before: date) -> None:
+def _empty_default(database: Database, kept: Kept, *, before: date) -> None:
     with database.connection() as connection:
-        default = sql.Identifier(f"{table}_default")
-        connection.execute(sql.SQL("DELETE FROM {} WHERE id < %s").format(default), (first_id(before),))
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE {} < {}").format(
+                sql.Identifier(f"{kept.table}_default"),
+                sql.Identifier(kept.column),
+                sql.Literal(kept.bound(before)),
+            )
+        )

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from scheduler.beat.partitions import keep_partitions
+from scheduler.beat.retention import Pruning, finish_removals, keep_all_partitions
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
+from scheduler.beat.viewing import Viewing
 from worker.db.queries import sql
+from worker.feed.epoch import keep_epoch
+from worker.outbound.waking import wake_deliveries
 from worker.runs.publish import send_for
 from worker.runs.rescue import rescue_lapsed
 from worker.services import Services
@@ -40,25 +43,38 @@ def _mend_times(services: Services) -> None:
         log.warning("times_mended", **found)
 
 
-def _keep_partitions(services: Services) -> None:
-    keep_partitions(services.database)
-
-
 def _forget_processes(services: Services) -> None:
     services.database.run(sql.forget_dead_processes)
 
 
-def _forget_quarantine(services: Services) -> None:
-    services.database.run(sql.forget_quarantine)
+def _finish_removals(services: Services) -> None:
+    finish_removals(services.database)
+
+
+_pruning = Pruning()
+_viewing = Viewing()
+
+
+def _keep_feed(services: Services) -> None:
+    keep_epoch(services.database)
+
+
+def _wake_deliveries(services: Services) -> None:
+    wake_deliveries(services.database)
 
 
 SWEEPS = (
+    Sweep("deliveries", 1.0, _wake_deliveries),
+    Sweep("feed", 2.0, _keep_feed),
     Sweep("rescue", 2.0, _rescue),
     Sweep("times", 300.0, _mend_times),
+    Sweep("partitions", 3600.0, keep_all_partitions),
+    Sweep("processes", 3600.0, _forget_processes),
+    Sweep("retention", 5.0, _pruning.prune),
+    Sweep("removals", 2.0, _finish_removals),
+    Sweep("room", 3600.0, _pruning.watch_room),
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),
     Sweep("retries", 60.0, retry_quarantines),
-    Sweep("partitions", 3600.0, _keep_partitions),
-    Sweep("processes", 3600.0, _forget_processes),
-    Sweep("quarantine", 3600.0, _forget_quarantine),
+    Sweep("views", 5.0, _viewing.tend),
 )

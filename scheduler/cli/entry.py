@@ -11,7 +11,17 @@ from collections.abc import Sequence
 import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, records, runs, start
-from scheduler.cli.commands.copy import changes, deletes, drift, explain, quarantine, verify
+from scheduler.cli.commands.copy import (
+    changes,
+    deletes,
+    drift,
+    erase,
+    explain,
+    quarantine,
+    run_changes,
+    storage,
+    verify,
+)  # fmt: skip
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
 
@@ -29,7 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, runs, records, changes, deletes, verify, explain, quarantine, drift, doctor, demo,
+    start, files, connections, runs, records, changes, deletes, verify, explain, quarantine, drift, run_changes,
+    erase, storage, doctor, demo,
 ):  # fmt: skip
     module.register(app)
 

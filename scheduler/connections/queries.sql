@@ -91,11 +91,10 @@ DELETE FROM runs WHERE connection_id = ANY (%(connections)s);
 -- With the streams go runs that were requested meanwhile, cursors and quarantine. From here on no worker can load.
 DELETE FROM streams WHERE connection_id = ANY (%(connections)s) RETURNING connection_id, id, bucket;
 
--- name: delete_records
--- After the streams, in a statement of its own: it sees every page that was committed before the fence fell.
-DELETE FROM records r
- USING unnest(%(streams)s::bigint[], %(buckets)s::smallint[]) AS gone (stream_id, bucket)
- WHERE r.bucket = gone.bucket AND r.stream_id = gone.stream_id;
+-- name: note_removed
+-- Their records follow.
+INSERT INTO removed_streams (stream_id, bucket)
+SELECT * FROM unnest(%(streams)s::bigint[], %(buckets)s::smallint[]);
 
 -- name: delete_run_history
 DELETE FROM run_history WHERE connection_id = ANY (%(connections)s);

@@ -1,7 +1,8 @@
 """How does a connection go without a trace: its streams, runs, cursors, records and history?
 
-The rows that a worker's fence looks for go first, the records after, in one transaction: a page that was committed
-before is deleted with the rest, and one that is being loaded is refused.
+For everybody who looks it is gone at once, in one transaction, with the rows that a worker's fence looks for: a page that is
+being loaded is refused from then on. Millions of records would make that transaction hold up the whole cluster's change
+feed, so they follow in batches (`scheduler.beat.retention`), found by the numbers of their streams.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from scheduler.connections.current import queries
 from scheduler.connections.resolve import find_connection_in
 from scheduler.connections.transactions import Transaction, execute, retrying
 from worker.db.database import Database
+from worker.views.tending import take_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ def remove_connection(database: Database, name: str, environment: str | None = N
 
 
 def delete_connections(tx: Transaction, connection_ids: Sequence[int]) -> tuple[int, int]:
-    """The same for several, in the caller's transaction; how many streams and records went."""
+    """The same for several, in the caller's transaction; how many streams went, and records are to follow."""
     params = {"connections": list(connection_ids)}
+    records = sum(row["records"] for row in execute(tx, queries.count_records, params))
     execute(tx, queries.delete_open_runs, params)
     streams = execute(tx, queries.delete_streams, params)
     gone = {"streams": [row["id"] for row in streams], "buckets": [row["bucket"] for row in streams]}
-    records = tx.execute(queries.delete_records, gone).rowcount
+    execute(tx, queries.note_removed, gone)
+    take_views(tx, connection_ids)
     execute(tx, queries.delete_run_history, params)
     execute(tx, queries.delete_connections, params)
     return len(streams), records

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import psutil
+import psycopg
 import redis
 from servers.stack import Stack
 
@@ -62,14 +63,26 @@ def logs(home: Path) -> list[Path]:
 
 
 def tables(stack: Stack) -> Iterator[tuple[str, bytes]]:
-    """Every row of every table of ours, all columns, as text; and what Postgres shows of statements under way."""
+    """Every row of every table of ours, and what Postgres shows of statements under way."""
     with stack.connect() as connection:
-        names = connection.execute(
-            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        ).fetchall()
-        for (name,) in [*names, ("pg_stat_activity",)]:
-            with connection.cursor().copy(f"COPY (SELECT t::text FROM {name} t) TO STDOUT") as copy:
-                yield name, b"".join(bytes(block) for block in copy)
+        yield from whole_database(connection)
+        yield "pg_stat_activity", rows_of(connection, "pg_stat_activity")
+
+
+def whole_database(connection: "psycopg.Connection[Any]") -> Iterator[tuple[str, bytes]]:
+    """Every row of every table of every schema, partitions and what is materialised among them, all columns, as text."""
+    names = connection.execute(
+        "SELECT oid::regclass::text FROM pg_class"
+        " WHERE relkind IN ('r', 'm') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)' ORDER BY 1"
+    ).fetchall()
+    for name in names:
+        (table,) = name.values() if isinstance(name, dict) else name
+        yield table, rows_of(connection, table)
+
+
+def rows_of(connection: "psycopg.Connection[Any]", table: str) -> bytes:
+    with connection.cursor().copy(f"COPY (SELECT t::text FROM {table} t) TO STDOUT") as copy:
+        return b"".join(bytes(block) for block in copy)
 
 
 def valkey(client: "redis.Redis") -> Iterator[bytes]:

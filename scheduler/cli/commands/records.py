@@ -8,12 +8,15 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import typer
 
 from scheduler.cli.output import AsJson, note, print_table
 from scheduler.cli.session import command_settings, open_database
+from scheduler.keeping.moment import parse_moment
+from scheduler.keeping.versions import records_as_of
 from scheduler.lists import find_connection, find_stream, sql
 from worker.db.database import Database
 
@@ -44,8 +47,13 @@ def records(
     deleted: Annotated[
         bool, typer.Option("--deleted", help="Those that are gone at the system, too.")
     ] = False,
+    as_of: Annotated[
+        str | None, typer.Option(help="As they were then: 2026-11-01T14:00Z, or 2h for two hours ago.")
+    ] = None,
 ) -> None:
     """Show the records of a stream, in the order of their keys.
+
+    With --as-of, what the copy held at a time, where versions are kept (keep_versions in the connections file).
 
     Example: headrace records plant work_orders --all --csv > work_orders.csv
     """
@@ -54,9 +62,12 @@ def records(
     with open_database(command_settings()) as database:
         found = find_stream(database, find_connection(database, connection), stream)
         most = None if everything else limit + 1
-        rows = _Counted(
-            read_records(database, found, deleted=deleted, limit=most), None if everything else limit
-        )
+        if as_of is None:
+            read = read_records(database, found, deleted=deleted, limit=most)
+        else:
+            at = parse_moment(as_of, datetime.now(UTC))
+            read = records_as_of(database, found, at, deleted=deleted, limit=most)
+        rows = _Counted(read, None if everything else limit)
         if jsonl:
             _write_lines(rows)
         elif as_csv:

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from scheduler.beat.partitions import AHEAD, KEPT, first_id, keep_partitions, name_of
+from scheduler.beat.partitions import AHEAD, RUN_HISTORY, first_id, keep_partitions, name_of
 from worker.db.database import Database
 from worker.runs.finish import finish_run
 from worker.runs.states import State
@@ -16,7 +16,7 @@ from .conftest import Ledger  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
-EVENTFUL, UNEVENTFUL = KEPT
+EVENTFUL, UNEVENTFUL = RUN_HISTORY
 
 
 def today(database: Database) -> date:
@@ -61,7 +61,7 @@ def test_today_and_the_days_ahead_are_there_and_a_second_time_changes_nothing(le
     first = today(ledger.database)
     for _ in range(2):
         keep_partitions(ledger.database)
-        for kept in KEPT:
+        for kept in RUN_HISTORY:
             wanted = {name_of(kept.table, first + timedelta(days=n)) for n in range(AHEAD + 1)}
             assert tables(ledger.database, kept.table) == {*wanted, f"{kept.table}_default"}
 

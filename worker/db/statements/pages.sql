@@ -222,7 +222,3 @@ SELECT n - 1 AS place FROM unnest(%(raws)s::text[]) WITH ORDINALITY AS t (raw, n
 
 -- name: takes_record
 SELECT %(raw)s::json, %(key)s::text;
-
--- name: forget_quarantine
--- What the system hasn't sent for this long has been mended there, or was replaced by something else that is bad.
-DELETE FROM quarantine WHERE last_seen_at < now() - interval '90 days';

@@ -5,7 +5,7 @@
 CREATE TABLE record_versions (
     stream_id         bigint NOT NULL,
     key               text NOT NULL,
-    valid_from        timestamptz NOT NULL,            -- as close as we can tell for what was there before versions were kept
+    valid_from        timestamptz NOT NULL,            -- of what was there before versions were kept: when it was first seen
     valid_to          timestamptz NOT NULL,            -- when another state took its place
     raw               json NOT NULL,
     exact             bytea,
@@ -51,6 +51,17 @@ CREATE TABLE erasures (
     erased_at  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT erasures_key UNIQUE (stream_id, key_digest)
 );
+
+-- Do these words repeat any of those?
+CREATE FUNCTION headrace_repeats(words text, needles text[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(bool_or(position(n IN words) > 0), false) FROM unnest(needles) AS n
+$$;
+-- A run's scope without a key that it names.
+CREATE FUNCTION headrace_without(scope jsonb, key text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT jsonb_object_agg(e.name, CASE WHEN jsonb_typeof(e.value) = 'array' THEN e.value - key
+                                         WHEN e.value = to_jsonb(key) THEN '""' ELSE e.value END)
+      FROM jsonb_each(scope) AS e (name, value)
+$$;
 
 -- Tombstones go when their time is over; there are few, and they are found without reading the rest.
 CREATE INDEX records_tombstones ON records (deleted_at) WHERE deleted_at IS NOT NULL;

@@ -1,0 +1,125 @@
+"""What did the copy hold then, and what did a run change? Told from the versions that a stream keeps, as far as they reach."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from scheduler.keeping.diff import FieldChange, field_changes
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.errors import InvalidInput
+
+sql = load_queries("scheduler.keeping", "versions.sql")
+
+PAGE = 1000
+
+
+def records_as_of(
+    database: Database, stream: Mapping[str, Any], at: datetime, *, deleted: bool, limit: int | None
+) -> Iterator[DictRow]:
+    """The records as they were at a time, a page in memory at once. Raises `InvalidInput` where that can't be told."""
+    check_known(database, stream, at)
+    return _pages(database, stream, at, deleted=deleted, limit=limit)
+
+
+def _pages(
+    database: Database, stream: Mapping[str, Any], at: datetime, *, deleted: bool, limit: int | None
+) -> Iterator[DictRow]:
+    after, left = "", limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = database.all(
+            sql.records_as_of,
+            {
+                "bucket": stream["bucket"], "stream": stream["id"], "after": after, "at": at, "deleted": deleted,
+                "limit": size,
+            },
+        )  # fmt: skip
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1]["key"]
+        left = None if left is None else left - size
+
+
+def known_since(database: Database, stream: Mapping[str, Any]) -> datetime | None:
+    """Since when it can be told what the copy held; None: no versions are kept, or a run is at work that keeps none."""
+    row = database.one(sql.versions_known, {"stream": stream["id"]})
+    if row is None or row["versions_since"] is None or row["blind_now"]:
+        return None
+    since: datetime = max(row["versions_since"], row["blind_until"] or row["versions_since"])
+    return max(since, row["now"] - timedelta(seconds=row["keep"]))
+
+
+def check_known(database: Database, stream: Mapping[str, Any], at: datetime) -> None:
+    """Raise `InvalidInput` for a time of which the copy can't tell."""
+    row = database.one(sql.versions_known, {"stream": stream["id"]})
+    if row is None or row["versions_since"] is None:
+        raise InvalidInput(
+            "no_versions",
+            f"No versions are kept of {stream['name']}, so nobody can tell what it held.",
+            hint="Set keep_versions: 90d in the connections file; it is told from then on.",
+        )
+    since = known_since(database, stream)
+    if since is None:
+        raise InvalidInput(
+            "versions_begin_later",
+            f"A run of {stream['name']} is at work that began before its versions were kept.",
+            hint="Ask again when it has ended.",
+        )
+    if at < since:
+        raise InvalidInput(
+            "beyond_versions",
+            f"What {stream['name']} held can be told since {since:%Y-%m-%d %H:%M:%S} UTC, and not before.",
+        )
+    if at > row["now"]:
+        raise InvalidInput("in_the_future", "That time is yet to come.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """What one run made of one record."""
+
+    key: str
+    kind: str
+    before: str | None
+    """The record as JSON text; None: there was none, or nobody kept it."""
+    after: str
+    fields: Sequence[FieldChange]
+    superseded: bool
+    """It was changed again since."""
+
+
+def changes_of_run(
+    database: Database, stream: Mapping[str, Any], run: UUID, *, limit: int
+) -> list[RecordChange]:
+    """What a run changed, in the order of the keys. Without versions: the records whose last change it was."""
+    rows = database.all(
+        sql.changes_of_run,
+        {"bucket": stream["bucket"], "stream": stream["id"], "run": run, "after": "", "limit": limit},
+    )
+    return [_change(row) for row in rows]
+
+
+def _change(row: DictRow) -> RecordChange:
+    before = None if row["was_deleted"] else row["before"]
+    known = row["before"] is not None or row["change_kind"] == "created"
+    fields = field_changes(before, row["after"]) if known and row["change_kind"] != "deleted" else []
+    return RecordChange(row["key"], row["change_kind"], before, row["after"], fields, row["superseded"])
+
+
+def keys_of_run(database: Database, stream: Mapping[str, Any], run: UUID, *, limit: int) -> list[str]:
+    """The records that a run changed, as far as the copy still knows."""
+    rows = database.all(
+        sql.keys_of_run, {"bucket": stream["bucket"], "stream": stream["id"], "run": run, "limit": limit}
+    )
+    return [row["key"] for row in rows]
+
+
+def stream_of_run(database: Database, run: UUID) -> DictRow | None:
+    """The stream of a run, as long as there is one."""
+    return database.one(sql.stream_of_run, {"run": run})

@@ -1,0 +1,18 @@
+"""The same ledger that the tests of the engine use, and a key to make digests with."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.config import Settings
+
+from ..engine.conftest import database, ledger  # type: ignore[import-not-found]  # noqa: TID252 - tests are no package
+
+__all__ = ["database", "ledger", "settings"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """With a privacy key of this test's own."""
+    (tmp_path / "privacy-key").write_text("a privacy key of a test\n")
+    return Settings(home=tmp_path, privacy_key=f"file://{tmp_path}/privacy-key")
