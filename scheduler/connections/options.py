@@ -23,6 +23,7 @@ from scheduler.connections.sweeping import (
     parse_sweep,
 )
 from scheduler.connections.verifying import file_verify, parse_verify
+from scheduler.connections.viewing import parse_models
 from scheduler.connections.windows import file_windows, parse_windows
 from worker.connectors.contract import Stream
 
@@ -53,6 +54,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("exclude", parse_paths, file_paths, check_exclude),
     Option("hash", parse_paths, file_paths, check_hash),
     Option("keep_versions", parse_keep, file_keep),
+    Option("materialise"),
+    Option("models", parse_models),
     Option("sweep", parse_sweep, file_sweep),
     Option("verify", parse_verify, file_verify),
     Option("windows", parse_windows, file_windows),

@@ -67,7 +67,7 @@ def make_views_in(tx: Transaction, stream: Described) -> None:
             "relation": list(path),
             "signature": signatures[path] if problem is None else same,
             "basis": stream.basis,
-            "problem": problem,
+            "problem": problem or stream.problem,
             "looked_at": now,
         }
         run(tx, sql.view_was_made, params)

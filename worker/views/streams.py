@@ -32,6 +32,8 @@ class Described:
     materialise: str
     basis: str
     """A digest of all that was said: where it differs from the last one, the views are made anew."""
+    problem: str | None = None
+    """Why what the connections file says of models can't be had."""
 
 
 def described(row: Mapping[str, Any], registry: Registry) -> Described | None:
@@ -40,14 +42,13 @@ def described(row: Mapping[str, Any], registry: Registry) -> Described | None:
         connector = registry.get(row["system"])
     except NotFound:
         return None
-    table = TableTraits()
-    mappings: tuple[ModelMapping, ...] = ()
+    table, mappings, problem = TableTraits(), tuple[ModelMapping, ...](), None
     options: Mapping[str, Any] = row["options"] or {}
     if isinstance(connector, ManifestConnector):
         manifest = connector.manifest
         if row["name"] in manifest.streams:
             table = manifest.streams[row["name"]].table
-        mappings = _mappings(manifest.models, options.get("models"), tuple(manifest.streams))
+        mappings, problem = _mappings(manifest.models, options.get("models"), tuple(manifest.streams))
     own = tuple(mapping for mapping in mappings if mapping.stream == row["name"])
     return Described(
         id=row["id"],
@@ -60,19 +61,20 @@ def described(row: Mapping[str, Any], registry: Registry) -> Described | None:
         mappings=own,
         materialise=options.get("materialise", "auto"),
         basis=_digest(table, own),
+        problem=problem,
     )
 
 
 def _mappings(
     manifest: tuple[ModelMapping, ...], own: Mapping[str, Any] | None, streams: Sequence[str]
-) -> tuple[ModelMapping, ...]:
-    """What the connections file says was checked when it was applied; a manifest that changed since keeps its own."""
+) -> tuple[tuple[ModelMapping, ...], str | None]:
+    """What the connection says over the manifest; the manifest alone, and why, where the two don't fit."""
     if not own:
-        return manifest
+        return manifest, None
     try:
-        return override(manifest, own, streams)
-    except BadMapping:
-        return manifest
+        return override(manifest, own, streams), None
+    except BadMapping as exc:
+        return manifest, f"models.{'.'.join(map(str, exc.place))}: {exc.message}"
 
 
 def _digest(table: TableTraits, mappings: tuple[ModelMapping, ...]) -> str:

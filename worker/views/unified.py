@@ -53,7 +53,6 @@ def drop_models(tx: Transaction, connections: Iterable[int], streams: Iterable[i
                 for each in rows(tx, sql.model_streams_of_connection, {"connection": connection})
             }
             _drop_unwanted(tx, row["prefix"], left)
-    run(tx, sql.forget_prefixes, {"connections": list(connections)})
     make_unions(tx)
 
 

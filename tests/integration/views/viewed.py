@@ -50,11 +50,18 @@ class Viewed:
         rows = self.database.all(sql.streams_of_connections_for_views, {"connections": None})
         return [found for row in rows if (found := described(row, REGISTRY)) is not None]
 
-    def make(self) -> None:
-        """All views, as the command that applies a file makes them."""
+    def make(self, *only: str) -> None:
+        """The views of these streams, or of all."""
         for stream in self.streams():
-            assert make_views(self.database, stream)
+            if not only or stream.name in only:
+                assert make_views(self.database, stream)
+
+    def make_models(self) -> None:
         assert make_models(self.database, self.streams())
+
+    def stream(self, name: str) -> Described:
+        (found,) = (stream for stream in self.streams() if stream.name == name)
+        return found
 
     def all(self, statement: str) -> list[dict[str, Any]]:
         return self.database.all(statement)

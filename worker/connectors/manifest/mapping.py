@@ -28,6 +28,18 @@ KINDS = (
 """What a value may be read as. The typed ones are objects with a `__class__`, as Tryton writes them."""
 
 
+class _Any(tuple[str, ...]):
+    """As names of streams: whatever is named."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+
+ANY: Sequence[str] = _Any()
+
+
 class BadMapping(Exception):
     """What is wrong, and where below the mapping."""
 
@@ -159,6 +171,19 @@ def override(
             lines=_lines_over(base.lines, own.lines),
         )
     return tuple(result)
+
+
+def check_override(found: Mapping[str, Any]) -> None:
+    """Whether this reads as what a connection may say, whichever streams there are. Raises `BadMapping`."""
+    for name, given in found.items():
+        model = _model(name)
+        if given is False:
+            continue
+        if isinstance(given, list):
+            read_models({name: given}, ANY)
+        else:
+            over = {"fields": {}, "stream": name, **given} if isinstance(given, Mapping) else given
+            _mapping(model, over, ANY, (name,))
 
 
 def _lines_over(below: Lines | None, own: Lines | None) -> Lines | None:

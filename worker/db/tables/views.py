@@ -18,7 +18,7 @@ from worker.db.tables.parts import NOW, Xid8, metadata, time
 
 _NO_PATH = text("'{}'::text[]")
 _FALSE = text("false")
-_NEVER = text("'-infinity'::timestamptz")
+_NEVER = text("'epoch'::timestamptz")
 
 view_prefixes = Table(
     "view_prefixes",

@@ -19,8 +19,8 @@ CREATE TABLE stream_views (
     name          text NOT NULL UNIQUE,                -- in the schema `data`
     signature     text,                                -- what the view was made from; NULL: not made yet
     basis         text,                                -- what the manifest and the connections file said then
-    looked_at     timestamptz NOT NULL DEFAULT '-infinity',
-    counted_at    timestamptz NOT NULL DEFAULT '-infinity',
+    looked_at     timestamptz NOT NULL DEFAULT 'epoch',
+    counted_at    timestamptz NOT NULL DEFAULT 'epoch',
     problem       text,                                -- why it could not be made as it should be
     PRIMARY KEY (stream_id, relation)
 );
