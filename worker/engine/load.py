@@ -26,6 +26,7 @@ from worker.engine.refused import find_refused, quarantine
 from worker.engine.rows import (
     Row,
     gone_arrays,
+    moved_arrays,
     new_rows,
     pack_time,
     row_arrays,
@@ -88,6 +89,8 @@ class _Sifted:
     new: Sequence[Row]
     changed: Sequence[Row]
     refused: int = 0
+    moved: Sequence[Row] = ()
+    """The same content in a later version: only that is kept."""
     looked: bool = True
     """False: they are taken for changed, and some may be none of it."""
 
@@ -187,7 +190,7 @@ class Loader:
             else _Sifted([], batch.rows, looked=False)
         )
         params["refused"] = sifted.refused
-        if not plain or sifted.new or not _are_few(sifted.changed):
+        if not plain or sifted.new or sifted.moved or not _are_few(sifted.changed):
             row = self._write_many(pooled, connection, batch, sifted, params)
             self._sifting = row["updated"] < MOSTLY * len(batch.rows)
             return row
@@ -203,18 +206,19 @@ class Loader:
         if self._alone:
             verdicts = "n" * len(rows)
         else:
-            asked = place | sift_arrays(rows) | {"authoritative": self._authoritative}
+            asked = place | sift_arrays(rows) | {"authoritative": self._authoritative, "run": self._run.id}
             found = connection.execute(self._sql["sift_records"], asked)
             verdicts = _only(found)["verdicts"]
+        moved = _those(rows, verdicts, "m")
         if not self._straight:
-            return _Sifted([], _those(rows, verdicts, "nc"), verdicts.count("o"))
+            return _Sifted([], _those(rows, verdicts, "nc"), verdicts.count("o"), moved)
         new = _those(rows, verdicts, "n")
         odd = [row for row in new if row[0].deleted or row[0].exact is not None]
         changed = _those(rows, verdicts, "c")
         if odd:  # a tombstone's time is Postgres' to give; bytes that are kept beside their record go by way of the stage
             new = [row for row in new if not row[0].deleted and row[0].exact is None]
             changed = sorted([*changed, *odd], key=lambda row: row[0].key)
-        return _Sifted(new, changed, verdicts.count("o"))
+        return _Sifted(new, changed, verdicts.count("o"), moved)
 
     def _write_many(
         self,
@@ -245,12 +249,16 @@ class Loader:
                     new_rows(sifted.new, bucket=run.bucket, stream=run.stream_id, run=run.id),
                 )
             counts: dict[str, int] = {"created": len(sifted.new)}
+            moved = sifted.moved
             if sifted.changed:
                 merged = _only(connection.execute(self._sql["merge_staged"], params))
                 counts = merged | {"created": merged["created"] + len(sifted.new)}
                 if not sifted.looked and sum(merged.values()) < len(sifted.changed):
                     # Some were left alone: as unchanged, or as older than what the copy holds?
-                    counts["refused"] = self._sift(connection, sifted.changed).refused
+                    again = self._sift(connection, sifted.changed)
+                    counts["refused"], moved = again.refused, again.moved
+            if moved:
+                connection.execute(self._sql["move_on"], params | moved_arrays(moved))
             buried = self._bury(connection, batch, params)
             counts["deleted"] = counts.get("deleted", 0) + len(buried)
             for extra in self._extras:
@@ -306,7 +314,15 @@ class Loader:
         }
 
 
-_IN_PARTITION = ("has_records", "sift_records", "copy_new", "merge_staged", "bury_records", "load_page")
+_IN_PARTITION = (
+    "has_records",
+    "sift_records",
+    "move_on",
+    "copy_new",
+    "merge_staged",
+    "bury_records",
+    "load_page",
+)
 
 
 def _may_be_written(batch: Batch, sifted: _Sifted) -> list[str]:
@@ -317,7 +333,12 @@ def _may_be_written(batch: Batch, sifted: _Sifted) -> list[str]:
 
 
 def _are_few(rows: Sequence[Row]) -> bool:
-    return len(rows) <= FEW_CHANGED and sum(len(record.raw) for record, _ in rows) <= FEW_BYTES
+    """Bytes that are kept beside their record go by way of the stage."""
+    return (
+        len(rows) <= FEW_CHANGED
+        and sum([len(record.raw) for record, _ in rows]) <= FEW_BYTES
+        and all(record.exact is None for record, _ in rows)
+    )
 
 
 def _those(rows: Sequence[Row], verdicts: str, wanted: str) -> Sequence[Row]:

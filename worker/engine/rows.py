@@ -141,15 +141,19 @@ def sift_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
     }
 
 
-def row_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
-    """Whole records, for few of them."""
+def moved_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
+    """All of a record but its content."""
     updated = [
         _NULL if (updated_at := record.updated_at) is None else pack_time(updated_at) for record, _ in rows
     ]
+    return {**sift_arrays(rows), "updated": _array("timestamptz", len(rows), updated)}
+
+
+def row_arrays(rows: Sequence[Row]) -> dict[str, bytes]:
+    """Whole records, for few of them."""
     return {
-        **sift_arrays(rows),
+        **moved_arrays(rows),
         "raws": _array("json", len(rows), _texts(record.raw for record, _ in rows)),
-        "updated": _array("timestamptz", len(rows), updated),
     }
 
 

@@ -19,10 +19,15 @@ SET enable_seqscan = off; SET jit = off;
 SELECT EXISTS (SELECT FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s) AS found;
 
 -- name: sift_records
--- What has to be written? One letter a record, in their order: `n`ew, `c`hanged, `o`lder than what the copy holds, or `=`.
+-- What has to be written? One letter a record, in their order: `n`ew, `c`hanged, `o`lder than what the copy holds, `=`, or
+-- `m`oved on: the same content in a later version, or without one while another run of the stream is at work. That is kept,
+-- or else what lies between could come late and win.
 -- Asked without the records themselves, so what is unchanged is neither sent nor locked. Newer wins (`headrace_newer`).
 SELECT string_agg(CASE WHEN r.key IS NULL THEN 'n'
-                       WHEN r.content_hash = n.content_hash AND (r.deleted_at IS NOT NULL) = n.deleted THEN '='
+                       WHEN r.content_hash = n.content_hash AND (r.deleted_at IS NOT NULL) = n.deleted
+                       THEN CASE WHEN headrace_moved_on(r.version, r.observed_at, n.version, n.observed_at)
+                                      AND (n.version IS NOT NULL OR (SELECT headrace_beside(%(stream)s, %(run)s)))
+                                 THEN 'm' ELSE '=' END
                        WHEN headrace_newer(r.version, r.observed_at, n.version, n.observed_at, %(authoritative)s) THEN 'c'
                        ELSE 'o' END, '' ORDER BY n.place) AS verdicts
   FROM unnest(%(keys)s, %(hashes)s, %(versions)s, %(deleted)s, %(observed)s)
@@ -33,6 +38,16 @@ SELECT string_agg(CASE WHEN r.key IS NULL THEN 'n'
        WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key = n.key
       OFFSET 0                                         -- one look-up by key each, whatever the statistics say
   ) r ON true;
+
+-- name: move_on
+-- The same content in a later version: only that is kept. No change, so no place in the feed.
+UPDATE records_NN r
+   SET version = n.version, observed_at = greatest(r.observed_at, n.observed_at),
+       source_updated_at = n.source_updated_at
+  FROM unnest(%(keys)s, %(hashes)s, %(versions)s, %(deleted)s, %(observed)s, %(updated)s)
+       AS n (key, content_hash, version, deleted, observed_at, source_updated_at)
+ WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key AND r.content_hash = n.content_hash
+   AND (r.deleted_at IS NOT NULL) = n.deleted AND headrace_moved_on(r.version, r.observed_at, n.version, n.observed_at);
 
 -- name: copy_new
 -- Records that the copy doesn't hold: no staging, and one entry in the WAL for a block of them. It can't overwrite
@@ -104,22 +119,24 @@ RETURNING r.key;
 -- What is unchanged is found by a join first, since even an upsert that decides not to update locks its row, which is a
 -- write. The rule of `sift_records` stands twice, because another run may write between the join and the upsert.
 -- Rows are written in the order of their keys, so that two runs on one stream can't wait for each other in a circle.
+-- OFFSET 0: one look-up by key each, whatever the statistics say. `attempt`: failures in a row end where a page was committed.
 WITH incoming AS MATERIALIZED (
     SELECT n.*, r.key IS NOT NULL AS known,
-           r.content_hash IS DISTINCT FROM n.content_hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
-           headrace_newer(r.version, r.observed_at, n.version, n.observed_at, %(authoritative)s) AS newer
+           r.content_hash IS DISTINCT FROM n.hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
+           headrace_newer(r.version, r.observed_at, n.version, n.at, %(authoritative)s) AS newer,
+           headrace_moved_on(r.version, r.observed_at, n.version, n.at) AS later
       FROM unnest(%(keys)s, %(raws)s, %(hashes)s, %(versions)s, %(updated)s, %(deleted)s, %(observed)s)
-           AS n (key, raw, content_hash, version, source_updated_at, deleted, observed_at)
+           AS n (key, raw, hash, version, updated, deleted, at)
       LEFT JOIN LATERAL (
           SELECT o.key, o.content_hash, o.version, o.observed_at, o.deleted_at
             FROM records_NN o
            WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key = n.key
-          OFFSET 0                                     -- one look-up by key each, whatever the statistics say
+          OFFSET 0
       ) r ON true
 ), written AS (
     INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
                                  first_seen_at, deleted_at, cause_kind, cause_id, change_kind, delete_reason)
-    SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
+    SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.hash, n.version, n.at, n.updated,
            now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END
       FROM incoming n
@@ -137,6 +154,13 @@ WITH incoming AS MATERIALIZED (
             OR (r.deleted_at IS NOT NULL) <> (excluded.deleted_at IS NOT NULL))
        AND headrace_newer(r.version, r.observed_at, excluded.version, excluded.observed_at, %(authoritative)s)
     RETURNING change_kind, key
+), moved_on AS (
+    UPDATE records_NN r
+       SET version = n.version, observed_at = greatest(r.observed_at, n.at), source_updated_at = n.updated
+      FROM incoming n
+     WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key AND NOT n.differs AND n.later
+       AND r.content_hash = n.hash AND (n.version > r.version) IS NOT FALSE
+       AND (n.version IS NOT NULL OR (SELECT headrace_beside(%(stream)s, %(run)s)))
 ), counted AS (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
@@ -153,7 +177,7 @@ WITH incoming AS MATERIALIZED (
 ), fenced AS (
     UPDATE runs
        SET lease_until = now() + make_interval(secs => %(lease)s), pages = pages + %(pages)s,
-           attempt = 0,                              -- failures in a row end where a page was committed
+           attempt = 0,
            records_read = records_read + %(read)s, records_rejected = records_rejected + %(rejected)s,
            records_total = coalesce(%(total)s, records_total),
            records_created = records_created + c.created, records_updated = records_updated + c.updated,

@@ -44,3 +44,13 @@ CREATE FUNCTION headrace_newer(held_version bigint, held_at timestamptz, version
     SELECT version > held_version
            OR ((authoritative OR held_version IS NULL OR version IS NULL OR version = held_version) AND held_at <= at)
 $$;
+-- Does the same content, seen again, say more than what is held of it? A later version; or a later look, where there is none.
+CREATE FUNCTION headrace_moved_on(held_version bigint, held_at timestamptz, version bigint, at timestamptz)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN version IS NULL THEN held_version IS NULL AND at > held_at
+                ELSE held_version IS NULL OR version > held_version END
+$$;
+-- Is another run of the stream at work, which may hold an earlier look at the same records?
+CREATE FUNCTION headrace_beside(stream bigint, run uuid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (SELECT FROM runs WHERE stream_id = stream AND state = 'running' AND id <> run)
+$$;
