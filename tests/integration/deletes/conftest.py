@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
-from servers.scripted import Asked, Said, scripted_source
+from servers.scripted import Asked, Said, Scripted, scripted_source
 
 from worker.config import load_settings
 from worker.engine.perform import carry_out
@@ -41,10 +41,12 @@ defaults:
 streams:
   orders:
     path: /orders
+    single: {record: data}
   parts:
     path: /parts
   lots:
     path: /lots
+    single: {record: data}
     deleted: closed
     deletes:
       removed: {field: "@removed", key: id}
@@ -135,6 +137,7 @@ class Desk:
 
     services: Services
     store: Store
+    source: Scripted
     connection: int
 
     def stream(self, name: str = "orders", **options: Any) -> int:
@@ -243,7 +246,7 @@ def desk(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Desk]:
             {"s": Jsonb({"base_url": source.base_url, "keeps_a_list": True})},
         )
         assert row is not None
-        yield Desk(services, store, row["id"])
+        yield Desk(services, store, source, row["id"])
         services.close()
 
 

@@ -1,0 +1,146 @@
+"""A suspect is asked for by its key: who isn't there is confirmed at once, who is shows that the list leaves some out."""
+
+import json
+
+import pytest
+from servers.scripted import Said
+
+from worker.engine.deletes import judge
+
+from .conftest import Desk, hiding  # type: ignore[import-not-found]
+from .test_evidence import keys  # type: ignore[import-not-found]
+
+pytestmark = pytest.mark.integration
+
+
+def singles(desk: Desk) -> list[str]:
+    return [path.split("?")[0] for path in desk.store.asked if path.count("/") > 1]
+
+
+def test_one_that_is_not_there_when_asked_for_is_deleted_by_the_first_sweep(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    run = desk.sweep(stream)
+    assert (run["state"], run["records_deleted"]) == ("succeeded", 1)
+    assert desk.tombstones(stream) == {"r0007": "not_found"}
+    assert len(singles(desk)) == 2, "one that was seen, and the suspect"
+
+
+def test_one_that_is_there_when_asked_for_is_read_and_its_sweep_is_no_evidence(desk: Desk) -> None:
+    """As by a list that leaves archived records out, every time: two sweeps alone would have believed it."""
+    stream = desk.synced(40)
+    desk.store.records["r0007"]["name"] = "changed"
+    hiding(desk, *keys(3, 7))
+    for _ in range(4):
+        run = desk.sweep(stream)
+        assert (run["state"], run["error_code"]) == ("partial", "sweep_refuted")
+    assert desk.tombstones(stream) == {}
+    assert desk.one("SELECT raw FROM records WHERE key = 'r0007'")["raw"]["name"] == "changed"
+
+
+def test_some_that_are_there_stop_only_those_that_could_not_be_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "ALLOWANCE", 4)
+    stream = desk.synced(80)
+    desk.store.drop(*keys(8))
+    hiding(desk, *keys(8, 8))
+    desk.sweep(stream)
+    first = desk.tombstones(stream)
+    assert set(first.values()) <= {"not_found"}
+    assert len(first) < 5
+    assert set(desk.suspects(stream).values()) <= {1}
+    for _ in range(6):
+        desk.sweep(stream)
+    assert desk.tombstones(stream).keys() <= set(keys(8))
+    assert set(desk.tombstones(stream).values()) == {"not_found"}
+
+
+def test_a_system_that_cannot_find_what_it_has_just_listed_is_not_believed(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    desk.store.singles = lambda key: Said(b"{}", 404)
+    run = desk.sweep(stream)
+    assert run["records_deleted"] == 0
+    assert desk.suspects(stream) == {"r0007": 1}
+    assert len(singles(desk)) == 3, "three that were seen were asked for, and none was found"
+    desk.sweep(stream)
+    assert desk.tombstones(stream) == {"r0007": "sweep"}
+
+
+def test_a_question_that_fails_leaves_it_to_the_second_sweep(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    desk.store.singles = lambda key: Said(b"{}", 500)
+    assert desk.sweep(stream)["state"] == "succeeded"
+    assert desk.suspects(stream) == {"r0007": 1}
+
+
+def test_one_that_says_itself_that_it_is_gone_is_deleted_by_its_flag(desk: Desk) -> None:
+    stream = desk.synced(40, "lots")
+    hiding(desk, "r0007")
+    flagged = {"data": {"id": "r0007", "at": "2030-01-01T00:00:00Z", "closed": True}}
+    desk.store.singles = lambda key: Said(json.dumps(flagged).encode()) if key == "r0007" else None
+    run = desk.sweep(stream)
+    assert run["state"] == "succeeded"
+    assert desk.tombstones(stream) == {"r0007": "flag"}
+
+
+def test_more_than_the_fuse_allows_are_held_though_they_were_asked_for(desk: Desk) -> None:
+    stream = desk.synced(60)
+    desk.store.drop(*keys(25))
+    run = desk.sweep(stream)
+    assert run["error_code"] == "deletes_held"
+    assert desk.tombstones(stream) == {}
+
+
+def test_a_record_that_the_copy_lacks_is_asked_for_by_its_key(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.records["late"] = {"id": "late", "at": "2020-01-01T00:00:00Z"}  # no poll ever sees it
+    desk.run(stream)
+    assert "late" not in desk.copy(stream)
+    desk.sweep(stream)
+    assert desk.last_sweep(stream)["unread"] == 1
+    asked = desk.one("SELECT scope, cause, track, lane FROM runs")
+    assert asked == {"scope": {"ids": ["late"]}, "cause": "sweep", "track": "records", "lane": 4}
+
+
+def test_where_only_some_days_were_asked_for_what_the_copy_lacks_is_not_missed(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.do("UPDATE streams SET history_days = 30")
+    desk.store.records["old"] = {"id": "old", "at": "2020-01-01T00:00:00Z"}
+    desk.sweep(stream)
+    assert desk.last_sweep(stream)["unread"] == 0
+    assert desk.all("SELECT * FROM runs") == []
+
+
+def test_a_resurrected_record_comes_back_by_a_sweep(desk: Desk) -> None:
+    stream = desk.synced(40)
+    kept = dict(desk.store.records["r0007"])
+    desk.store.drop("r0007")
+    desk.sweep(stream)
+    desk.store.records["r0007"] = kept | {"at": "2020-01-01T00:00:00Z"}  # restored as it was, with its old time
+    desk.run(stream)
+    assert "r0007" in desk.tombstones(stream)
+    desk.sweep(stream)
+    assert desk.one("SELECT scope FROM runs")["scope"] == {"ids": ["r0007"]}
+
+
+def test_a_resurrected_record_comes_back_by_a_poll(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    desk.sweep(stream)
+    desk.store.put("r0007")
+    desk.run(stream)
+    assert "r0007" in desk.copy(stream)
+    row = desk.one("SELECT change_kind, delete_reason FROM records WHERE key = 'r0007'")
+    assert row == {"change_kind": "created", "delete_reason": None}
+
+
+def test_a_record_that_is_listed_with_its_flag_is_not_asked_for_again(desk: Desk) -> None:
+    stream = desk.synced(40, "lots")
+    desk.store.put("r0007", closed=True)
+    desk.run(stream)
+    assert desk.tombstones(stream) == {"r0007": "flag"}
+    desk.sweep(stream)
+    assert desk.last_sweep(stream)["unread"] == 0
