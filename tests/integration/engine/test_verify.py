@@ -1,5 +1,7 @@
 """The copy held against the source: what is planted is found, what merely isn't due yet is not, and what is mended stays so."""
 
+# ruff: noqa: F401, F811 - fixtures of another module
+
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +18,7 @@ from worker.engine.perform import carry_out
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 
-from .test_perform import Bench, bench  # type: ignore[import-not-found] # noqa: F401 - a fixture
+from .test_perform import Bench, bench  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
@@ -30,13 +32,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def parts(bench: Bench) -> int:  # noqa: F811
+def parts(bench: Bench) -> int:
     """A stream of several pages, with its history in."""
     bench.demo.control("POST", "bulk?entity=parts&count=1200&days=10")
     return bench.stream("parts")
 
 
-def ask(bench: Bench, stream: int, **scope: Any) -> UUID:  # noqa: F811
+def ask(bench: Bench, stream: int, **scope: Any) -> UUID:
     with bench.services.database.transaction() as tx:
         return request_run(
             tx,
@@ -50,7 +52,7 @@ def ask(bench: Bench, stream: int, **scope: Any) -> UUID:  # noqa: F811
         ).id
 
 
-def verify(bench: Bench, stream: int, **scope: Any) -> DictRow:  # noqa: F811
+def verify(bench: Bench, stream: int, **scope: Any) -> DictRow:
     run = ask(bench, stream, **scope)
     carry_out(bench.services, run)
     outcome = bench.outcome(run)
@@ -64,13 +66,13 @@ def counts(row: DictRow) -> tuple[int, int, int]:
     return row["missing"], row["extra"], row["different"]
 
 
-def of_stream(bench: Bench, stream: int) -> DictRow:  # noqa: F811
+def of_stream(bench: Bench, stream: int) -> DictRow:
     row = bench.services.database.one("SELECT * FROM streams WHERE id = %(s)s", {"s": stream})
     assert row is not None
     return row
 
 
-def test_a_copy_that_is_right_is_proven_by_every_key_and_hash(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_copy_that_is_right_is_proven_by_every_key_and_hash(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     row = verify(bench, parts)
     assert (row["proven"], counts(row), row["methods"]) == (True, (0, 0, 0), ["complete"])
@@ -81,7 +83,7 @@ def test_a_copy_that_is_right_is_proven_by_every_key_and_hash(bench: Bench, part
     assert stream["proven_at"] is not None
 
 
-def test_a_page_that_was_dropped_while_it_was_read_is_found_and_repaired(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_page_that_was_dropped_while_it_was_read_is_found_and_repaired(bench: Bench, parts: int) -> None:
     bench.demo.fault(dropped_page=True, entity="parts", count=1)
     bench.sync(parts)
     live, _ = bench.demo.truth("parts")
@@ -98,7 +100,7 @@ def test_a_page_that_was_dropped_while_it_was_read_is_found_and_repaired(bench: 
     assert verify(bench, parts)["proven"]
 
 
-def test_records_that_a_broken_filter_hid_are_found(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_records_that_a_broken_filter_hid_are_found(bench: Bench, parts: int) -> None:
     bench.demo.fault(broken_filter=7, entity="parts")
     bench.sync(parts)
     bench.demo.clear_faults()
@@ -110,7 +112,7 @@ def test_records_that_a_broken_filter_hid_are_found(bench: Bench, parts: int) ->
     assert {each["key"] for each in row["examples"]} <= lost
 
 
-def test_a_field_that_was_mangled_is_found_by_its_name_and_repaired(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_field_that_was_mangled_is_found_by_its_name_and_repaired(bench: Bench, parts: int) -> None:
     bench.demo.fault(mangled_field="name", entity="parts")
     bench.sync(parts)
     bench.demo.clear_faults()
@@ -126,7 +128,7 @@ def test_a_field_that_was_mangled_is_found_by_its_name_and_repaired(bench: Bench
     assert bench.copy(parts) == live
 
 
-def test_what_a_comparison_says_holds_no_content(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_what_a_comparison_says_holds_no_content(bench: Bench, parts: int) -> None:
     bench.demo.fault(mangled_field="name", entity="parts")
     bench.sync(parts)
     bench.demo.clear_faults()
@@ -136,7 +138,7 @@ def test_what_a_comparison_says_holds_no_content(bench: Bench, parts: int) -> No
     assert not [name for name in names if name in said]
 
 
-def test_edits_that_the_next_sync_is_to_bring_are_pending_and_no_drift(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_edits_that_the_next_sync_is_to_bring_are_pending_and_no_drift(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     for key in list(bench.copy(parts))[:3]:
         bench.demo.change("parts", key, name="Changed since")
@@ -147,7 +149,7 @@ def test_edits_that_the_next_sync_is_to_bring_are_pending_and_no_drift(bench: Be
     assert "4 differ, and the next sync is to bring them." in row["words"]
 
 
-def test_a_comparison_while_the_source_lives_finds_nothing(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_comparison_while_the_source_lives_finds_nothing(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     bench.demo.thaw(400)
     try:
@@ -161,7 +163,7 @@ def test_a_comparison_while_the_source_lives_finds_nothing(bench: Bench, parts: 
     assert verify(bench, parts)["proven"]
 
 
-def test_what_the_source_says_is_not_there_is_extra_and_buried_on_request(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_what_the_source_says_is_not_there_is_extra_and_buried_on_request(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     key = next(iter(bench.copy(parts)))
     bench.demo.control("POST", "purge", {"entity": "parts", "id": key})
@@ -172,7 +174,7 @@ def test_what_the_source_says_is_not_there_is_extra_and_buried_on_request(bench:
 
 
 def test_what_a_list_does_not_show_is_never_buried_blindly(
-    bench: Bench,  # noqa: F811
+    bench: Bench,
     parts: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -185,7 +187,7 @@ def test_what_a_list_does_not_show_is_never_buried_blindly(
     assert key in bench.copy(parts)  # two looks at a list aren't evidence enough to delete by
 
 
-def test_what_is_gone_where_it_is_swept_is_the_next_sweeps_to_find(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_what_is_gone_where_it_is_swept_is_the_next_sweeps_to_find(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     bench.services.database.run("UPDATE streams SET next_sweep_at = now() + interval '1 day'")
     key = next(iter(bench.copy(parts)))
@@ -195,12 +197,13 @@ def test_what_is_gone_where_it_is_swept_is_the_next_sweeps_to_find(bench: Bench,
     assert not row["proven"]
     assert verify(bench, parts)["extra"] == 0  # no sweep has been there since
     bench.services.database.run(
-        "INSERT INTO sweeps (stream_id, run_id, verdict) VALUES (%(s)s, headrace_uuid7(), 'complete')", {"s": parts}
+        "INSERT INTO sweeps (stream_id, run_id, verdict) VALUES (%(s)s, headrace_uuid7(), 'complete')",
+        {"s": parts},
     )
     assert verify(bench, parts)["extra"] == 1
 
 
-def test_an_allowance_is_kept_and_a_sample_is_never_called_a_proof(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_an_allowance_is_kept_and_a_sample_is_never_called_a_proof(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     asked = bench.requests_of(lambda: verify(bench, parts, requests=2))
     row = bench.services.database.one("SELECT * FROM verifications ORDER BY run_id DESC LIMIT 1")
@@ -211,7 +214,7 @@ def test_an_allowance_is_kept_and_a_sample_is_never_called_a_proof(bench: Bench,
     assert row["words"].startswith(f"Checked ({row['checked']} of ")
 
 
-def test_samples_find_a_mangled_field_and_count_it_after_a_second_look(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_samples_find_a_mangled_field_and_count_it_after_a_second_look(bench: Bench, parts: int) -> None:
     bench.demo.control("POST", "bulk?entity=parts&count=6000&days=10")
     bench.sync(parts)
     bench.services.database.run(
@@ -227,7 +230,20 @@ def test_samples_find_a_mangled_field_and_count_it_after_a_second_look(bench: Be
     assert row["requests"] <= 8
 
 
-def test_what_is_older_than_the_history_is_not_missed(bench: Bench, demo: Demo) -> None:  # noqa: F811
+def test_a_hole_in_a_large_copy_is_told_by_count_alone(bench: Bench, parts: int) -> None:
+    bench.demo.control("POST", "bulk?entity=parts&count=6000&days=10")
+    bench.sync(parts)
+    bench.services.database.run(
+        "DELETE FROM records WHERE stream_id = %(s)s AND key IN (SELECT key FROM records WHERE stream_id = %(s)s"
+        " ORDER BY source_updated_at OFFSET 2000 LIMIT 2500)",
+        {"s": parts},
+    )
+    row = verify(bench, parts, requests=10)
+    assert "count" in row["methods"]
+    assert row["missing"] == 2500
+
+
+def test_what_is_older_than_the_history_is_not_missed(bench: Bench, demo: Demo) -> None:
     stream = bench.stream("work_orders", history_days=30)
     bench.sync(stream)
     live, _ = demo.truth("work_orders")
@@ -237,7 +253,7 @@ def test_what_is_older_than_the_history_is_not_missed(bench: Bench, demo: Demo) 
     assert row["scope"]["updated_since"] < datetime.now(UTC).isoformat()
 
 
-def test_a_repair_does_not_overwrite_what_was_seen_later(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_repair_does_not_overwrite_what_was_seen_later(bench: Bench, parts: int) -> None:
     bench.demo.fault(mangled_field="name", entity="parts")
     bench.sync(parts)
     bench.demo.clear_faults()
@@ -249,7 +265,7 @@ def test_a_repair_does_not_overwrite_what_was_seen_later(bench: Bench, parts: in
     assert row["pending"] > 0
 
 
-def test_a_comparison_moves_no_cursor(bench: Bench, parts: int) -> None:  # noqa: F811
+def test_a_comparison_moves_no_cursor(bench: Bench, parts: int) -> None:
     bench.sync(parts)
     before = bench.cursor(parts)
     verify(bench, parts, repair=True)

@@ -83,8 +83,8 @@ SELECT key, content_hash, observed_at, source_updated_at, deleted_at IS NOT NULL
  ORDER BY key LIMIT %(batch)s;
 
 -- name: count_held
-SELECT count(*) AS records FROM records_NN
- WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND deleted_at IS NULL;
+SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS records, count(deleted_at) AS tombstones FROM records_NN
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s;
 
 -- name: some_held
 -- Keys are drawn from the index; only those drawn are looked up.

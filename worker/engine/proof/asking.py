@@ -88,8 +88,12 @@ class Copy:
             after = rows[-1]["key"]
 
     def count(self) -> int:
-        found: int = self._all("count_held")[0]["records"]
-        return found
+        return self.counts()[0]
+
+    def counts(self) -> tuple[int, int]:
+        """Live records, and tombstones."""
+        row = self._all("count_held")[0]
+        return row["records"], row["tombstones"]
 
     def some(self, most: int, of: int, *, seed: float) -> list[Held]:
         """Some live records from all over the stream."""

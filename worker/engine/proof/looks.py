@@ -45,6 +45,8 @@ class Looks:
     suspects: dict[str, Suspect] = field(default_factory=dict)
     pages: int = 0
     """Of the whole stream, where it was read."""
+    total: int | None = None
+    """What the system says there is, where that is to be in the copy."""
 
     def first_looks(self) -> None:
         """Look in every way that the stream knows and the allowance has room for."""
@@ -67,6 +69,7 @@ class Looks:
             size > MOST_WHOLE or not fits(size / per_page, self.asker.allowance, singles=self._singles)
         ):
             self._take(page.records, self.everything)
+            self.total = None if self.since is not None else page.total
             return False
         shown, others = self._read_on(page)
         self.pages = self.asker.spent

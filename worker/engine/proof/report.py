@@ -41,6 +41,8 @@ class Findings:
     pending: set[str] = field(default_factory=set)
     waiting: dict[str, str] = field(default_factory=dict)
     """Differ, and their time isn't known: key to digest."""
+    gap: int = 0
+    """So many are missing by count alone; extra, if negative."""
     aside: int = 0
     """Came, and can't be read: their content is not compared."""
     source_records: int | None = None
@@ -74,9 +76,13 @@ def report(found: Findings, *, copy_records: int, repaired: int = 0, sweep_asked
     """The findings as numbers, and a sentence."""
     kinds = Counter(each.difference.kind for each in found.confirmed.values())
     counts: dict[str, int] = {kind: kinds[kind] for kind in KINDS}
+    counts["missing"] = max(counts["missing"], found.gap)
+    counts["extra"] = max(counts["extra"], -found.gap)
     pending = len(found.pending) + len(found.waiting)
     proven = found.complete and not found.confirmed and not found.waiting and not found.aside
     words = [_verdict(found, counts, copy_records, proven=proven)]
+    if found.gap:
+        words.append(f"By count, at least {abs(found.gap):,} are {'missing' if found.gap > 0 else 'extra'}.")
     if pending:
         words.append(f"{pending:,} {'differs' if pending == 1 else 'differ'}, and the next sync is to bring "
                      f"{'it' if pending == 1 else 'them'}.")  # fmt: skip

@@ -7,6 +7,9 @@ from random import Random
 
 SECOND_LOOKS = 0.25
 """A share of the allowance that is kept for looking again at what differs."""
+COUNTS_DIFFER = 0.01
+LEAST_DIFFERENCE = 20
+"""Counts of a living source are never quite those of its copy: what is fewer, or a smaller share, says nothing."""
 AMONG_COPIED = 0.5
 """A share of the slices that begins where records of the copy are; the others begin anywhere, so that holes are met, too."""
 
@@ -27,6 +30,15 @@ def first_looks(allowance: int) -> int:
 def fits(pages: float, allowance: int, *, singles: bool) -> bool:
     """Whether all of the stream can be read, and what differs looked at again: one by one, or all of it once more."""
     return pages <= (first_looks(allowance) if singles else max(1, allowance // 2))
+
+
+def gap(total: int, live: int, tombstones: int) -> int:
+    """How many records must be missing (or extra, if negative) by count alone, whether or not deleted ones are counted."""
+    tolerance = max(LEAST_DIFFERENCE, round(total * COUNTS_DIFFER))
+    missing, extra = total - live - tombstones, live - total
+    if missing > tolerance:
+        return missing
+    return -extra if extra > tolerance else 0
 
 
 def share(left: int, *, slices: bool, singles: bool) -> Share:

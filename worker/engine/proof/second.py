@@ -9,6 +9,7 @@ from worker.engine.proof.asking import AllowanceSpent
 from worker.engine.proof.compare import Verdict, by_key, judge_again, outlived
 from worker.engine.proof.looks import Looks, Suspect, single_of
 from worker.engine.proof.report import MOST_WAITING, Confirmed
+from worker.engine.proof.sample import gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Before:
 def second_looks(looks: Looks, before: Before) -> None:
     """Look again at what differs, and sort it: what counts, what is pending, what waits for another sync."""
     looks.asker.bound = looks.asker.allowance
+    _count_again(looks)
     again = _look_again(looks)
     held = looks.copy.held(list(looks.suspects))
     for key, suspect in looks.suspects.items():
@@ -49,6 +51,22 @@ def second_looks(looks: Looks, before: Before) -> None:
         if verdict == "waiting" and before.outlived(key, seen):
             verdict = "counts"
         _sort(looks, suspect, seen, verdict)
+
+
+def _count_again(looks: Looks) -> None:
+    """What the system says there is, twice, against what the copy holds: only what stays is a gap."""
+    if looks.total is None or not gap(looks.total, *looks.copy.counts()):
+        return
+    try:
+        page, _ = looks.asker.page(looks.everything, None)
+    except AllowanceSpent:
+        return
+    if page.total is None:
+        return
+    gaps = [gap(total, *looks.copy.counts()) for total in (looks.total, page.total)]
+    if min(gaps) > 0 or max(gaps) < 0:
+        looks.found.gap = min(gaps, key=abs)
+        looks.found.used("count")
 
 
 def _sort(looks: Looks, suspect: Suspect, seen: Again, verdict: Verdict) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from worker.engine.proof.compare import Difference, Kind
 from worker.engine.proof.report import Confirmed, Findings, example, report
-from worker.engine.proof.sample import beginnings, first_looks, fits, share
+from worker.engine.proof.sample import beginnings, first_looks, fits, gap, share
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -103,3 +103,26 @@ def test_no_slice_begins_where_nothing_is_due_yet() -> None:
     times = [NOW.replace(hour=hour) for hour in (0, 1, 22, 23)]
     assert max(beginnings(times, 40, NOW.replace(hour=2), Random(7))) <= NOW.replace(hour=1)
     assert beginnings([], 3, None, Random(7)) == []
+
+
+@pytest.mark.parametrize(
+    ("total", "live", "tombstones", "found"),
+    [
+        (10_000, 9_000, 0, 1_000),
+        (10_000, 9_000, 1_000, 0),  # the system may count what it deleted
+        (10_000, 9_950, 0, 0),  # a living source
+        (9_000, 10_000, 500, -1_000),
+        (30, 5, 0, 25),
+        (30, 12, 0, 0),
+    ],
+)
+def test_counts_that_differ_by_far_tell_of_a_gap(total: int, live: int, tombstones: int, found: int) -> None:
+    assert gap(total, live, tombstones) == found
+
+
+def test_a_gap_by_count_alone_is_drift_and_said() -> None:
+    found = findings(complete=False)
+    found.gap = 500
+    said = report(found, copy_records=9_500)
+    assert (said.counts["missing"], said.drift) == (500, 500)
+    assert "By count, at least 500 are missing." in said.words
