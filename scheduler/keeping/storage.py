@@ -127,7 +127,7 @@ def _sample(connection: "psycopg.Connection[DictRow]", part: str, share: float) 
         f"SELECT stream_id, count(*) AS rows, sum(pg_column_size(t.*))::bigint AS bytes FROM {part} t{sample}"  # noqa: S608
         " GROUP BY stream_id"
     )
-    return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+    return connection.execute(statement).fetchall()
 
 
 def _spread(sampled: Sequence[Mapping[str, Any]], size: int, share: float) -> Iterator[tuple[int, int, int]]:

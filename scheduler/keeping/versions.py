@@ -51,8 +51,12 @@ def known_since(database: Database, stream: Mapping[str, Any]) -> datetime | Non
     row = database.one(sql.versions_known, {"stream": stream["id"]})
     if row is None or row["versions_since"] is None or row["blind_now"]:
         return None
-    since: datetime = max(row["versions_since"], row["blind_until"] or row["versions_since"])
-    return max(since, row["now"] - timedelta(seconds=row["keep"]))
+    since: datetime = max(
+        row["versions_since"],
+        row["blind_until"] or row["versions_since"],
+        row["now"] - timedelta(seconds=row["keep"]),
+    )
+    return since
 
 
 def check_known(database: Database, stream: Mapping[str, Any], at: datetime) -> None:

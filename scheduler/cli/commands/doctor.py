@@ -11,12 +11,14 @@ from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_publisher, open_registry
 from scheduler.health import (
     Finding,
+    Level,
     look_at_beat,
     look_at_broker,
     look_at_database,
     look_at_workers,
     who_is_alive,
 )
+from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.lists import SHORT_ID, sql
 from scheduler.trust import look_at_trust
 from worker.config import Settings
@@ -112,6 +114,14 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from _look_at_failures(database)
     yield from look_at_secrets(database)
     yield from look_at_trust(database)
+
+
+def look_at_storage(database: Database) -> Finding:
+    """Room for the copy where Postgres keeps it, as far as that can be seen from here."""
+    room = look_at_room(database)
+    level: Level = "warn" if room.is_little else "ok"
+    hint = "Free some space, or keep less: docs/retention.md." if room.is_little else None
+    return Finding("storage", level, in_words(room), hint)
 
 
 def _look_at_schedule(database: Database) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ from scheduler.cli.up.screen import Place, Progress, Screen, headrace_words
 from scheduler.embedded.endpoints import clear_endpoints, write_endpoints
 from scheduler.embedded.ports import choose_port, free_port, require_free
 from scheduler.embedded.postgres.server import EmbeddedPostgres
-from scheduler.embedded.private_files import make_private_folder
+from scheduler.embedded.private_files import kept_password, make_private_folder
 from scheduler.embedded.supervisor.part_log import log_path
 from scheduler.embedded.supervisor.supervisor import Supervisor
 from scheduler.embedded.valkey import EmbeddedValkey
@@ -59,6 +59,8 @@ LOOK_LATER = 5.0
 """Counting records costs the more the more there are; once all is synced, nobody is in a hurry."""
 
 log = structlog.get_logger()
+
+PRIVACY_KEY_FILE = "privacy-key"
 
 
 class _Stop(BaseException):
@@ -187,10 +189,19 @@ def _start_servers(supervisor: Supervisor, screen: Screen, setup: Setup) -> Sett
     if setup.valkey is not None:
         urls["broker_url"] = setup.valkey.url
     people = {"api_url": setup.addresses.api, "flower_url": setup.addresses.flower}
-    write_endpoints(setup.settings.home, {**urls, **people})
+    write_endpoints(setup.settings.home, {**urls, **people, **_privacy_key(setup)})
     for url in urls.values():
         redactor.add(urlsplit(url).password or "", keep=True)
     return setup.settings.model_copy(update={name: SecretStr(url) for name, url in urls.items()})
+
+
+def _privacy_key(setup: Setup) -> dict[str, str]:
+    """A key of the home's own for digests, beside a database of the home's own. For yours it is yours to keep."""
+    if setup.postgres is None or setup.settings.privacy_key is not None:
+        return {}
+    place = setup.settings.home / PRIVACY_KEY_FILE
+    redactor.add(kept_password(place), keep=True)
+    return {"privacy_key": f"file://{place}"}
 
 
 def _require_broker(settings: Settings) -> None:
