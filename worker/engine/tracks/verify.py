@@ -18,6 +18,7 @@ from worker.connectors.cursors import load_cursor
 from worker.db.queries import sql
 from worker.engine.endings import complete
 from worker.engine.job import Job
+from worker.engine.lateness import look_back_of
 from worker.engine.load import Observed
 from worker.engine.port import Engine
 from worker.engine.proof.asking import Asker, Copy
@@ -53,7 +54,13 @@ def verify(engine: Engine, job: Job) -> None:
     looks = Looks(
         asker,
         Copy(engine, job),
-        due=due_of(facts, stream.traits, began=run.claimed_at, look_back=run.look_back, skew=run.clock_skew),
+        due=due_of(
+            facts,
+            stream.traits,
+            began=run.claimed_at,
+            back=look_back_of(stream.traits, run.look_back, run.options),
+            skew=run.clock_skew,
+        ),
         found=Findings(),
         dice=Random(run.id.int),  # noqa: S311 - guards nothing; the same run looks at the same places
         everything=Window(),
@@ -77,7 +84,7 @@ def second_looks_missed(looks: Looks) -> None:
     looks.found.pending.update(looks.suspects.keys() - sorted_already)
 
 
-def due_of(facts: Any, traits: StreamTraits, *, began: datetime, look_back: float | None, skew: float) -> Due:
+def due_of(facts: Any, traits: StreamTraits, *, began: datetime, back: float, skew: float) -> Due:
     """Up to where the copy is due to know every change: as far as the live runs have read, less what they read again."""
     swept = bool(facts.get("swept"))
     if traits.incremental and not traits.token:
@@ -85,7 +92,6 @@ def due_of(facts: Any, traits: StreamTraits, *, began: datetime, look_back: floa
         if stored is None:
             return Due(began, None, swept=swept)
         before: CursorValue = load_cursor(stored, timestamps=traits.timestamps)
-        back = max(traits.overlap, look_back or 0.0)
         if isinstance(before, datetime):
             return Due(began, before - timedelta(seconds=back), swept=swept)
         return Due(began, before - int(back), swept=swept)
