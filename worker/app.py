@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from worker.config import Settings
 
 RUN_TASK = "headrace.run"
+DELIVER_TASK = "headrace.deliver"
 CONTROL_QUEUE = "ctl"
 KEY_PREFIX = "headrace:"
 

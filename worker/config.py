@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """A longer answer than this is refused, so that one page can't eat the worker's memory."""
     page_memory: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024)
     """Bytes of large pages (beyond 1 MiB each) that a process reads at a time; others wait. Loading takes 2.5 times that."""
+    outbound_loopback: bool = False
+    """Outbound events may go to programs on the workers' own machines. `headrace up` with its demo system switches it on."""
     database_pool: int = Field(default=4, ge=1, le=100)
     """Connections to Postgres for the runs of a process, none held while a system is asked; one more keeps its leases."""
 

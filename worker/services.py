@@ -15,6 +15,7 @@ from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.limits.quotas.stored import StoredQuotas
 from worker.limits.system.failures import Failures
+from worker.outbound.post import Courier
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of
@@ -34,6 +35,7 @@ class Services:
     leases: Leases
     ahead: Ahead
     turns: Turns
+    courier: Courier
     worker: str = field(default_factory=process_name)
 
     @classmethod
@@ -85,10 +87,12 @@ class Services:
             ),
             ahead=Ahead(threads, side_by_side=settings.side_by_side, memory=settings.page_memory),
             turns=Turns(threads, shared=not one_system),
+            courier=Courier(loopback=settings.outbound_loopback),
         )
 
     def close(self) -> None:
         self.leases.close()
+        self.courier.close()
         self.budgets.close()
         self.ahead.close()
         self.database.close()

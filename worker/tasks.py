@@ -6,9 +6,10 @@ from uuid import UUID
 import structlog
 
 from worker.alone import run_alone
-from worker.app import RUN_TASK, celery_app
+from worker.app import DELIVER_TASK, RUN_TASK, celery_app
 from worker.engine.perform import carry_out
 from worker.errors import HeadraceError
+from worker.outbound.deliver import deliver as deliver_events
 from worker.services import current
 
 log = structlog.get_logger()
@@ -26,3 +27,17 @@ def run(self: Any, run_id: str) -> None:
         except HeadraceError as exc:
             # Postgres is away: the run's lease lapses and beat brings it back.
             log.warning("run_left_to_its_lease", run_id=next_id, error_code=exc.code, error=str(exc))
+
+
+@celery_app.task(name=DELIVER_TASK)  # type: ignore[untyped-decorator]
+def deliver(subscription: int) -> None:
+    """Tell a subscription what changed. What became of it stands on its row."""
+    services = current()
+    try:
+        deliver_events(
+            services.database, services.courier, subscription, stopping=lambda: services.leases.draining
+        )
+    except HeadraceError as exc:
+        log.warning(
+            "delivery_left_to_its_lease", subscription=subscription, error_code=exc.code, error=str(exc)
+        )

@@ -1,0 +1,116 @@
+"""Who is told of what? Subscriptions as rows: made, listed, paused, set back.
+
+A subscription begins at the end of the feed unless told otherwise. Resuming one goes on where it was; what happened since
+is delivered, the latest state of each record once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.documents import suggest
+from worker.errors import InvalidInput, NotFound
+from worker.feed.position import Position, is_expired, parse_position
+from worker.feed.reading import KINDS, look
+from worker.outbound.address import read_target
+from worker.secrets import parse_reference
+
+LONGEST_NAME = 200
+MARGIN = timedelta(minutes=15)
+"""A page is committed so long after its request at the latest, so that what changed since a time may look older."""
+
+
+def add_subscription(
+    database: Database,
+    name: str,
+    url: str,
+    secret: str,
+    *,
+    connection_id: int | None = None,
+    stream: str | None = None,
+    kinds: Sequence[str] | None = None,
+    position: Position | None = None,
+) -> None:
+    """Tell this URL of changes from here on. Raises `InvalidInput`, without repeating a URL or secret that is wrong."""
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(
+            "bad_name", "A subscription's name is 1 to 200 printable characters.", place="name"
+        )
+    if unknown := {*(kinds or ())} - {*KINDS}:
+        raise InvalidInput(
+            "bad_kind", f"{min(unknown)!r} is no kind; kinds are {', '.join(KINDS)}.", place="kinds"
+        )
+    read_target(url, place="url")
+    parse_reference(secret, name="secret")
+    made = database.one(
+        sql.add_subscription,
+        {
+            "name": name,
+            "url": url,
+            "secret": secret,
+            "connection": connection_id,
+            "stream": stream,
+            "kinds": list(kinds) if kinds else None,
+            "position": str(position or look(database).latest),
+        },
+    )
+    if made is None:
+        raise InvalidInput("name_taken", f"There is a subscription {name!r} already.", place="name")
+
+
+def subscriptions(database: Database) -> list[DictRow]:
+    """All of them, each with what waits by itself."""
+    return database.all(sql.subscriptions, {"name": None})
+
+
+def find_subscription(database: Database, name: str) -> DictRow:
+    """The one of that name, or `NotFound` with the nearest one."""
+    rows = database.all(sql.subscriptions, {"name": name})
+    if rows:
+        return rows[0]
+    known = [row["name"] for row in subscriptions(database)]
+    hint = suggest(name, known) or None
+    raise NotFound("unknown_subscription", f"There is no subscription {name!r}.", hint=hint)
+
+
+def pause_subscription(database: Database, name: str) -> None:
+    """Deliver nothing until it is resumed."""
+    find_subscription(database, name)
+    database.run(sql.pause_subscription, {"name": name})
+
+
+def resume_subscription(database: Database, name: str) -> None:
+    """Go on, also with one that was disabled. Raises `InvalidInput` where it is behind the end of the feed."""
+    row = find_subscription(database, name)
+    if is_expired(parse_position(row["position"]), look(database)):
+        raise InvalidInput(
+            "position_expired",
+            f"{name} has not been told of deletions that were forgotten since.",
+            hint=f"Let it begin again with `headrace subscriptions replay {name}`, and clear what its receiver holds.",
+        )
+    database.run(sql.resume_subscription, {"name": name})
+
+
+def replay_subscription(database: Database, name: str, since: datetime | None) -> None:
+    """Deliver once more what changed since then, the latest state of each record; without a time, all records."""
+    row = find_subscription(database, name)
+    feed = look(database)
+    position = parse_position(row["position"])
+    bounded = since is not None and position.place.epoch == feed.epoch and not is_expired(position, feed)
+    params: dict[str, Any] = {
+        "name": name,
+        "position": str(feed.snapshot),
+        "since": since - MARGIN if bounded and since is not None else None,
+        "until": str(position) if bounded else None,
+    }
+    database.run(sql.replay_subscription, params)
+
+
+def remove_subscription(database: Database, name: str) -> None:
+    """Forget it, with all that waits for it."""
+    find_subscription(database, name)
+    database.run(sql.remove_subscription, {"name": name})
