@@ -142,8 +142,8 @@ def set_aside(bench: Bench, stream: int, raw: bytes, key: str = "7") -> None:
     )
 
 
-def good(key: str) -> bytes:
-    return json.dumps({"id": key, "updated_at": "2026-11-20T08:00:00Z", "name": "Kept aside"}).encode()
+def good(key: str, at: str = "2026-11-20T08:00:00Z") -> bytes:
+    return json.dumps({"id": key, "updated_at": at, "name": "Kept aside"}).encode()
 
 
 def test_what_was_set_aside_is_listed_retried_and_leaves_when_it_can_be_taken(
@@ -179,7 +179,7 @@ def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Ap
     bench.sync(stream)
     key = next(iter(bench.copy(stream)))
     before = bench.copy(stream)[key]
-    set_aside(bench, stream, good(key), key)
+    set_aside(bench, stream, good(key, "2020-01-01T00:00:00Z"), key)
     asked = api.post("/v1/connections/d/streams/sites/quarantine", {"action": "retry"})
     carry_out(bench.services, UUID(asked["run"]))
     assert bench.copy(stream)[key] == before
