@@ -146,7 +146,7 @@ def fresh_at(plan: Plan, run: Run) -> datetime:
     until = plan.window.until
     if not isinstance(until, datetime):
         return run.claimed_at
-    return until - timedelta(seconds=max(0.0, run.clock_skew) if run.clock_skew <= BELIEVED_SKEW else 0.0)
+    return min(run.claimed_at, until - timedelta(seconds=max(0.0, run.clock_skew)))
 
 
 def is_last(page: Page, window: Window, traits: StreamTraits) -> bool:
@@ -174,7 +174,7 @@ def _next_live(watermark: CursorValue | None, run: Run, traits: StreamTraits, no
     ours = now - timedelta(seconds=traits.lag)
     theirs = ours + timedelta(seconds=run.clock_skew)
     believed = theirs if abs(run.clock_skew) <= BELIEVED_SKEW else ours
-    until = max(ours, believed)
+    until = max(ours, theirs)  # what is asked for too much is stored, and moves no cursor
     starts = not isinstance(watermark, datetime)
     reached = watermark if isinstance(watermark, datetime) else ours - FIRST_LOOK_BACK
     begin = reached

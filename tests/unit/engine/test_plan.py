@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.connectors.contract import CursorValue, Page, Record, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor
-from worker.engine.plan import Plan, advance, checkpoint, plan_history, plan_run, restart
+from worker.engine.plan import Plan, advance, checkpoint, fresh_at, plan_history, plan_run, restart
 from worker.runs.claim import Run, Stored
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -167,3 +167,14 @@ def test_the_watermark_never_falls_and_never_passes_the_window(
 def test_a_history_that_is_done_is_not_asked_for_again() -> None:
     assert plan_history(replace(run_with(), history_done_at=NOW), ORDERED, NOW) is None
     assert plan_history(run_with(track="history"), ORDERED, NOW) is None
+
+
+def test_a_clock_too_far_ahead_to_be_believed_bounds_the_cursor_by_ours_and_the_window_by_its_own() -> None:
+    """Else whoever sends nothing above the bound would keep all that is new to himself for as long as he is ahead."""
+    run = replace(run_with(Stored(watermark=dump_cursor(at(0)))), clock_skew=200_000.0)
+    plan = plan_run(run, UNORDERED, at(1000))
+    assert plan.window.until == at(200_995)
+    assert plan.cap == at(995)
+    moved, _ = advance(plan, page_of(at(190_000)), UNORDERED)
+    assert moved.watermark == at(995)
+    assert fresh_at(plan, replace(run, claimed_at=at(5000))) == at(995)
