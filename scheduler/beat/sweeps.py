@@ -12,6 +12,7 @@ from scheduler.beat.retention import Pruning, finish_removals, keep_all_partitio
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.beat.viewing import Viewing
 from worker.db.queries import sql
+from worker.engine.lateness import KEPT_DAYS
 from worker.feed.epoch import keep_epoch
 from worker.outbound.waking import wake_deliveries
 from worker.runs.publish import send_for
@@ -47,6 +48,10 @@ def _forget_processes(services: Services) -> None:
     services.database.run(sql.forget_dead_processes)
 
 
+def _forget_lateness(services: Services) -> None:
+    services.database.run(sql.forget_lateness, {"days": KEPT_DAYS})
+
+
 def _finish_removals(services: Services) -> None:
     finish_removals(services.database)
 
@@ -70,6 +75,7 @@ SWEEPS = (
     Sweep("times", 300.0, _mend_times),
     Sweep("partitions", 3600.0, keep_all_partitions),
     Sweep("processes", 3600.0, _forget_processes),
+    Sweep("lateness", 3600.0, _forget_lateness),
     Sweep("retention", 5.0, _pruning.prune),
     Sweep("removals", 2.0, _finish_removals),
     Sweep("room", 3600.0, _pruning.watch_room),

@@ -13,6 +13,7 @@ import typer
 from scheduler.cli.commands import connections, demo, doctor, files, records, runs, start
 from scheduler.cli.commands.copy import (
     changes,
+    cursors,
     deletes,
     drift,
     erase,
@@ -20,6 +21,7 @@ from scheduler.cli.commands.copy import (
     quarantine,
     run_changes,
     storage,
+    subscriptions,
     verify,
 )  # fmt: skip
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
@@ -39,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, runs, records, changes, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, runs, records, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo,
 ):  # fmt: skip
     module.register(app)

@@ -16,6 +16,7 @@ from scheduler.connections.keeping import (
     parse_keep,
     parse_paths,
 )
+from scheduler.connections.looking_back import file_look_back, parse_look_back
 from scheduler.connections.sweeping import (
     file_delete_limit,
     file_sweep,
@@ -54,6 +55,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("exclude", parse_paths, file_paths, check_exclude),
     Option("hash", parse_paths, file_paths, check_hash),
     Option("keep_versions", parse_keep, file_keep),
+    Option("look_back", parse_look_back, file_look_back),
     Option("materialise"),
     Option("models", parse_models),
     Option("sweep", parse_sweep, file_sweep),

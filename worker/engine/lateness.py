@@ -52,6 +52,8 @@ def edge_of(grade: int) -> float:
 def bounds_of(traits: StreamTraits, options: Mapping[str, Any]) -> tuple[float, float]:
     """The least and the most that a run looks back."""
     asked = options.get("look_back") or {}
+    if asked.get("of") != ("time" if traits.timestamps else "number"):
+        asked = {}
     least = max(traits.overlap, float(asked.get("least") or 0.0))
     most = float(asked.get("most") or (MOST_SECONDS if traits.timestamps else MOST_UNITS))
     return least, max(least, most)

@@ -1,6 +1,7 @@
 """Is every connections file that is shown one that `headrace apply` takes?"""
 
 import re
+from pathlib import Path
 from textwrap import indent
 
 import pytest
@@ -8,13 +9,19 @@ import yaml
 from unit.docs.pages import Block, blocks
 
 from scheduler.connections.file.reading import load_schema, read_desired
+from worker.connectors.manifest.model import load_manifest
 from worker.connectors.registry import Registry
 from worker.documents import read_document
 from worker.errors import InvalidInput
 
 REGISTRY = Registry.load()
 WHOLE = [block for block in blocks("yaml") if "connections:" in block.text]
-PARTS = [block for block in blocks("yaml") if "connections:" not in block.text]
+MANIFESTS = [block for block in blocks("yaml") if block.text.startswith("manifest:")]
+PARTS = [
+    block
+    for block in blocks("yaml")
+    if "connections:" not in block.text and not block.text.startswith("manifest:")
+]
 AROUND = """\
 version: 1
 connections:
@@ -46,6 +53,14 @@ def test_a_part_of_a_file_is_taken_within_a_connection(block: Block) -> None:
         else:
             text = AROUND + indent(part, "    ")
             assert read_desired(read_document(text.encode(), str(block)), REGISTRY).connections
+
+
+@pytest.mark.parametrize("block", MANIFESTS, ids=str)
+def test_a_manifest_is_taken_as_it_stands(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / str(yaml.safe_load(block.text)["system"]) / "manifest.yaml"
+    file.parent.mkdir()
+    file.write_text(block.text)
+    assert load_manifest(file).streams
 
 
 def test_these_tests_see_what_is_wrong() -> None:

@@ -31,21 +31,9 @@ UPDATE connections SET clock_skew = %(skew)s WHERE id = %(connection)s;
 -- What came late long ago, and with it a look-back that nothing asks for any more.
 WITH gone AS (
     DELETE FROM cursor_lateness WHERE day <= current_date - %(days)s
+), settled AS (
+    DELETE FROM cursor_doubts WHERE reason <> 'nulls' AND last_at < current_date - %(days)s
 )
 UPDATE streams s SET look_back = NULL
  WHERE s.look_back IS NOT NULL
    AND NOT EXISTS (SELECT FROM cursor_lateness l WHERE l.stream_id = s.id AND l.day > current_date - %(days)s);
-
--- name: cursors_of_connection
--- Everything that says how far a cursor can be trusted.
-SELECT s.id, s.name AS stream, s.options, s.look_back, s.history_done_at, c.clock_skew, c.system,
-       u.watermark, u.window_since, u.window_until, u.position IS NOT NULL AS reading, u.updated_at AS moved_at,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object('reason', d.reason, 'times', d.times, 'first_at', d.first_at,
-                                                     'last_at', d.last_at) ORDER BY d.reason), '[]')
-          FROM cursor_doubts d WHERE d.stream_id = s.id) AS doubts
-  FROM streams s
-  JOIN connections c ON c.id = s.connection_id
-  LEFT JOIN cursors u ON u.stream_id = s.id AND u.track = 'live' AND u.slice = ''
- WHERE s.connection_id = %(connection)s AND s.enabled
-   AND (%(stream)s::text IS NULL OR s.name = %(stream)s)
- ORDER BY s.name;
