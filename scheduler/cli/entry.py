@@ -18,12 +18,14 @@ from scheduler.cli.commands.copy import (
     drift,
     erase,
     explain,
+    history,
     quarantine,
+    resync,
     run_changes,
     storage,
     subscriptions,
     verify,
-)  # fmt: skip
+)
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
 
@@ -41,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, runs, records, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, runs, history, resync, records, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo,
 ):  # fmt: skip
     module.register(app)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
-from servers.scripted import Asked, Said, scripted_source
+from servers.scripted import Asked, Said, Script, Scripted, scripted_source
 
 from worker.config import load_settings
 from worker.db.queries import sql
@@ -111,6 +111,11 @@ class Works:
     services: Services
     mill: Mill
     connection: int
+    source: Scripted
+
+    def serve(self, script: Script) -> None:
+        """Let requests be answered by something else."""
+        self.source.script = script
 
     def stream(self, name: str = "orders", *, history_days: int | None = None) -> int:
         with self.services.database.transaction() as tx:
@@ -216,7 +221,7 @@ def running_works(database_url: str, broker_url: str, folder: Path) -> Iterator[
                 (Jsonb({"base_url": source.base_url}),),
             ).fetchone()
         assert row is not None
-        yield Works(services, mill, row["id"])
+        yield Works(services, mill, row["id"], source)
         services.close()
 
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 
 from scheduler.api.routes.changes import changes_routes
 from scheduler.api.routes.deletes import deletes_routes
+from scheduler.api.routes.history import history_routes
 from scheduler.api.routes.proof import proof_routes
 from scheduler.api.routes.work import work_routes
 from worker.db.database import Database
 
-ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes, changes_routes, deletes_routes, proof_routes)
+ROUTES: tuple[Callable[[Database], APIRouter], ...] = (work_routes, history_routes, changes_routes, deletes_routes, proof_routes)

@@ -1,5 +1,6 @@
 """The routes of work: ask for a sync, look at runs. Plain functions: FastAPI runs them on threads, and each asks Postgres."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import run_json, sync_json
 from scheduler.lists import end_of, find_connection, find_stream, list_runs, read_run
+from scheduler.resync import Scope, check_scope, forecast_of, request_resync, scope_of
 from scheduler.syncs import request_sync
+from scheduler.systems import allowances, known_systems, source_of
+from worker.config import load_settings
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
 from worker.runs.states import State
@@ -18,12 +22,56 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 ConnectionId = Annotated[str, Path(min_length=1, max_length=200)]
 
 
+class SyncScope(BaseModel):
+    """What of one stream is to be read again: exactly one of all, a range of dates, filters or ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    all: bool = False
+    since: Annotated[str, Field(max_length=40)] | None = None
+    until: Annotated[str, Field(max_length=40)] | None = None
+    filters: dict[Name, Annotated[str, Field(max_length=1000)]] | None = None
+    ids: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=10_000)] | None = None
+
+    def read(self) -> Scope:
+        """The scope that it means."""
+        return scope_of(
+            since=self.since,
+            until=self.until,
+            filters=self.filters,
+            ids=self.ids,
+            everything=self.all,
+            now=datetime.now(UTC),
+        )
+
+
 class SyncRequest(BaseModel):
-    """Which streams? Left out: all that are switched on."""
+    """Which streams? Left out: all that are switched on. With a scope: what of one stream is read again."""
 
     model_config = ConfigDict(extra="forbid")
 
     streams: Annotated[list[Name], Field(min_length=1, max_length=500)] | None = None
+    scope: SyncScope | None = None
+
+
+def _resync(
+    database: Database, connection: dict[str, Any], body: SyncRequest, request: Request, response: Response
+) -> dict[str, Any]:
+    """Have some of one stream read again; the answer says what that takes, as far as anybody knows."""
+    assert body.scope is not None  # noqa: S101 - the caller has looked
+    if body.streams is None or len(body.streams) != 1:
+        raise InvalidInput("bad_scope", "A scope is of one stream: name it.", place="streams")
+    row = find_stream(database, connection, body.streams[0])
+    scope, registry = body.scope.read(), known_systems()
+    stream = source_of(registry, connection).stream(row["name"])
+    check_scope(stream, scope)
+    with allowances(database, load_settings(), registry, connection) as wait:
+        expected = forecast_of(database, row, stream, scope, wait)
+    request_id = getattr(request.state, REQUEST_ID)
+    wanted = request_resync(database, connection, row, scope, cause="api", request_id=request_id)
+    response.headers["Location"] = f"/v1/runs/{wanted.id}"
+    forecast = {"records": expected.records, "requests": expected.requests, "seconds": expected.seconds}
+    return {"connection": connection["name"], "runs": [sync_json(wanted) | {"forecast": forecast}]}
 
 
 def work_routes(database: Database) -> APIRouter:
@@ -36,6 +84,8 @@ def work_routes(database: Database) -> APIRouter:
     ) -> dict[str, Any]:
         """Ask for a sync now. A run that is queued already is joined; the answer names the runs to watch."""
         connection = find_connection(database, connection_id)
+        if body is not None and body.scope is not None:
+            return _resync(database, connection, body, request, response)
         wanted = request_sync(
             database,
             connection,

@@ -214,7 +214,9 @@ class Desk:
         )
 
     def row(self, stream: int) -> dict[str, Any]:
-        return self.one("SELECT *, next_sweep_at - now() AS sweeps_in FROM streams WHERE id = %(s)s", s=stream)
+        return self.one(
+            "SELECT *, next_sweep_at - now() AS sweeps_in FROM streams WHERE id = %(s)s", s=stream
+        )
 
     def all(self, statement: str, **params: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in self.services.database.all(statement, params)]

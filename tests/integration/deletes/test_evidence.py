@@ -52,7 +52,9 @@ def test_an_empty_list_is_doubted_and_a_second_one_is_shown_to_a_person(desk: De
     assert desk.row(stream)["fuse"]["count"] == 8
 
 
-def test_an_error_dressed_as_an_empty_list_deletes_nothing_and_is_forgotten_when_it_is_over(desk: Desk) -> None:
+def test_an_error_dressed_as_an_empty_list_deletes_nothing_and_is_forgotten_when_it_is_over(
+    desk: Desk,
+) -> None:
     stream = desk.synced(40, "parts")
     hiding(desk, *keys(40))
     desk.sweep(stream)

@@ -82,11 +82,12 @@ class _Reading:
         """Slice after slice, and the end of the run."""
         while todo := pending(self._slices):
             piece = self._narrowed(todo[0])
-            last = self._read(piece, only=len(pending(self._slices)) == 1)
+            before = len(pending(self._slices))
+            last = self._read(piece, only=before == 1)
             if last is not None:
                 self._end_with(*last)
                 return
-            if pending(self._slices):
+            if 0 < len(pending(self._slices)) < before:  # and not only cut
                 self._give_way()
         verdict = judged(self._engine, self._job, whole=False)
         complete(self._engine, self._job, verdict.state, words=verdict.words, history_done=True)

@@ -1,0 +1,52 @@
+"""The routes of histories: how far they are, stop them, let them go on."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler.api.problems import REQUEST_ID
+from scheduler.history import histories, pause_histories, resume_histories
+from scheduler.lists import find_connection
+from scheduler.systems import allowances, known_systems
+from worker.config import load_settings
+from worker.db.database import Database
+
+ConnectionId = Annotated[str, Path(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Action(BaseModel):
+    """Of all streams, or of one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["pause", "resume"]
+    stream: Name | None = None
+
+
+def history_routes(database: Database) -> APIRouter:
+    """What the token opens."""
+    router = APIRouter(prefix="/v1")
+    place = "/connections/{connection_id}/history"
+
+    @router.get(place)
+    def show(connection_id: ConnectionId, stream: Annotated[Name | None, Query()] = None) -> dict[str, Any]:
+        """How far each stream's history is, and what is left: records, requests, seconds. `null`: nobody can say."""
+        connection = find_connection(database, connection_id)
+        with allowances(database, load_settings(), known_systems(), connection) as wait:
+            found = histories(database, connection, wait, stream)
+        return {"connection": connection["name"], "histories": [each.as_json() for each in found]}
+
+    @router.post(place)
+    def act(connection_id: ConnectionId, body: Action, request: Request) -> dict[str, Any]:
+        """Stop at the next page, or go on; the streams that do."""
+        connection = find_connection(database, connection_id)
+        if body.action == "pause":
+            return {"streams": pause_histories(database, connection, body.stream)}
+        resumed = resume_histories(
+            database, connection, body.stream, cause="api", request_id=getattr(request.state, REQUEST_ID)
+        )
+        return {"streams": resumed}
+
+    return router
