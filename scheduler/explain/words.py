@@ -94,8 +94,8 @@ def _never_came(facts: Facts) -> Iterator[str]:
             "for. A longer `history` in the connections file brings it."
         )
     yield (
-        f"If it is at the source, `headrace verify {stream['connection']} {stream['name']} --repair` finds and loads it; "
-        "else a change of it there brings it with the next sync."
+        f"If it is at the source, `headrace resync {stream['connection']} {stream['name']} --ids {facts.key}` brings it; "
+        "else a change of it there does, with the next sync."
     )
 
 

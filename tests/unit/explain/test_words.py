@@ -71,7 +71,7 @@ def test_a_record_without_a_version_says_what_decides() -> None:
 def test_an_unknown_record_says_what_would_bring_it() -> None:
     said = say(record=None)
     assert said.startswith("The copy holds no record 7 of plant / parts.\n")
-    assert "`headrace verify plant parts --repair` finds and loads it" in said
+    assert "`headrace resync plant parts --ids 7` brings it" in said
 
 
 def test_an_unknown_record_may_still_come_with_the_history_or_be_older_than_it() -> None:
@@ -89,7 +89,7 @@ def test_an_unknown_record_may_still_come_with_the_history_or_be_older_than_it()
 def test_a_record_that_was_erased_says_so_and_names_nothing_that_would_bring_it() -> None:
     said = say(record=None, erased_at=NOW - timedelta(days=3))
     assert "It was erased at 2026-11-23 12:00:00 UTC (3d ago), and what comes of it is not taken." in said
-    assert "--repair" not in said
+    assert "resync" not in said
     assert "can't be told without the privacy key" in say(record=None, may_be_erased=True)
 
 
