@@ -18,6 +18,7 @@ from scheduler.cli.commands.copy import (
     drift,
     erase,
     explain,
+    export,
     history,
     quarantine,
     resync,
@@ -25,6 +26,7 @@ from scheduler.cli.commands.copy import (
     storage,
     subscriptions,
     verify,
+    views,
 )
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
@@ -43,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, runs, history, resync, records, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo,
 ):  # fmt: skip
     module.register(app)

@@ -9,6 +9,7 @@ from scheduler.beat.others import silent_beats
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_publisher, open_registry
+from scheduler.feed import look_at_feed
 from scheduler.health import (
     Finding,
     Level,
@@ -20,6 +21,7 @@ from scheduler.health import (
 )
 from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.lists import SHORT_ID, sql
+from scheduler.subscriptions import look_at_subscriptions
 from scheduler.trust import look_at_trust
 from worker.config import Settings
 from worker.db.database import Database
@@ -113,6 +115,8 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from _look_at_schedule(database)
     yield from _look_at_failures(database)
     yield from look_at_secrets(database)
+    yield from look_at_feed(database)
+    yield from look_at_subscriptions(database)
     yield from look_at_trust(database)
 
 
