@@ -3,10 +3,11 @@ here and now.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -230,3 +231,9 @@ def past(works: Works, count: int, *, days: float) -> None:
     now = works.now()
     for number in range(count):
         works.mill.put(f"r{number:04}", now - timedelta(days=days * (number + 0.5) / count))
+
+
+def is_whole(slices: Sequence[Slice]) -> bool:
+    """Whether these cover one stretch of time without a gap."""
+    ordered = sorted(slices, key=lambda each: each.until)
+    return all(later.since is not None and later.since <= each.until for each, later in pairwise(ordered))

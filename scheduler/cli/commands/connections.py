@@ -7,7 +7,7 @@ import typer
 
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
-from scheduler.connections.schedule import format_schedule
+from scheduler.connections.schedule import format_history, format_schedule
 from scheduler.lists import find_connection, list_connections, streams_of
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -149,10 +149,18 @@ def _print_streams(streams: list[dict[str, Any]]) -> None:
                 row["name"], format_schedule(row["schedule"]) if row["enabled"] else "off",
                 ago(row["next_run_at"], now), row["open_state"] or "", row["last_outcome"],
                 ago(row["last_success_at"], now),
-                "done" if row["history_done_at"] else f"{row['history_days']}d" if row["history_days"] else "all",
-                row["last_error"] if row["failures"] else "",
+                _history(row), row["last_error"] if row["failures"] else row["history_error"] or "",
             ]
             for row in streams
         ),
         empty="No streams.",
     )  # fmt: skip
+
+
+def _history(row: dict[str, Any]) -> str:
+    """`headrace history` says more."""
+    if row["history_done_at"]:
+        return "done"
+    if row["history_paused_at"]:
+        return "paused"
+    return "failing" if row["history_error_code"] else format_history(row["history_days"])

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.mill import SIZE, Works, iso, past, running_works
+from servers.mill import SIZE, Works, is_whole, iso, past, running_works
 
 from scheduler.connections.histories import refit_histories
 from worker.engine.history import slices as cutting
-from worker.engine.history.slices import is_whole
 from worker.engine.perform import carry_out
 from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed

@@ -9,7 +9,6 @@ at first from what the system says there is in all, else a month is tried, then 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Self
 
 from worker.connectors.contract import StreamTraits
@@ -207,12 +206,6 @@ def trimmed(each: Slice, since: datetime) -> Slice | None:
     if each.since is None or each.since < since:
         return replace(each, since=since, position=None)
     return each
-
-
-def is_whole(slices: Sequence[Slice]) -> bool:
-    """Whether these cover one stretch of time without a gap."""
-    ordered = sorted(slices, key=lambda each: each.until)
-    return all(later.since is not None and later.since <= each.until for each, later in pairwise(ordered))
 
 
 def _seconds_for(records: float, density: float) -> float:

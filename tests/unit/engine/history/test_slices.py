@@ -21,7 +21,6 @@ from worker.engine.history.slices import (
     can_cut,
     cut,
     first_width,
-    is_whole,
     missing,
     name_of,
     next_width,
@@ -74,7 +73,6 @@ def test_slices_cover_exactly_the_window_and_meet_at_their_seams(
     assert slices[-1].until == whole.until
     for older, newer in pairwise(slices):
         assert newer.since == older.until, "both hold the moment at which they meet"
-    assert is_whole(slices)
     assert len({each.name for each in slices}) == len(slices)
 
 
