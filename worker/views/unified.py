@@ -144,3 +144,15 @@ def _same_columns(tx: Transaction, name: str, text: str) -> bool:
     return [(each.name, each.type_code) for each in held] == [(each.name, each.type_code) for each in new][
         : len(held)
     ]
+
+
+def views_of(database: Database, connection: int) -> list[str]:
+    """The views of models of one connection."""
+    with database.connection() as db:
+        found = rows(db, sql.prefix_of_connection, {"connection": connection})
+        if not found:
+            return []
+        prefix = found[0]["prefix"]
+        known = {names.view_name(prefix, name) for name in MODELS}
+        listed = [row["name"] for row in rows(db, sql.model_views_like, {"beginning": f"{prefix}__"})]
+    return sorted(name for name in listed if name.removesuffix(f"__{LINES}") in known)

@@ -1,6 +1,7 @@
 """The commands about the connections file: make the rows what it says, and write it from the rows."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,11 @@ from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, clean, note, print_json, say
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.apply import apply as apply_document
-from scheduler.connections.plan import Plan, plan_json, plan_lines
+from scheduler.connections.plan import EFFECTIVE, Plan, plan_json, plan_lines
+from worker.connectors.registry import Registry
+from worker.db.database import Database
 from worker.documents import load_document
+from worker.errors import Transient
 
 
 def register(app: typer.Typer) -> None:
@@ -55,11 +59,26 @@ def apply(
         if prune and not dry_run and not yes:
             _confirm(carry_out(dry_run=True))
         plan = carry_out(dry_run=dry_run)
+        if not dry_run:
+            _make_views(database, registry, plan)
     if as_json:
         print_json(plan_json(plan))
         return
     for line in plan_lines(plan):
         say(line)
+
+
+def _make_views(database: Database, registry: Registry, plan: Plan) -> None:
+    """What can't be made now, because somebody reads it, beat makes later."""
+    from worker.views.tending import make_all  # noqa: PLC0415
+
+    changed = {change.connection for change in plan.changes if change.kind in EFFECTIVE}
+    rows = database.all(
+        "SELECT id, name FROM connections WHERE name = ANY (%(names)s)", {"names": list(changed)}
+    )
+    if rows:
+        with suppress(Transient):
+            make_all(database, registry, [row["id"] for row in rows])
 
 
 def export_config(

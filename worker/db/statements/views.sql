@@ -7,7 +7,9 @@ SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS conne
        v.looked_at < now() - interval '1 minute' AS rested,
        s.last_finished_at IS NOT NULL OR f.changed_at IS NOT NULL AS has_been_read,
        coalesce(f.changed_at > v.looked_at, false)
-       OR (s.last_finished_at > v.looked_at AND v.looked_at < now() - interval '1 hour') AS has_news,
+       OR (s.last_finished_at > v.looked_at
+           AND (v.looked_at < now() - interval '1 hour'
+                OR NOT EXISTS (SELECT FROM view_columns k WHERE k.stream_id = s.id))) AS has_news,
        v.counted_at < least(s.last_finished_at, now() - interval '10 minutes') AS uncounted
   FROM (SELECT * FROM streams WHERE id > %(after)s ORDER BY id LIMIT %(limit)s) s
   JOIN connections c ON c.id = s.connection_id
@@ -116,11 +118,11 @@ UPDATE stream_views SET counted_at = now() WHERE stream_id = %(stream)s;
 -- name: start_store
 INSERT INTO view_stores (table_name, stream_id, bucket, signature, position, system_id)
 SELECT %(table)s, %(stream)s, %(bucket)s, %(signature)s, pg_snapshot_xmin(pg_current_snapshot()),
-       system_identifier::text FROM pg_control_system();
+       headrace_counter();
 
 -- name: stores_to_tend
 -- Those that are being filled first, then those that were refreshed the longest ago.
-SELECT v.*, v.system_id <> (SELECT system_identifier::text FROM pg_control_system()) AS foreign_position, s.name,
+SELECT v.*, v.system_id <> headrace_counter() AS foreign_position, s.name,
        s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system
   FROM view_stores v JOIN streams s ON s.id = v.stream_id JOIN connections c ON c.id = s.connection_id
  ORDER BY v.active, v.refreshed_at LIMIT 50;

@@ -105,6 +105,20 @@ RETURN headrace_date(lpad(j ->> 'year', 4, '0') || '-' || lpad(j ->> 'month', 2,
 CREATE FUNCTION headrace_typed_decimal(j json) RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE
 RETURN headrace_numeric(coalesce(j ->> 'decimal', j #>> '{}'));
 
+-- Which cluster and database counts positions? A dump that was restored goes on with other numbers; a failover doesn't.
+-- Without an exception block, which no parallel worker may have.
+CREATE FUNCTION headrace_counter() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    system text := '-';
+BEGIN
+    IF has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN
+        SELECT system_identifier::text INTO system FROM pg_control_system();
+    END IF;
+    RETURN concat_ws('/', system, (SELECT oid FROM pg_database WHERE datname = current_database()),
+                     'public.view_stores'::regclass::oid);
+END
+$$;
+
 -- What changed since a store was refreshed: usually little. As a function, because only so does the planner know that it is
 -- little. A position that another cluster counted (a dump was restored) means nothing here: then all of it has changed.
 CREATE FUNCTION headrace_changed_keys(stream bigint) RETURNS SETOF text
@@ -116,7 +130,7 @@ BEGIN
     IF store.stream_id IS NULL THEN
         RETURN;
     END IF;
-    IF store.system_id <> (SELECT system_identifier::text FROM pg_control_system()) THEN
+    IF store.system_id <> headrace_counter() THEN
         RETURN QUERY EXECUTE format('SELECT key FROM records_%s WHERE bucket = %s AND stream_id = %s',
                                     lpad(store.bucket::text, 2, '0'), store.bucket, stream);
     ELSE
