@@ -1,7 +1,7 @@
 """Times and numbers of change: read from systems, said in requests, kept in the database."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from worker.connectors.cursors import (
     FIRST,
     LAST,
+    comes_twice,
     dump_cursor,
     format_cursor,
     load_cursor,
@@ -22,7 +23,10 @@ from worker.errors import BadRecord, InvalidInput
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MOMENTS = st.datetimes(timezones=st.just(UTC))
-FORMATS = ["iso8601", "iso8601_ms", "date", "epoch_s", "epoch_ms", "number", "typed_json"]
+FORMATS = [
+    "iso8601", "iso8601_ms", "date", "datetime", "odata_date", "epoch_s", "epoch_ms", "number", "typed_json",
+]  # fmt: skip
+ASKED = ["iso8601", "iso8601_ms", "date", "datetime", "odata_date", "epoch_s", "epoch_ms"]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,11 @@ FORMATS = ["iso8601", "iso8601_ms", "date", "epoch_s", "epoch_ms", "number", "ty
         ("2026-01-31 08:00:00", "iso8601", datetime(2026, 1, 31, 8, tzinfo=UTC)),
         ("2026-01-31", "date", datetime(2026, 1, 31, tzinfo=UTC)),
         ("2026-01-31", "iso8601", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31 08:00:00.5", "datetime", datetime(2026, 1, 31, 8, microsecond=500_000, tzinfo=UTC)),
+        ("/Date(1769846400123)/", "odata_date", datetime(2026, 1, 31, 8, microsecond=123_000, tzinfo=UTC)),
+        ("/Date(1769846400123+0060)/", "odata_date", datetime(2026, 1, 31, 8, microsecond=123_000, tzinfo=UTC)),
+        ("/Date(-1000)/", "odata_date", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2026-01-31T08:00:00Z", "odata_date", datetime(2026, 1, 31, 8, tzinfo=UTC)),
         (1_769_846_400, "epoch_s", datetime(2026, 1, 31, 8, tzinfo=UTC)),
         ("1769846400123", "epoch_ms", datetime(2026, 1, 31, 8, microsecond=123_000, tzinfo=UTC)),
         (1_769_846_400.5, "epoch_s", datetime(2026, 1, 31, 8, microsecond=500_000, tzinfo=UTC)),
@@ -105,15 +114,61 @@ def test_requests_say_times_in_the_format_and_zone() -> None:
     assert format_cursor(moment, "epoch_s") == "1782945000"
     assert format_cursor(42, "number") == "42"
 
+    assert format_cursor(moment, "datetime") == "2026-07-01 22:30:00.123456"
+    assert format_cursor(moment.replace(microsecond=0), "datetime", BERLIN) == "2026-07-02 00:30:00"
+    assert format_cursor(moment, "odata_date") == "2026-07-01T22:30:00.123"
+    assert format_cursor(moment, "iso8601", precision="s") == "2026-07-01T22:30:00Z"
+    assert format_cursor(moment, "datetime", round_up=True, precision="s") == "2026-07-01 22:30:01"
+    assert format_cursor(moment, "epoch_s", round_up=True, precision="m") == "1782945060"
+    assert format_cursor(moment, "iso8601", BERLIN, precision="d") == "2026-07-02T00:00:00+02:00"
 
-@given(MOMENTS, st.sampled_from(["iso8601", "iso8601_ms", "date", "epoch_s", "epoch_ms"]))
-def test_rounding_never_narrows_a_window(moment: datetime, form: str) -> None:
-    since = parse_cursor(format_cursor(moment, form), form)
-    until = parse_cursor(format_cursor(moment, form, round_up=True), form)
+
+@given(
+    MOMENTS,
+    st.sampled_from(ASKED),
+    st.sampled_from([UTC, BERLIN, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")]),
+    st.sampled_from([None, "us", "ms", "s", "m", "d"]),
+)
+def test_rounding_never_narrows_a_window(
+    moment: datetime, form: str, zone: tzinfo, precision: str | None
+) -> None:
+    since = parse_cursor(format_cursor(moment, form, zone, precision=precision), form, zone)
+    until = parse_cursor(format_cursor(moment, form, zone, round_up=True, precision=precision), form, zone)
     assert isinstance(since, datetime)
     assert isinstance(until, datetime)
-    assert since <= moment
-    assert until >= moment or moment > LAST - timedelta(days=1)
+    assert since <= moment or moment < FIRST + timedelta(days=2)
+    assert until >= moment or moment > LAST - timedelta(days=2)
+
+
+FOLD = datetime(2026, 10, 25, 1, tzinfo=UTC)
+"""In Berlin, the clocks are put back from 3:00 to 2:00 then."""
+
+
+def written(moment: datetime) -> str:
+    """As a system writes it whose column has no offset."""
+    return moment.astimezone(BERLIN).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@given(st.integers(-7200, 7200), st.integers(0, 7200), st.integers(0, 600))
+def test_what_changes_in_an_hour_that_comes_twice_is_asked_for(seen: int, after: int, overlap: int) -> None:
+    """A run saw a change; another comes later. The next run's bound, as the system compares texts, lets it through."""
+    last, change = FOLD + timedelta(seconds=seen), FOLD + timedelta(seconds=seen + after)
+    watermark = parse_cursor(written(last), "datetime", BERLIN)
+    assert isinstance(watermark, datetime)
+    asked = format_cursor(watermark - timedelta(seconds=overlap), "datetime", BERLIN, precision="s")
+    assert asked <= written(change)
+
+
+def test_only_an_hour_that_comes_twice_does() -> None:
+    assert [comes_twice(FOLD + timedelta(hours=hours), BERLIN) for hours in (-2, -1, 0, 1)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not comes_twice(FOLD, UTC)
+    spring = datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert not any(comes_twice(spring + timedelta(minutes=m), BERLIN) for m in range(-120, 120, 15))
 
 
 @given(MOMENTS)

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import xxhash
@@ -293,3 +294,38 @@ def test_the_hash_of_a_record_with_volatile_fields_stays_what_it_was() -> None:
     reader = Reader(Shape((), (("id",),), volatile=(("seen",), ("meta", "etag"))))
     (record,) = reader.read(b'[{"seen":1,"meta":{"etag":"x","n":1.50},"id": 7,"a\\u00e4":[ 1]}]').records
     assert record.digest == xxhash.xxh3_128_digest(b'{"a\\u00e4":[ 1],"id":7,"meta":{"n":1.50}}')
+
+
+def test_a_record_without_a_cursor_is_taken_unless_the_manifest_rejects_it() -> None:
+    body = b'[{"id":1,"updated_at":null},{"id":2,"updated_at":"2026-01-31T08:00:00Z"}]'
+    assert len(Reader(Shape((), (("id",),), cursor=UPDATED)).read(body).records) == 2
+    strict = Reader(Shape((), (("id",),), cursor=UPDATED, needs_cursor=True)).read(body)
+    assert [record.key for record in strict.records] == ["2"]
+    assert [(bad.key, bad.code) for bad in strict.rejected] == [("1", "no_cursor")]
+
+
+@pytest.mark.parametrize("token", [b'"x/y"', b"17", b"null", b'""'])
+def test_the_token_of_the_next_window_is_decoded(token: bytes) -> None:
+    reader = Reader(Shape(("data",), (("id",),), token=("delta",)))
+    assert reader.read(b'{"data":[],"delta":' + token + b"}").seen.token == json.loads(token)
+    assert reader.read(b'{"data":[]}').seen.token is None
+
+
+def test_a_version_that_is_a_local_time_is_read_in_its_zone_alone_and_as_a_page() -> None:
+    """Else a page with one bad record would seem two hours newer than the same page without it."""
+    local = TimeField((("updated_at",),), "datetime", ZoneInfo("Europe/Berlin"))
+    reader = Reader(Shape((), (("id",),), cursor=local, version=("updated_at",)))
+    good = b'{"id":1,"updated_at":"2026-07-01 10:00:00"}'
+    (together,) = reader.read(b"[" + good + b"]").records
+    (alone,) = reader.read(b"[" + good + b',{"id":null}]').records
+    assert together.version == alone.version == 1_782_892_800_000_000
+
+
+def test_an_hour_that_comes_twice_is_no_version() -> None:
+    """The second 2:30 is later than the first, and than 2:50 before it: only the order of looks can tell."""
+    local = TimeField((("updated_at",),), "datetime", ZoneInfo("Europe/Berlin"))
+    reader = Reader(Shape((), (("id",),), cursor=local, version=("updated_at",)))
+    times = [b"2026-10-25 01:59:59", b"2026-10-25 02:30:00", b"2026-10-25 03:00:00"]
+    body = b",".join(b'{"id":%d,"updated_at":"%s"}' % (number, time) for number, time in enumerate(times))
+    for page_of in (b"[" + body + b"]", b"[" + body + b',{"id":null}]'):
+        assert [record.version is None for record in reader.read(page_of).records] == [False, True, False]

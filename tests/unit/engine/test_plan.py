@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from worker.connectors.contract import CursorValue, Page, Record, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor
-from worker.engine.plan import Plan, advance, checkpoint, fresh_at, plan_history, plan_run, restart
+from worker.engine.plan import (
+    Plan,
+    advance,
+    afresh,
+    checkpoint,
+    fresh_at,
+    is_neighbour,
+    plan_history,
+    plan_run,
+    restart,
+)
 from worker.runs.claim import Run, Stored
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -178,3 +188,147 @@ def test_a_clock_too_far_ahead_to_be_believed_bounds_the_cursor_by_ours_and_the_
     moved, _ = advance(plan, page_of(at(190_000)), UNORDERED)
     assert moved.watermark == at(995)
     assert fresh_at(plan, replace(run, claimed_at=at(5000))) == at(995)
+
+
+TOKEN = StreamTraits(incremental=True, ordered=False, timestamps=False, token=True)
+SHIFTING = replace(UNORDERED, seam="record")
+
+
+def later_run(traits: StreamTraits = ORDERED, *, behind: float = 600, **more: Any) -> Plan:
+    """A run whose watermark is so many seconds behind our now."""
+    run = replace(run_with(Stored(watermark=dump_cursor(at(-behind)))), **more)
+    return plan_run(run, traits, NOW)
+
+
+def test_the_cursor_is_capped_by_the_sources_clock_where_that_is_behind() -> None:
+    plan = later_run(clock_skew=-300.0)
+    after, done = advance(plan, page_of(at(-400), at(-100)), UNORDERED)
+    assert done
+    assert after.watermark == at(-305), "the source's now less the lag"
+
+
+def test_the_cursor_may_pass_our_now_where_the_sources_clock_is_ahead() -> None:
+    plan = later_run(clock_skew=300.0)
+    after, _ = advance(plan, page_of(at(200), at(400)), UNORDERED)
+    assert after.watermark == at(295)
+
+
+def test_an_ordered_window_does_not_end_early_for_a_clock_that_is_thought_to_be_behind() -> None:
+    """The header may be a proxy's; then fresh records would wait for as long as it is off."""
+    plan = later_run(clock_skew=-300.0)
+    after, done = advance(plan, page_of(at(-400), at(-100), more=True), ORDERED)
+    assert not done
+    assert after.watermark == at(-305)
+
+
+@pytest.mark.parametrize("skew", [-(10.0**6), 10.0**6])
+def test_a_clock_that_is_days_off_bounds_no_cursor(skew: float) -> None:
+    after, _ = advance(later_run(clock_skew=skew), page_of(at(-100)), UNORDERED)
+    assert after.watermark == at(-100)
+    capped, _ = advance(later_run(clock_skew=skew), page_of(at(10**7)), UNORDERED)
+    assert capped.watermark == at(-5)
+
+
+@pytest.mark.parametrize("behind", [3600, 2 * 86_400])
+def test_a_cursor_ahead_of_the_sources_clock_is_not_waited_for(behind: int) -> None:
+    """Its clock was put back, or the very first cursor went by ours: what changed since is stamped behind it."""
+    plan = later_run(behind=1200, clock_skew=-float(behind))
+    changed_since = at(-1200 - behind)
+    assert plan.window.since is not None
+    assert plan.window.since <= changed_since  # type: ignore[operator]
+
+
+def test_a_cap_outlives_an_interruption() -> None:
+    plan = later_run(UNORDERED, clock_skew=-300.0)
+    after, done = advance(plan, page_of(at(-500), more=True), UNORDERED)
+    kept = checkpoint(after, track="live", done=done)
+    again = plan_run(
+        run_with(Stored(kept.watermark, kept.position, kept.since, kept.until)), UNORDERED, at(60)
+    )
+    assert again == after
+
+
+def test_the_copy_is_said_to_be_fresh_by_our_clock() -> None:
+    run = replace(run_with(Stored(watermark=dump_cursor(at(-600)))), clock_skew=3600.0)
+    assert fresh_at(plan_run(run, ORDERED, NOW), run) == at(-5)
+    behind = replace(run, clock_skew=-3600.0)
+    assert fresh_at(plan_run(behind, ORDERED, NOW), behind) == at(-5)
+
+
+@pytest.mark.parametrize(
+    ("learned", "options", "back"),
+    [
+        (None, {}, 60), (10.0, {}, 60), (900.0, {}, 900), (10.0**7, {}, 86_400),
+        (900.0, {"look_back": {"of": "time", "most": 300.0}}, 300),
+        (None, {"look_back": {"of": "time", "least": 120.0}}, 120),
+        (None, {"look_back": {"of": "time", "most": 1.0}}, 60),
+        (None, {"look_back": {"of": "number", "least": 5000.0}}, 60),
+    ],
+)  # fmt: skip
+def test_a_run_looks_back_by_what_was_measured_within_its_bounds(
+    learned: float | None, options: dict[str, Any], back: float
+) -> None:
+    assert later_run(look_back=learned, options=options).window.since == at(-600 - back)
+
+
+def test_numbers_look_back_by_units() -> None:
+    run = replace(run_with(Stored(watermark=5000)), look_back=250.0)
+    assert plan_run(run, NUMBERED, NOW).window == Window(4750)
+
+
+def test_a_token_is_kept_from_the_last_page_alone_and_asked_with_next() -> None:
+    first = plan_run(run_with(), TOKEN, NOW)
+    assert first.window == Window()
+    middle, done = advance(first, Page([], next={"cursor": "2"}, token="early"), TOKEN)
+    assert (done, middle.token) == (False, None)
+    last, done = advance(middle, Page([], token="t1"), TOKEN)
+    kept = checkpoint(last, track="live", done=done)
+    assert kept.watermark == {"token": "t1"}
+    assert plan_run(run_with(Stored(watermark=kept.watermark)), TOKEN, NOW).window == Window(token="t1")
+
+
+def test_a_window_that_ends_without_a_token_is_asked_for_again() -> None:
+    plan = plan_run(run_with(Stored(watermark={"token": "t1"})), TOKEN, NOW)
+    after, done = advance(plan, Page([]), TOKEN)
+    assert checkpoint(after, track="live", done=done).watermark == {"token": "t1"}
+
+
+def test_everything_is_read_where_a_token_is_refused_also_after_an_interruption() -> None:
+    plan = afresh(plan_run(run_with(Stored(watermark={"token": "old"})), TOKEN, NOW))
+    assert plan.window == Window()
+    middle, done = advance(plan, Page([], next={"cursor": "2"}), TOKEN)
+    kept = checkpoint(middle, track="live", done=done)
+    again = plan_run(run_with(Stored(kept.watermark, kept.position)), TOKEN, NOW)
+    assert (again.window, again.position) == (Window(), {"cursor": "2"})
+
+
+def test_a_cursor_of_another_kind_is_no_token() -> None:
+    assert plan_run(run_with(Stored(watermark=dump_cursor(NOW))), TOKEN, NOW).window == Window()
+
+
+@pytest.mark.parametrize("traits", [SHIFTING, replace(WHOLE, seam="record"), replace(WHOLE, seam="total")])
+@pytest.mark.parametrize(("age", "goes_on"), [(30, True), (3 * 86_400, False)])
+def test_a_place_among_pages_that_shift_is_not_worth_going_on_from_for_long(
+    traits: StreamTraits, age: int, goes_on: bool
+) -> None:
+    position = {"page": {"offset": 70}, "high": None}
+    since, until = dump_cursor(at(-9000)), dump_cursor(at(-age))
+    stored = Stored(since, position, since, until, moved_at=at(-age))
+    plan = plan_run(run_with(stored), traits, NOW)
+    assert plan.resumes is goes_on
+
+
+def test_a_place_that_is_fixed_is_gone_on_from_however_old() -> None:
+    stored = Stored(None, {"page": {"after": 70}, "high": None}, moved_at=at(-(10**6)))
+    assert plan_run(run_with(stored), WHOLE, NOW).position == {"after": 70}
+
+
+def test_what_was_read_last_is_remembered_over_an_interruption() -> None:
+    page = page_of(at(-50), at(-40), more=True)
+    after, done = advance(Plan(Window(at(-100), at(-5)), watermark=at(-100)), page, SHIFTING)
+    kept = checkpoint(after, track="live", done=done)
+    stored = Stored(kept.watermark, kept.position, kept.since, kept.until, moved_at=NOW)
+    again = plan_run(run_with(stored), SHIFTING, NOW)
+    assert len(again.marks) == 2
+    assert is_neighbour(again, page, SHIFTING)
+    assert not is_neighbour(again, page_of(), SHIFTING)

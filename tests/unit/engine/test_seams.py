@@ -172,7 +172,7 @@ def test_deletes_are_noticed_by_the_total_where_pages_cannot_overlap(seed: int, 
         if shelf.items and dice.random() < 0.3:
             deleted.append(shelf.items.pop(dice.randrange(len(shelf.items))).key)
 
-    shelf.live = delete  # type: ignore[method-assign]
+    shelf.live = delete  # type: ignore[method-assign, assignment]
     paging = ByNumber("page", "limit", 10)
     seen = {one.key for page in read(shelf, paging, steps=0, total=True) for one in page.records}
     assert {str(key) for key in range(count)} - seen - set(deleted) == set()
