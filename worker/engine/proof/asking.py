@@ -58,7 +58,7 @@ class Asker:
     def _send(self, request: Request) -> Any:
         if self.left < 1:
             raise AllowanceSpent
-        self.job.held.check()
+        self.job.check()
         self.spent += 1
         return self.engine.sender.send(self.job.context(self.source), request)
 

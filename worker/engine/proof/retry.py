@@ -21,7 +21,7 @@ from worker.db.words import storable
 from worker.engine.endings import complete
 from worker.engine.job import Job
 from worker.engine.keep.digests import PREFIX
-from worker.engine.keep.privacy import FieldScreen
+from worker.engine.keep.privacy import WITHHELD, FieldScreen
 from worker.engine.load import Observed
 from worker.engine.plan import Checkpoint
 from worker.engine.port import Engine
@@ -72,7 +72,7 @@ def retry_quarantine(engine: Engine, job: Job, stream: Stream) -> None:
         engine.database.run(sql.release_quarantined, _released(run.stream_id, good))
         engine.database.run(sql.note_retried, _tried(run.stream_id, rows, tried))
         taken, left = taken + len(good), left + len(tried) - len(good)
-        job.held.check()
+        job.check()
     left += job.rejected - run.records_rejected  # Postgres refused these again
     log.info("quarantine_retried", taken=taken, left=left)
     state, words = verdict(taken, left)
@@ -119,10 +119,15 @@ def _released(stream_id: int, good: Sequence[Tried]) -> dict[str, Any]:
     return {"stream": stream_id, "hashes": hashes, "seen": [each.seen_at for each in good]}
 
 
+def _is_whole(row: Any) -> bool:
+    """Neither cut to be kept, nor kept without what must not be."""
+    return len(row["raw"]) < REJECTED_RAW and row["reason"] != WITHHELD
+
+
 def _tried(stream_id: int, rows: Sequence[Any], tried: Sequence[Tried]) -> dict[str, Any]:
     """What is wrong with each now; None leaves what was said. Of bytes that were cut to be kept, nothing new can be."""
     said = [
-        each.page.rejected[0] if each.fails and len(row["raw"]) < REJECTED_RAW else None
+        each.page.rejected[0] if each.fails and _is_whole(row) else None
         for row, each in zip(rows, tried, strict=True)
     ]
     return {
