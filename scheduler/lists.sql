@@ -25,7 +25,7 @@ SELECT c.id, c.name, c.environment, c.system, c.tenant, c.paused_at, s.streams, 
 -- Open runs are few; the newest of each stream says what happens now.
 SELECT s.id, s.name, s.bucket, s.enabled, s.schedule, s.history_days, s.next_run_at, s.history_done_at, s.last_run_id,
        s.last_outcome, s.last_finished_at, s.last_success_at, s.last_error_code, s.last_error, s.failures,
-       s.history_paused_at, s.history_error_code, s.history_error,
+       s.history_paused_at, s.history_error_code, s.history_error, s.options,
        o.state AS open_state, o.track AS open_track, o.not_before, o.wait_reason
   FROM streams s
   LEFT JOIN LATERAL (

@@ -8,7 +8,9 @@ import typer
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
 from scheduler.connections.schedule import format_history, format_schedule
+from scheduler.connections.windows import format_windows
 from scheduler.lists import find_connection, list_connections, streams_of
+from worker.engine.opening import is_open, next_opening, open_until, read_windows
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -78,6 +80,7 @@ def show(
             "tenant": found["tenant"],
             "budget": found["budget"] or "its own",
             "paused since": found["paused_at"],
+            **_windows(streams),
             **{f"setting {name}": value for name, value in found["settings"].items()},
             **{f"secret {name}": reference for name, reference in found["secrets"].items()},
             **{f"label {name}": value for name, value in found["labels"].items()},
@@ -147,7 +150,7 @@ def _print_streams(streams: list[dict[str, Any]]) -> None:
         (
             [
                 row["name"], format_schedule(row["schedule"]) if row["enabled"] else "off",
-                ago(row["next_run_at"], now), row["open_state"] or "", row["last_outcome"],
+                ago(row["next_run_at"], now), _open(row), row["last_outcome"],
                 ago(row["last_success_at"], now),
                 _history(row), row["last_error"] if row["failures"] else row["history_error"] or "",
             ]
@@ -155,6 +158,33 @@ def _print_streams(streams: list[dict[str, Any]]) -> None:
         ),
         empty="No streams.",
     )  # fmt: skip
+
+
+def _open(row: dict[str, Any]) -> str:
+    """What its run does at the moment, and what it waits for."""
+    return f"{row['open_state']} ({row['wait_reason']})" if row["wait_reason"] else row["open_state"] or ""
+
+
+def _windows(streams: list[dict[str, Any]]) -> dict[str, str]:
+    """When the system may be asked, and whether now; by stream where they differ."""
+    now = datetime.now(UTC)
+    said = {
+        row["name"]: _window(row["options"]["windows"], now) for row in streams if "windows" in row["options"]
+    }
+    if len(said) == len(streams) and len(set(said.values())) == 1:
+        return {"windows": next(iter(said.values()))}
+    return {f"windows of {name}": words for name, words in said.items()}
+
+
+def _window(option: dict[str, Any], now: datetime) -> str:
+    windows = read_windows(option)
+    if is_open(windows, now):
+        closing = open_until(windows, now)
+        state = "open" if closing is None else f"open, closes {ago(closing, now)}"
+    else:
+        opening = next_opening(windows, now)
+        state = "closed" if opening is None else f"closed, opens {ago(opening, now)}"
+    return f"{format_windows(option)} ({state})"
 
 
 def _history(row: dict[str, Any]) -> str:
