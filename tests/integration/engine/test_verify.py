@@ -253,6 +253,25 @@ def test_what_is_older_than_the_history_is_not_missed(bench: Bench, demo: Demo) 
     assert row["scope"]["updated_since"] < datetime.now(UTC).isoformat()
 
 
+def test_a_copy_whose_first_history_is_still_coming_in_misses_nothing(bench: Bench, parts: int) -> None:
+    carry_out(bench.services, bench.request(parts))  # the live run alone
+    row = verify(bench, parts)
+    assert (counts(row), row["proven"]) == ((0, 0, 0), False)
+    assert row["pending"] > 1000
+    assert "The first history is still being read." in row["words"]
+
+
+def test_a_repair_counts_whatever_version_the_copy_holds(bench: Bench, parts: int) -> None:
+    bench.sync(parts)
+    bench.services.database.run(
+        "UPDATE records SET version = version + 1000, content_hash = gen_random_uuid(), raw = '{}'"
+        " WHERE key = (SELECT min(key) FROM records WHERE source_updated_at < now() - interval '1 day')"
+    )
+    row = verify(bench, parts, repair=True)
+    assert (counts(row), row["repaired"]) == ((0, 0, 1), 1)
+    assert bench.copy(parts) == bench.demo.truth("parts")[0]
+
+
 def test_a_repair_does_not_overwrite_what_was_seen_later(bench: Bench, parts: int) -> None:
     bench.demo.fault(mangled_field="name", entity="parts")
     bench.sync(parts)

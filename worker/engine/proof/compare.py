@@ -47,6 +47,8 @@ class Due:
     """That place is a time of the source's, though the stream has no cursor: records go by when they were updated."""
     swept: bool = False
     """What goes without a trace is found by sweeps, and not before the next one."""
+    all_in: bool = True
+    """False: the first history is still being read, so nothing can be missed yet."""
 
     def knows(self, record: Record) -> bool | None:
         """Whether the copy should hold the record as it is; None where its time isn't known."""
@@ -91,11 +93,11 @@ def judge_again(first: Difference, again: Record | None, held: Held | None, due:
     """
     there = again is not None and not again.deleted
     live = held is not None and not held.deleted
-    if there and again is not None and live and held is not None and held.digest == again.digest:
+    same = again is not None and held is not None and held.digest == again.digest
+    if (there and live and same) or not (there or live):
         return "equal"
-    if not there and not live:
-        return "equal"
-    if held is not None and held.observed_at >= due.began:
+    came_since = held is not None and held.observed_at >= due.began
+    if came_since or (first.kind == "missing" and not due.all_in):
         return "pending"
     if first.kind == "extra":
         return "pending" if there else _if_due(again, due)

@@ -60,7 +60,7 @@ class Looks:
 
     def whole(self) -> bool:
         """Compare all of it, keys and hashes; False where it doesn't fit, and the first page was a sample."""
-        page, _ = self.asker.page(self.everything, None)
+        page = self._first_page()
         self.found.source_records = page.total
         count = self.copy.count()
         per_page = max(1, len(page.records) + len(page.rejected))
@@ -77,11 +77,21 @@ class Looks:
         self._compare(shown, held)
         for difference in not_shown({**shown, **others}, held, self.due.began):
             self.suspects[difference.key] = Suspect(difference)
-        self.found.complete = True
+        self.found.complete = self.due.all_in
         self.found.source_records = sum(not record.deleted for record in shown.values()) + len(others)
         self.found.aside = len(others)
         self.found.used("complete")
         return True
+
+    def _first_page(self) -> Page:
+        """Without a filter, so that a broken one is found; but where nothing tells how much older than the history there is,
+        only for what is to be in the copy.
+        """
+        page, _ = self.asker.page(self.everything, None)
+        if page.next is None or page.total is not None or self.since is None:
+            return page
+        self.everything = Window(self.since)
+        return self.asker.page(self.everything, None)[0]
 
     def _read_on(self, page: Page) -> tuple[dict[str, Record], dict[str, None]]:
         """Every record from this page on, without its content; and the keys of what can't be read."""

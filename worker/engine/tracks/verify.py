@@ -66,6 +66,8 @@ def verify(engine: Engine, job: Job) -> None:
         everything=Window(),
         since=since,
     )
+    if not looks.due.all_in:
+        looks.found.stopped = "The first history is still being read."
     try:
         looks.first_looks()
         second_looks(looks, _before(facts))
@@ -86,18 +88,18 @@ def second_looks_missed(looks: Looks) -> None:
 
 def due_of(facts: Any, traits: StreamTraits, *, began: datetime, back: float, skew: float) -> Due:
     """Up to where the copy is due to know every change: as far as the live runs have read, less what they read again."""
-    swept = bool(facts.get("swept"))
+    swept, all_in = bool(facts.get("swept")), facts.get("history_done_at") is not None
     if traits.incremental and not traits.token:
         stored = facts.get("watermark")
         if stored is None:
-            return Due(began, None, swept=swept)
+            return Due(began, None, swept=swept, all_in=all_in)
         before: CursorValue = load_cursor(stored, timestamps=traits.timestamps)
         if isinstance(before, datetime):
-            return Due(began, before - timedelta(seconds=back), swept=swept)
-        return Due(began, before - int(back), swept=swept)
+            return Due(began, before - timedelta(seconds=back), swept=swept, all_in=all_in)
+        return Due(began, before - int(back), swept=swept, all_in=all_in)
     synced = facts.get("last_success_at")
     before_then = None if synced is None else synced + timedelta(seconds=skew) - MARGIN
-    return Due(began, before_then, by_update=True, swept=swept)
+    return Due(began, before_then, by_update=True, swept=swept, all_in=all_in)
 
 
 def _since(job: Job, facts: Any, traits: StreamTraits) -> CursorValue | None:
@@ -131,7 +133,7 @@ def _finish(engine: Engine, job: Job, looks: Looks, since: CursorValue | None) -
             "stream": run.stream_id,
             "started_at": run.claimed_at,
             "methods": found.methods,
-            "scope": Jsonb(_scope(job, since)),
+            "scope": Jsonb(_scope(job, since, looks.everything)),
             "allowance": looks.asker.allowance,
             "requests": looks.asker.spent,
             "checked": result.checked,
@@ -168,13 +170,15 @@ def _say(result: Report, examples: list[dict[str, Any]]) -> None:
     )
 
 
-def _scope(job: Job, since: CursorValue | None) -> dict[str, Any]:
+def _scope(job: Job, since: CursorValue | None, everything: Window) -> dict[str, Any]:
     """What was compared, for whoever reads the result later."""
     options = job.run.options
     left_out = [".".join(path) for name in ("exclude", "hash") for path in options.get(name, ())]
     scope: dict[str, Any] = {"repair": bool(job.run.scope.get("repair"))}
     if isinstance(since, datetime):
         scope["updated_since"] = since.isoformat()
+    if everything.since is not None:
+        scope["filtered"] = True  # the system was asked for those only
     if left_out:
         scope["fields_not_kept"] = left_out
     return scope

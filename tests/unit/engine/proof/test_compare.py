@@ -125,6 +125,12 @@ def test_a_stream_without_a_cursor_goes_by_when_a_record_was_updated() -> None:
     assert due.knows(record(at=None, updated_at=FRESH)) is False
 
 
+def test_while_the_first_history_comes_in_nothing_is_missed_and_what_is_there_must_be_right() -> None:
+    due = Due(BEGAN, DUE.before, all_in=False)
+    assert second(record(), None, kind="missing", due=due) == "pending"
+    assert second(record(), held(), due=due) == "counts"
+
+
 def test_what_waited_counts_once_a_sync_has_not_mended_it() -> None:
     assert outlived("7", b"new", {"7": b"new".hex()}, synced_since=True)
     assert not outlived("7", b"new", {"7": b"new".hex()}, synced_since=False)

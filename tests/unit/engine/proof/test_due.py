@@ -50,3 +50,8 @@ def test_without_a_cursor_the_last_sync_counts_by_the_clock_of_the_source(traits
 def test_a_stream_that_is_swept_says_so() -> None:
     assert due(TIMES, watermark=dump_cursor(MARK), swept=True).swept
     assert not due(TIMES, watermark=dump_cursor(MARK), swept=None).swept
+
+
+def test_a_copy_whose_history_is_not_in_yet_says_so() -> None:
+    assert not due(TIMES, watermark=dump_cursor(MARK)).all_in
+    assert due(TIMES, watermark=dump_cursor(MARK), history_done_at=BEGAN).all_in
