@@ -74,9 +74,9 @@ class Store:
     listing: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list
     """What a sweep is shown of it."""
     total: Callable[[int], int] = int
-    singles: Callable[[str], Said | None] = lambda key: None
+    singles: Callable[[str], Said | None] = lambda _: None
     """What is said to a question for one record; None: the truth."""
-    between: Callable[[int], None] = lambda page: None
+    between: Callable[[int], None] = lambda _: None
     """What happens before the page of that number."""
     broken_pages: set[int] = field(default_factory=set)
 

@@ -59,7 +59,7 @@ def test_some_that_are_there_stop_only_those_that_could_not_be_asked_for(
 def test_a_system_that_cannot_find_what_it_has_just_listed_is_not_believed(desk: Desk) -> None:
     stream = desk.synced(40)
     desk.store.drop("r0007")
-    desk.store.singles = lambda key: Said(b"{}", 404)
+    desk.store.singles = lambda _: Said(b"{}", 404)
     run = desk.sweep(stream)
     assert run["records_deleted"] == 0
     assert desk.suspects(stream) == {"r0007": 1}
@@ -71,7 +71,7 @@ def test_a_system_that_cannot_find_what_it_has_just_listed_is_not_believed(desk:
 def test_a_question_that_fails_leaves_it_to_the_second_sweep(desk: Desk) -> None:
     stream = desk.synced(40)
     desk.store.drop("r0007")
-    desk.store.singles = lambda key: Said(b"{}", 500)
+    desk.store.singles = lambda _: Said(b"{}", 500)
     assert desk.sweep(stream)["state"] == "succeeded"
     assert desk.suspects(stream) == {"r0007": 1}
 
@@ -119,7 +119,9 @@ def test_a_resurrected_record_comes_back_by_a_sweep(desk: Desk) -> None:
     kept = dict(desk.store.records["r0007"])
     desk.store.drop("r0007")
     desk.sweep(stream)
-    desk.store.records["r0007"] = kept | {"at": "2020-01-01T00:00:00Z"}  # restored as it was, with its old time
+    desk.store.records["r0007"] = kept | {
+        "at": "2020-01-01T00:00:00Z"
+    }  # restored as it was, with its old time
     desk.run(stream)
     assert "r0007" in desk.tombstones(stream)
     desk.sweep(stream)

@@ -40,8 +40,8 @@ def test_an_entry_without_a_readable_key_makes_a_sweep_incomplete(desk: Desk) ->
 def test_an_empty_list_is_doubted_and_a_second_one_is_shown_to_a_person(desk: Desk) -> None:
     """Also of a stream so small that the fuse would let all of it pass."""
     stream = desk.synced(8, "parts")
-    desk.store.listing = lambda rows: []
-    desk.store.total = lambda count: 0
+    desk.store.listing = lambda _: []
+    desk.store.total = lambda _: 0
     run = desk.sweep(stream)
     assert (run["state"], run["error_code"]) == ("suspicious_empty", "sweep_empty")
     assert desk.suspects(stream) == {}
@@ -195,7 +195,7 @@ def test_pages_that_shift_while_they_are_swept_make_no_false_delete(desk: Desk) 
 
         desk.store.between = meanwhile
         desk.sweep(stream)
-    desk.store.between = lambda page: None
+    desk.store.between = lambda _: None
     desk.sweep(stream)
     desk.sweep(stream)
     assert desk.copy(stream) == desk.store.records.keys()

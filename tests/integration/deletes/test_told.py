@@ -22,7 +22,9 @@ def told(desk: Desk, key: str, at: datetime | None = None) -> None:
 
 def cursor(desk: Desk, stream: int, slice_: str) -> dict[str, Any]:
     return desk.one(
-        "SELECT * FROM cursors WHERE stream_id = %(s)s AND track = 'live' AND slice = %(n)s", s=stream, n=slice_
+        "SELECT * FROM cursors WHERE stream_id = %(s)s AND track = 'live' AND slice = %(n)s",
+        s=stream,
+        n=slice_,
     )
 
 
@@ -97,7 +99,11 @@ def test_it_is_asked_for_only_where_the_connection_says_so(desk: Desk) -> None:
 
 def test_a_mark_where_the_record_was_is_a_delete_that_keeps_the_last_content(desk: Desk) -> None:
     stream = desk.synced(10, "lots")
-    desk.store.records["r0003"] = {"id": "r0003", "at": iso(datetime.now(UTC)), "@removed": {"reason": "deleted"}}
+    desk.store.records["r0003"] = {
+        "id": "r0003",
+        "at": iso(datetime.now(UTC)),
+        "@removed": {"reason": "deleted"},
+    }
     run = desk.run(stream)
     assert (run["state"], run["records_deleted"], run["records_rejected"]) == ("succeeded", 1, 0)
     assert desk.tombstones(stream) == {"r0003": "delta"}

@@ -131,14 +131,12 @@ class _Reading:
 
     def with_deletes(self, stream: StreamManifest) -> StreamManifest:
         """The stream with those that tell of its deletes."""
-        swept, tombstones = sweep_data(self.data), tombstones_data(self.data)
+        swept = sweep_data(self.data)
         if self.protocol == "tryton":
-            return replace(
-                stream,
-                swept=_ids_alone(stream) if swept else None,
-                tombstones=stream if tombstones else None,
-                tombstones_setting=tombstones_setting(self.data),
-            )
+            if {"tombstones", "removed"} & self.data.get("deletes", {}).keys():
+                raise self.error(("deletes",), "a Tryton server tells of no deletes: it can only be swept.")
+            return replace(stream, swept=_ids_alone(stream) if swept else None)
+        tombstones = tombstones_data(self.data)
         return replace(
             stream,
             removed=removed_of(self.data),

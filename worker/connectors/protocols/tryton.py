@@ -34,7 +34,6 @@ from worker.connectors.manifest.single import check_filters
 from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.protocols.proofs import make_auth, username_of
-from worker.connectors.protocols.tryton_log import buried_in_log, log_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading, shared_reader
@@ -60,7 +59,7 @@ class TrytonSource:
             self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
         headers = fill_all(manifest.headers, settings)
         self._streams = {
-            name: TrytonStream(spec, url, manifest.rpc_size, headers, settings)
+            name: TrytonStream(spec, url, manifest.rpc_size, headers)
             for name, spec in manifest.streams.items()
         }
 
@@ -81,19 +80,11 @@ class TrytonSource:
 class TrytonStream:
     """The records of one model."""
 
-    def __init__(
-        self,
-        spec: StreamManifest,
-        url: str,
-        size: int,
-        headers: Mapping[str, str],
-        settings: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, spec: StreamManifest, url: str, size: int, headers: Mapping[str, str]) -> None:
         self._spec = spec
         self._url = url
         self._size = self._most = size
         self._headers = headers
-        self._settings = settings
         times = TRYTON_TIMES if spec.incremental else ()
         self._fields = list(dict.fromkeys(["id", *spec.fields, *times]))
 
@@ -159,13 +150,10 @@ class TrytonStream:
         if self._spec.swept is None:
             return None
         size = min(IDS_PER_PAGE * self._most, MOST_IDS)
-        return TrytonStream(self._spec.swept, self._url, size, self._headers, self._settings)
+        return TrytonStream(self._spec.swept, self._url, size, self._headers)
 
-    def tombstones(self) -> "TrytonTombstones | None":
-        spec, setting = self._spec.tombstones, self._spec.tombstones_setting
-        if spec is None or (setting is not None and not self._settings.get(setting)):
-            return None
-        return TrytonTombstones(spec, self._url, self._most, self._headers, self._settings)
+    def tombstones(self) -> None:
+        """The server's log has a row for each delete, and names no record any more once that is gone."""
 
     def single(self, key: str) -> Request | None:
         if not key.isdecimal() or len(key) > MOST_DIGITS:
@@ -203,24 +191,6 @@ class TrytonStream:
             )
             raise Transient("paging_stuck", message)
         return {"after": last}
-
-
-class TrytonTombstones(TrytonStream):
-    """The deletes of a model, as the server's log tells of them."""
-
-    def __init__(
-        self,
-        spec: StreamManifest,
-        url: str,
-        size: int,
-        headers: Mapping[str, str],
-        settings: Mapping[str, Any],
-    ) -> None:
-        super().__init__(log_of(spec), url, size, headers, settings)
-        self._buried = spec.model
-
-    def read(self, response: Response, window: Window, position: Position | None) -> Page:
-        return buried_in_log(super().read(response, window, position), self._buried)
 
 
 class _Answer(msgspec.Struct):
