@@ -103,6 +103,8 @@ def test_a_script_hears_of_drift_by_the_exit_code(
     found = headrace("verify", "d", "sites")
     assert found.code == Exit.DRIFT
     assert "different" in found.out
+    looks = headrace("doctor", "--json").json
+    assert [look["level"] for look in looks if "d / sites differs from its source" in look["words"]] == ["warn"]
     assert headrace("verify", "d", "sites", "--repair").code == Exit.OK
 
 

@@ -95,6 +95,11 @@ class Copy:
         row = self._all("count_held")[0]
         return row["records"], row["tombstones"]
 
+    def any_key(self) -> str | None:
+        """A key that a record has."""
+        rows = self._all("held_after", after="", batch=1)
+        return rows[0]["key"] if rows else None
+
     def some(self, most: int, of: int, *, seed: float) -> list[Held]:
         """Some live records from all over the stream."""
         rows = self._all("some_held", most=most, share=min(1.0, 3.0 * most / max(1, of)), seed=seed)
