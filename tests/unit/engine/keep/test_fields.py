@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.engine.keep.fields import Rules, hidden_texts, screen_fields, text_of
@@ -96,6 +96,7 @@ def plainly(
     return value
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.dictionaries(NAMES, JSON, max_size=5),
     st.sets(st.lists(NAMES, min_size=1, max_size=3).map(tuple), max_size=3),
