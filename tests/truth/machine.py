@@ -59,7 +59,7 @@ class Truth(RuleBasedStateMachine):
         self.source.begin(seed=seed, factor=0.003, epoch=(row["now"] + skew) * 1000)
         for entity in ENTITIES[1:]:
             self.source.on_loop(lambda system, entity=entity: list(system.plant.bulk(entity, 6, days=40)))
-        self.mirror.connect(self.source.base_url, self.token_file, {})
+        self.mirror.connect({"token": self.token_file.as_uri()}, base_url=self.source.base_url)
         self.reader = FeedReader(self.mirror)
 
     # What happens at the source

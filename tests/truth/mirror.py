@@ -46,7 +46,7 @@ class Mirror:
     connection: int = 0
     streams: dict[str, int] = field(default_factory=dict)
 
-    def connect(self, base_url: str, token_file: Path, options: Mapping[str, Any]) -> None:
+    def connect(self, secrets: Mapping[str, str], /, **settings: str) -> None:
         """A new connection with all streams of the system and nothing fetched yet; what was open before is dropped."""
         self.streams = {}
         empty(self.broker_url)
@@ -57,15 +57,15 @@ class Mirror:
             tx.execute("UPDATE connections SET name = 'past ' || id WHERE name = 'plant'")
             row = tx.execute(
                 "INSERT INTO connections (name, system, settings, secrets) VALUES ('plant', %s, %s, %s) RETURNING id",
-                (self.system, Jsonb({"base_url": base_url}), Jsonb({"token": token_file.as_uri()})),
+                (self.system, Jsonb(settings), Jsonb(dict(secrets))),
             ).fetchone()
             assert row is not None
             self.connection = row["id"]
             for name in names:
                 stream = tx.execute(
-                    "INSERT INTO streams (connection_id, name, bucket, schedule, options)"
-                    " VALUES (%s, %s, %s, '{\"every\": 900}', %s) RETURNING id",
-                    (self.connection, name, BUCKET, Jsonb(dict(options))),
+                    "INSERT INTO streams (connection_id, name, bucket, schedule)"
+                    " VALUES (%s, %s, %s, '{\"every\": 900}') RETURNING id",
+                    (self.connection, name, BUCKET),
                 ).fetchone()
                 assert stream is not None
                 self.streams[name] = stream["id"]

@@ -34,7 +34,7 @@ def mirror(postgres_server: PostgresServer, valkey_server: EmbeddedValkey) -> It
 @pytest.fixture
 def family(mirror: Mirror, source: Source, token_file: Path) -> Mirror:
     source.begin(seed=1, factor=0.01, epoch=round(datetime.now(UTC).timestamp() * 1000))
-    mirror.connect(source.base_url, token_file, {})
+    mirror.connect({"token": token_file.as_uri()}, base_url=source.base_url)
     mirror.services.database.run(
         "UPDATE streams SET next_run_at = now() + interval '1 hour' WHERE id = ANY (%(ids)s)",
         {"ids": list(mirror.streams.values())},

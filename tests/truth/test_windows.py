@@ -29,7 +29,7 @@ PAGES = 8
 @pytest.fixture
 def plant(mirror: Mirror, source: Source, token_file: Path) -> Mirror:
     source.begin(seed=1, factor=0.01, epoch=round(datetime.now(UTC).timestamp() * 1000))
-    mirror.connect(source.base_url, token_file, {})
+    mirror.connect({"token": token_file.as_uri()}, base_url=source.base_url)
     return mirror
 
 
