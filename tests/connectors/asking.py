@@ -34,9 +34,16 @@ class Asking:
                 outgoing = flow.send(response)
             except StopIteration:
                 break
-        if (failure := self.source.failure(response)) is not None:
+        if response.status not in request.absent and (failure := self.source.failure(response)) is not None:
             raise failure
         return response
+
+    def one(self, stream: str, key: str) -> Page:
+        """What the system says of one record."""
+        asked = self.source.stream(stream)
+        request = asked.single(key)
+        assert request is not None, "records can't be asked for by their keys"
+        return asked.read_single(self.answer(request), key)
 
     def pages(self, stream: str, window: Window = Window(), *, at: Position | None = None) -> Iterator[Page]:  # noqa: B008 - frozen
         """Every page of the window, from the position on."""

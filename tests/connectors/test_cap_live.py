@@ -10,7 +10,7 @@ import pytest
 from connectors.asking import Asking
 from servers.cap import PARTS, CapService
 
-from worker.connectors.contract import Record, Window
+from worker.connectors.contract import Gone, Record, Window
 from worker.connectors.registry import Registry
 from worker.errors import NeedsOperator
 
@@ -80,3 +80,12 @@ def test_a_wrong_password_needs_a_person(cap: CapService) -> None:
 
     assert refused.value.code == "auth_refused"
     assert "not-the-password" not in str(refused.value)
+
+
+def test_one_part_is_read_as_it_is_in_the_list_and_one_that_is_not_there_is_gone(cap: CapService) -> None:
+    asking = ask(cap)
+    listed = {record.key: record for record in asking.records("parts")}
+    key = next(iter(listed))
+    (found,) = asking.one("parts", key).records
+    assert (found.key, found.digest, found.version) == (key, listed[key].digest, listed[key].version)
+    assert asking.one("parts", "NO-SUCH-PART").gone == [Gone("NO-SUCH-PART", "not_found")]

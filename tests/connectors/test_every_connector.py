@@ -188,6 +188,21 @@ def test_records_have_keys_and_a_bad_one_does_not_stop_them(system: str, name: s
 
 
 @pytest.mark.parametrize(("system", "name"), STREAMS)
+def test_one_record_that_is_asked_for_alone_is_the_one_of_the_list(system: str, name: str) -> None:
+    stream = source_of(system).stream(name)
+    row = record_of(system, name, 7)
+    listed = page_of(system, name, [row])
+    (expected,) = stream.read(answer(stream.request(Window(), None), listed), Window(), None).records
+    request = stream.single(expected.key)
+    if request is None:
+        pytest.skip("records of this stream can't be asked for by their keys")
+    single = connector_of(system).manifest.streams[name].single
+    body = listed if single is None else json.dumps(row, separators=(",", ":")).encode()
+    (found,) = stream.read_single(answer(request, body), expected.key).records
+    assert (found.key, found.digest) == (expected.key, expected.digest)
+
+
+@pytest.mark.parametrize(("system", "name"), STREAMS)
 @pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[[]]", b'{"x":1}', b"\xff", b'{"a":' * 2000])
 def test_an_answer_that_is_no_page_is_told_as_such(system: str, name: str, body: bytes) -> None:
     stream = source_of(system).stream(name)

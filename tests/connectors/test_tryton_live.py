@@ -15,7 +15,7 @@ from servers.tryton import TrytonServer
 from servers.tryton_client import read_json
 
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Record, Window
+from worker.connectors.contract import Gone, Record, Window
 from worker.connectors.manifest.model import Manifest, load_manifest
 from worker.connectors.manifest.streams import TRYTON_TIMES
 from worker.connectors.registry import CATALOG
@@ -340,3 +340,24 @@ def test_who_takes_no_gzip_gets_plain_text_that_claims_to_be_gzip(
         body = b"".join(answer.iter_raw())
     assert answer.headers["content-encoding"] == "gzip"
     assert json.loads(body)["result"]
+
+
+def test_one_party_is_read_as_it_is_in_the_list_and_one_that_is_not_there_is_gone(
+    tryton: TrytonServer, asking: Asking, make: Callable[..., list[int]]
+) -> None:
+    (number,) = make("Asked for alone Ltd")
+    listed = {record.key: record for record in asking.records("parties")}
+    (found,) = asking.one("parties", str(number)).records
+    assert (found.key, found.digest, found.version) == (
+        str(number),
+        listed[str(number)].digest,
+        listed[str(number)].version,
+    )
+    assert asking.one("parties", "987654321").gone == [Gone("987654321", "not_found")]
+
+
+def test_a_filter_gives_what_the_erp_gives_for_it(tryton: TrytonServer, asking: Asking) -> None:
+    stream = asking.source.stream("purchases").filtered({"state": "draft"})
+    page = stream.read(asking.answer(stream.request(Window(), None)), Window(), None)
+    expected = set(truth(tryton, "purchases", [["state", "=", "draft"]]))
+    assert {record.key for record in page.records} == set(sorted(expected, key=int)[:PAGE])

@@ -219,8 +219,10 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     for where, found in list(streams):
         streams += [((*where, "deletes", part), about) for part, about in _parts_of_deletes(found)]
     for where, found in streams:
-        if "path" in found.get("single", {}):
-            yield (*where, "single", "path"), found["single"]["path"].replace("{key}", "")
+        single = found.get("single", {})
+        yield from (((*where, "single", "params", name), text) for name, text in single.get("params", {}).items())
+        if "path" in single:
+            yield (*where, "single", "path"), single["path"].replace("{key}", "")
         if "path" in found:
             yield (*where, "path"), found["path"]
         yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())

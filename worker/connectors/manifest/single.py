@@ -25,6 +25,8 @@ class Single:
     path: str
     record: FieldPath
     absent: frozenset[int]
+    params: Mapping[str, str] | None = None
+    """Instead of those that the stream's other requests carry; None: the same."""
 
     def url(self, base_url: str, settings: Mapping[str, Any], key: str) -> str:
         """Of the record with this key, which can't break out of its place."""
@@ -43,6 +45,7 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
         path=found.get("path", f"{data.get('path', '')}/{KEY}"),
         record=field_path_of(found.get("record", "")),
         absent=frozenset(found.get("absent", ABSENT)),
+        params=found.get("params"),
     )
 
 

@@ -167,7 +167,8 @@ class RestStream:
         if asked is None:
             return None
         url = asked.url(self._common.base_url, self._common.settings, key)
-        return Request(self._spec.method, url, [*self._params.items()], self._headers, absent=asked.absent)
+        params = self._params if asked.params is None else fill_all(asked.params, self._common.settings)
+        return Request(self._spec.method, url, [*params.items()], self._headers, absent=asked.absent)
 
     def read_single(self, response: Response, key: str) -> Page:
         asked = self._spec.single
