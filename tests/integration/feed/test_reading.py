@@ -207,6 +207,17 @@ def test_the_floor_is_never_lowered(copy: Copy) -> None:
     assert (floor.xid, floor.seq) == (900, 5)
 
 
+def test_what_is_left_of_a_removed_connection_is_passed_over(copy: Copy) -> None:
+    copy.write("a", stream="parts")
+    copy.write("b")
+    copy.write("c", stream="parts")
+    copy.database.run("DELETE FROM streams WHERE name = 'parts'")
+    page = copy.read()
+    assert (keys(page), page.more) == (["b"], False)
+    copy.database.run("DELETE FROM streams")
+    assert keys(copy.read()) == []
+
+
 class Overlapping(RuleBasedStateMachine):
     """Transactions that begin, write and end in any order, and readers that look in between."""
 

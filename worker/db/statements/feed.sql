@@ -40,6 +40,7 @@ WITH scanned AS MATERIALIZED (
       FROM scanned s
      WHERE (%(streams)s::bigint[] IS NULL OR s.stream_id = ANY (%(streams)s::bigint[]))
        AND (%(kinds)s::text[] IS NULL OR s.change_kind = ANY (%(kinds)s::text[]))
+       AND EXISTS (SELECT FROM streams n WHERE n.id = s.stream_id)  -- what is left of a removed connection
        AND (%(since)s::timestamptz IS NULL OR greatest(s.deleted_at, s.observed_at) >= %(since)s
             OR (s.change_xid, s.change_seq) > (%(until_xid)s::xid8, %(until_seq)s))
      ORDER BY s.change_xid, s.change_seq
