@@ -1,11 +1,12 @@
 """People look at deletes that are held and decide on them: by the command line, and by the API."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+import anyio
+import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 from scheduler.api.app import create_app
 from scheduler.cli.entry import run as headrace
@@ -16,6 +17,7 @@ from .test_evidence import keys  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
+TOKEN = "the-token-of-this-test"
 PLACE = "/v1/connections/plant/streams/parts/deletes"
 Said = Callable[..., tuple[int, str, str]]
 
@@ -48,12 +50,31 @@ def said(
     return say
 
 
+class Client:
+    """Asks the API in this process."""
+
+    def __init__(self, desk: Desk, token: str = TOKEN) -> None:
+        self._app = create_app(desk.services.database, token=TOKEN)
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def ask(self, method: str, **more: Any) -> httpx.Response:
+        async def go() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+                return await client.request(method, PLACE, headers=self._headers, **more)
+
+        return anyio.run(go)
+
+    def get(self, **params: Any) -> httpx.Response:
+        return self.ask("GET", params=params)
+
+    def post(self, **body: Any) -> httpx.Response:
+        return self.ask("POST", json=body)
+
+
 @pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    token = "t" * 40
-    with TestClient(create_app(desk.services.database, token=token)) as client:
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
+def client(desk: Desk) -> Client:
+    return Client(desk)
 
 
 def carry_out_queued(desk: Desk) -> None:
@@ -122,40 +143,38 @@ def test_a_wrong_command_line_is_told(said: Said, arguments: tuple[str, ...]) ->
 
 
 @pytest.mark.usefixtures("held")
-def test_the_api_shows_the_same(client: TestClient) -> None:
-    found: dict[str, Any] = client.get(PLACE, params={"limit": 2}).raise_for_status().json()
+def test_the_api_shows_the_same(client: Client) -> None:
+    found: dict[str, Any] = client.get(limit=2).json()
     assert (found["connection"], found["stream"], found["held"]) == ("plant", "parts", 25)
     assert [each["key"] for each in found["examples"]] == ["r0000", "r0001"]
     assert found["examples"][0]["raw"]["id"] == "r0000"
     assert found["fuse"]["count"] == 25
 
 
-def test_the_api_accepts_what_was_looked_at_and_nothing_else(
-    desk: Desk, held: int, client: TestClient
-) -> None:
-    number = client.get(PLACE).json()["fuse"]["number"]
-    refused = client.post(PLACE, json={"decision": "accept", "number": number + 1})
+def test_the_api_accepts_what_was_looked_at_and_nothing_else(desk: Desk, held: int, client: Client) -> None:
+    number = client.get().json()["fuse"]["number"]
+    refused = client.post(decision="accept", number=number + 1)
     assert (refused.status_code, refused.json()["code"]) == (409, "other_deletes")
-    done = client.post(PLACE, json={"decision": "accept", "number": number})
+    done = client.post(decision="accept", number=number)
     assert (done.status_code, done.json()["count"]) == (202, 25)
     assert done.headers["Location"] == f"/v1/runs/{done.json()['run']}"
     carry_out_queued(desk)
     assert len(desk.tombstones(held)) == 25
-    assert client.post(PLACE, json={"decision": "accept"}).status_code == 409
+    assert client.post(decision="accept").status_code == 409
 
 
-def test_the_api_rejects(desk: Desk, held: int, client: TestClient) -> None:
-    done = client.post(PLACE, json={"decision": "reject"})
+def test_the_api_rejects(desk: Desk, held: int, client: Client) -> None:
+    done = client.post(decision="reject")
     assert (done.status_code, done.json()) == (200, {"forgotten": 25})
     assert desk.suspects(held) == {}
 
 
 @pytest.mark.parametrize("body", [{}, {"decision": "maybe"}, {"decision": "accept", "extra": 1}])
-def test_a_decision_that_is_none_is_refused(client: TestClient, body: dict[str, Any]) -> None:
-    assert client.post(PLACE, json=body).status_code == 422
+def test_a_decision_that_is_none_is_refused(client: Client, body: dict[str, Any]) -> None:
+    assert client.post(**body).status_code == 422
 
 
 def test_a_stranger_sees_and_decides_nothing(desk: Desk) -> None:
-    with TestClient(create_app(desk.services.database, token="t" * 40)) as stranger:
-        assert stranger.get(PLACE).status_code == 401
-        assert stranger.post(PLACE, json={"decision": "accept"}).status_code == 401
+    stranger = Client(desk, token="another")
+    assert stranger.get().status_code == 401
+    assert stranger.post(decision="accept").status_code == 401
