@@ -7,7 +7,7 @@ from scheduler.health import Finding
 from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
 from worker.durations import format_duration
-from worker.errors import InvalidInput, NotFound
+from worker.errors import HeadraceError, NotFound
 from worker.feed.consumers import MOST_COUNTED, Consumer, consumers
 from worker.feed.epoch import unreadable
 from worker.feed.horizon import LONG, Status, status
@@ -80,24 +80,30 @@ def status_json(found: Status) -> dict[str, Any]:
 
 
 def look_at_feed(database: Database) -> list[Finding]:
-    """Does a forgotten transaction hold it back, is a reader behind its end, is its cluster known?"""
+    """Does a forgotten transaction hold it back, must a reader begin again, is its cluster known?"""
     try:
-        found = status(database)
-        readers = consumers(database)
-    except InvalidInput as exc:
-        return [Finding("feed", "fail", exc.message, exc.hint)]
+        found, readers = status(database), consumers(database)
+        row = database.one("SELECT headrace_cluster() AS identity")
+    except HeadraceError as exc:
+        hint = exc.hint or "Wait, with a beat running: it numbers some thousand records a second."
+        return [Finding("feed", "warn", exc.message, hint)]
+    return feed_findings(found, readers, row["identity"] if row else "")
+
+
+def feed_findings(found: Status, readers: Sequence[Consumer], identity: str) -> list[Finding]:
+    """What is to be said of the feed. Pure."""
     findings = []
-    if (oldest := next(iter(found.holders), None)) is not None and found.seconds >= LONG:
-        hint = "End it, or the program that left it open: until then no change behind it is served. Nothing is lost."
-        findings.append(Finding("feed", "warn", f"held back by {oldest}", hint))
+    for holder in found.holders[:1]:  # the oldest: behind it the others don't matter
+        if (holder.seconds or 0.0) >= LONG:
+            hint = "End it, or what left it open: until then no change behind it is served. Nothing is lost."
+            findings.append(Finding("feed", "warn", f"held back by {holder}", hint))
     for reader in readers:
         if reader.expired:
             hint = f"Let it begin again, or forget it: `headrace consumers delete {reader.name}`."
             words = f"consumer {reader.name} has not read deletions that were forgotten since"
             findings.append(Finding("feed", "warn", words, hint))
-    row = database.one("SELECT headrace_cluster() AS identity")
-    if row and (hidden := unreadable(row["identity"])):
-        hint = "Restores of files and failovers then can't be told. Allow it, or start consumers again after one."
+    if hidden := unreadable(identity):
+        hint = "Allow it, or let consumers begin again after a failover or a restore of files."
         findings.append(Finding("feed", "warn", "; ".join(hidden), hint))
     return findings or [Finding("feed", "ok", _words(found, readers))]
 
