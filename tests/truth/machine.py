@@ -21,6 +21,8 @@ from .mirror import FeedReader, Mirror
 from .source import Ambush, Source
 
 ENTITIES = ("work_orders", "purchase_orders", "stock_levels", "vendors")
+ASKABLE = ("work_orders", "purchase_orders", "vendors")
+"""Of these a record can be asked for by its key, which tells a list that lies."""
 LATEST = 45_000
 """Milliseconds by which a commit may be late: less than the overlap of the streams."""
 SKEWS = (0, 7_200, -7_200, 200_000, -80_000)
@@ -34,6 +36,16 @@ faults = st.sampled_from(
         {"error_rate": 1.0, "error_status": 500, "error_body": "html"},
         {"truncated_body": True},
         {"malformed_json": True},
+    ]
+)
+
+lies = st.sampled_from(
+    [
+        {"empty_list": True},
+        {"cut_short": True},
+        {"dropped_page": True},
+        {"broken_filter": 2},
+        {"broken_filter": 3},
     ]
 )
 
@@ -51,6 +63,8 @@ class Truth(RuleBasedStateMachine):
         self.edits = 0
         self.shown: dict[tuple[str, str], int] = {}
         """Which of a record's versions the copy held last."""
+        self.from_backups: set[str] = set()
+        """Where versions went back, and no reader by time or by version can know."""
 
     @initialize(skew=st.sampled_from(SKEWS), seed=st.integers(1, 3))
     def begin(self, skew: int, seed: int) -> None:
@@ -88,6 +102,15 @@ class Truth(RuleBasedStateMachine):
         if gone := self.source.ids(entity, gone=True):
             self.source.commit(Change(entity, gone[pick % len(gone)], {}, "restore"))
 
+    @rule(entity=st.sampled_from(ASKABLE[1:]), pick=picks)
+    def bring_back_as_from_a_backup(self, entity: str, pick: int) -> None:
+        """With a time of change at which it was another record."""
+        if gone := self.source.ids(entity, gone=True):
+            chosen = gone[pick % len(gone)]
+            stamp = self.source.anything(entity, chosen)["created_at"]
+            self.source.commit(Change(entity, chosen, {"updated_at": stamp}, "restore"))
+            self.from_backups.add(entity)
+
     @rule(entity=entities, count=st.integers(2, 9))
     def restamp(self, entity: str, count: int) -> None:
         self.source.restamp(entity, count)
@@ -121,6 +144,10 @@ class Truth(RuleBasedStateMachine):
     def read_all_again(self, entity: str) -> None:
         self._work(lambda: self.mirror.do(entity, track="records"))
 
+    @rule(entity=entities)
+    def compare_and_mend(self, entity: str) -> None:
+        self._work(lambda: self.mirror.do(entity, track="verify", scope={"repair": True}))
+
     @rule()
     def follow(self) -> None:
         self.reader.read()
@@ -134,6 +161,12 @@ class Truth(RuleBasedStateMachine):
     def poll_a_source_that_fails(self, entity: str, fault: dict[str, Any], count: int, track: str) -> None:
         self.source.fault(**fault, count=count, entity=entity)
         self._work(lambda: self.mirror.do(entity, track=track))
+        self.source.clear_faults()
+
+    @rule(entity=st.sampled_from(ASKABLE), lie=lies, count=st.integers(1, 3))
+    def sweep_a_source_that_lies(self, entity: str, lie: dict[str, Any], count: int) -> None:
+        self.source.fault(**lie, count=count, entity=entity)
+        self._work(lambda: self.mirror.do(entity, track="sweep"))
         self.source.clear_faults()
 
     @rule(
@@ -205,11 +238,15 @@ class Truth(RuleBasedStateMachine):
             for entity in ENTITIES:
                 self.mirror.do(entity, track=track)
             self.mirror.finish()
+        for entity in sorted(self.from_backups):
+            self.mirror.do(entity, track="records")
+        self.from_backups.clear()
         self._look()
         for entity in ENTITIES:
             wrong = differences(self.mirror.copy(entity), self.source.truth(entity))
             assert not wrong, f"{entity}: {wrong}"
         self._check_feed()
+        self._compare()
 
     def teardown(self) -> None:
         if self.mirror.streams:
@@ -270,6 +307,13 @@ class Truth(RuleBasedStateMachine):
             copy = self.mirror.copy(entity)
             assert not (wrong := differences(anew.of(entity), copy)), f"replayed, {entity}: {wrong}"
             assert not (wrong := differences(self.reader.of(entity), copy)), f"followed, {entity}: {wrong}"
+
+    def _compare(self) -> None:
+        """What Headrace itself says of a copy that equals the truth: that it differs nowhere."""
+        for entity in ENTITIES:
+            self.mirror.do(entity, track="verify")
+            drift = self.mirror.drift(entity)
+            assert drift == 0, f"{entity}: {drift} differences, by {self.mirror.ended(entity)[-1]}"
 
 
 def differences(copy: Mapping[str, Any], truth: Mapping[str, Any]) -> list[str]:

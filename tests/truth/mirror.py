@@ -150,6 +150,15 @@ class Mirror:
             key: json.loads(row["raw"]) for key, row in self.rows(name).items() if row["deleted_at"] is None
         }
 
+    def drift(self, name: str) -> int | None:
+        """How many differences the last comparison found; None: nothing was compared."""
+        row = self.services.database.one(
+            "SELECT drift FROM streams WHERE id = %(stream)s", {"stream": self.streams[name]}
+        )
+        assert row is not None
+        found: int | None = row["drift"]
+        return found
+
     def ended(self, name: str) -> list[DictRow]:
         return self.services.database.all(
             "SELECT * FROM run_history WHERE stream_id = %(stream)s ORDER BY finished_at, id",

@@ -127,8 +127,13 @@ class Source:
         found: list[RecordId] = self.on_loop(find)
         return found
 
-    def head(self, entity: str, record_id: RecordId) -> Record | None:
-        return self.on_loop(lambda system: system.plant.store.head(entity, record_id))  # type: ignore[no-any-return]
+    def anything(self, entity: str, record_id: RecordId) -> Record:
+        """A record as it was last, whether it is there or not."""
+        return self.on_loop(  # type: ignore[no-any-return]
+            lambda system: (
+                system.plant.store.head(entity, record_id) or system.plant.store.grave(entity, record_id)
+            )
+        )
 
     def truth(self, entity: str) -> dict[str, Record]:
         """Everything that is there, by key."""
