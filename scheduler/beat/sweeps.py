@@ -11,6 +11,7 @@ import structlog
 from scheduler.beat.retention import Pruning, finish_removals, keep_all_partitions
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.beat.viewing import Viewing
+from scheduler.keeping.rescreen import rescreen
 from worker.db.queries import sql
 from worker.engine.lateness import KEPT_DAYS
 from worker.feed.epoch import keep_epoch
@@ -56,6 +57,10 @@ def _finish_removals(services: Services) -> None:
     finish_removals(services.database)
 
 
+def _rescreen(services: Services) -> None:
+    rescreen(services.database, services.registry, services.settings)
+
+
 _pruning = Pruning()
 _viewing = Viewing()
 
@@ -78,6 +83,7 @@ SWEEPS = (
     Sweep("lateness", 3600.0, _forget_lateness),
     Sweep("retention", 5.0, _pruning.prune),
     Sweep("removals", 2.0, _finish_removals),
+    Sweep("fields", 10.0, _rescreen),
     Sweep("room", 3600.0, _pruning.watch_room),
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),

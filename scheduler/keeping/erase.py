@@ -14,12 +14,12 @@ from typing import Any
 import structlog
 
 from scheduler.connections.transactions import Transaction, execute, retrying
+from scheduler.keeping.take_back import take_back_runs
 from worker.config import Settings
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.engine.keep.digests import PrivacyKey, privacy_key
 from worker.errors import InvalidInput, NeedsOperator, NotFound
-from worker.runs.finish import give_back_in
 from worker.runs.publish import Wakeup
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ def erase_record(
         )
     secret = privacy_key(settings)
     erasure = _note(database, stream, secret, key, reason)
-    wakeups = retrying(lambda: _take_runs(database, stream))
+    wakeups = take_back_runs(database, stream)
     removed = retrying(lambda: _remove(database, stream, key, erasure))
     log.info("record_erased", stream_id=stream["id"], erasure=str(erasure), removed=dict(removed))
     return Erased(removed, wakeups)
@@ -92,19 +92,6 @@ def _note(
                 hint="Give it the key that it had then, or let all of them come back: --allow-all.",
             )
         return execute(tx, sql.note_erasure, params)[0]["id"]
-
-
-def _take_runs(database: Database, stream: Mapping[str, Any]) -> tuple[Wakeup, ...]:
-    """Runs that were claimed without the screen go back to the queue, and spend nothing."""
-    with database.transaction() as tx:
-        execute(tx, sql.lock_runs, {"stream": stream["id"]})
-        running = execute(tx, sql.running_runs, {"stream": stream["id"]})
-        return tuple(
-            give_back_in(
-                tx, row["id"], row["claim_no"], wait=0.0, reason="drain", spent=False, steps=row["steps"]
-            )
-            for row in running
-        )
 
 
 def _remove(database: Database, stream: Mapping[str, Any], key: str, erasure: Any) -> dict[str, int]:

@@ -13,13 +13,6 @@ RETURNING id;
 -- name: other_marks
 SELECT EXISTS (SELECT FROM erasures WHERE stream_id = %(stream)s AND made_with <> %(mark)s) AS found;
 
--- name: lock_runs
--- All of the stream, the queued ones too: a claim that is under way saw no erasure, and is waited for here.
-SELECT id, claim_no, steps FROM runs WHERE stream_id = %(stream)s ORDER BY id FOR UPDATE;
-
--- name: running_runs
-SELECT id, claim_no, steps FROM runs WHERE stream_id = %(stream)s AND state = 'running' ORDER BY id;
-
 -- name: contents_of
 -- All that was ever kept of the record, to find it where it has no key.
 SELECT raw::text AS raw FROM records WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key = %(key)s

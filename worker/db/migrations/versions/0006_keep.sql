@@ -26,20 +26,32 @@ CREATE INDEX record_versions_key ON record_versions (stream_id, key, valid_to);
 CREATE INDEX record_versions_ended ON record_versions (ended_by);
 CREATE INDEX record_versions_cause ON record_versions (cause_id);
 
--- Since when a stream's versions are kept: switched off and on again, there is a gap, so it counts anew.
-ALTER TABLE streams ADD COLUMN versions_since timestamptz;
-CREATE FUNCTION headrace_note_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Since when a stream's versions are kept: switched off and on again, there is a gap, so it counts anew. And by which rules
+-- all that is stored of its fields was screened: where the file says something else by now, that is done again, key by key.
+CREATE FUNCTION headrace_rules(options jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce((options -> 'exclude')::text, '[]') || coalesce((options -> 'hash')::text, '[]');
+ALTER TABLE streams
+    ADD COLUMN versions_since timestamptz,
+    ADD COLUMN screened_as    text NOT NULL DEFAULT '[][]',
+    ADD COLUMN screened_to    text;                    -- the key up to which it is done; NULL: not begun
+CREATE INDEX streams_to_screen ON streams (id) WHERE screened_as <> headrace_rules(options);
+CREATE FUNCTION headrace_note_options() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce((NEW.options ->> 'keep_versions')::float8, 0) <= 0 THEN
         NEW.versions_since := NULL;
     ELSE
         NEW.versions_since := coalesce(NEW.versions_since, clock_timestamp());
     END IF;
+    IF TG_OP = 'INSERT' THEN
+        NEW.screened_as := headrace_rules(NEW.options);
+    ELSIF headrace_rules(NEW.options) <> headrace_rules(OLD.options) THEN
+        NEW.screened_to := NULL;
+    END IF;
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER streams_note_versions BEFORE INSERT OR UPDATE OF options ON streams
-   FOR EACH ROW EXECUTE FUNCTION headrace_note_versions();
+CREATE TRIGGER streams_note_options BEFORE INSERT OR UPDATE OF options ON streams
+   FOR EACH ROW EXECUTE FUNCTION headrace_note_options();
 
 -- What must not come back: a digest of the record's key, made with a secret key that isn't in the database.
 CREATE TABLE erasures (
