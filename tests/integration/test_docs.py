@@ -7,24 +7,38 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import DictRow
-from servers.connection_rows import applied, plant
+from servers.connection_rows import REGISTRY, applied, plant
 from unit.docs.pages import Block, blocks
 
 from worker.db.database import Database
+from worker.views.tending import make_all
 
 pytestmark = pytest.mark.integration
 
 ORDERS: list[dict[str, Any]] = [
-    {"number": f"WO-{number}", "status": status, "title": "Pump leaks", "due_date": "2026-03-01"}
+    {
+        "number": f"WO-{number}",
+        "status": status,
+        "priority": "high",
+        "title": "Pump leaks",
+        "due_date": "2026-03-01",
+        "updated_at": "2026-03-01T10:00:00Z",
+    }
     for number, status in enumerate(["open", "in_progress", "open", "completed"])
 ]
+
+BOUGHT = {
+    "number": "PO-1",
+    "status": "approved",
+    "lines": [{"part_id": "PRT-1", "quantity": 5, "quantity_received": 2}],
+}
 
 
 @pytest.fixture
 def copy(database_url: str) -> Iterator[psycopg.Connection[DictRow]]:
     """A copy of the demo's work orders, one of them gone, one set aside."""
-    database = Database(database_url, name="tests", pool=1)
-    applied(database, plant(id="demo-plant", name="demo-plant"))
+    database = Database(database_url, name="tests", pool=2)
+    applied(database, plant(id="demo-plant", name="demo-plant", environment="test"))
     try:
         with database.connection() as connection:
             connection.execute(
@@ -41,6 +55,13 @@ def copy(database_url: str) -> Iterator[psycopg.Connection[DictRow]]:
                 " SELECT id, gen_random_uuid(), 'no_key', 'It has no id.', '{}', gen_random_uuid(), 1"
                 "   FROM streams WHERE name = 'work_orders'"
             )
+            connection.execute(
+                "INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, cause_kind, cause_id, change_kind)"
+                " SELECT bucket, id, '1', %s, gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created'"
+                "   FROM streams WHERE name = 'purchase_orders'",
+                (json.dumps(BOUGHT),),
+            )
+            make_all(database, REGISTRY)
             yield connection
     finally:
         database.close()
