@@ -178,9 +178,9 @@ def _next_live(watermark: CursorValue | None, run: Run, traits: StreamTraits, no
     starts = not isinstance(watermark, datetime)
     reached = watermark if isinstance(watermark, datetime) else ours - FIRST_LOOK_BACK
     begin = reached
-    if (
-        reached > theirs
-    ):  # it would ask for what can't be yet, and miss what is: that clock was put back, or always was behind
+    # A cursor ahead of the source's clock would ask for what can't be yet, and miss what is: that clock was put back, or
+    # always was behind.
+    if reached > theirs:
         begin = min(theirs, reached + timedelta(seconds=min(0.0, run.clock_skew)))
     return Plan(
         Window(_earlier(begin, back), until),

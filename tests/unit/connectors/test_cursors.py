@@ -100,6 +100,12 @@ def test_times_without_an_offset_are_read_in_the_manifests_zone() -> None:
     assert parse_cursor("2026-07-01T10:00:00Z", "iso8601", BERLIN) == datetime(2026, 7, 1, 10, tzinfo=UTC)
 
 
+def test_odata_counts_in_the_zones_own_time_unless_an_offset_stands_behind_it() -> None:
+    summer = datetime(2026, 7, 1, 8, tzinfo=UTC)
+    assert parse_cursor("/Date(1782900000000)/", "odata_date", BERLIN) == summer
+    assert parse_cursor("/Date(1782892800000+0120)/", "odata_date", BERLIN) == summer
+
+
 def test_an_hour_that_comes_twice_is_read_as_the_earlier() -> None:
     assert parse_cursor("2026-10-25T02:30:00", "iso8601", BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
