@@ -12,6 +12,7 @@ Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifte
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -21,7 +22,7 @@ from worker.engine.fetching.line import Answer, Entry, Line
 from worker.engine.fetching.memory import SMALL, Room
 from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
 from worker.engine.fetching.width import Width
-from worker.engine.plan import Plan, advance, is_last, is_neighbour, restart, turn_back
+from worker.engine.plan import Plan, advance, is_last, is_neighbour, on_clock, restart, turn_back
 from worker.engine.seams import MOST_TURNS_BACK, without_marked
 from worker.errors import HeadraceError, RateLimited, Transient
 from worker.http.sender import CallContext, Sender
@@ -54,6 +55,19 @@ class _Taken:
     room: Room
 
 
+class SourceClock(Protocol):
+    """What the answers say of the clock behind them."""
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which it is ahead of ours."""
+        ...
+
+    def heard(self, headers: Mapping[str, str], sent: datetime, received: datetime) -> None:
+        """Told of every answer, by several threads."""
+        ...
+
+
 class Extractor:
     """Reads the pages of one run."""
 
@@ -65,15 +79,14 @@ class Extractor:
         *,
         ahead: Ahead,
         now: Callable[[], datetime],
-        heard: Callable[[Mapping[str, str], datetime, datetime], None] | None = None,
+        clock: SourceClock | None = None,
     ) -> None:
-        """`heard` is told of every answer: its headers, and when it was asked for and came."""
         self._sender = sender
         self._context = context
         self._whole = self._stream = stream
         self._ahead = ahead
         self._now = now
-        self._heard = heard
+        self._clock = clock
         self._size = ahead.sizes.of(context.connection_id, stream.name)
         self._line: Line | None = None
         self._width = Width(1)
@@ -175,6 +188,8 @@ class Extractor:
         if not is_neighbour(plan, page, traits) and (place := self._stream.back(plan.position)) is not None:
             turned, page = self._turned_back(plan, page, place), replace(page, next=place)
             return _Taken(Fetched(page, turned, False, answer.observed_at, answer.size), plan.position, room)
+        if self._clock is not None:
+            plan = on_clock(plan, self._clock.skew)
         following, done = advance(plan, page, traits)
         if not done:
             following = self._with_another_size(following)
@@ -202,8 +217,8 @@ class Extractor:
         stream, observed_at = self._stream, self._now()
         response = self._sender.send(self._context, stream.request(window, position), room.grow)
         size = len(response.body)
-        if self._heard is not None:
-            self._heard(response.headers, observed_at, self._now())
+        if self._clock is not None:
+            self._clock.heard(response.headers, observed_at, self._now())
         with self._context.steps.step("parse", bytes=size) as step:
             page = stream.read(response, window, position)
             step.counts["records"] = len(page.records)

@@ -45,6 +45,8 @@ class Plan:
     """The greatest cursor value seen in this window, up to what the cursor may not pass."""
     cap: CursorValue | None = None
     """What the cursor may not pass, where that is less than the window's upper bound."""
+    skew: float = 0.0
+    """By how much the source's clock was thought to be ahead when that was reckoned."""
     marks: tuple[Mark, ...] = ()
     """The last records that were read, where pages may shift."""
     total: int | None = None
@@ -81,7 +83,7 @@ def plan_run(run: Run, traits: StreamTraits, now: datetime) -> Plan:
         return window if stale else go_on(window, run.cursor.position, traits)
     stored = _load(run.cursor, traits)
     if run.track == "history" or (run.cursor.position is not None and not stale):
-        resumed = go_on(stored, run.cursor.position, traits)
+        resumed = go_on(replace(stored, skew=run.clock_skew), run.cursor.position, traits)
         return restart(resumed) if stale else resumed
     return _next_live(stored.watermark, run, traits, now)
 
@@ -141,6 +143,15 @@ def turn_back(plan: Plan, page: Page, place: Position) -> Plan:
     return replace(plan, position=place, total=page.total, turns_back=plan.turns_back + 1)
 
 
+def on_clock(plan: Plan, skew: float) -> Plan:
+    """The plan where the source's clock turns out to be behind what it was thought to be: its cursor stops earlier."""
+    bound = plan.cap if plan.cap is not None else plan.window.until
+    assumed = plan.skew if abs(plan.skew) <= BELIEVED_SKEW else 0.0
+    if skew >= assumed or abs(skew) > BELIEVED_SKEW or not isinstance(bound, datetime):
+        return plan
+    return replace(plan, cap=bound + timedelta(seconds=skew - assumed), skew=skew)
+
+
 def fresh_at(plan: Plan, run: Run) -> datetime:
     """The time, by our clock, up to which the copy holds everything once this window is read."""
     until = plan.window.until
@@ -186,6 +197,7 @@ def _next_live(watermark: CursorValue | None, run: Run, traits: StreamTraits, no
         Window(_earlier(begin, back), until),
         watermark=reached,
         cap=believed if believed < until else None,
+        skew=run.clock_skew,
         starts_cursor=starts,
     )
 

@@ -50,14 +50,15 @@ class ClockWatch:
     def __init__(self, database: Database, run: Run) -> None:
         self._database = database
         self._connection = run.connection_id
-        self._known = run.clock_skew
+        self.skew = run.clock_skew
+        """What is known by now."""
 
     def heard(self, headers: Mapping[str, str], sent: datetime, received: datetime) -> None:
         """An answer came."""
-        skew = skew_after(headers, self._known, sent=sent, received=received)
-        if skew == self._known:
+        skew = skew_after(headers, self.skew, sent=sent, received=received)
+        if skew == self.skew:
             return
-        before, self._known = self._known, skew
+        before, self.skew = self.skew, skew
         self._database.run(sql.note_skew, {"connection": self._connection, "skew": skew})
         log.info("clock_skew_changed", before=before, now=skew)
         if abs(skew) > FAR_OFF:

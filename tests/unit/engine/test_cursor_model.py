@@ -1,6 +1,7 @@
 """A model of a source and of the runs that follow it: whatever its clock, its commits and its pages, nothing is missed.
 
-The source stamps a change by its own clock when the transaction begins, to the second, and shows it up to `lag` later.
+The source stamps a change by its own clock when the transaction begins, to the second, and shows it later: by the lag that
+it is known for, or by as much again as the overlap covers.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from unit.engine.test_plan import NOW, run_with
 
 from worker.connectors.contract import Page, Record, StreamTraits
 from worker.connectors.cursors import format_cursor, parse_cursor
-from worker.engine.plan import advance, checkpoint, plan_history, plan_run
+from worker.engine.plan import advance, checkpoint, on_clock, plan_history, plan_run
 from worker.engine.skew import skew_after
 from worker.runs.claim import Stored
 
@@ -66,6 +67,7 @@ class Follower:
             self.copy |= {each.key for each in self.source.shown(now) if each.cursor <= until}  # type: ignore[operator]
             self.history_done = True
         self.skew = skew_after({"date": self.source.date(now)}, self.skew, sent=at, received=at)
+        plan = on_clock(plan, self.skew)
         said = format_cursor(plan.window.since, "datetime", precision="s")  # type: ignore[arg-type]
         most = format_cursor(plan.window.until, "datetime", precision="s", round_up=True)  # type: ignore[arg-type]
         found = [
@@ -86,21 +88,35 @@ class Follower:
 
 @given(
     skew=st.one_of(st.integers(-300, 300), st.integers(-200_000, 200_000)),
-    lag=st.integers(0, 90),
-    changes=st.lists(st.tuples(st.floats(-4000, 4000), st.floats(0.0, 1.0)), min_size=1, max_size=12),
-    runs=st.lists(st.floats(-2000, 4000), min_size=1, max_size=8),
+    lag=st.sampled_from([0, 30, 90]),
+    covered=st.sampled_from([0, 60]),
+    wide=st.sampled_from([60, 200, 4000]),
+    changes=st.lists(st.tuples(st.floats(-1, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=12),
+    runs=st.lists(st.floats(-1, 1), min_size=1, max_size=8),
     ordered=st.booleans(),
     bounded=st.booleans(),
 )
 @settings(max_examples=400, deadline=None)
-def test_what_shows_within_the_lag_is_read_whatever_the_clock(
-    skew: int, lag: int, changes: list[tuple[float, float]], runs: list[float], ordered: bool, bounded: bool
+def test_what_shows_within_lag_and_overlap_is_read_whatever_the_clock(
+    skew: int,
+    lag: int,
+    covered: int,
+    wide: int,
+    changes: list[tuple[float, float]],
+    runs: list[float],
+    ordered: bool,
+    bounded: bool,
 ) -> None:
-    source = Source(skew, [(made, made + share * lag) for made, share in changes], ordered, bounded)
-    traits = StreamTraits(incremental=True, ordered=ordered, timestamps=True, overlap=EDGE, lag=float(lag))
+    late = lag + covered
+    source = Source(
+        skew, [(wide * made, wide * made + share * late) for made, share in changes], ordered, bounded
+    )
+    traits = StreamTraits(
+        incremental=True, ordered=ordered, timestamps=True, overlap=EDGE + covered, lag=float(lag)
+    )
     follower = Follower(source, traits)
-    end = 4000 + 2 * lag + 10
-    for now in [*sorted(runs), end, end + 60]:
+    end = wide + 2 * late + 10
+    for now in [*sorted(wide * moment for moment in runs), end, end + 60]:
         follower.run(now)
     assert follower.copy == {str(number) for number in range(len(changes))}
 

@@ -18,6 +18,7 @@ from worker.engine.plan import (
     checkpoint,
     fresh_at,
     is_neighbour,
+    on_clock,
     plan_history,
     plan_run,
     restart,
@@ -242,10 +243,18 @@ def test_a_cap_outlives_an_interruption() -> None:
     plan = later_run(UNORDERED, clock_skew=-300.0)
     after, done = advance(plan, page_of(at(-500), more=True), UNORDERED)
     kept = checkpoint(after, track="live", done=done)
-    again = plan_run(
-        run_with(Stored(kept.watermark, kept.position, kept.since, kept.until)), UNORDERED, at(60)
-    )
-    assert again == after
+    run = run_with(Stored(kept.watermark, kept.position, kept.since, kept.until))
+    assert plan_run(replace(run, clock_skew=-300.0), UNORDERED, at(60)) == after
+
+
+def test_a_clock_that_turns_out_to_be_behind_stops_the_cursor_of_the_window_that_is_open() -> None:
+    plan = on_clock(later_run(), -20.0)
+    assert plan.cap == at(-25)
+    assert on_clock(plan, -20.0) == plan, "not once more with every page"
+    assert on_clock(plan, -30.0).cap == at(-35)
+    assert on_clock(plan, 50.0) == plan, "farther than was planned it never goes"
+    assert on_clock(later_run(clock_skew=-(10.0**6)), -20.0).cap == at(-25)
+    assert on_clock(later_run(), -(10.0**6)) == later_run()
 
 
 def test_the_copy_is_said_to_be_fresh_by_our_clock() -> None:

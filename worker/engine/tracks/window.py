@@ -49,7 +49,7 @@ def read_window(engine: Engine, job: Job) -> None:
         stream,
         ahead=engine.ahead,
         now=run.now,
-        heard=ClockWatch(engine.database, run).heard,
+        clock=ClockWatch(engine.database, run),
     )
     try:
         last = take_pages(engine, job, extractor, plan)
