@@ -14,10 +14,9 @@ from servers.waiting import wait_until
 
 from scheduler.beat.dispatch import DISPATCH, QUEUE
 from scheduler.beat.scheduler import ConnectionScheduler
-from scheduler.beat.sweeps import SWEEPS, Sweep
+from scheduler.beat.sweeps import Sweep
 from worker.app import celery_app
 from worker.config import load_settings
-from worker.connectors.contract import Rejected
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
@@ -212,15 +211,6 @@ def test_a_sweep_that_fails_does_not_keep_streams_from_their_runs(
     ):
         ConnectionScheduler(celery_app, lazy=True).tick()
     assert ledger.database.one("SELECT count(*) AS n FROM runs") == {"n": 2}
-
-
-def test_what_a_system_stopped_sending_long_ago_is_no_longer_set_aside(ledger: Ledger) -> None:
-    run = ledger.claimed()
-    ledger.load(run, rejected=[Rejected(b"old", "x", "No."), Rejected(b"new", "x", "No.")])
-    ledger.database.run("UPDATE quarantine SET last_seen_at = now() - interval '91 days' WHERE raw = 'old'")
-    (sweep,) = (sweep for sweep in SWEEPS if sweep.name == "quarantine")
-    sweep.run(cast("Services", SimpleNamespace(database=ledger.database)))
-    assert [bytes(row["raw"]) for row in ledger.database.all("SELECT raw FROM quarantine")] == [b"new"]
 
 
 def test_two_runs_of_a_track_claimed_at_the_same_instant_are_one_claim(ledger: Ledger) -> None:

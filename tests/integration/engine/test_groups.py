@@ -9,7 +9,7 @@ from servers.demo import Demo
 
 from worker.engine.load import Loader
 from worker.engine.perform import carry_out
-from worker.engine.tracks import window
+from worker.engine.tracks import history as history_track
 from worker.runs.cancel import cancel_run
 
 from . import test_perform
@@ -21,12 +21,12 @@ bench, demo = test_perform.bench, test_perform.demo
 
 def in_groups_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are committed together in threes, say, however fast the system answers."""
-    real, asked = window.grouped, itertools.count(1)
+    real, asked = history_track.grouped, itertools.count(1)
 
     def grouped(pages: Any, _: Any) -> Any:
         return real(pages, lambda: next(asked) % count != 0, clock=lambda: 0.0)
 
-    monkeypatch.setattr(window, "grouped", grouped)
+    monkeypatch.setattr(history_track, "grouped", grouped)
 
 
 def history_of_many_pages(bench: Bench, demo: Demo) -> tuple[int, UUID]:
