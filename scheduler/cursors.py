@@ -81,9 +81,10 @@ class CursorState:
         return words
 
     def as_json(self) -> dict[str, Any]:
-        least, most = (
-            bounds_of(self.traits, self.row["options"]) if self.look_back is not None else (None, None)
-        )
+        bounds = None
+        if self.traits is not None and self.look_back is not None:
+            bounds = bounds_of(self.traits, self.row["options"])
+        least, most = bounds or (None, None)
         return {
             "stream": self.row["stream"],
             "kind": self.kind,
