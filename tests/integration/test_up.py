@@ -35,6 +35,7 @@ def test_everything_starts_syncs_heals_and_stops_without_a_trace(tmp_path: Path)
         _look_at_the_api(up)
         _look_at_flower(up)
         _look_at_the_command_lines(up)
+        _erase_with_the_key_of_the_home(up)
         second = Up(up.home, tmp_path)
         assert second.process.wait(30) == 1
         assert "Another `headrace up`" in second.text
@@ -52,6 +53,15 @@ def test_everything_starts_syncs_heals_and_stops_without_a_trace(tmp_path: Path)
     left = [path.name for path in up.home.rglob("*") if "demo" in path.name and path.name != "no-demo"]
     assert left == []
     assert not (up.home / "endpoints.json").exists()
+
+
+def _erase_with_the_key_of_the_home(up: Up) -> None:
+    """Beside the embedded database there is a key for digests, and nobody had to make one."""
+    assert (up.home / "privacy-key").stat().st_mode & 0o077 == 0
+    (first,) = json.loads(up.command("records", "demo-plant", "sites", "--limit", "1", "--json").stdout)
+    erased = up.command("erase", "demo-plant", "sites", first["key"], "--yes", "--json")
+    assert json.loads(erased.stdout)["erased"] is True, erased.stderr
+    assert "records" in up.command("storage", "demo-plant").stdout
 
 
 def _look_at_the_api(up: Up) -> None:
