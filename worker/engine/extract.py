@@ -23,7 +23,7 @@ from worker.engine.fetching.memory import SMALL, Room
 from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
 from worker.engine.fetching.width import Width
 from worker.engine.plan import Plan, advance, is_last, is_neighbour, on_clock, restart, turn_back
-from worker.engine.seams import MOST_TURNS_BACK, without_marked
+from worker.engine.seams import MOST_ANEW, MOST_TURNS_BACK, without_marked
 from worker.errors import HeadraceError, RateLimited, Transient
 from worker.http.sender import CallContext, Sender
 
@@ -91,6 +91,8 @@ class Extractor:
         self._line: Line | None = None
         self._width = Width(1)
         self._timeouts = 0
+        self._pages = self._anew = 0
+        """Taken so far, and how often from the very first on again."""
 
     def pages(self, plan: Plan) -> Generator[Fetched, None, None]:
         """The pages from the plan's position to the end of its window. Close it where they aren't read to the end."""
@@ -139,7 +141,11 @@ class Extractor:
         if entry is None:
             return self._due(plan)
         if entry.answer is not None:
-            return self._taken(plan, entry.answer, entry.room)
+            try:
+                return self._taken(plan, entry.answer, entry.room)
+            except BaseException:
+                entry.room.release()
+                raise
         error = entry.error
         assert error is not None  # noqa: S101 - it has ended
         if not isinstance(error, HeadraceError) or not self._may_ask_again(entry, error):
@@ -185,8 +191,9 @@ class Extractor:
         if answer.size > SMALL:  # the next run makes room before it asks
             self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
         page, traits = answer.page, self._stream.traits
-        if not is_neighbour(plan, page, traits) and (place := self._stream.back(plan.position)) is not None:
-            turned, page = self._turned_back(plan, page, place), replace(page, next=place)
+        self._pages += 1
+        if not is_neighbour(plan, page, traits) and (place := self._back(plan)) is not None:
+            turned, page = turn_back(plan, page, place), replace(page, next=place)
             return _Taken(Fetched(page, turned, False, answer.observed_at, answer.size), plan.position, room)
         if self._clock is not None:
             plan = on_clock(plan, self._clock.skew)
@@ -198,16 +205,18 @@ class Extractor:
         fetched = Fetched(page, following, done, answer.observed_at, answer.size)
         return _Taken(fetched, plan.position, room)
 
-    def _turned_back(self, plan: Plan, page: Page, place: Position) -> Plan:
-        """The plan that reads what may lie between; raises where that goes on for ever."""
+    def _back(self, plan: Plan) -> Position | None:
+        """Where to read what may lie before a page that doesn't go on; raises where that would go on for ever."""
         if plan.turns_back == 0:
             self._context.steps.add("pages_shifted", 0.0)
-            log.info("pages_shifted", at=dict(plan.position or {}), back_to=dict(place))
-        if plan.turns_back >= MOST_TURNS_BACK:
+            log.info("pages_shifted", at=dict(plan.position or {}))
+        place = self._stream.back(plan.position)
+        self._anew += place is None
+        if self._anew > MOST_ANEW or plan.turns_back > MOST_TURNS_BACK + self._pages // 2:
             message = "Records change their places faster than their pages are read."
             hint = "Ask for larger pages, in an order that stays; `stable: true` if its pages can't overlap."
             raise Transient("pages_shift", message, hint=hint)
-        return turn_back(plan, page, place)
+        return place
 
     def _read_ahead(self, window: Window) -> Callable[[Position, Room], Answer]:
         return lambda position, room: self._fetch(window, position, room)

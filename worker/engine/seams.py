@@ -19,8 +19,10 @@ Mark = tuple[str, str]
 
 MARKS = 8
 """So many of a page's last records are remembered: should the very last be changed or deleted, the next tells it, too."""
-MOST_TURNS_BACK = 100
-"""In one window. Where records move faster than they are read, no reading is ever whole."""
+MOST_TURNS_BACK = 50
+"""Beyond half of the pages that were read. Where records move faster than they are read, no reading is ever whole."""
+MOST_ANEW = 5
+"""So often a reading begins again at the first page."""
 
 
 def marks_of(page: Page, before: Sequence[Mark]) -> tuple[Mark, ...]:

@@ -21,7 +21,6 @@ from scheduler.beat.sweeps import SWEEPS
 from scheduler.cursors import CursorState, cursors_of
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.config import load_settings
-from worker.engine import extract
 from worker.engine.perform import carry_out
 from worker.runs.request import request_run
 from worker.runs.states import Lane
@@ -425,10 +424,7 @@ class TestShiftingPages:
         assert (office.asked[0]["offset"] == "0") is again
         assert bench.keys(stream) == set(range(95))
 
-    def test_a_list_that_never_rests_ends_in_a_wait_and_not_for_ever(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(extract, "MOST_TURNS_BACK", 5)
+    def test_a_list_that_never_rests_ends_in_a_wait_and_not_for_ever(self, bench: Bench) -> None:
         stream, office = bench.stream("one_by_one"), bench.office
 
         def anew(changed: Office) -> None:

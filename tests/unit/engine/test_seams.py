@@ -184,7 +184,7 @@ def test_going_back_ends_at_the_beginning() -> None:
     while position is not None:
         position = ByOffset("offset", "limit", 10).back(position)
         steps += 1
-    assert steps < MOST_TURNS_BACK / 5
+    assert steps < MOST_TURNS_BACK / 2
 
 
 @pytest.mark.parametrize(
