@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from .conftest import Desk  # type: ignore[import-not-found]
+from worker.engine.perform import carry_out
+
+from .conftest import Desk, hiding  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
@@ -80,28 +82,27 @@ def test_what_was_observed_after_the_sweep_began_is_no_candidate(desk: Desk) -> 
             desk.do("UPDATE records SET observed_at = clock_timestamp() WHERE key = 'r0002'")
 
     desk.store.between = meanwhile
-    desk.store.listing = lambda rows: [row for row in rows if row["id"] != "r0002"]
-    desk.store.total = lambda count: count - 1
+    hiding(desk, "r0002")
     desk.sweep(stream)
     assert desk.suspects(stream) == {}
+    desk.store.drop("r0009")
+    desk.sweep(stream)
+    assert desk.suspects(stream) == {"r0009": 1}
 
 
 def test_what_was_first_seen_after_the_sweep_began_is_no_candidate(desk: Desk) -> None:
+    """Whatever the time at which it was asked for: clocks differ by a little."""
     stream = desk.synced(40, "parts")
-    desk.store.put("new")
-    desk.store.listing = lambda rows: [row for row in rows if row["id"] != "new"]
-    desk.store.total = lambda count: count - 1
-    began = []
 
     def meanwhile(page: int) -> None:
-        if not began:
-            began.append(page)
-            desk.run(stream)
+        if page == 2:
+            desk.do("UPDATE records SET first_seen_at = clock_timestamp() WHERE key = 'r0002'")
 
     desk.store.between = meanwhile
+    desk.store.drop("r0009")
+    hiding(desk, "r0002")
     desk.sweep(stream)
-    assert "new" in desk.copy(stream)
-    assert desk.suspects(stream) == {}
+    assert desk.suspects(stream) == {"r0009": 1}
 
 
 def test_a_record_that_changed_since_it_was_suspected_is_suspected_anew(desk: Desk) -> None:
@@ -133,8 +134,6 @@ def test_a_sweep_goes_on_in_its_generation_where_its_last_page_ended(desk: Desk)
     desk.store.broken_pages = set()
     desk.store.asked.clear()
     desk.do("UPDATE runs SET not_before = now()")
-    from worker.engine.perform import carry_out  # noqa: PLC0415
-
     carry_out(desk.services, run["id"])
     assert [path for path in desk.store.asked if "offset=0&" in path] == []
     assert desk.outcome(run["id"])["state"] == "succeeded"
