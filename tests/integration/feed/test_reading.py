@@ -78,6 +78,22 @@ def test_a_transaction_in_another_database_of_the_cluster_delays_and_never_skips
     assert status(copy.database).held_back == 0
 
 
+def test_numbers_that_a_process_reserved_long_ago_disturb_no_order(copy: Copy) -> None:
+    """Each connection has a stock of numbers: whoever began late may have the lower ones."""
+    low, high = copy.begin(), copy.begin()
+    for connection in (low, high):
+        connection.execute("SELECT nextval('record_change_seq')")
+        connection.execute("COMMIT")
+        connection.execute("BEGIN")
+    copy.write("first", tx=high)
+    high.execute("COMMIT")
+    copy.write("second", tx=low)
+    low.execute("COMMIT")
+    page = copy.read(limit=1)
+    assert keys(page) == ["first"]
+    assert keys(copy.read(page.next, limit=1)) == ["second"]
+
+
 def test_who_only_reads_holds_nobody_back(copy: Copy) -> None:
     reader = copy.begin()
     reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
