@@ -1,0 +1,73 @@
+"""Who makes views: the command that applies a file, at once; beat, beside its own work."""
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from integration.views.viewed import Viewed
+from servers.connection_rows import REGISTRY
+
+from scheduler.beat.viewing import Viewing
+from scheduler.cli.entry import run
+from worker.services import Services
+from worker.views.tending import Tending
+
+pytestmark = pytest.mark.integration
+
+FILE = """\
+version: 1
+connections:
+  - id: other
+    system: demo
+    settings: {base_url: "http://127.0.0.1:9"}
+    secrets: {token: "env://DEMO_TOKEN"}
+    models: {vendor: {fields: {name: vendor_code}}}
+"""
+
+
+def test_the_command_that_applies_a_file_makes_views_at_once(
+    viewed: Viewed, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", database_url)
+    file = tmp_path / "connections.yaml"
+    file.write_text(FILE)
+    assert run(["apply", str(file)]) == 0
+    assert next(iter(viewed.columns("other__work_orders"))) == "_key"
+    viewed.put("vendors", {"1": {"vendor_code": "V1", "name": "Vogel"}}, connection="other")
+    assert viewed.values("models.vendor", "name", "remote_id") == {"1": "V1"}
+    # Another mapping, over what is there already, without a sync.
+    file.write_text(FILE.replace("name: vendor_code", "name: name"))
+    assert run(["apply", str(file)]) == 0
+    assert viewed.values("models.vendor", "name", "remote_id") == {"1": "Vogel"}
+
+
+def test_beat_goes_on_while_views_are_made(viewed: Viewed, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    rounds: list[int] = []
+
+    def slow(_: Tending) -> None:
+        rounds.append(1)
+        begun.set()
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(Tending, "round", slow)
+    services = cast("Services", cast("Any", SimpleNamespace(database=viewed.database, registry=REGISTRY)))
+    viewing = Viewing()
+    viewing.tend(services)
+    assert begun.wait(20)
+    viewing.tend(services)  # at once, and without a second round beside the first
+    assert len(rounds) == 1
+    go_on.set()
+
+
+def test_a_mapping_that_cannot_be_had_is_told_and_that_of_the_manifest_holds(viewed: Viewed) -> None:
+    viewed.connect(models={"vendor": {"stream": "no_such_stream", "fields": {}}})
+    viewed.put("vendors", {"1": {"name": "Vogel"}})
+    viewed.make("vendors")
+    viewed.make_models()
+    assert viewed.values("models.vendor", "name", "remote_id") == {"1": "Vogel"}
+    (row,) = viewed.all("SELECT problem FROM stream_views WHERE name = 'plant_north__vendors'")
+    assert "no_such_stream" in row["problem"]
