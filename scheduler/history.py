@@ -17,7 +17,8 @@ from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.db.queries import sql as shared
 from worker.engine.history.forecast import Progress, Wait, progress
-from worker.engine.history.slices import Slice, slice_of
+from worker.engine.history.slices import Slice, Tally, slice_of
+from worker.engine.plan import FIRST_LOOK_BACK
 from worker.runs.cancel import cancel_run
 from worker.runs.publish import publish
 from worker.runs.request import request_run
@@ -92,13 +93,22 @@ def _history(row: Mapping[str, Any], slices: Sequence[Slice], wait: Wait, now: d
         stream=row["name"],
         days=row["history_days"],
         state=state,
-        progress=progress(slices, wait),
+        progress=progress(slices, wait, _sample(row, slices)),
         run=row["run"],
         error_code=row["history_error_code"],
         error=row["history_error"],
         failures=row["history_failures"],
         next_at=waits if waits is not None and waits > now else None,
     )
+
+
+def _sample(row: Mapping[str, Any], slices: Sequence[Slice]) -> Slice | None:
+    """What the first live run read, as if it were a slice; None: it read nothing, or there was none."""
+    if not row["records"] or not row["requests"] or not slices:
+        return None
+    until = max(each.until for each in slices)
+    tally = Tally(row["records"], row["requests"], row["seconds"] or 0.0)
+    return Slice(until - FIRST_LOOK_BACK, until, tally=tally, finished=True)
 
 
 def state_of(row: Mapping[str, Any], now: datetime, *, begun: bool) -> str:

@@ -1,16 +1,24 @@
 -- How far the histories of a connection are, and what reading a stream takes.
 
 -- name: histories_of
--- The history's run, where one is open: the one at work before the one that waits.
+-- The history's run, where one is open: the one at work before the one that waits. And, as long as nothing was read, what
+-- the first live run took, which goes back a day.
 SELECT s.id, s.name, s.bucket, s.enabled, s.history_days, s.history_done_at, s.history_paused_at, s.history_next_at,
        s.history_failures, s.history_error_code, s.history_error, headrace_account(c) AS account,
-       r.id AS run, r.state, r.not_before, r.wait_reason
+       r.id AS run, r.state, r.not_before, r.wait_reason, f.records, f.requests, f.seconds
   FROM streams s
   JOIN connections c ON c.id = s.connection_id
   LEFT JOIN LATERAL (
       SELECT id, state, not_before, wait_reason FROM runs
        WHERE stream_id = s.id AND track = 'history' ORDER BY (state = 'running') DESC, id LIMIT 1
   ) r ON true
+  LEFT JOIN LATERAL (
+      SELECT h.records_read AS records, h.pages AS requests,
+             extract(epoch FROM h.finished_at - h.started_at)::float8 AS seconds
+        FROM run_history h
+       WHERE h.stream_id = s.id AND h.track = 'live' AND h.state IN ('succeeded', 'partial')
+       ORDER BY h.id LIMIT 1
+  ) f ON s.history_done_at IS NULL
  WHERE s.connection_id = %(connection)s AND (%(stream)s::text IS NULL OR s.name = %(stream)s)
  ORDER BY s.name;
 

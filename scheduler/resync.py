@@ -114,12 +114,14 @@ def request_resync(
     database: Database,
     connection: Mapping[str, Any],
     row: Mapping[str, Any],
+    stream: Stream,
     scope: Scope,
     *,
     cause: Literal["api", "cli"],
     request_id: str,
 ) -> Wanted:
     """Ask for it; a queued run for the same scope is joined. `connection` and `row` are of `lists`."""
+    few = scope.ids is not None and can_be_asked(stream)
     if connection["paused_at"] is not None:
         raise Refused(
             "connection_paused",
@@ -131,7 +133,7 @@ def request_resync(
             transaction,
             stream_id=row["id"],
             system=connection["system"],
-            lane=Lane.BACKFILL if scope.ids is None else Lane.ON_DEMAND,
+            lane=Lane.ON_DEMAND if few else Lane.BACKFILL,
             cause=cause,
             request_id=request_id,
             track="records",

@@ -91,6 +91,7 @@ def test_progress_and_forecast_before_during_and_after(works: Works, command: Co
     works.live(stream)
     before = shown()
     assert (before["state"], before["records"], before["left"]["records"]) == ("queued", 0, None)
+    assert before["slices"] == {"done": 0, "total": None}
     works.turn(stream, slice_=0.0)
     works.turn(stream, slice_=0.0)
     during = shown()
@@ -247,6 +248,10 @@ class TestResync:
         assert (row["track"], row["scope"]) == ("records", {"ids": ["r0003", "r0004"]})
         carry_out(works.services, row["id"])
         assert works.copy(stream)["r0003"]["name"] == "another"
+        works.stream("lots")
+        command("resync", "m", "lots", "--ids", "r0003")
+        (row,) = works.services.database.all("SELECT queue FROM runs")
+        assert row["queue"] == "sync.mill.bulk", "all of it has to be read for that"
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is False
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is True
 
@@ -316,3 +321,15 @@ def test_the_api_shows_pauses_and_resumes_histories(works: Works, api: Api) -> N
     assert works.history(stream) is not None
     assert api.get("/v1/connections/m/history?stream=other").status_code == 404
     assert api.post("/v1/connections/m/history", json={"action": "stop"}).status_code == 422
+
+
+def test_before_anything_of_it_is_read_the_first_live_run_says_how_dense_it_is(
+    works: Works, command: Command
+) -> None:
+    past(works, 1000, days=100)
+    stream = works.stream(history_days=90)
+    works.live(stream)
+    (row,) = command("history", "m", "--json")["histories"]
+    assert row["state"] == "queued"
+    assert row["left"]["records"] == pytest.approx(900, rel=0.2)
+    assert row["left"]["requests"] == pytest.approx(90, rel=0.5)

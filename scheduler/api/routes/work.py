@@ -68,7 +68,7 @@ def _resync(
     with allowances(database, load_settings(), registry, connection) as wait:
         expected = forecast_of(database, row, stream, scope, wait)
     request_id = getattr(request.state, REQUEST_ID)
-    wanted = request_resync(database, connection, row, scope, cause="api", request_id=request_id)
+    wanted = request_resync(database, connection, row, stream, scope, cause="api", request_id=request_id)
     response.headers["Location"] = f"/v1/runs/{wanted.id}"
     forecast = {"records": expected.records, "requests": expected.requests, "seconds": expected.seconds}
     return {"connection": connection["name"], "runs": [sync_json(wanted) | {"forecast": forecast}]}

@@ -54,12 +54,13 @@ Wait = Callable[[int], float | None]
 """Seconds until an account may have sent that many requests; None: nobody can say."""
 
 
-def progress(slices: Sequence[Slice], wait: Wait) -> Progress:
-    """Where these slices stand, all of one stream's."""
+def progress(slices: Sequence[Slice], wait: Wait, sample: Slice | None = None) -> Progress:
+    """Where these slices stand, all of one stream's. `sample`: what says how dense they are while nothing was read."""
     open_ones = pending(slices)
     done = [each for each in slices if each.finished]
     tally = _sum(slices)
-    left = _records_left(slices, open_ones)
+    measure = [sample] if sample is not None and not tally.records else []
+    left = _records_left(slices, open_ones, measure)
     unbounded = any(each.since is None for each in slices)
     return Progress(
         slices_done=len(done),
@@ -70,7 +71,7 @@ def progress(slices: Sequence[Slice], wait: Wait) -> Progress:
         since=None if unbounded or not slices else min(each.since for each in slices if each.since),
         until=max((each.until for each in slices), default=None),
         read_back_to=_back_to(slices),
-        left=forecast(left, tally, wait),
+        left=forecast(left, _sum(measure) if measure else tally, wait),
     )
 
 
@@ -96,7 +97,9 @@ def at_rate(limits: Limits, requests: int) -> float | None:
     return max(rates, default=None)
 
 
-def _records_left(slices: Sequence[Slice], open_ones: Sequence[Slice]) -> int | None:
+def _records_left(
+    slices: Sequence[Slice], open_ones: Sequence[Slice], measure: Sequence[Slice]
+) -> int | None:
     """What the system said counts most; then the density of what was read; an end that nobody knows is no number."""
     if not open_ones:
         return 0
@@ -104,7 +107,7 @@ def _records_left(slices: Sequence[Slice], open_ones: Sequence[Slice]) -> int | 
     if (said := still_left(rest, slices)) is not None:
         # The slices above the rest that are under way were counted with it.
         return max(0, said - sum(each.tally.records for each in open_ones))
-    spans = [(each, each.seconds) for each in slices if each.finished and each.seconds]
+    spans = [(each, each.seconds) for each in [*slices, *measure] if each.finished and each.seconds]
     span = sum(seconds or 0.0 for _, seconds in spans)
     wanted = [each.seconds for each in open_ones]
     if not span or any(seconds is None for seconds in wanted):

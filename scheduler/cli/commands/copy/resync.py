@@ -82,7 +82,7 @@ def resync(
             _say_forecast(expected, scope.as_json(), as_json=as_json)
             return
         open_publisher(settings)
-        wanted = request_resync(database, found, row, scope, cause="cli", request_id=new_request_id())
+        wanted = request_resync(database, found, row, source, scope, cause="cli", request_id=new_request_id())
         results = _ended(database, wanted) if wait else None
     if as_json:
         print_json(results or {"id": wanted.id, "joined": not wanted.created, "forecast": _as_json(expected)})

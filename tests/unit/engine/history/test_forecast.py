@@ -89,3 +89,11 @@ def test_what_is_done_has_nothing_left() -> None:
 def test_a_gap_ends_what_is_read_without_one() -> None:
     slices = [part(0, 30, records=10, finished=True), part(30, 60), part(60, 90, records=1, finished=True)]
     assert progress(slices, nobody_knows).read_back_to == NOW - 30 * DAY
+
+
+def test_while_nothing_was_read_a_sample_says_how_dense_it_is() -> None:
+    sample = part(0, 1, records=200, finished=True)
+    assert progress([part(0, 90)], nobody_knows, sample).left == Forecast(18_000, 180, 180.0)
+    read = [part(0, 30, records=3000, finished=True), part(30, 90)]
+    assert progress(read, nobody_knows, sample).left.records == 6000
+    assert progress([part(0, None)], nobody_knows, sample).left.records is None
