@@ -25,6 +25,9 @@ ASKABLE = ("work_orders", "purchase_orders", "vendors")
 """Of these a record can be asked for by its key, which tells a list that lies."""
 LATEST = 45_000
 """Milliseconds by which a commit may be late: less than the overlap of the streams."""
+CLOCKS_AGREE = 10_000
+"""Milliseconds by which the source's clock passes what it has stamped: a `Date` header tells it to two seconds only, and who
+asks up to now asks for what is older."""
 SKEWS = (0, 7_200, -7_200, 200_000, -80_000)
 """Seconds by which the source's clock may be wrong."""
 
@@ -66,14 +69,20 @@ class Truth(RuleBasedStateMachine):
         self.from_backups: set[str] = set()
         """Where versions went back, and no reader by time or by version can know."""
 
-    @initialize(skew=st.sampled_from(SKEWS), seed=st.integers(1, 3))
-    def begin(self, skew: int, seed: int) -> None:
+    @initialize(
+        skew=st.sampled_from(SKEWS),
+        seed=st.integers(1, 3),
+        few=st.sampled_from([0, 2, 48]),
+        versions=st.booleans(),
+    )
+    def begin(self, skew: int, seed: int, few: int, *, versions: bool) -> None:
         row = self.mirror.services.database.one("SELECT extract(epoch FROM now())::bigint AS now")
         assert row is not None
         self.source.begin(seed=seed, factor=0.003, epoch=(row["now"] + skew) * 1000)
         for entity in ENTITIES[1:]:
             self.source.on_loop(lambda system, entity=entity: list(system.plant.bulk(entity, 6, days=40)))
         self.mirror.connect({"token": self.token_file.as_uri()}, base_url=self.source.base_url)
+        self.mirror.load_as(few=few, versions=versions)
         self.reader = FeedReader(self.mirror)
 
     # What happens at the source
@@ -234,7 +243,7 @@ class Truth(RuleBasedStateMachine):
         self.source.settle()
         self.mirror.finish()
         for track in ("live", "sweep", "sweep", "live"):
-            self.source.advance(1)
+            self.source.advance(CLOCKS_AGREE)
             for entity in ENTITIES:
                 self.mirror.do(entity, track=track)
             self.mirror.finish()
