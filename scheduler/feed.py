@@ -85,7 +85,7 @@ def look_at_feed(database: Database) -> list[Finding]:
         found, readers = status(database), consumers(database)
         row = database.one("SELECT headrace_cluster() AS identity")
     except HeadraceError as exc:
-        hint = exc.hint or "Wait, with a beat running: it numbers some thousand records a second."
+        hint = exc.hint or "Wait, with a beat running: it numbers the records in batches."
         return [Finding("feed", "warn", exc.message, hint)]
     return feed_findings(found, readers, row["identity"] if row else "")
 
