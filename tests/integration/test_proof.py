@@ -104,7 +104,9 @@ def test_a_script_hears_of_drift_by_the_exit_code(
     assert found.code == Exit.DRIFT
     assert "different" in found.out
     looks = headrace("doctor", "--json").json
-    assert [look["level"] for look in looks if "d / sites differs from its source" in look["words"]] == ["warn"]
+    assert [look["level"] for look in looks if "d / sites differs from its source" in look["words"]] == [
+        "warn"
+    ]
     assert headrace("verify", "d", "sites", "--repair").code == Exit.OK
 
 
@@ -182,6 +184,8 @@ def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Ap
     key = next(iter(bench.copy(stream)))
     before = bench.copy(stream)[key]
     set_aside(bench, stream, good(key, "2020-01-01T00:00:00Z"), key)
+    # Later than what the copy holds, and of an older version.
+    bench.services.database.run("UPDATE quarantine SET last_seen_at = now()")
     asked = api.post("/v1/connections/d/streams/sites/quarantine", {"action": "retry"})
     carry_out(bench.services, UUID(asked["run"]))
     assert bench.copy(stream)[key] == before
