@@ -117,7 +117,15 @@ def test_another_run_begins_a_generation_of_its_own(desk: Desk) -> None:
     desk.do("DELETE FROM runs WHERE id = %(r)s", r=run["id"])
     desk.store.broken_pages = set()
     hiding(desk, "r0001")  # on a page that the run before had read
+    kept: set[int] = set()
+
+    def look(page: int) -> None:
+        del page
+        kept.update(row["generation"] for row in desk.all("SELECT generation FROM swept_pages"))
+
+    desk.store.between = look
     desk.sweep(stream)
+    assert kept <= {desk.last_sweep(stream)["generation"]}, "what was seen before is gone"
     assert desk.suspects(stream) == {"r0001": 1}
 
 
