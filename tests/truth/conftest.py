@@ -32,8 +32,8 @@ settings.register_profile("truth", max_examples=400, stateful_step_count=50, **_
 
 
 def truth_settings() -> settings:
-    """Few examples with every change; many with `HEADRACE_TRUTH=long`, or as many as it says."""
-    chosen = os.environ.get("HEADRACE_TRUTH", "")
+    """Few examples with every change; many with `TRUTH=long`, or as many as it says."""
+    chosen = os.environ.get("TRUTH", "")
     if chosen.isdigit():
         return settings(settings.get_profile("truth-ci"), max_examples=int(chosen))
     return settings.get_profile("truth" if chosen else "truth-ci")
@@ -64,6 +64,6 @@ def mirror(postgres_server: PostgresServer, valkey_server: EmbeddedValkey) -> It
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> Crashing:
-    if "HEADRACE_TRUTH_LOG" not in os.environ:  # tens of thousands of lines, for the one example that matters
+    if "TRUTH_LOG" not in os.environ:  # tens of thousands of lines, for the one example that matters
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return patched(monkeypatch)

@@ -34,5 +34,5 @@ def test_no_statement_is_left_over_and_none_is_missing() -> None:
     code = "\n".join(
         path.read_text() for folder in ("worker", "scheduler") for path in Path(folder).rglob("*.py")
     )
-    used = set(re.findall(r"\bsql\.([a-z_]+)\b", code)) | set(re.findall(r"\"([a-z_]+)\"", code))
+    used = set(re.findall(r"\b(?:sql|shared)\.([a-z_]+)\b", code)) | set(re.findall(r"\"([a-z_]+)\"", code))
     assert set(dir(sql)) <= used
