@@ -7,6 +7,7 @@ another of them: many in a row of which none is there look like a wrong address.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from worker.connectors.contract import Gone, Page, Source, Stream
@@ -36,10 +37,18 @@ class _Reading:
     found: bool = False
     held: list[str] = field(default_factory=list)
     """Keys that aren't there, as the system says, and that nothing was found beside so far."""
+    held_at: str | None = None
+    """When the first of them was asked for: what the copy has seen of them since then stays."""
     missed: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        return {"done": self.done, "found": self.found, "held": self.held, "missed": self.missed}
+        return {
+            "done": self.done,
+            "found": self.found,
+            "held": self.held,
+            "held_at": self.held_at,
+            "missed": self.missed,
+        }
 
 
 def read_singles(
@@ -63,9 +72,11 @@ def read_singles(
             raise
         if page is None:
             at.missed.append(key)
+            page = Page([])  # counts as done: else a long list of them would be asked for for ever
         else:
             at.found = at.found or bool(page.records)
-            pages.append(Observed(job.screened(_believed(page, at, len(keys))), observed_at))
+            page = job.screened(_believed(page, at, len(keys), observed_at))
+        pages.append(Observed(page, observed_at))
         at.done += 1
         if len(pages) >= AT_ONCE or time.monotonic() - begun > MOST_SECONDS:
             _commit(engine, job, at, pages)
@@ -73,10 +84,10 @@ def read_singles(
             job.check()
             if is_bulk(job.run.track, job.run.lane) and begun > turn_ends:
                 raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
-    if at.found and at.held:
-        gone = Page([], gone=[Gone(key, "not_found") for key in at.held])
-        pages.append(Observed(gone, job.run.now()))
-        at.held = []
+    if at.found and at.held and at.held_at is not None:
+        gone = job.screened(Page([], gone=[Gone(key, "not_found") for key in at.held]))
+        pages.append(Observed(gone, datetime.fromisoformat(at.held_at)))
+        at.held, at.held_at = [], None
     _commit(engine, job, at, pages)
     if at.held:
         return Failure(
@@ -110,10 +121,11 @@ def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
         return None
 
 
-def _believed(page: Page, at: _Reading, asked: int) -> Page:
+def _believed(page: Page, at: _Reading, asked: int, asked_at: datetime) -> Page:
     """The page without what is said to be gone, as long as nothing was found in a long list."""
     if page.gone and not at.found and asked > BELIEVED:
         at.held += [gone.key for gone in page.gone]
+        at.held_at = at.held_at or asked_at.isoformat()
         page.gone = []
     return page
 

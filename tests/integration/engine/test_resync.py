@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from servers.mill import Works, iso, past, running_works
+from servers.scripted import Asked, Said
 
 from worker.engine import singles
 from worker.runs.states import Lane
@@ -200,3 +201,48 @@ def test_a_re_sync_that_waits_keeps_a_place_of_its_own_beside_others(works: Work
     assert [row for row in others(works) if row["track"] == "records"] == place
     works.resync(stream, all=True)
     assert [row for row in others(works) if row["track"] == "records"] == []
+
+
+def test_a_new_re_sync_does_not_go_on_where_one_that_failed_had_stopped(works: Works, stream: int) -> None:
+    settings = works.services.settings
+    attempts = settings.max_attempts
+    works.mill.fails = {len(works.mill.asked) + 5}
+    object.__setattr__(settings, "max_attempts", 1)
+    assert works.resync(stream, all=True)["state"] == "failed"
+    object.__setattr__(settings, "max_attempts", attempts)
+    mangle(works, stream)
+    works.resync(stream, all=True)
+    assert works.copy(stream) == works.mill.records, (
+        "what that one read was read before this one was asked for"
+    )
+
+
+def test_a_long_list_that_the_system_refuses_comes_to_its_end(works: Works, stream: int) -> None:
+    keys = sorted(works.mill.records)[:5]
+    works.mill.singles = dict.fromkeys(keys, (400, "application/json", b'{"error": "no"}'))
+    object.__setattr__(works.services.settings, "slice", 0.0)
+    before = len(works.mill.paths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(singles, "MOST_SECONDS", -1.0)  # a turn for each
+        run = works.resync(stream, Lane.BACKFILL, ids=keys)
+    assert (run["state"], run["error_code"]) == ("partial", "records_not_read")
+    asked = [path.rpartition("/")[2] for path in works.mill.paths[before:]]
+    assert asked == keys, "none twice"
+
+
+def test_one_that_came_back_while_others_were_asked_for_is_not_deleted(works: Works, stream: int) -> None:
+    """Nobody believes that many are gone until one is found: by then, what was said of the first may be old."""
+    keys = sorted(works.mill.records)[:20]
+    for key in keys[:-1]:
+        del works.mill.records[key]
+
+    def seen_again(asked: Asked) -> Said:
+        if asked.path.endswith(keys[-1]):
+            works.services.database.run(
+                "UPDATE records SET observed_at = clock_timestamp() WHERE key = %(k)s", {"k": keys[0]}
+            )
+        return works.mill(asked)
+
+    works.serve(seen_again)
+    assert works.resync(stream, ids=keys)["records_deleted"] == 18
+    assert keys[0] in works.copy(stream)

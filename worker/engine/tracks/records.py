@@ -7,6 +7,7 @@ Emits: window_restarted.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,8 @@ def read_records(engine: Engine, job: Job) -> None:
         retry_quarantine(engine, job, stream)
         return
     job.authoritative = True
+    if not run.pages:  # whoever left a place there was another run of this scope: what it read was read before this was asked
+        job.run = replace(run, cursor=replace(run.cursor, position=None))
     ids = scope.get("ids")
     if ids is None:
         _read_window(engine, job, source, stream.filtered(scope.get("filters", {})))
