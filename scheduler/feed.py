@@ -12,7 +12,7 @@ from worker.feed.consumers import MOST_COUNTED, Consumer, consumers
 from worker.feed.epoch import unreadable
 from worker.feed.horizon import LONG, Status, status
 from worker.feed.position import Position, parse_position
-from worker.feed.reading import Wanted, look, wanted
+from worker.feed.reading import Wanted, look, streams_to_read
 
 BEGINNING, NOW = "beginning", "now"
 
@@ -36,14 +36,13 @@ def wanted_named(
     found = None if connection is None else find_connection(database, connection)
     if found is not None and stream is not None:
         find_stream(database, found, stream)
-    what = wanted(
-        database,
+    what = Wanted(
         connection_id=found["id"] if found else None,
         stream=stream,
         kinds=kinds or None,
         content=content,
     )
-    if found is None and stream is not None and not what.streams:
+    if found is None and stream is not None and not streams_to_read(database, what):
         raise NotFound("unknown_stream", f"No connection has a stream {stream!r}.")
     return what
 

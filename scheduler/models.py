@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.json import set_json_loads
+
+from scheduler.api.shapes import loads_anything
 from scheduler.lists import find_connection
 from worker.connectors.manifest.canonical import MODELS, Model
 from worker.db.database import Database
@@ -16,7 +22,7 @@ from worker.db.queries import load_queries
 from worker.documents import suggest
 from worker.errors import NotFound
 from worker.feed.position import Position
-from worker.feed.reading import Wanted, read_changes
+from worker.feed.reading import Transaction, Wanted, read_changes
 from worker.views import models as compiled
 from worker.views.models import Branch
 from worker.views.quoting import array
@@ -54,10 +60,14 @@ def read_model(
 ) -> ModelPage:
     """The page that follows a position; None begins with all that there is."""
     only = None if connection is None else find_connection(database, connection)["id"]
-    streams = database.all(sql.streams_of_model, {"model": model.name, "connection": only})
-    by_id = {row["stream_id"]: row for row in streams}
-    what = Wanted(list(by_id), [row["bucket"] for row in streams], content=False)
-    page = read_changes(database, after, what, limit=limit)
+    by_id: dict[int, Mapping[str, Any]] = {}
+
+    def mapped(tx: Transaction) -> Wanted:
+        rows = tx.execute(sql.streams_of_model, {"model": model.name, "connection": only}).fetchall()
+        by_id.update({row["stream_id"]: row for row in rows})
+        return Wanted(list(by_id), [row["bucket"] for row in rows], content=False)
+
+    page = read_changes(database, after, mapped, limit=limit)
     keys: dict[int, list[str]] = {}
     for change in page.changes:
         keys.setdefault(change["stream_id"], []).append(change["key"])
@@ -77,7 +87,7 @@ def _records(
 ) -> list[dict[str, Any]]:
     place = Place(stream["bucket"], stream["stream_id"])
     text = _only(compiled.of_stream(Branch.loaded(stream["branch"]), place, stream["connection_id"]), keys)
-    rows = database.all(text)
+    rows = _read(database, text)
     lines: dict[str, list[dict[str, Any]]] = {}
     if model.lines:
         for row in _lines(database, stream, keys):
@@ -90,15 +100,33 @@ def _lines(database: Database, stream: Mapping[str, Any], keys: list[str]) -> li
     if stream["lines"] is not None:
         place = Place(stream["bucket"], stream["stream_id"])
         text = compiled.of_stream(Branch.loaded(stream["lines"]), place, stream["connection_id"])
-        return database.all(_only(text, keys))
+        return _read(database, _only(text, keys))
     found: list[dict[str, Any]] = []
     for row in database.all(
         sql.lines_of_model, {"model": stream["model"], "connection": stream["connection_id"]}
     ):
         place = Place(row["bucket"], row["stream_id"])
         text = compiled.of_stream(Branch.loaded(row["lines"]), place, stream["connection_id"])
-        found += database.all(f"SELECT * FROM ({text}) v WHERE v.parent_remote_id = ANY ({array(keys)})")  # noqa: S608
+        found += _read(database, f"SELECT * FROM ({text}) v WHERE v.parent_remote_id = ANY ({array(keys)})")  # noqa: S608
     return [row for row in found if row["remote_deleted_at"] is None]
+
+
+def _read(database: Database, text: str) -> list[dict[str, Any]]:
+    """Rows of what systems sent: whatever that is, a reader must get past it."""
+    with database.connection() as connection, connection.cursor() as cursor:
+        cursor.adapters.register_loader("timestamptz", _TimeLoader)
+        set_json_loads(loads_anything, cursor)
+        return cursor.execute(text).fetchall()
+
+
+class _TimeLoader(TimestamptzLoader):
+    """None for a time that Postgres has and Python hasn't: year 1 where it is a day earlier in UTC, year 10000."""
+
+    def load(self, data: Buffer) -> datetime | None:  # type: ignore[override]
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return None
 
 
 def _only(text: str, keys: list[str]) -> str:

@@ -5,11 +5,11 @@ transaction that made it is committed; the page ends further on than it began al
 wanted. A page is bounded in changes and in size, and read in one snapshot that is left at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import psycopg
 from psycopg.rows import DictRow
@@ -19,6 +19,7 @@ from worker.db.queries import sql
 from worker.feed.epoch import read_feed, renewing, require_epoch
 from worker.feed.position import Feed, Place, Position, going_on
 
+Transaction: TypeAlias = psycopg.Connection[DictRow]
 Kind = Literal["created", "updated", "deleted"]
 KINDS: tuple[Kind, ...] = ("created", "updated", "deleted")
 
@@ -36,6 +37,10 @@ class Wanted:
     buckets: Sequence[int] | None = None
     """Those of the streams, where there are streams."""
     kinds: Sequence[str] | None = None
+    connection_id: int | None = None
+    stream: str | None = None
+    """Of this name. Which streams those are is asked in the snapshot of each page: one that is added while a reader waits
+    must not be passed by."""
     since: datetime | None = None
     """Up to `until`, only what came to be known since then."""
     until: Place | None = None
@@ -43,22 +48,16 @@ class Wanted:
 
     @property
     def everything(self) -> bool:
-        return self.streams is None and self.kinds is None and self.since is None
+        return self.streams is None and not self.named and self.kinds is None and self.since is None
+
+    @property
+    def named(self) -> bool:
+        return self.connection_id is not None or self.stream is not None
 
 
-def wanted(
-    database: Database,
-    *,
-    connection_id: int | None = None,
-    stream: str | None = None,
-    kinds: Sequence[str] | None = None,
-    content: bool = True,
-) -> Wanted:
-    """The changes of a connection, of the streams of a name, of some kinds, as they are now."""
-    if connection_id is None and stream is None:
-        return Wanted(kinds=kinds, content=content)
-    rows = database.all(sql.streams_to_read, {"connection": connection_id, "stream": stream})
-    return Wanted([row["id"] for row in rows], [row["bucket"] for row in rows], kinds, content=content)
+def streams_to_read(database: Database, what: Wanted) -> list[DictRow]:
+    """The streams that are named, as they are now."""
+    return database.all(sql.streams_to_read, {"connection": what.connection_id, "stream": what.stream})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Page:
 
 
 @contextmanager
-def reading(database: Database) -> Iterator[tuple[psycopg.Connection[DictRow], Feed]]:
+def reading(database: Database) -> Iterator[tuple[Transaction, Feed]]:
     """One snapshot of the feed. Raises `Transient` while places are given anew."""
     for _ in range(2):
         with database.transaction() as tx:
@@ -91,16 +90,30 @@ def look(database: Database) -> Feed:
         return feed
 
 
-def read_changes(database: Database, after: Position | None, what: Wanted, *, limit: int) -> Page:
-    """The page that follows `after`; None begins at the beginning, which is a snapshot.
+def read_changes(
+    database: Database, after: Position | None, wanted: Wanted | Callable[[Transaction], Wanted], *, limit: int
+) -> Page:
+    """The page that follows `after`; None begins at the beginning, which is a snapshot. What is wanted may be found out in
+    the snapshot of the page.
 
     Raises `InvalidInput` (`position_expired`, `bad_position`).
     """
     with reading(database) as (tx, feed):
+        what = _resolved(tx, wanted if isinstance(wanted, Wanted) else wanted(tx))
         start = feed.snapshot if after is None else going_on(after, feed)
         scan = limit if what.everything else max(SCAN, limit)
         rows = tx.execute(sql.read_feed, _params(start, what, limit, scan), prepare=False).fetchall()
     return _page(rows, start, feed, scan)
+
+
+def _resolved(tx: Transaction, what: Wanted) -> Wanted:
+    """What is wanted, by the numbers of the streams that are named."""
+    if not what.named:
+        return what
+    rows = tx.execute(
+        sql.streams_to_read, {"connection": what.connection_id, "stream": what.stream}
+    ).fetchall()
+    return replace(what, streams=[row["id"] for row in rows], buckets=[row["bucket"] for row in rows])
 
 
 def position_of(change: Mapping[str, Any], epoch: int) -> Position:

@@ -19,7 +19,7 @@ from worker.db.database import Database
 from worker.db.queries import sql
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator
 from worker.feed.position import Position, parse_position
-from worker.feed.reading import Page, look, read_changes, wanted
+from worker.feed.reading import Page, Wanted, look, read_changes
 from worker.outbound.address import read_target
 from worker.outbound.message import message_of, open_signers
 from worker.outbound.post import Courier
@@ -86,9 +86,7 @@ class Turn:
 
     def _page(self) -> Page:
         row = self._row
-        what = wanted(
-            self._database, connection_id=row["connection_id"], stream=row["stream"], kinds=row["kinds"]
-        )
+        what = Wanted(connection_id=row["connection_id"], stream=row["stream"], kinds=row["kinds"])
         if row["replay_until"] is not None:
             what = replace(what, since=row["replay_since"], until=parse_position(row["replay_until"]).place)
         return read_changes(self._database, self._position, what, limit=HANDFUL)

@@ -1,12 +1,12 @@
 """The routes of deletes: who is suspected, what is held, and the decision about it."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
+from scheduler.api.shapes import loads_anything
 from scheduler.deletes import accept, deletes_of, reject, suspects_of
 from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
@@ -40,7 +40,7 @@ def deletes_routes(database: Database) -> APIRouter:
         return {
             "connection": connection["name"],
             **found,
-            "examples": [{**each, "raw": each["raw"] and json.loads(each["raw"])} for each in examples],
+            "examples": [{**each, "raw": each["raw"] and loads_anything(each["raw"])} for each in examples],
         }
 
     @router.post(place)

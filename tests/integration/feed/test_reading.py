@@ -19,7 +19,7 @@ from worker.errors import InvalidInput
 from worker.feed.epoch import raise_floor
 from worker.feed.horizon import status
 from worker.feed.position import Place, Position
-from worker.feed.reading import SCAN, look
+from worker.feed.reading import SCAN, Wanted, look, read_changes
 
 pytestmark = pytest.mark.integration
 
@@ -150,6 +150,20 @@ def test_a_page_is_bounded_in_size_and_one_large_change_is_taken_all_the_same(co
     page = copy.read(page.next)
     assert (keys(page), page.more) == (["c"], True)
     assert keys(copy.read(page.next)) == ["huge"]
+
+
+def test_a_stream_that_is_added_while_somebody_waits_for_its_connection_is_not_passed_by(copy: Copy) -> None:
+    row = copy.database.one("SELECT id FROM connections WHERE name = 'plant'")
+    assert row is not None
+    for what in (Wanted(connection_id=row["id"]), Wanted(stream="sites")):
+        start = read_changes(copy.database, None, what, limit=10).next
+        copy.database.run(
+            "INSERT INTO streams (connection_id, name, bucket, schedule)"
+            " VALUES (%(of)s, 'sites', 9, '{\"every\": 900}') ON CONFLICT DO NOTHING",
+            {"of": row["id"]},
+        )
+        copy.write("new", stream="sites")
+        assert keys(read_changes(copy.database, start, what, limit=10)) == ["new"]
 
 
 def test_of_an_erased_record_nothing_comes_out_but_its_key(copy: Copy) -> None:

@@ -16,6 +16,7 @@ from scheduler.api.app import create_app
 from scheduler.embedded.demo.plant import forms
 from worker.connectors.manifest.canonical import MODELS
 from worker.connectors.manifest.mapping import read_models
+from worker.feed.reading import read_changes
 from worker.views import models
 from worker.views.models import Branch
 from worker.views.records import Place
@@ -318,6 +319,32 @@ def test_a_page_never_passes_a_change_that_is_not_committed_yet(demo: Viewed) ->
     after = client.page("vendor", cursor=held["next"])
     names = [record["name"] for record in held["records"] + after["records"]]
     assert sorted(set(names)) == ["early", "late"]
+
+
+def test_a_stream_that_is_mapped_while_a_page_is_read_is_not_passed_by(
+    demo: Viewed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(demo)
+    start = client.page("vendor")["next"]
+
+    def mapped_meanwhile(*args: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        applied(demo.database, plant("north"), plant("south"))
+        demo.make_models()
+        demo.put("vendors", {"1": {"name": "Elsewhere"}}, connection="Plant south")
+        return read_changes(*args, **named)
+
+    monkeypatch.setattr("scheduler.models.read_changes", mapped_meanwhile)
+    page = client.page("vendor", cursor=start)
+    assert [record["name"] for record in page["records"]] == ["Elsewhere"]
+
+
+def test_a_time_that_no_calendar_of_python_has_does_not_stop_its_readers(demo: Viewed) -> None:
+    demo.put("work_orders", {"8": {"title": "a", "due_date": "0001-01-01T00:00:00+01:00"}})
+    demo.put("work_orders", {"9": {"title": "b", "due_date": "9999-12-31T23:59:59-01:00", "n": "%s"}})
+    demo.put("work_orders", {"%(a)s %": '{"title": "c", "n": 1e999, "m": ' + "9" * 5000 + "}"})
+    records = Client(demo).page("work_order")["records"]
+    assert {record["title"]: record["due_at"] for record in records[1:]} == {"a": None, "b": None, "c": None}
 
 
 def test_a_model_is_read_across_connections_or_of_one(demo: Viewed) -> None:
