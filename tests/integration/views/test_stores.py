@@ -207,6 +207,9 @@ def test_a_round_fills_stores_and_refreshes_them(viewed: Viewed) -> None:
     tending = Tending(viewed.database, REGISTRY)
     tending.round()
     tending.round()
+    assert in_use(viewed) == []  # its history is still being read
+    viewed.database.run("UPDATE streams SET history_done_at = now() WHERE name = 'work_orders'")
+    tending.round()
     assert len(in_use(viewed)) == 1
     assert list(shown(viewed)) == ["1"]
 

@@ -10,7 +10,8 @@ SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS conne
        OR (s.last_finished_at > v.looked_at
            AND (v.looked_at < now() - interval '1 hour'
                 OR NOT EXISTS (SELECT FROM view_columns k WHERE k.stream_id = s.id))) AS has_news,
-       v.counted_at < least(s.last_finished_at, now() - interval '10 minutes') AS uncounted
+       s.history_done_at IS NOT NULL                   -- a first load has the machine for itself
+       AND v.counted_at < least(s.last_finished_at, now() - interval '10 minutes') AS uncounted
   FROM (SELECT * FROM streams WHERE id > %(after)s ORDER BY id LIMIT %(limit)s) s
   JOIN connections c ON c.id = s.connection_id
   LEFT JOIN stream_views v ON v.stream_id = s.id AND v.relation = '{}'
