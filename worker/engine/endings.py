@@ -25,6 +25,9 @@ log = structlog.get_logger()
 STUCK_POSITION = frozenset({"request_refused", "elsewhere", "paging_stuck"})
 """After these a window is read from its beginning, or it would fail at the same place for ever."""
 
+NEVER_RESTS = "pages_shift"
+"""Reading moves on each time, and ends nowhere: met twice in a row, the run is over, or it would go on for ever."""
+
 
 def complete(
     engine: Engine,
@@ -94,8 +97,7 @@ def settle_run(engine: Engine, job: Job, error: HeadraceError) -> None:
     run = job.run
     decision = settle(
         error,
-        # As the ledger has it: a committed page ends a row of failures.
-        attempt=0 if job.pages else run.attempt,
+        attempt=_failures_before(engine, job, error),
         max_attempts=engine.settings.max_attempts,
         now=run.now(),
         dice=random.random(),  # noqa: S311 - spreads retries, guards nothing
@@ -111,6 +113,13 @@ def settle_run(engine: Engine, job: Job, error: HeadraceError) -> None:
         _wait(engine, job, decision)
     else:
         _end(engine, job, decision)
+
+
+def _failures_before(engine: Engine, job: Job, error: HeadraceError) -> int:
+    """As the ledger has it: a committed page ends a row of failures. But not where that very failure commits pages."""
+    if error.code == NEVER_RESTS and job.run.attempt:
+        return engine.settings.max_attempts
+    return 0 if job.pages else job.run.attempt
 
 
 def _wait(engine: Engine, job: Job, decision: GiveBack) -> None:

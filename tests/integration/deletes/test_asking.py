@@ -5,7 +5,7 @@ import json
 import pytest
 from servers.scripted import Said
 
-from worker.engine.deletes import judge
+from worker.engine.deletes import asking, judge
 
 from .conftest import Desk, hiding  # type: ignore[import-not-found]
 from .test_evidence import keys  # type: ignore[import-not-found]
@@ -146,3 +146,15 @@ def test_a_record_that_is_listed_with_its_flag_is_not_asked_for_again(desk: Desk
     assert desk.tombstones(stream) == {"r0007": "flag"}
     desk.sweep(stream)
     assert desk.last_sweep(stream)["unread"] == 0
+
+
+def test_a_slow_system_is_not_asked_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its deadline a run is given back, and what was asked would be asked again."""
+    monkeypatch.setattr(asking, "LONGEST", -1.0)
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    assert desk.sweep(stream)["state"] == "succeeded"
+    assert len(singles(desk)) == 1, "one that was seen"
+    assert desk.suspects(stream) == {"r0007": 1}
+    desk.sweep(stream)
+    assert desk.tombstones(stream) == {"r0007": "sweep"}

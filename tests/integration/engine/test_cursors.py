@@ -435,6 +435,13 @@ class TestShiftingPages:
         office.between = anew
         run = bench.sync(stream)
         assert (run["state"], run["wait_reason"], run["error_code"]) == ("queued", "retry", "pages_shift")
+        run = bench.carry_out(run["id"])
+        assert (run["state"], run["error_code"]) == ("failed", "pages_shift"), (
+            "though each time it committed pages"
+        )
+        office.between = lambda _office: None
+        assert bench.sync(stream)["state"] == "succeeded", "and the next one begins anew"
+        assert {thing["id"] for thing in office.things} <= bench.keys(stream)
 
 
 def test_bytes_that_postgres_cannot_open_stay_beside_a_copy_that_it_can(bench: Bench) -> None:

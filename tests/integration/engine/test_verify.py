@@ -14,7 +14,10 @@ from psycopg.rows import DictRow
 from servers.demo import Demo
 
 from worker.connectors.protocols.rest import RestStream
+from worker.engine.job import Job
 from worker.engine.perform import carry_out
+from worker.engine.proof import second
+from worker.errors import SliceEnded
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 
@@ -289,3 +292,34 @@ def test_a_comparison_moves_no_cursor(bench: Bench, parts: int) -> None:
     before = bench.cursor(parts)
     verify(bench, parts, repair=True)
     assert bench.cursor(parts) == before
+
+
+def test_one_whose_time_is_up_ends_with_what_it_has(
+    bench: Bench, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps no place: given back, it would begin anew until its time is up again."""
+    bench.sync(parts)
+    sent = 0
+
+    def check(self: Job) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 2:
+            raise SliceEnded("The run's time in one worker is up.")
+
+    monkeypatch.setattr(Job, "check", check)
+    row = verify(bench, parts)
+    assert not row["proven"]
+    assert 0 < row["checked"] < row["copy_records"]
+    assert row["words"].endswith("It ended early: its time was up.")
+
+
+def test_what_nobody_looked_at_twice_is_not_proven(
+    bench: Bench, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.demo.fault(dropped_page=True, entity="parts", count=1)
+    bench.sync(parts)
+    monkeypatch.setattr(second, "_look_again", lambda _looks: {})
+    row = verify(bench, parts)
+    assert (row["proven"], counts(row)) == (False, (0, 0, 0))
+    assert row["pending"] >= 400

@@ -5,6 +5,7 @@ all is read into the copy. A question that fails ends the asking: the second swe
 Emits: suspects_not_asked, suspects_asked.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 
 CONTROLS = 3
 """So many that the sweep saw are asked for at most, until one is found: it may have been deleted since."""
+LONGEST = 300.0
+"""Seconds of asking, however slow the system is: what was answered is kept at its end, and a run has its deadline."""
 
 
 @dataclass(slots=True)
@@ -44,11 +47,13 @@ class Asked:
 
 def ask(engine: Engine, job: Job, source: Source, keys: Sequence[str], seen: Sequence[str]) -> Asked:
     """Ask for these keys, once it is known that the system finds what is there (`seen`)."""
-    asked = Asked()
+    asked, ends = Asked(), time.monotonic() + LONGEST
     stream = source.stream(job.run.stream)
     try:
         if keys and _finds(engine, job, source, stream, seen):
             for key in keys:
+                if time.monotonic() > ends:
+                    break
                 job.check()
                 _note(asked, key, _single(engine, job, source, stream, key))
     except (LostLease, Cancelled, Draining, NotNow):

@@ -13,6 +13,7 @@ from worker.db.queries import sql
 from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.engine.proof.compare import Held
+from worker.errors import SliceEnded
 
 BATCH = 10_000
 
@@ -33,6 +34,8 @@ class Asker:
     spent: int = 0
     bound: int = field(init=False)
     """What may be spent by now: second looks are kept back until the first ones are done."""
+    out_of_time: bool = False
+    """The run's time in one worker is up. It keeps no place, so given back it would only begin again, for ever."""
 
     def __post_init__(self) -> None:
         self.bound = self.allowance
@@ -58,7 +61,11 @@ class Asker:
     def _send(self, request: Request) -> Any:
         if self.left < 1:
             raise AllowanceSpent
-        self.job.check()
+        try:
+            self.job.check()
+        except SliceEnded:
+            self.out_of_time = True
+            raise AllowanceSpent from None
         self.spent += 1
         return self.engine.sender.send(self.job.context(self.source), request)
 

@@ -45,6 +45,7 @@ def second_looks(looks: Looks, before: Before) -> None:
     for key, suspect in looks.suspects.items():
         if key not in again:  # nobody looked twice
             looks.found.pending.add(key)
+            looks.found.complete = False
             continue
         seen = again[key]
         verdict: Verdict = judge_again(suspect.difference, seen.record, held.get(key), looks.due)
