@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import structlog
 from celery.beat import Scheduler
 
+from scheduler.beat.beside import carry_out
 from scheduler.beat.deletes import Sweeping
 from scheduler.beat.dispatch import BATCH, dispatch_due
 from scheduler.beat.others import Others, note_round
@@ -112,16 +113,7 @@ class ConnectionScheduler(Scheduler):  # type: ignore[misc]
             last = self._swept.get(sweep.name)
             if last is None or now - last >= sweep.every:
                 self._swept[sweep.name] = now
-                self._carry_out(sweep, services)
-
-    def _carry_out(self, sweep: Sweep, services: Services) -> None:
-        """One sweep that fails, or finds a lock held, must not keep the streams from their runs."""
-        try:
-            sweep.run(services)
-        except HeadraceError as exc:
-            log.warning("sweep_failed", sweep=sweep.name, error_code=exc.code, error=str(exc))
-        except Exception:
-            log.exception("sweep_failed", sweep=sweep.name)
+                carry_out(sweep.name, sweep.run, services)
 
 
 def pause(*, woken: int, dispatched: int) -> float:

@@ -1,5 +1,7 @@
 """What does beat tidy up beside the schedule, and how often? A table; each sweep is harmless when done twice at once.
 
+What may take longer than a moment goes on a thread beside the rounds, which dispatch what is due twice a second.
+
 Emits: runs_rescued, times_mended.
 """
 
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from scheduler.beat.beside import Beside
 from scheduler.beat.retention import Pruning, finish_removals, keep_all_partitions
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.beat.viewing import Viewing
@@ -61,6 +64,7 @@ def _rescreen(services: Services) -> None:
     rescreen(services.database, services.registry, services.settings)
 
 
+_beside = Beside()
 _pruning = Pruning()
 _viewing = Viewing()
 
@@ -81,12 +85,12 @@ SWEEPS = (
     Sweep("partitions", 3600.0, keep_all_partitions),
     Sweep("processes", 3600.0, _forget_processes),
     Sweep("lateness", 3600.0, _forget_lateness),
-    Sweep("retention", 5.0, _pruning.prune),
-    Sweep("removals", 2.0, _finish_removals),
-    Sweep("fields", 10.0, _rescreen),
-    Sweep("room", 3600.0, _pruning.watch_room),
+    Sweep("retention", 5.0, _beside.sweep("retention", _pruning.prune)),
+    Sweep("removals", 2.0, _beside.sweep("removals", _finish_removals)),
+    Sweep("fields", 10.0, _beside.sweep("fields", _rescreen)),
+    Sweep("room", 3600.0, _beside.sweep("room", _pruning.watch_room)),
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),
-    Sweep("retries", 60.0, retry_quarantines),
+    Sweep("retries", 60.0, _beside.sweep("retries", retry_quarantines)),
     Sweep("views", 5.0, _viewing.tend),
 )

@@ -6,7 +6,7 @@ record that is read again brings it. Emits: fields_screened, fields_not_screened
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -30,9 +30,10 @@ log = structlog.get_logger()
 
 sql = load_queries("scheduler.keeping", "rescreen.sql")
 
-BATCH = 500
+BATCH = 300
+"""Rows in memory, and in one transaction."""
 SECONDS = 0.3
-"""Beat has streams to dispatch; it goes on in its next round."""
+"""Then other sweeps have their turn; it goes on in the next round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,7 @@ def rescreen(database: Database, registry: Registry, settings: Settings, *, seco
             send_for(database, take_back_runs(database, stream))
         last: str | None = after or ""
         while last is not None:
-            with database.transaction() as tx:
-                last = _batch(tx, stream, screen, last)
+            last = _batch(database, stream, screen, last)
             if time.monotonic() >= ends:
                 break
         if last is None:
@@ -79,11 +79,29 @@ def _screen_of(registry: Registry, settings: Settings, stream: Mapping[str, Any]
     return screen
 
 
-def _batch(tx: Transaction, stream: Mapping[str, Any], screen: FieldScreen, after: str) -> str | None:
-    """Screen the next records with their versions; the last key, or None at the end."""
+def _batch(database: Database, stream: Mapping[str, Any], screen: FieldScreen, after: str) -> str | None:
+    """Screen the next records with their versions; the last key, or None at the end. Repeating it changes nothing."""
     place = {"stream": stream["id"], "bucket": stream["bucket"], "rules": stream["rules"], "after": after}
+    with database.transaction() as tx:
+        last = _records(tx, place, screen)
+    done = False
+    version = {"key": after, "valid_to": "infinity"}
+    while not done:
+        with database.transaction() as tx:
+            rows = execute(tx, sql.next_versions, {**place, **version, "last": last, "batch": BATCH})
+            done = len(rows) < BATCH
+            _versions(tx, rows, screen)
+            version = version if done else {name: rows[-1][name] for name in version}
+    if last is not None:
+        database.run(sql.note_screened_to, {**place, "last": last})
+        return last
+    _quarantine(database, place, screen)
+    database.run(sql.note_screened, place)
+    return None
+
+
+def _records(tx: Transaction, place: Mapping[str, Any], screen: FieldScreen) -> str | None:
     rows = execute(tx, sql.next_records, {**place, "batch": BATCH})
-    last = rows[-1]["key"] if len(rows) == BATCH else None
     changed = {row["key"]: kept for row in rows if (kept := _screened(row, screen)) is not None}
     if changed:
         params = {
@@ -93,16 +111,14 @@ def _batch(tx: Transaction, stream: Mapping[str, Any], screen: FieldScreen, afte
             "hashes": [kept.content_hash for kept in changed.values()],
         }
         execute(tx, sql.store_records, {**place, **params})
-    for row in execute(tx, sql.next_versions, {**place, "last": last}):
+    return rows[-1]["key"] if len(rows) == BATCH else None
+
+
+def _versions(tx: Transaction, rows: Sequence[Mapping[str, Any]], screen: FieldScreen) -> None:
+    for row in rows:
         if (kept := _screened(row, screen)) is not None:
             version = {"raw": kept.raw, "exact": kept.exact, "hash": kept.content_hash}
             execute(tx, sql.store_version, {"part": row["part"], "place": row["place"], **version})
-    if last is None:
-        _quarantine(tx, place, screen)
-        execute(tx, sql.note_screened, place)
-    else:
-        execute(tx, sql.note_screened_to, {**place, "last": last})
-    return last
 
 
 def _screened(row: Mapping[str, Any], screen: FieldScreen) -> _Kept | None:
@@ -117,10 +133,17 @@ def _screened(row: Mapping[str, Any], screen: FieldScreen) -> _Kept | None:
     return _Kept(kept.raw.decode(), kept.exact, UUID(bytes=kept.digest))
 
 
-def _quarantine(tx: Transaction, place: Mapping[str, Any], screen: FieldScreen) -> None:
-    for row in execute(tx, sql.all_quarantined, place):
-        bad = Rejected(bytes(row["raw"]), row["code"], row["reason"], row["key"])
-        (kept,) = screen(Page([], [bad])).rejected
-        if (kept.raw, kept.reason) != (bad.raw, bad.reason):
-            changed = {"raw": kept.raw, "reason": kept.reason, "hash": row["content_hash"]}
-            execute(tx, sql.store_quarantined, {**place, **changed})
+def _quarantine(database: Database, place: Mapping[str, Any], screen: FieldScreen) -> None:
+    above: UUID | None = None
+    while True:
+        with database.transaction() as tx:
+            rows = execute(tx, sql.next_quarantined, {**place, "above": above, "batch": BATCH})
+            for row in rows:
+                bad = Rejected(bytes(row["raw"]), row["code"], row["reason"], row["key"])
+                (kept,) = screen(Page([], [bad])).rejected
+                if (kept.raw, kept.reason) != (bad.raw, bad.reason):
+                    changed = {"raw": kept.raw, "reason": kept.reason, "hash": row["content_hash"]}
+                    execute(tx, sql.store_quarantined, {**place, **changed})
+        if len(rows) < BATCH:
+            return
+        above = rows[-1]["content_hash"]

@@ -23,15 +23,22 @@ UPDATE records r
  WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key;
 
 -- name: next_versions
-SELECT tableoid::bigint AS part, ctid::text AS place, key, raw::text AS raw, exact FROM record_versions
- WHERE stream_id = %(stream)s AND key > %(after)s AND (%(last)s::text IS NULL OR key <= %(last)s);
+-- Of the same keys, a part at a time: one record may have had thousands.
+SELECT tableoid::bigint AS part, ctid::text AS place, key, valid_to::text AS valid_to, raw::text AS raw, exact
+  FROM record_versions
+ WHERE stream_id = %(stream)s AND (key, valid_to) > (%(key)s, %(valid_to)s::timestamptz)
+   AND (%(last)s::text IS NULL OR key <= %(last)s)
+ ORDER BY key, valid_to LIMIT %(batch)s;
 
 -- name: store_version
 UPDATE record_versions SET raw = %(raw)s::json, exact = %(exact)s, content_hash = %(hash)s
  WHERE tableoid = %(part)s::oid AND ctid = %(place)s::tid;
 
--- name: all_quarantined
-SELECT content_hash, key, code, reason, raw FROM quarantine WHERE stream_id = %(stream)s FOR UPDATE;
+-- name: next_quarantined
+SELECT content_hash, key, code, reason, raw FROM quarantine
+ WHERE stream_id = %(stream)s AND (%(above)s::uuid IS NULL OR content_hash > %(above)s)
+ ORDER BY content_hash LIMIT %(batch)s
+   FOR UPDATE;
 
 -- name: store_quarantined
 UPDATE quarantine SET raw = %(raw)s, reason = %(reason)s WHERE stream_id = %(stream)s AND content_hash = %(hash)s;

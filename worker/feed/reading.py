@@ -91,7 +91,11 @@ def look(database: Database) -> Feed:
 
 
 def read_changes(
-    database: Database, after: Position | None, wanted: Wanted | Callable[[Transaction], Wanted], *, limit: int
+    database: Database,
+    after: Position | None,
+    wanted: Wanted | Callable[[Transaction], Wanted],
+    *,
+    limit: int,
 ) -> Page:
     """The page that follows `after`; None begins at the beginning, which is a snapshot. What is wanted may be found out in
     the snapshot of the page.

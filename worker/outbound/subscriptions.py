@@ -5,7 +5,7 @@ is delivered, the latest state of each record once.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg.rows import DictRow
@@ -98,16 +98,24 @@ def resume_subscription(database: Database, name: str) -> None:
 def replay_subscription(database: Database, name: str, since: datetime | None) -> None:
     """Deliver once more what changed since then, the latest state of each record; without a time, all records."""
     row = find_subscription(database, name)
+    begin = None if since is None else _margin_before(since)
     feed = look(database)
     position = parse_position(row["position"])
     bounded = since is not None and position.place.epoch == feed.epoch and not is_expired(position, feed)
     params: dict[str, Any] = {
         "name": name,
         "position": str(feed.snapshot),
-        "since": since - MARGIN if bounded and since is not None else None,
+        "since": begin if bounded else None,
         "until": str(position) if bounded else None,
     }
     database.run(sql.replay_subscription, params)
+
+
+def _margin_before(since: datetime) -> datetime:
+    try:
+        return since.astimezone(UTC) - MARGIN
+    except OverflowError:  # in UTC, it is of no year that there is
+        raise InvalidInput("bad_time", "Nothing changed at such a time.", place="since") from None
 
 
 def remove_subscription(database: Database, name: str) -> None:

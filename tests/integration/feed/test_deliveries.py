@@ -133,6 +133,27 @@ def test_a_record_that_is_refused_waits_by_itself_and_only_its_latest_state_is_s
     assert hooks.row()["pending"] == 0
 
 
+def test_no_place_that_the_feed_has_not_come_to_is_told_of_a_record_that_waited(hooks: Hooks) -> None:
+    hooks.add()
+    hooks.receiver.answer = lambda event: 500 if event["data"]["key"] == "poison" else 204
+    hooks.copy.write("poison", 1)
+    hooks.copy.write("a", 1)
+    assert hooks.deliver() == 1
+    late = hooks.copy.begin()
+    hooks.copy.write("b", tx=late)
+    hooks.copy.write("poison", 2)
+    hooks.receiver.answer = lambda _: 204
+    hooks.later(6)
+    assert hooks.deliver() == 0
+    late.execute("COMMIT")
+    hooks.deliver()
+    assert {key: sorted({*values}) for key, values in hooks.receiver.taken().items()} == {
+        "poison": [1, 2],
+        "a": [1],
+        "b": [1],
+    }
+
+
 def test_what_is_refused_again_and_again_is_given_up_until_it_changes(hooks: Hooks) -> None:
     hooks.add()
     hooks.receiver.answer = lambda event: 422 if event["data"]["key"] == "poison" else 204
@@ -256,6 +277,9 @@ def test_a_replay_tells_what_changed_since_and_what_was_never_told(hooks: Hooks)
     assert hooks.row()["replay_until"] is None
     replay_subscription(hooks.database, "hooks", None)
     assert hooks.deliver() == 3
+    for nowhen in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00Z"):
+        with pytest.raises(InvalidInput):
+            replay_subscription(hooks.database, "hooks", datetime.fromisoformat(nowhen))
 
 
 def test_a_replay_during_a_delivery_is_not_undone_by_it(hooks: Hooks) -> None:

@@ -269,7 +269,8 @@ SELECT stream_id, key FROM pending_deliveries
 SELECT count(*) AS n FROM pending_deliveries WHERE subscription_id = %(id)s;
 
 -- name: due_records
--- The latest state of records whose time has come. One that is there no more has nothing to say.
+-- The latest state of records whose time has come, once the feed has come to it: no place beyond is given out. One that is
+-- there no more has nothing to say.
 SELECT p.stream_id, p.key, p.attempt, extract(epoch FROM now() - p.failed_at)::float8 AS failing, o.change_xid::text AS xid,
        o.change_seq AS seq, o.change_kind AS kind, c.name AS connection, c.environment, s.name AS stream, o.version,
        o.source_updated_at, o.observed_at, o.deleted_at, o.delete_reason, o.cause_kind, o.cause_id,
@@ -280,4 +281,5 @@ SELECT p.stream_id, p.key, p.attempt, extract(epoch FROM now() - p.failed_at)::f
   LEFT JOIN LATERAL (SELECT * FROM records x
                       WHERE x.bucket = s.bucket AND x.stream_id = s.id AND x.key = p.key OFFSET 0) o ON true
  WHERE p.subscription_id = %(id)s AND p.next_at <= now()
+   AND (o.change_xid IS NULL OR o.change_xid < pg_snapshot_xmin(pg_current_snapshot()))
  ORDER BY p.next_at LIMIT %(limit)s;
