@@ -1,12 +1,19 @@
 """Who keeps the views up to date? Rounds over all streams, a part of them at a time, each bounded in time.
 
 A view is made when the first records of its stream are there, and anew when there are new fields, or when the manifest or
-the connections file say something else. Several processes may do this at once: they lock what they work on.
+the connections file say something else. Several processes may do this at once: they lock what they work on. What can't be
+done for one stream (a row wider than Postgres holds, say) is put off, and keeps no other from its turn.
+Emits: views_put_off, store_put_off.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
+
+import psycopg
+import structlog
 
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -17,10 +24,14 @@ from worker.views.stores import keep_store, tend_store
 from worker.views.streams import Described, described
 from worker.views.unified import drop_models, make_models, make_unions
 
+log = structlog.get_logger()
+
 PART = 1000
 """Streams that a round looks at."""
 SECONDS = 5.0
 """For which a round goes on starting new work."""
+REST = 600.0
+"""For which what failed is left alone."""
 COUNTED = 20
 """Streams whose records a round counts."""
 AT_ONCE = 300
@@ -37,6 +48,7 @@ class Tending:
         self._registry = registry
         self._clock = clock
         self._after = 0
+        self._rests: dict[tuple[str, object], float] = defaultdict(lambda: float("-inf"))
 
     def round(self) -> None:
         """Look at the next streams, and do what is to be done, for a few seconds."""
@@ -57,13 +69,27 @@ class Tending:
         for stream in listed:
             if self._clock() >= until:
                 return
-            make_views(self.database, stream)
+            self._try("views_put_off", stream, stream.id, partial(make_views, self.database, stream))
 
     def _tend_stores(self, until: float) -> None:
         for store in self.database.all(sql.stores_to_tend):
             stream = described({**store, "id": store["stream_id"]}, self._registry)
-            while stream is not None and self._clock() < until and tend_store(self.database, store, stream):
+            if stream is None:
+                continue
+            batch = partial(tend_store, self.database, store, stream)
+            while self._clock() < until and self._try("store_put_off", stream, store["table_name"], batch):
                 pass
+
+    def _try(self, event: str, stream: Described, what: object, work: Callable[[], bool]) -> bool:
+        """Do it; False, too, where Postgres refuses it. Its words may repeat what is in a record, so they aren't logged."""
+        if self._clock() < self._rests[event, what]:
+            return False
+        try:
+            return work()
+        except psycopg.Error as exc:
+            self._rests[event, what] = self._clock() + REST
+            log.warning(event, stream_id=stream.id, kind=type(exc).__name__, sqlstate=exc.sqlstate)
+            return False
 
 
 def needs_views(row: Mapping[str, Any], stream: Described) -> bool:

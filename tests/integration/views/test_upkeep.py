@@ -12,6 +12,7 @@ from servers.connection_rows import REGISTRY
 from scheduler.beat.viewing import Viewing
 from scheduler.cli.entry import run
 from worker.services import Services
+from worker.views.stores import keep_store
 from worker.views.tending import Tending
 
 pytestmark = pytest.mark.integration
@@ -61,6 +62,21 @@ def test_beat_goes_on_while_views_are_made(viewed: Viewed, monkeypatch: pytest.M
     viewing.tend(services)  # at once, and without a second round beside the first
     assert len(rounds) == 1
     go_on.set()
+
+
+def test_records_that_are_too_wide_to_be_kept_parsed_keep_no_other_stream_waiting(viewed: Viewed) -> None:
+    viewed.database.run('UPDATE streams SET options = options || \'{"materialise": "always"}\'')
+    viewed.put("work_orders", {"1": {f"field_{n}": f"a text of some length {n}" for n in range(700)}})
+    viewed.put("vendors", {"1": {"name": "Vogel"}})
+    viewed.make("work_orders", "vendors")
+    for name in ("work_orders", "vendors"):
+        assert keep_store(viewed.database, viewed.stream(name))
+    tending = Tending(viewed.database, REGISTRY)
+    for _ in range(2):
+        tending.round()
+    active = {row["stream_id"] for row in viewed.all("SELECT stream_id FROM view_stores WHERE active")}
+    assert active == {viewed.stream("vendors").id}
+    assert viewed.values("data.plant_north__work_orders", "field_699") == {"1": "a text of some length 699"}
 
 
 def test_a_mapping_that_cannot_be_had_is_told_and_that_of_the_manifest_holds(viewed: Viewed) -> None:
