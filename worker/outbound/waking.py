@@ -25,6 +25,7 @@ def wake_deliveries(database: Database) -> int:
     for found in woken:
         try:
             celery_app.send_task(DELIVER_TASK, [found], queue=CONTROL_QUEUE, retry=False)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is sent for again in half a minute
+        except Exception as exc:  # noqa: BLE001 - whatever it is, all are sent for again in half a minute
             log.warning("wakeup_failed", subscription=found, error=type(exc).__name__)
+            break  # beat has more to do than to wait for each
     return len(woken)

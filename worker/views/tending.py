@@ -22,7 +22,7 @@ from worker.views.make import drop_views, make_views
 from worker.views.statements import BUSY, Transaction, ready, rows, run
 from worker.views.stores import keep_store, tend_store
 from worker.views.streams import Described, described
-from worker.views.unified import drop_models, make_models, make_unions
+from worker.views.unified import drop_models, make_models, make_unions, note_mappings
 
 log = structlog.get_logger()
 
@@ -108,6 +108,7 @@ def make_all(database: Database, registry: Registry, connections: Iterable[int] 
     given = {"connections": None if connections is None else list(connections)}
     found = database.all(sql.streams_of_connections_for_views, given)
     known = [stream for row in found if (stream := described(row, registry)) is not None]
+    note_mappings(database, known)
     done = make_models(database, known[:AT_ONCE])
     for stream in known[:AT_ONCE]:
         done = make_views(database, stream) and done

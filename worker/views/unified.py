@@ -4,11 +4,14 @@ A change of a mapping replaces a view and asks no system for anything. Emits: mo
 """
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import psycopg
 import structlog
 
 from worker.connectors.manifest.canonical import MODELS, Model
+from worker.connectors.manifest.mapping import ModelMapping
 from worker.db.database import Database
 from worker.db.queries import sql
 from worker.errors import Transient
@@ -66,21 +69,48 @@ def make_unions(tx: Transaction) -> None:
         _put_model(tx, model, model.name, branches, lines)
 
 
+def note_mappings(database: Database, streams: Iterable[Described]) -> None:
+    """Say which models streams are of, before anything is read of them: who reads a model page by page would pass by the
+    records of a stream that is mapped only after they came. The views may follow.
+    """
+    listed = [stream for stream in streams if stream.mappings]
+    with database.transaction() as tx:
+        run(tx, sql.lock_models)
+        kept = rows(tx, sql.mapping_of_stream, {"streams": [stream.id for stream in listed]})
+        known = {(row["stream_id"], row["model"]): row["mapping"] for row in kept}
+        found = [
+            {**params, **_place(stream)}
+            for stream in listed
+            for params in map(partial(_mapping, stream), stream.mappings)
+            if known.get((stream.id, params["model"])) != params["mapping"]
+        ]
+        with tx.cursor() as cursor:
+            cursor.executemany(sql.keep_mapping, list({each["mapping"]: each for each in found}.values()))
+            cursor.executemany(sql.keep_model_stream, found)
+
+
 def _keep_mappings(tx: Transaction, stream: Described) -> None:
     kept = {row["model"]: row["mapping"] for row in rows(tx, sql.mapping_of_stream, {"streams": [stream.id]})}
     for mapping in stream.mappings:
-        branch = None if mapping.of else models.branch_of(mapping, stream.table.custom_fields)
-        lines = models.lines_branch_of(mapping)
-        texts = (branch.dumped() if branch else None, lines.dumped() if lines else None)
-        digest = signature(mapping.model, texts)
-        if kept.pop(mapping.model, None) == digest:
+        params = _mapping(stream, mapping)
+        if kept.pop(mapping.model, None) == params["mapping"]:
             continue
-        params = {"mapping": digest, "model": mapping.model, "branch": texts[0], "lines": texts[1]}
         run(tx, sql.keep_mapping, params)
-        place = {"stream": stream.id, "connection": stream.connection_id, "bucket": stream.place.bucket}
-        run(tx, sql.keep_model_stream, {"model": mapping.model, "mapping": digest, **place})
+        run(tx, sql.keep_model_stream, {**params, **_place(stream)})
     for model in kept:
         run(tx, sql.forget_model_stream, {"stream": stream.id, "model": model})
+
+
+def _mapping(stream: Described, mapping: ModelMapping) -> dict[str, Any]:
+    branch = None if mapping.of else models.branch_of(mapping, stream.table.custom_fields)
+    lines = models.lines_branch_of(mapping)
+    texts = (branch.dumped() if branch else None, lines.dumped() if lines else None)
+    digest = signature(mapping.model, texts)
+    return {"mapping": digest, "model": mapping.model, "branch": texts[0], "lines": texts[1]}
+
+
+def _place(stream: Described) -> dict[str, int]:
+    return {"stream": stream.id, "connection": stream.connection_id, "bucket": stream.place.bucket}
 
 
 def _replace_connection(tx: Transaction, stream: Described) -> None:

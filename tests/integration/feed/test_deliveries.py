@@ -29,6 +29,7 @@ from worker.outbound.subscriptions import (
     resume_subscription,
     subscriptions,
 )
+from worker.outbound.waking import wake_deliveries
 
 pytestmark = pytest.mark.integration
 
@@ -471,3 +472,20 @@ def test_a_subscription_to_one_connection_goes_with_it(hooks: Hooks, database: D
     hooks.add(connection_id=row["id"])
     database.run("DELETE FROM connections")
     assert subscriptions(database) == []
+
+
+def test_where_no_message_can_be_sent_beat_is_not_kept_for_each(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Any] = []
+
+    def fail(*args: Any, **named: Any) -> None:
+        tried.append((args, named))
+        raise OSError
+
+    for name in ("one", "two", "three"):
+        hooks.add(name)
+    hooks.copy.write("a")
+    monkeypatch.setattr("worker.outbound.waking.celery_app.send_task", fail)
+    assert wake_deliveries(hooks.database) == 3
+    assert len(tried) == 1

@@ -13,7 +13,7 @@ from scheduler.beat.viewing import Viewing
 from scheduler.cli.entry import run
 from worker.services import Services
 from worker.views.stores import keep_store
-from worker.views.tending import Tending
+from worker.views.tending import Tending, make_all
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +62,21 @@ def test_beat_goes_on_while_views_are_made(viewed: Viewed, monkeypatch: pytest.M
     viewing.tend(services)  # at once, and without a second round beside the first
     assert len(rounds) == 1
     go_on.set()
+
+
+def test_all_streams_are_known_to_their_models_before_anything_is_read_however_many_views_are_left_to_beat(
+    viewed: Viewed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.views.tending.AT_ONCE", 1)
+    assert not make_all(viewed.database, REGISTRY)
+    named = {
+        row["name"]
+        for row in viewed.all("SELECT s.name FROM model_streams JOIN streams s ON s.id = stream_id")
+    }
+    assert named == {stream.name for stream in viewed.streams() if stream.mappings}
+    before = viewed.all("SELECT * FROM model_streams ORDER BY stream_id, model")
+    viewed.make_models()
+    assert viewed.all("SELECT * FROM model_streams ORDER BY stream_id, model") == before
 
 
 def test_records_that_are_too_wide_to_be_kept_parsed_keep_no_other_stream_waiting(viewed: Viewed) -> None:

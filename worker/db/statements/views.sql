@@ -159,7 +159,7 @@ UPDATE view_stores SET active = true WHERE table_name = %(table)s;
 DELETE FROM view_stores WHERE table_name = %(table)s;
 
 -- name: mapping_of_stream
-SELECT model, mapping FROM model_streams WHERE stream_id = ANY (%(streams)s);
+SELECT stream_id, model, mapping FROM model_streams WHERE stream_id = ANY (%(streams)s);
 
 -- name: keep_mapping
 INSERT INTO model_mappings (mapping, model, branch, lines) VALUES (%(mapping)s, %(model)s, %(branch)s, %(lines)s)

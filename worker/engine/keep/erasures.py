@@ -43,6 +43,6 @@ def erasure_screen(stream_id: int, key: PrivacyKey, rows: Sequence[DictRow]) -> 
         raise NeedsOperator(
             "privacy_key_changed",
             "Records were erased from this stream, and they can't be told by the key behind HEADRACE_PRIVACY_KEY.",
-            hint="Give it the key that it had then; `headrace erase --forgotten-key` is the way out if it is lost.",
+            hint="Give it the key that it had then. If it is lost: `headrace erase CONNECTION STREAM --allow-all`, and erase anew.",
         )
     return ErasureScreen(stream_id, key, frozenset(bytes(row["key_digest"]) for row in rows))
