@@ -57,9 +57,20 @@ def prune_tombstones(database: Database, days: int) -> int:
 
 
 def prune_versions(database: Database, days: int) -> int:
-    """Each stream says itself for how long."""
+    """Each stream says itself for how long. Partition by partition, until a batch is full."""
     del days
-    return database.run(sql.prune_versions, {"batch": BATCH})
+    pruned = 0
+    for statement in _in_parts(database, sql.prune_versions):
+        pruned += database.run(statement, {"batch": BATCH - pruned})
+        if pruned == BATCH:
+            break
+    return pruned
+
+
+def _in_parts(database: Database, statement: str) -> list[str]:
+    """The statement for each partition of the versions, by its name as Postgres itself quotes it."""
+    parts = database.all(sql.version_parts)
+    return [statement.replace("record_versions_NN", row["name"]) for row in parts]
 
 
 RETENTIONS = (
@@ -136,7 +147,8 @@ def finish_removals(database: Database, *, seconds: float = REMOVAL_SECONDS) -> 
     gone, ends = 0, time.monotonic() + seconds
     for stream in database.all(sql.removed_streams):
         params = {"stream": stream["stream_id"], "bucket": stream["bucket"], "batch": REMOVED_AT_ONCE}
-        for statement in (in_partition(sql.remove_records, stream["bucket"]), sql.remove_versions):
+        records = in_partition(sql.remove_records, stream["bucket"])
+        for statement in (records, *_in_parts(database, sql.remove_versions)):
             while (count := database.run(statement, params)) > 0:
                 gone += count
                 if count == REMOVED_AT_ONCE and time.monotonic() >= ends:

@@ -96,7 +96,7 @@ def test_a_record_that_was_seen_again_unchanged_was_there_all_the_time(ledger: L
     load(ledger, run, record("a", '{"x":1}', version=1), record("b", '{"x":1}', version=1))
     then = now(ledger.database)
     load(ledger, run, record("a", '{"x":1}', version=5), record("b", '{"x":1}', version=5))
-    load(ledger, run, record("b", '{"x":2}', version=6))
+    load(ledger, run, record("b", '{"x":2}', version=6), record("later", "{}"))
     ledger.database.run("UPDATE records SET observed_at = observed_at + interval '1 second'")
     assert held(ledger, then) == {"a": '{"x":1}', "b": '{"x":1}'}
 
@@ -108,8 +108,12 @@ def test_a_key_that_was_forgotten_and_comes_anew_was_not_there_in_between(ledger
     load(ledger, run, gone=("a",))
     ledger.database.run("DELETE FROM records WHERE key = 'a'")
     between = now(ledger.database)
-    load(ledger, run, record("a", '{"x":2}'))
-    load(ledger, run, record("a", '{"x":3}'))
+    end(ledger, run)
+    second = ledger.claimed()
+    load(ledger, second, record("a", '{"x":2}'))
+    end(ledger, second)
+    assert changed(ledger, second) == {"a": ("created", [("x", None, "2")], False)}
+    load(ledger, ledger.claimed(), record("a", '{"x":3}'))
     assert held(ledger, between) == {}
 
 
