@@ -14,7 +14,6 @@ from psycopg.abc import Buffer
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
-from scheduler.api.shapes import loads_anything
 from scheduler.lists import find_connection
 from worker.connectors.manifest.canonical import MODELS, Model
 from worker.db.database import Database
@@ -23,6 +22,7 @@ from worker.documents import suggest
 from worker.errors import NotFound
 from worker.feed.position import Position
 from worker.feed.reading import Transaction, Wanted, read_changes
+from worker.sent_json import read_sent
 from worker.views import models as compiled
 from worker.views.models import Branch
 from worker.views.quoting import array
@@ -115,7 +115,7 @@ def _read(database: Database, text: str) -> list[dict[str, Any]]:
     """Rows of what systems sent: whatever that is, a reader must get past it."""
     with database.connection() as connection, connection.cursor() as cursor:
         cursor.adapters.register_loader("timestamptz", _TimeLoader)
-        set_json_loads(loads_anything, cursor)
+        set_json_loads(read_sent, cursor)
         return cursor.execute(text).fetchall()
 
 

@@ -1,7 +1,5 @@
 """What do runs look like outside? The names of this file are a contract: fields are added, never changed or removed."""
 
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +7,6 @@ from scheduler.syncs import Wanted
 from worker.runs.states import Lane
 
 _TIMES = ("created_at", "started_at", "finished_at", "not_before")
-MOST_DIGITS = 4000
-"""Python reads no longer ones."""
 _COUNTS = ("read", "created", "updated", "deleted", "refused", "rejected")
 
 
@@ -42,22 +38,3 @@ def run_json(row: Mapping[str, Any], *, end: Mapping[str, Any] | None = None) ->
 def sync_json(run: Wanted) -> dict[str, Any]:
     """A run that was asked for; `joined` if it was queued before."""
     return {"id": run.id, "stream": run.stream, "joined": not run.created, "url": f"/v1/runs/{run.id}"}
-
-
-def loads_anything(text: str | bytes) -> Any:
-    """JSON that a system sent, so that it can be answered with: what a number of ours can't hold is text, as it was sent;
-    what is nested deeper than can be read is null.
-    """
-    try:
-        return json.loads(text, parse_float=_float, parse_int=_int)
-    except RecursionError:
-        return None
-
-
-def _float(digits: str) -> float | str:
-    number = float(digits)
-    return number if math.isfinite(number) else digits
-
-
-def _int(digits: str) -> int | str:
-    return int(digits) if len(digits) <= MOST_DIGITS else digits

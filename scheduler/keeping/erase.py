@@ -21,6 +21,7 @@ from worker.db.queries import load_queries
 from worker.engine.keep.digests import PrivacyKey, privacy_key
 from worker.errors import InvalidInput, NeedsOperator, NotFound
 from worker.runs.publish import Wakeup
+from worker.sent_json import read_sent
 
 log = structlog.get_logger()
 
@@ -115,7 +116,7 @@ def telling(key: str, contents: Iterable[str]) -> set[str]:
     """By which words the record is found where it has no key: its texts, as they read and as JSON escapes them."""
     found = {key}
     for content in contents:
-        found.update(_texts(json.loads(content)))
+        found.update(_texts(read_sent(content)))
     long = {text for text in found if len(text) >= TELLING and "\0" not in text}
     return long | {json.dumps(text)[1:-1] for text in long}
 

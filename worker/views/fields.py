@@ -3,12 +3,12 @@
 Pure. The words for types are those of `stream_fields`.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
+from worker.sent_json import read_sent
 from worker.views.columns import ENTRY, Path
 
 MOST_PATHS = 2000
@@ -20,7 +20,7 @@ def seen_in(raws: Iterable[str]) -> dict[Path, set[str]]:
     """The fields of some records as they were sent, one level of objects and of lists of objects below them, too."""
     seen: dict[Path, set[str]] = {}
     for raw in raws:
-        record = json.loads(raw)
+        record = read_sent(raw)
         if isinstance(record, dict):
             _note(record, (), seen, depth=0)
     return seen

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import psycopg
 import structlog
 
 from worker.connectors.registry import Registry
-from worker.db.database import Database
+from worker.db.database import Database, sqlstate_of
 from worker.db.queries import sql
+from worker.errors import HeadraceError
 from worker.views.make import drop_views, make_views
 from worker.views.statements import BUSY, Transaction, ready, rows, run
 from worker.views.stores import keep_store, tend_store
@@ -81,14 +81,16 @@ class Tending:
                 pass
 
     def _try(self, event: str, stream: Described, what: object, work: Callable[[], bool]) -> bool:
-        """Do it; False, too, where Postgres refuses it. Its words may repeat what is in a record, so they aren't logged."""
+        """Do it; False, too, where it can't be done. The words of Postgres may repeat a record, so they aren't logged."""
         if self._clock() < self._rests[event, what]:
             return False
         try:
             return work()
-        except psycopg.Error as exc:
+        except HeadraceError:
+            raise  # Postgres is away, for all of them
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others have their turn
             self._rests[event, what] = self._clock() + REST
-            log.warning(event, stream_id=stream.id, kind=type(exc).__name__, sqlstate=exc.sqlstate)
+            log.warning(event, stream_id=stream.id, kind=type(exc).__name__, sqlstate=sqlstate_of(exc))
             return False
 
 

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.api.shapes import loads_anything
 from scheduler.deletes import accept, deletes_of, reject, suspects_of
 from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
+from worker.sent_json import read_sent
 
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 
@@ -40,7 +40,7 @@ def deletes_routes(database: Database) -> APIRouter:
         return {
             "connection": connection["name"],
             **found,
-            "examples": [{**each, "raw": each["raw"] and loads_anything(each["raw"])} for each in examples],
+            "examples": [{**each, "raw": each["raw"] and read_sent(each["raw"])} for each in examples],
         }
 
     @router.post(place)

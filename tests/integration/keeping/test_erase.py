@@ -119,6 +119,18 @@ def test_nothing_of_the_record_is_left_in_any_table_but_its_key_in_the_tombstone
     ), left
 
 
+def test_a_number_that_python_cannot_read_keeps_no_record_from_being_erased(
+    ledger: Ledger, settings: Settings
+) -> None:
+    run = ledger.claimed()
+    load(
+        ledger,
+        run,
+        record("odd", '{"n": ' + "9" * 5000 + ', "deep": ' + "[" * 3000 + "]" * 3000 + "}", version=1),
+    )
+    assert erase_record(ledger.database, settings, stream_of(ledger), "odd").was_there
+
+
 def test_readers_of_the_feed_see_a_delete_without_content(ledger: Ledger, settings: Settings) -> None:
     plant(ledger)
     before = ledger.rows()[KEY]

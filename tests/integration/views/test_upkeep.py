@@ -79,6 +79,14 @@ def test_all_streams_are_known_to_their_models_before_anything_is_read_however_m
     assert viewed.all("SELECT * FROM model_streams ORDER BY stream_id, model") == before
 
 
+def test_a_number_that_python_cannot_read_does_not_keep_views_from_being_made(viewed: Viewed) -> None:
+    viewed.put(
+        "work_orders", {"1": '{"title": "a", "n": ' + "9" * 5000 + "}", "2": '{"title": "b", "n": 1e999}'}
+    )
+    viewed.make("work_orders")
+    assert viewed.values("data.plant_north__work_orders", "title") == {"1": "a", "2": "b"}
+
+
 def test_records_that_are_too_wide_to_be_kept_parsed_keep_no_other_stream_waiting(viewed: Viewed) -> None:
     viewed.database.run('UPDATE streams SET options = options || \'{"materialise": "always"}\'')
     viewed.put("work_orders", {"1": {f"field_{n}": f"a text of some length {n}" for n in range(700)}})

@@ -1,6 +1,5 @@
 """The command about deletes that wait for a decision, and how the copy comes by deletes at all."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, pri
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
+from worker.sent_json import read_sent
 
 WORDS = 160
 """So much of a record's content is shown."""
@@ -162,7 +162,7 @@ def _sweep(database: Database, connection: Any, stream: Any, *, as_json: bool) -
 
 
 def _example(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "raw": None if row["raw"] is None else json.loads(row["raw"])}
+    return {**row, "raw": None if row["raw"] is None else read_sent(row["raw"])}
 
 
 def _words(raw: str | None) -> str:
