@@ -9,6 +9,7 @@ when its turn comes it is asked for again, alone. Pages that prove too large or 
 Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifted.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +24,7 @@ from worker.engine.fetching.memory import SMALL, Room
 from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
 from worker.engine.fetching.width import Width
 from worker.engine.plan import Plan, advance, is_last, is_neighbour, on_clock, restart, turn_back
-from worker.engine.seams import MOST_ANEW, MOST_TURNS_BACK, without_marked
+from worker.engine.seams import MOST_ANEW, MOST_AT_ONE_PLACE, MOST_TURNS_BACK, without_marked
 from worker.errors import HeadraceError, RateLimited, Transient
 from worker.http.sender import CallContext, Sender
 
@@ -93,6 +94,8 @@ class Extractor:
         self._timeouts = 0
         self._pages = self._anew = 0
         """Taken so far, and how often from the very first on again."""
+        self._turned = Counter[int]()
+        """From which places it turned back, and how often."""
 
     def pages(self, plan: Plan) -> Generator[Fetched, None, None]:
         """The pages from the plan's position to the end of its window. Close it where they aren't read to the end."""
@@ -212,7 +215,10 @@ class Extractor:
             log.info("pages_shifted", at=dict(plan.position or {}))
         place = self._stream.back(plan.position)
         self._anew += place is None
-        if self._anew > MOST_ANEW or plan.turns_back > MOST_TURNS_BACK + self._pages // 2:
+        here = int((plan.position or {}).get("offset", -1))
+        self._turned[here] += here >= 0
+        stuck = self._turned[here] > MOST_AT_ONE_PLACE
+        if stuck or self._anew > MOST_ANEW or plan.turns_back > MOST_TURNS_BACK + self._pages // 2:
             message = "Records change their places faster than their pages are read."
             hint = "Ask for larger pages, in an order that stays; `stable: true` if its pages can't overlap."
             raise Transient("pages_shift", message, hint=hint)

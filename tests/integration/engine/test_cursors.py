@@ -425,6 +425,34 @@ class TestShiftingPages:
         assert (office.asked[0]["offset"] == "0") is again
         assert bench.keys(stream) == set(range(95))
 
+    @pytest.mark.parametrize("name", SHIFTING)
+    def test_a_bad_record_at_the_seam_of_two_pages_stops_neither(self, bench: Bench, name: str) -> None:
+        stream, office = bench.stream(name), bench.office
+        for key in range(95):
+            office.put(key)
+        for place in range(9, 40):
+            office.things[place] = {"id": None, "name": place}
+        run = bench.sync(stream)
+        assert (run["state"], run["error_code"]) == ("partial", "records_set_aside")
+        assert bench.row("SELECT count(*) AS n FROM quarantine")["n"] == 31
+        assert bench.keys(stream) == set(range(95)) - set(range(9, 40))
+
+    @pytest.mark.parametrize("name", SHIFTING)
+    def test_one_record_that_never_rests_at_the_seam_of_two_pages_stops_neither(
+        self, bench: Bench, name: str
+    ) -> None:
+        stream, office = bench.stream(name), bench.office
+        for key in range(95):
+            office.put(key)
+
+        def count(changed: Office) -> None:
+            for place in (9, 18, 27):
+                changed.things[place]["hours"] = len(changed.asked)
+
+        office.between = count
+        assert bench.sync(stream)["state"] == "succeeded"
+        assert bench.keys(stream) == set(range(95))
+
     def test_a_list_that_never_rests_ends_in_a_wait_and_not_for_ever(self, bench: Bench) -> None:
         stream, office = bench.stream("one_by_one"), bench.office
 

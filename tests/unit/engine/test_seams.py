@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.connectors.contract import Page, Position, Record, Response, StreamTraits, Window
+from worker.connectors.contract import (
+    Gone,
+    Page,
+    Position,
+    Record,
+    Rejected,
+    Response,
+    StreamTraits,
+    Window,
+)
 from worker.connectors.reading.paging import ByNumber, ByNumberAndSize, ByOffset, Paging, Seen
 from worker.engine.plan import Plan, advance, is_neighbour, turn_back
 from worker.engine.seams import MOST_TURNS_BACK, goes_on, marks_of, without_marked
@@ -149,6 +158,15 @@ def test_a_record_that_only_moved_is_no_mark() -> None:
 def test_a_deleted_mark_is_made_up_for_by_the_one_before_it() -> None:
     before = Page([record(key) for key in range(10)])
     assert goes_on("record", Page([record(7), record(10)]), marks_of(before, ()), None)
+
+
+def test_what_cannot_be_taken_or_is_gone_holds_pages_together_like_any_record() -> None:
+    bad, gone = Rejected(b"{}", "no_key", "It has none."), Gone("7", "tombstone")
+    for last in (Page([record(1)], rejected=[bad]), Page([record(1)], gone=[gone])):
+        marks = marks_of(last, ())
+        following = Page([record(2)], rejected=last.rejected, gone=last.gone)
+        assert goes_on("record", following, marks, None)
+        assert not goes_on("record", Page([record(2)]), marks, None)
 
 
 def test_pages_that_cannot_overlap_go_by_their_total() -> None:

@@ -156,7 +156,8 @@ class ByOffset:
         return (replace(self, size=size), position) if size else None
 
     def back(self, position: Position | None) -> Position | None:
-        return _back(position, self.size)
+        """Half a page: what is read again then goes beyond the place, should just its last record have changed."""
+        return _back(position, max(2, self.size // 2))
 
     def _begin(self, position: Position | None) -> int:
         return max(0, _count(position, "offset", 0) - (1 if self.seam == "record" else 0))
