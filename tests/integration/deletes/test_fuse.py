@@ -105,6 +105,14 @@ def test_accept_leaves_what_was_seen_again_or_has_changed(desk: Desk, held: int)
     assert len(desk.tombstones(held)) == 23
 
 
+def test_accept_leaves_what_a_list_has_shown_since_be_it_a_short_one(desk: Desk, held: int) -> None:
+    desk.store.put("r0000")
+    desk.store.total = lambda count: count + 10
+    assert desk.sweep(held)["error_code"] == "sweep_short"
+    assert decide_accept(desk)["records_deleted"] == 24
+    assert "r0000" in desk.copy(held)
+
+
 def test_accept_can_be_given_the_number_of_what_was_looked_at(desk: Desk, held: int) -> None:
     number = desk.row(held)["fuse"]["number"]
     with pytest.raises(Refused) as refusal:

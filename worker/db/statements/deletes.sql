@@ -140,6 +140,13 @@ UPDATE suspects SET missed = missed - 1
 UPDATE suspects SET reason = 'sweep'
  WHERE stream_id = %(stream)s AND generation = %(generation)s AND missed >= %(enough)s AND reason IS NULL;
 
+-- name: clear_seen
+-- A list that is worth nothing against those it leaves out still shows that those it holds are there.
+DELETE FROM suspects s
+ WHERE s.stream_id = %(stream)s
+   AND s.key IN (SELECT k.key FROM swept_pages p CROSS JOIN LATERAL unnest(p.keys) AS k (key)
+                  WHERE p.stream_id = %(stream)s AND p.generation = %(generation)s);
+
 -- name: clear_all_suspects
 DELETE FROM suspects WHERE stream_id = %(stream)s;
 

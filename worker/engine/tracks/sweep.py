@@ -100,6 +100,9 @@ class _Sweep:
         if found.judged.verdict == "complete":
             self._suspect(found)
             self._decide(found)
+        else:
+            with fenced(self._engine, self._job) as connection:
+                connection.execute(sql.clear_seen, self._place)
         self._close(found)
 
     def _weigh(self) -> _Found:
