@@ -196,7 +196,7 @@ def running_source() -> Iterator[Source]:
     loop = asyncio.new_event_loop()
     source = Source(loop, f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(
-        source, log_config=None, log_level="error", access_log=False, lifespan="off", date_header=False
+        source, log_config=None, log_level=None, access_log=False, lifespan="off", date_header=False
     )
     server = uvicorn.Server(config)
     serving = threading.Thread(
