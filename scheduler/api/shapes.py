@@ -7,6 +7,8 @@ from scheduler.syncs import Wanted
 from worker.runs.states import Lane
 
 _TIMES = ("created_at", "started_at", "finished_at", "not_before")
+NO_NUL = r"^[^\x00]*$"
+"""What a name given by a client fits: Postgres holds any character but this."""
 _COUNTS = ("read", "created", "updated", "deleted", "refused", "rejected")
 
 

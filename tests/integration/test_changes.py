@@ -112,6 +112,8 @@ def test_filters_are_by_name_and_a_page_that_has_nothing_moves_on(server: Server
         ("?wait=nan", 422, "bad_value"),
         ("?since=1", 422, "bad_value"),
         ("?consumer=nobody", 404, "unknown_consumer"),
+        ("?consumer=a%00", 422, "bad_value"),
+        ("?stream=%00", 422, "bad_value"),
         ("?consumer=a&after=now", 422, "two_positions"),
     ],
 )

@@ -101,6 +101,9 @@ def test_a_trial_says_whether_the_receiver_took_it(server: Server, receiver: Rec
         ({"connection": "plant", "stream": "nope"}, 404, "unknown_stream"),
         ({"begin": "yesterday"}, 422, "bad_position"),
         ({"name": "a\nb"}, 422, "bad_name"),
+        ({"name": "a\0b"}, 422, "bad_value"),
+        ({"stream": "a\0b"}, 422, "bad_value"),
+        ({"url": "http://xn--/"}, 422, "bad_url"),
         ({"more": 1}, 422, "bad_value"),
     ],
 )

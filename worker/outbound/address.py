@@ -71,9 +71,10 @@ def read_target(text: str, *, place: str | None = None) -> Target:
     """The URL, or `InvalidInput` in words that don't repeat it."""
     try:
         url = httpx.URL(text)
+        is_named = bool(url.host)  # as people write it, which not every host in ASCII can be
     except (httpx.InvalidURL, ValueError, TypeError):
         raise _bad("The URL can't be read.", place) from None
-    if len(text) > LONGEST or url.scheme not in PORTS or not url.host:
+    if len(text) > LONGEST or url.scheme not in PORTS or not is_named:
         raise _bad("The URL must be an absolute one, with https:// or http://.", place)
     if url.userinfo or url.fragment:
         raise _bad("The URL must have no user, no password and no fragment.", place)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from scheduler.api.bell import Bell
+from scheduler.api.shapes import NO_NUL
 from scheduler.feed import consumer_json, position_named, wanted_named
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -26,8 +27,8 @@ from worker.feed.reading import Kind, Page, Wanted, look, read_changes
 from worker.feed.wording import page_json
 
 MOST_WAIT = 60
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, Path(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+Name = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 class Asked(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from scheduler.api.shapes import NO_NUL
 from scheduler.subscriptions import add_named, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
@@ -19,8 +20,8 @@ from worker.outbound.subscriptions import (
     subscriptions,
 )
 
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, Path(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+Name = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 class NewSubscription(BaseModel):

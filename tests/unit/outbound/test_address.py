@@ -75,7 +75,8 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest
 @pytest.mark.parametrize(
     "url",
     ["", "hooks.example", "ftp://hooks.example/", "https://", "https://user:planted@hooks.example/", "https://h/#planted",
-     "https://[::1", "http://a\x00b/", "https://h/" + "x" * 2001, "//hooks.example/x", "file:///etc/passwd"],
+     "https://[::1", "http://a\x00b/", "https://h/" + "x" * 2001, "//hooks.example/x", "file:///etc/passwd",
+     "http://xn--/", "http://xn--a/"],
 )  # fmt: skip
 def test_what_is_no_url_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
