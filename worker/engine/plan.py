@@ -31,7 +31,9 @@ FIRST_LOOK_BACK = timedelta(days=1)
 BELIEVED_SKEW = 86_400.0
 """A clock that is farther off than this bounds no cursor: it may be a proxy's, and would stop the stream for so long."""
 KEPT_PLACE = timedelta(hours=1)
-"""So long a place among pages that shift is worth going on from."""
+KEPT_PAGE = timedelta(minutes=1)
+"""So long a place among pages that shift is worth going on from, and longer where more pages were paid for it: a reading
+that waits between its turns, for a day's limit or a plant's window, would never come to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ def _earlier(value: datetime, seconds: float) -> datetime:
 def is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
     """Among pages that shift, a place that was kept for long says little about what is there."""
     moved_at = run.cursor.moved_at
-    return traits.seam != "none" and moved_at is not None and now - moved_at > KEPT_PLACE
+    kept = max(KEPT_PLACE, run.pages * KEPT_PAGE)
+    return traits.seam != "none" and moved_at is not None and now - moved_at > kept
 
 
 def _greatest(page: Page) -> CursorValue | None:

@@ -341,3 +341,13 @@ def test_what_was_read_last_is_remembered_over_an_interruption() -> None:
     assert len(again.marks) == 2
     assert is_neighbour(again, page, SHIFTING)
     assert not is_neighbour(again, page_of(), SHIFTING)
+
+
+def test_a_place_among_shifting_pages_is_kept_the_longer_the_more_was_read_to_reach_it() -> None:
+    """With a limit of so many pages a day it is reached again each day, until it is worth going on from."""
+    shifting = replace(WHOLE, seam="record")
+    cursor = Stored(position={"page": {"offset": 900}, "high": None}, moved_at=at(-86_400))
+    early = run_with(cursor)
+    assert not plan_run(early, shifting, NOW).resumes
+    assert plan_run(replace(early, pages=1500), shifting, NOW).resumes
+    assert plan_run(replace(early, cursor=replace(cursor, moved_at=at(-60))), shifting, NOW).resumes
