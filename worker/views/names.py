@@ -11,14 +11,15 @@ from hashlib import blake2b
 MOST = 63
 """Bytes of a name in Postgres; it cuts longer ones without a word."""
 
-RESERVED = frozenset(  # those that Postgres takes as a name of a column only in quotes
+RESERVED = frozenset(  # those that Postgres takes as a name of a column only in quotes; and those that each table has
     """all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
     column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
     current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze from
     full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit
     localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references
     returning right select session_user similar some symmetric system_user table tablesample then to trailing true union
-    unique user using variadic verbose when where window with""".split()  # noqa: SIM905 - a list would be a page
+    unique user using variadic verbose when where window with
+    cmax cmin ctid tableoid xmax xmin""".split()  # noqa: SIM905 - a list would be a page
 )
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -59,7 +59,7 @@ class Tending:
         known = [(row, stream) for row in found if (stream := described(row, self._registry)) is not None]
         self._make([stream for row, stream in known if needs_views(row, stream)], until)
         for stream in [stream for row, stream in known if row["uncounted"]][:COUNTED]:
-            keep_store(self.database, stream)
+            self._try("store_put_off", stream, stream.id, partial(keep_store, self.database, stream))
         self._tend_stores(until)
 
     def _make(self, streams: Iterable[Described], until: float) -> None:

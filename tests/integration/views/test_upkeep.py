@@ -87,6 +87,16 @@ def test_a_number_that_python_cannot_read_does_not_keep_views_from_being_made(vi
     assert viewed.values("data.plant_north__work_orders", "title") == {"1": "a", "2": "b"}
 
 
+def test_fields_that_are_called_like_what_each_table_has_can_be_kept_parsed(viewed: Viewed) -> None:
+    viewed.database.run('UPDATE streams SET options = options || \'{"materialise": "always"}\'')
+    viewed.put("work_orders", {"1": {"xmin": 1, "xmax": 2, "ctid": 3, "tableoid": 4, "oid": 5, "_key": 6}})
+    viewed.make("work_orders")
+    assert keep_store(viewed.database, viewed.stream("work_orders"))
+    Tending(viewed.database, REGISTRY).round()
+    assert viewed.all("SELECT active FROM view_stores") == [{"active": True}]
+    assert viewed.values("data.plant_north__work_orders", "xmin_") == {"1": 1}
+
+
 def test_records_that_are_too_wide_to_be_kept_parsed_keep_no_other_stream_waiting(viewed: Viewed) -> None:
     viewed.database.run('UPDATE streams SET options = options || \'{"materialise": "always"}\'')
     viewed.put("work_orders", {"1": {f"field_{n}": f"a text of some length {n}" for n in range(700)}})

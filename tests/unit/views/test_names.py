@@ -28,6 +28,7 @@ def test_a_slug_is_of_plain_letters(text: str, wanted: str) -> None:
         ("東京", "field"),
         ("-", "field"),
         ("offset", "offset_"),
+        ("xmin", "xmin_"),
     ],
 )
 def test_a_column_needs_no_quotes(field: str, wanted: str) -> None:
