@@ -14,6 +14,8 @@ from psycopg.rows import DictRow
 from servers.demo import Demo
 
 from worker.connectors.protocols.rest import RestStream
+from worker.db.partitions import in_partition
+from worker.db.queries import sql
 from worker.engine.job import Job
 from worker.engine.perform import carry_out
 from worker.engine.proof import second
@@ -323,3 +325,22 @@ def test_what_nobody_looked_at_twice_is_not_proven(
     row = verify(bench, parts)
     assert (row["proven"], counts(row)) == (False, (0, 0, 0))
     assert row["pending"] >= 400
+
+
+def test_a_large_copy_is_counted_without_reading_its_records(bench: Bench) -> None:
+    stream = bench.stream("parts")
+    bench.services.database.run(
+        "INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, cause_kind, cause_id, change_kind)"
+        " SELECT 3, %(s)s, 'k' || n, '{}', gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created'"
+        " FROM generate_series(1, 3000) AS n",
+        {"s": stream},
+    )
+    bench.services.database.run("VACUUM ANALYZE records_03")
+    with bench.services.database.connection() as connection:
+        connection.execute(sql.begin_loading)
+        asked = {"bucket": 3, "stream": stream}
+        plan = connection.execute(f"EXPLAIN {in_partition(sql.count_held, 3)}", asked).fetchall()
+        connection.execute("RESET ALL")
+        (found,) = connection.execute(in_partition(sql.count_held, 3), asked).fetchall()
+    assert found == {"records": 3000, "tombstones": 0}
+    assert any("Index Only Scan" in row["QUERY PLAN"] for row in plan)
