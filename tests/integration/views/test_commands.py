@@ -144,6 +144,19 @@ def test_parquet_has_types(headrace: Command, tmp_path: Path) -> None:
     assert table.column("_key").to_pylist() == ["1", "2"]
 
 
+def test_what_no_column_of_parquet_holds_stops_no_export(
+    headrace: Command, viewed: Viewed, tmp_path: Path
+) -> None:
+    import pyarrow.parquet  # noqa: PLC0415
+
+    viewed.put("work_orders", {"odd": '{"id": 3, "at": "0001-01-01T00:00:00+01:00", "cost": 1e400}'})
+    viewed.make("work_orders")
+    file = tmp_path / "orders.parquet"
+    code, _, err = headrace("export", "Plant north", "work_orders", "-o", str(file))
+    assert code == 0, err
+    assert pyarrow.parquet.read_table(file).column("at").to_pylist()[-1] is None
+
+
 def test_parquet_without_pyarrow_says_how_to_get_it(
     headrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

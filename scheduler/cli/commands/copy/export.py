@@ -150,7 +150,12 @@ def _selected(view: View, form: Format) -> str:
         "numeric": "{0}::text",
     }
     if form is Format.PARQUET:
-        texts = {"json": "{0}::text", "numeric": "{0}::float8"}
+        # What Python and a float can't hold is left out, as what doesn't read as its type is.
+        texts = {
+            "json": "{0}::text",
+            "numeric": "CASE WHEN abs({0}) < 1e308 THEN {0}::float8 END",
+            "timestamp with time zone": "CASE WHEN {0} >= '0001-01-01Z' AND {0} < '9999-12-31T23:59:59Z' THEN {0} END",
+        }
     return ", ".join(
         f"{texts.get(kind, '{0}').format(f'v.{ident(name)}')} AS {ident(name)}" for name, kind in view.columns
     )
