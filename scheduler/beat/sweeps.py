@@ -25,6 +25,9 @@ from worker.services import Services
 
 log = structlog.get_logger()
 
+KEPT_PLACE_DAYS = 7
+"""So long the place of what ended early is kept for whoever wants to see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -56,6 +59,10 @@ def _forget_lateness(services: Services) -> None:
     services.database.run(sql.forget_lateness, {"days": KEPT_DAYS})
 
 
+def _forget_places(services: Services) -> None:
+    services.database.run(sql.forget_places, {"days": KEPT_PLACE_DAYS})
+
+
 def _finish_removals(services: Services) -> None:
     finish_removals(services.database)
 
@@ -85,6 +92,7 @@ SWEEPS = (
     Sweep("partitions", 3600.0, keep_all_partitions),
     Sweep("processes", 3600.0, _forget_processes),
     Sweep("lateness", 3600.0, _forget_lateness),
+    Sweep("places", 3600.0, _forget_places),
     Sweep("retention", 5.0, _beside.sweep("retention", _pruning.prune)),
     Sweep("removals", 2.0, _beside.sweep("removals", _finish_removals)),
     Sweep("fields", 10.0, _beside.sweep("fields", _rescreen)),

@@ -9,6 +9,7 @@ import pytest
 from servers.mill import Works, iso, past, running_works
 from servers.scripted import Asked, Said
 
+from scheduler.beat.sweeps import SWEEPS
 from worker.engine import singles
 from worker.runs.states import Lane
 
@@ -246,3 +247,22 @@ def test_one_that_came_back_while_others_were_asked_for_is_not_deleted(works: Wo
     works.serve(seen_again)
     assert works.resync(stream, ids=keys)["records_deleted"] == 18
     assert keys[0] in works.copy(stream)
+
+
+def test_the_places_of_what_is_over_are_forgotten_after_a_week(works: Works, stream: int) -> None:
+    works.services.database.run(
+        "INSERT INTO cursors (stream_id, track, slice, position, updated_at)"
+        " SELECT %(s)s, 'records', name, '{}', now() - age FROM (VALUES"
+        " ('over', interval '8 days'), ('lately', interval '6 days'), ('waits', interval '8 days')) AS v (name, age)",
+        {"s": stream},
+    )
+    works.services.database.run(
+        "INSERT INTO runs (stream_id, connection_id, queue, account, track, scope, scope_hash, lane, cause, request_id)"
+        " VALUES (%(s)s, %(c)s, 'sync.mill.bulk', 'a', 'records', '{\"all\": true}', 'waits', 4, 'resync', 'r')",
+        {"s": stream, "c": works.connection},
+    )
+    before = [row for row in others(works) if row["track"] != "records"]
+    (forget,) = [sweep.run for sweep in SWEEPS if sweep.name == "places"]
+    forget(works.services)
+    assert [row["slice"] for row in others(works) if row["track"] == "records"] == ["lately", "waits"]
+    assert [row for row in others(works) if row["track"] != "records"] == before

@@ -83,3 +83,10 @@ UPDATE streams s SET history_paused_at = coalesce(s.history_paused_at, now())
 DELETE FROM cursors u USING runs r
  WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.state = 'running'
    AND u.stream_id = r.stream_id AND u.track = 'records' AND u.slice = r.scope_hash;
+
+-- name: forget_places
+-- Of re-syncs, sweeps and comparisons that are over: each scope has a row of its own. Who still waits keeps its place.
+DELETE FROM cursors u
+ WHERE u.track IN ('records', 'sweep', 'verify') AND u.updated_at < now() - make_interval(days => %(days)s)
+   AND NOT EXISTS (SELECT FROM runs r
+                    WHERE r.stream_id = u.stream_id AND r.track = u.track AND r.scope_hash = u.slice);
