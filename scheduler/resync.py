@@ -24,6 +24,8 @@ from worker.runs.request import request_run
 from worker.runs.states import Lane
 
 MOST_IDS = 10_000
+FEW_IDS = 200
+"""More than so many requests in a row would hold a place of the live queue for long."""
 LONGEST_ID = 1000
 MOST_FILTERS = 20
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
@@ -121,7 +123,7 @@ def request_resync(
     request_id: str,
 ) -> Wanted:
     """Ask for it; a queued run for the same scope is joined. `connection` and `row` are of `lists`."""
-    few = scope.ids is not None and can_be_asked(stream)
+    few = scope.ids is not None and len(set(scope.ids)) <= FEW_IDS and can_be_asked(stream)
     if connection["paused_at"] is not None:
         raise Refused(
             "connection_paused",

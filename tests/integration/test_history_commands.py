@@ -252,6 +252,11 @@ class TestResync:
         command("resync", "m", "lots", "--ids", "r0003")
         (row,) = works.services.database.all("SELECT queue FROM runs")
         assert row["queue"] == "sync.mill.bulk", "all of it has to be read for that"
+        file.write_text("\n".join(f"r{number}" for number in range(201)))
+        command("resync", "m", "orders", "--ids-file", str(file))
+        assert works.services.database.one("SELECT DISTINCT queue FROM runs") == {
+            "queue": "sync.mill.bulk"
+        }, "long work"
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is False
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is True
 
