@@ -150,6 +150,8 @@ def _use(tx: Transaction, stream: Described, store: Mapping[str, Any]) -> None:
     """Put the view on a store that has caught up, in the place of the one before."""
     if not rows(tx, sql.lock_view, {"stream": stream.id})[0]["locked"]:
         return
+    # Who was deleting a record when the store began didn't see it, and may have committed after the record was copied.
+    carry_out(tx, tables.drop_gone(stream.place, store["table_name"]))
     carry_out(tx, f"ANALYZE headrace_store.{ident(store['table_name'])}")
     others = [
         row["table_name"]

@@ -71,6 +71,12 @@ def fill_store(relation: Relation, place: Place, store: str, condition: str) -> 
     )
 
 
+def drop_gone(place: Place, store: str) -> str:
+    """Take those out of the store that are no records any more."""
+    record = f"SELECT FROM {place.table} r WHERE {place.condition} AND r.key = s._key"  # noqa: S608 - quoted
+    return f"DELETE FROM headrace_store.{ident(store)} s WHERE NOT EXISTS ({record})"  # noqa: S608 - quoted
+
+
 def problems_of(relation: Relation, place: Place) -> tuple[list[Column], str]:
     """Columns whose values may not read as their type, and a row with how many don't: `n0`, and examples: `e0`, …"""
     found = _fields(relation)

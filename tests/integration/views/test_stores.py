@@ -239,3 +239,17 @@ def test_a_reader_in_the_middle_of_its_transaction_keeps_its_snapshot(stored: Vi
 
 def _described(viewed: Viewed) -> Described:
     return viewed.stream("work_orders")
+
+
+def test_a_record_that_was_being_deleted_when_the_store_began_is_not_in_it(viewed: Viewed) -> None:
+    option(viewed, "always")
+    viewed.put("work_orders", {str(n): {"id": n, "title": f"Order {n}"} for n in range(3)})
+    viewed.make("work_orders")
+    stream = viewed.stream("work_orders")
+    with held_open(viewed, "DELETE FROM records WHERE key = '1'"):
+        assert keep_store(viewed.database, stream)
+        (store,) = viewed.database.all(sql.stores_to_tend)
+        assert tend_store(viewed.database, store, stream)
+    tend(viewed)
+    assert in_use(viewed)
+    assert sorted(shown(viewed)) == ["0", "2"]
