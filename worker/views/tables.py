@@ -73,7 +73,7 @@ def fill_store(relation: Relation, place: Place, store: str, condition: str) -> 
 
 def drop_gone(place: Place, store: str) -> str:
     """Take those out of the store that are no records any more."""
-    record = f"SELECT FROM {place.table} r WHERE {place.condition} AND r.key = s._key"  # noqa: S608 - quoted
+    record = f"SELECT FROM {place.table} r WHERE {place.condition} AND r.key = s._key"
     return f"DELETE FROM headrace_store.{ident(store)} s WHERE NOT EXISTS ({record})"  # noqa: S608 - quoted
 
 
