@@ -47,6 +47,18 @@ def load_queries(package: str, *files: str) -> Queries:
     return Queries(*(folder.joinpath(file).read_text(encoding="utf-8") for file in files))
 
 
-FILES = ("schedule", "runs", "pages", "cursors", "limits", "history", "feed", "deletes", "keep", "views", "proof")
+FILES = (
+    "schedule",
+    "runs",
+    "pages",
+    "cursors",
+    "limits",
+    "history",
+    "feed",
+    "deletes",
+    "keep",
+    "views",
+    "proof",
+)
 
 sql = load_queries("worker.db", *(f"statements/{name}.sql" for name in FILES))

@@ -220,7 +220,9 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         streams += [((*where, "deletes", part), about) for part, about in _parts_of_deletes(found)]
     for where, found in streams:
         single = found.get("single", {})
-        yield from (((*where, "single", "params", name), text) for name, text in single.get("params", {}).items())
+        yield from (
+            ((*where, "single", "params", name), text) for name, text in single.get("params", {}).items()
+        )
         if "path" in single:
             yield (*where, "single", "path"), single["path"].replace("{key}", "")
         if "path" in found:
