@@ -107,8 +107,8 @@ def _show(database: Database, connection: Any, stream: Any, limit: int, *, as_js
             "why": fuse and fuse["words"],
             "accepted": fuse and fuse.get("accepted_at"),
             "suspected": f"{found['suspected']:,}, of which {found['confirmed']:,} are confirmed",
-            "last sweep": last and f"{last['verdict']}, {ago(datetime.fromisoformat(last['finished_at']), now)}",
-            "it saw": last and f"{last['seen']:,} records; the copy held {last['held']:,}, {last['missing']:,} were missing",
+            "last sweep": "none yet" if not last else f"{last['verdict']}, {ago(datetime.fromisoformat(last['finished_at']), now)}",
+            "it saw": None if not last else f"{last['seen']:,} records; the copy held {last['held']:,}, {last['missing']:,} were missing",
             "its words": last.get("words"),
             "next sweep": ago(found["next_sweep_at"], now) if found["next_sweep_at"] else None,
         }
