@@ -29,7 +29,7 @@ SHORT_ID = 18
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,32}\Z")
 _LISTED = (
-    "id", "track", "lane", "cause", "state", "attempt", "created_at", "started_at", "pages", "records_read",
+    "id", "track", "lane", "cause", "state", "worker", "attempt", "created_at", "started_at", "pages", "records_read",
     "records_created", "records_updated", "records_deleted", "records_refused", "records_rejected", "error_code", "error",
 )  # fmt: skip
 

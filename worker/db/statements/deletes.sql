@@ -113,10 +113,11 @@ SELECT key FROM suspects
 
 -- name: seen_keys
 -- Some that the sweep did see, to try whether the system finds what is there.
-SELECT k.key FROM (SELECT keys FROM swept_pages
-                    WHERE stream_id = %(stream)s AND generation = %(generation)s AND cardinality(keys) > 0
-                    ORDER BY number DESC LIMIT 1) p
- CROSS JOIN LATERAL unnest(p.keys) AS k (key) LIMIT %(most)s;
+SELECT DISTINCT k.key FROM (SELECT keys FROM swept_pages
+                             WHERE stream_id = %(stream)s AND generation = %(generation)s AND cardinality(keys) > 0
+                             ORDER BY number DESC LIMIT %(most)s) p
+ CROSS JOIN LATERAL (SELECT u.key FROM unnest(p.keys) AS u (key) LIMIT %(most)s) AS k
+ LIMIT %(most)s;
 
 -- name: confirm_absent
 -- Asked for by their keys, and not there.
