@@ -4,22 +4,16 @@ Beat keeps the next time on the stream's row and moves it on in the statement th
 Emits: sweeps_requested.
 """
 
-from uuid import uuid4
-
 import structlog
 
+from scheduler.beat.rounds import request_rounds
 from worker.db.queries import sql
-from worker.runs.publish import publish
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 from worker.services import Services
 
 log = structlog.get_logger()
 
 DEFAULT = 86400.0
 """Seconds between two sweeps of a stream whose connection doesn't say."""
-BATCH = 200
-"""Sweeps asked for in one look; more wait for the next."""
 
 
 class Sweeping:
@@ -36,20 +30,8 @@ class Sweeping:
 
     def request(self, services: Services) -> None:
         """Ask for the sweeps whose time has come."""
-        with services.database.transaction() as connection:
-            due = connection.execute(sql.due_sweeps, {"default": DEFAULT, "batch": BATCH}).fetchall()
-            wanted = [
-                request_run(
-                    connection,
-                    stream_id=row["id"],
-                    system=row["system"],
-                    lane=Lane.BACKFILL,
-                    cause="schedule",
-                    request_id=f"sweep-{uuid4()}",
-                    track="sweep",
-                )
-                for row in due
-            ]
-        publish((run.id, run.queue) for run in wanted if run.ready)
-        if wanted:
-            log.info("sweeps_requested", streams=len(wanted))
+        asked = request_rounds(
+            services.database, sql.due_sweeps, default=DEFAULT, track="sweep", cause="schedule"
+        )
+        if asked:
+            log.info("sweeps_requested", streams=asked)

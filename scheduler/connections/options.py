@@ -17,13 +17,13 @@ from scheduler.connections.keeping import (
     parse_paths,
 )
 from scheduler.connections.looking_back import file_look_back, parse_look_back
+from scheduler.connections.rounds import file_round
 from scheduler.connections.sweeping import (
     file_delete_limit,
-    file_sweep,
     parse_delete_limit,
     parse_sweep,
 )
-from scheduler.connections.verifying import file_verify, parse_verify
+from scheduler.connections.verifying import parse_verify
 from scheduler.connections.viewing import parse_models
 from scheduler.connections.windows import file_windows, parse_windows
 from worker.connectors.contract import Stream
@@ -58,8 +58,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("look_back", parse_look_back, file_look_back),
     Option("materialise"),
     Option("models", parse_models),
-    Option("sweep", parse_sweep, file_sweep),
-    Option("verify", parse_verify, file_verify),
+    Option("sweep", parse_sweep, file_round),
+    Option("verify", parse_verify, file_round),
     Option("windows", parse_windows, file_windows),
 )
 

@@ -5,31 +5,14 @@ On the row an interval is seconds (0: never), and a limit is a share of 1.
 
 from typing import Any
 
-from worker.durations import format_duration, parse_duration
+from scheduler.connections.rounds import parse_round
 from worker.errors import InvalidInput
-
-NEVER = "never"
-SHORTEST = 900.0
-LONGEST = 90 * 86400.0
 
 
 def parse_sweep(given: Any) -> float:
     """Seconds between two sweeps; 0: none. Raises `InvalidInput`."""
-    if given == NEVER:
-        return 0.0
-    seconds = parse_duration(given)
-    if not SHORTEST <= seconds <= LONGEST:
-        raise InvalidInput(
-            "bad_duration",
-            f"{given!r} is not between 15m and 90d.",
-            hint="Give sweep an interval, such as 1d, or never.",
-        )
-    return seconds
-
-
-def file_sweep(seconds: Any) -> str:
-    """As the connections file writes it."""
-    return format_duration(seconds) if seconds else NEVER
+    hint = "Give sweep an interval, such as 1d, or never."
+    return parse_round(given, shortest="15m", longest="90d", hint=hint)
 
 
 def parse_delete_limit(given: Any) -> float:
