@@ -8,7 +8,7 @@ from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
 from scheduler.api.routes.health import health_routes
-from scheduler.health import readiness
+from scheduler.health.looks import readiness
 from worker.db.database import Database
 
 

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from scheduler.syncs import Refused
+from scheduler.runs.syncs import Refused
 from worker.errors import HeadraceError, InvalidInput, NotFound, Transient
 from worker.telemetry.redaction import redactor
 

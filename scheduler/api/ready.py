@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from scheduler.health import Finding
+from scheduler.health.looks import Finding
 
 log = structlog.get_logger()
 

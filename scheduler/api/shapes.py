@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.syncs import Wanted
+from scheduler.runs.syncs import Wanted
 from worker.runs.states import Lane
 
 _TIMES = ("created_at", "started_at", "finished_at", "not_before")

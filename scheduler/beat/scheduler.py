@@ -14,11 +14,11 @@ from celery.beat import Scheduler
 
 from scheduler.beat.beside import carry_out
 from scheduler.beat.deletes import Sweeping
-from scheduler.beat.dispatch import BATCH, dispatch_due
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import BATCH, dispatch_due
+from scheduler.beat.dispatch.waking import Waking
 from scheduler.beat.others import Others, note_round
-from scheduler.beat.pacing import Pacing
-from scheduler.beat.sweeps import SWEEPS, Sweep
-from scheduler.beat.waking import Waking
+from scheduler.beat.upkeep.sweeps import SWEEPS, Sweep
 from worker.errors import HeadraceError
 from worker.services import Services, current
 

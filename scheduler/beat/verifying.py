@@ -7,7 +7,7 @@ once. Emits: verifications_requested, quarantine_retry_requested.
 import structlog
 
 from scheduler.beat.rounds import request_rounds
-from scheduler.quarantine import retry_what_is_read_differently
+from scheduler.proof.quarantine import retry_what_is_read_differently
 from worker.db.queries import sql
 from worker.services import Services
 

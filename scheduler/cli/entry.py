@@ -10,24 +10,11 @@ from collections.abc import Sequence
 
 import typer
 
-from scheduler.cli.commands import connections, demo, doctor, files, records, runs, start
-from scheduler.cli.commands.copy import (
-    changes,
-    cursors,
-    deletes,
-    drift,
-    erase,
-    explain,
-    export,
-    history,
-    quarantine,
-    resync,
-    run_changes,
-    storage,
-    subscriptions,
-    verify,
-    views,
-)
+from scheduler.cli.commands import connections, demo, doctor, files, start
+from scheduler.cli.commands.copy import erase, export, records, storage, views
+from scheduler.cli.commands.feed import changes, subscriptions
+from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
+from scheduler.cli.commands.runs import cursors, history, resync, run_changes, runs
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from worker.errors import HeadraceError
 

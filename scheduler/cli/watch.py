@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from scheduler.cli.output import clean, note
 from scheduler.lists import sql
-from scheduler.syncs import Wanted
+from scheduler.runs.syncs import Wanted
 from worker.db.database import Database
 from worker.runs.states import State
 

@@ -2,7 +2,7 @@
 
 For everybody who looks it is gone at once, in one transaction, with the rows that a worker's fence looks for: a page that is
 being loaded is refused from then on. Millions of records would make that transaction hold up the whole cluster's change
-feed, so they follow in batches (`scheduler.beat.retention`), found by the numbers of their streams.
+feed, so they follow in batches (`scheduler.beat.upkeep.retention`), found by the numbers of their streams.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from servers.stack import ROOT, Stack
 from servers.traces import all_stores, leaks
 from servers.waiting import wait_until
 
-from scheduler.beat.retention import prune_tombstones
+from scheduler.beat.upkeep.retention import prune_tombstones
 from scheduler.connections.apply import apply
 from scheduler.embedded.supervisor.processes import own_account, run_as
 from worker.documents import read_document

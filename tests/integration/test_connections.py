@@ -20,9 +20,9 @@ from servers.connection_rows import (
     wait_for_lock,
 )
 
-from scheduler.beat.retention import finish_removals
+from scheduler.beat.upkeep.retention import finish_removals
 from scheduler.connections.apply import apply
-from scheduler.connections.export import export_document
+from scheduler.connections.file.export import export_document
 from scheduler.connections.pause import pause, resume
 from scheduler.connections.remove import remove_connection
 from scheduler.connections.resolve import find_connection, find_stream

@@ -14,7 +14,7 @@ from servers.mill import Works, iso, past, running_works
 
 from scheduler.api.app import create_app
 from scheduler.cli.entry import run
-from scheduler.systems import known_systems
+from scheduler.connections.systems import known_systems
 from worker.engine.history import slices as cutting
 from worker.engine.perform import carry_out
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.embedded.demo.app import build_app
+from scheduler.embedded.demo.api.app import build_app
 from scheduler.embedded.demo.options import DemoOptions
 from scheduler.embedded.demo.plant.plant import Plant
 from scheduler.embedded.demo.plant.schema import Change, Record, RecordId

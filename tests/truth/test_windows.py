@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
-from scheduler.beat.dispatch import dispatch_due
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import dispatch_due
 from scheduler.beat.due import AT_SPREAD
-from scheduler.beat.pacing import Pacing
 from worker.engine.settle import SPREAD
 from worker.runs.claim import Run
 from worker.runs.states import Lane

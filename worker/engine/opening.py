@@ -56,7 +56,7 @@ class Windows:
 
 
 def read_windows(option: Mapping[str, Any]) -> Windows:
-    """The windows as they stand in a stream's options; `scheduler/connections/windows.py` has checked them."""
+    """The windows as they stand in a stream's options; `scheduler/connections/options/windows.py` has checked them."""
     return Windows(
         # A machine that doesn't know the zone takes the times for UTC, rather than stop over it.
         zone_of(option.get("timezone", "UTC")) or UTC,

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from scheduler.api.bell import Bell
 from scheduler.api.shapes import NO_NUL
-from scheduler.feed import consumer_json, position_named, wanted_named
+from scheduler.feed.changes import consumer_json, position_named, wanted_named
 from worker.db.database import Database
 from worker.errors import InvalidInput
 from worker.feed.consumers import (

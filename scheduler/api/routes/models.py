@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, Field
 
-from scheduler.feed import position_named
-from scheduler.models import find_model, read_model
+from scheduler.feed.changes import position_named
+from scheduler.feed.models import find_model, read_model
 from worker.connectors.manifest.canonical import MODELS
 from worker.db.database import Database
 

@@ -6,14 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler import drift as drifting
-from scheduler import quarantine as aside
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import sync_json
-from scheduler.explain.facts import gather
-from scheduler.explain.words import explain as in_words
 from scheduler.lists import find_connection, find_stream
-from scheduler.verify import drift_of, request_verify, verifications
+from scheduler.proof import drift as drifting
+from scheduler.proof import quarantine as aside
+from scheduler.proof.explain.facts import gather
+from scheduler.proof.explain.words import explain as in_words
+from scheduler.proof.verify import drift_of, request_verify, verifications
 from worker.config import load_settings
 from worker.db.database import Database
 from worker.engine.drift import shown

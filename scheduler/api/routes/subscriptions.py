@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from scheduler.api.shapes import NO_NUL
-from scheduler.subscriptions import add_named, subscription_json, try_out
+from scheduler.feed.subscriptions import add_named, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
 from worker.feed.reading import Kind

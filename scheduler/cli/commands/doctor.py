@@ -9,8 +9,9 @@ from scheduler.beat.others import silent_beats
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_publisher, open_registry
-from scheduler.feed import look_at_feed
-from scheduler.health import (
+from scheduler.feed.changes import look_at_feed
+from scheduler.feed.subscriptions import look_at_subscriptions
+from scheduler.health.looks import (
     Finding,
     Level,
     look_at_beat,
@@ -19,10 +20,9 @@ from scheduler.health import (
     look_at_workers,
     who_is_alive,
 )
+from scheduler.health.trust import look_at_trust
 from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.lists import SHORT_ID, sql
-from scheduler.subscriptions import look_at_subscriptions
-from scheduler.trust import look_at_trust
 from worker.config import Settings
 from worker.db.database import Database
 from worker.durations import format_duration

@@ -89,7 +89,7 @@ def export_config(
 
     Example: headrace export-config connections.yaml
     """
-    from scheduler.connections.export import export_document  # noqa: PLC0415
+    from scheduler.connections.file.export import export_document  # noqa: PLC0415
 
     settings = command_settings()
     with open_database(settings) as database:

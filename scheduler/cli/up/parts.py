@@ -11,7 +11,7 @@ from datetime import datetime
 import httpx
 
 from scheduler.embedded.supervisor.parts import Part, headrace_command
-from scheduler.health import who_is_alive
+from scheduler.health.looks import who_is_alive
 from worker.db.database import Database
 from worker.errors import HeadraceError
 

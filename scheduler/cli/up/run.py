@@ -43,7 +43,7 @@ from scheduler.embedded.private_files import kept_password, make_private_folder
 from scheduler.embedded.supervisor.part_log import log_path
 from scheduler.embedded.supervisor.supervisor import Supervisor
 from scheduler.embedded.valkey import EmbeddedValkey
-from scheduler.health import look_at_broker
+from scheduler.health.looks import look_at_broker
 from scheduler.lists import sql
 from worker.config import Settings, load_settings
 from worker.db.database import Database

@@ -13,8 +13,13 @@ from typing import Any
 from scheduler.connections.file.checks import check_secrecy, check_secrets, check_settings, check_text
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
 from scheduler.connections.file.part import Part, parts_of
-from scheduler.connections.options import OPTIONS
-from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS, Schedule, parse_history, parse_schedule
+from scheduler.connections.options.schedule import (
+    DEFAULT_HISTORY_DAYS,
+    Schedule,
+    parse_history,
+    parse_schedule,
+)
+from scheduler.connections.options.table import OPTIONS
 from worker.connectors.contract import Connector, Stream
 from worker.connectors.registry import Registry
 from worker.documents import Document, find_problems, suggest
@@ -47,7 +52,9 @@ def load_schema() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _schema_text() -> str:
-    return resources.files("scheduler.connections").joinpath("connections.schema.json").read_text("utf-8")
+    return (
+        resources.files("scheduler.connections.file").joinpath("connections.schema.json").read_text("utf-8")
+    )
 
 
 def _schema_of_the_frame() -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
+from scheduler.connections.options.schedule import DEFAULT_HISTORY_DAYS
 from scheduler.connections.plan.merge import FieldChange, Key, Merged, flatten, merge, unflatten
 from scheduler.connections.plan.model import Change, Kind, Plan, PlannedConnection, PlannedStream
-from scheduler.connections.schedule import DEFAULT_HISTORY_DAYS
 from worker.errors import InvalidInput
 
 GROUPS = ("labels", "settings", "secrets")

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from scheduler.connections.file.secrecy import secret_paths
+from scheduler.connections.options.schedule import format_history, format_schedule
 from scheduler.connections.plan.merge import ABSENT, FieldChange
 from scheduler.connections.plan.model import Change, Kind, Plan
-from scheduler.connections.schedule import format_history, format_schedule
 
 MARKS: dict[Kind, str] = {
     "created": "+", "changed": "~", "re-fetched": "~", "switched on": "~", "switched off": "~",

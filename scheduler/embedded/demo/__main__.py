@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scheduler.embedded.demo.options import DemoOptions
-from scheduler.embedded.demo.plant.journal import JournalError
+from scheduler.embedded.demo.plant.memory.journal import JournalError
 from scheduler.embedded.demo.plant.schema import parse_iso
 from scheduler.embedded.demo.server import PortInUse, serve
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from scheduler.embedded.demo.app import build_app
+from scheduler.embedded.demo.api.app import build_app
 from scheduler.embedded.demo.options import DemoOptions
 from scheduler.embedded.demo.plant.plant import Plant
 from scheduler.embedded.demo.system import System, wall_clock

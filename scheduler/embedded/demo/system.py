@@ -14,9 +14,9 @@ from typing import Any
 from scheduler.embedded.demo.faults import Faults
 from scheduler.embedded.demo.limits import Limiter
 from scheduler.embedded.demo.options import DemoOptions
+from scheduler.embedded.demo.plant.memory.store import Batch
 from scheduler.embedded.demo.plant.plant import Plant
 from scheduler.embedded.demo.plant.schema import Change, Record
-from scheduler.embedded.demo.plant.store import Batch
 
 log = logging.getLogger(__name__)
 

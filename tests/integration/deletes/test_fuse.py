@@ -2,9 +2,9 @@
 
 import pytest
 
-from scheduler.deletes import accept, deletes_of, held_deletes, reject, suspects_of
 from scheduler.lists import find_connection, find_stream
-from scheduler.syncs import Refused
+from scheduler.proof.deletes import accept, deletes_of, held_deletes, reject, suspects_of
+from scheduler.runs.syncs import Refused
 from worker.engine.perform import carry_out
 
 from .conftest import Desk, hiding  # type: ignore[import-not-found]

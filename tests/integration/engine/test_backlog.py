@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from scheduler.beat.pacing import Pacing
-from scheduler.beat.waking import LEAST_OUTSTANDING, VISITS, WAKEABLE, Waking
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.waking import LEAST_OUTSTANDING, VISITS, WAKEABLE, Waking
 from worker.db.queries import sql, with_constants
 from worker.runs.alive import Alive
 from worker.runs.claim import LINE
@@ -234,7 +234,7 @@ def test_many_connections_of_an_account_that_waits_for_its_limit_keep_no_other_w
     (other,) = waiting(served, 1, 1)
     sent: list[UUID] = []
     monkeypatch.setattr(
-        "scheduler.beat.waking.publish", lambda wakeups: sent.extend(run for run, _ in wakeups)
+        "scheduler.beat.dispatch.waking.publish", lambda wakeups: sent.extend(run for run, _ in wakeups)
     )
     assert Waking(Pacing()).wake(served.database) == 1
     assert owners(served, sent) == {other: 1}

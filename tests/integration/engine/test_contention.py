@@ -12,9 +12,9 @@ import pytest
 from psycopg.rows import DictRow
 from servers.waiting import wait_until
 
-from scheduler.beat.dispatch import DISPATCH, QUEUE
+from scheduler.beat.dispatch.streams import DISPATCH, QUEUE
 from scheduler.beat.scheduler import ConnectionScheduler
-from scheduler.beat.sweeps import Sweep
+from scheduler.beat.upkeep.sweeps import Sweep
 from worker.app import celery_app
 from worker.config import load_settings
 from worker.connectors.registry import Registry

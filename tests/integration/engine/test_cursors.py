@@ -17,9 +17,9 @@ from servers.demo import Demo
 from servers.postgres import PostgresServer
 from servers.scripted import Asked, Said, Scripted, scripted_source
 
-from scheduler.beat.sweeps import SWEEPS
-from scheduler.cursors import CursorState, cursors_of
+from scheduler.beat.upkeep.sweeps import SWEEPS
 from scheduler.embedded.valkey import EmbeddedValkey
+from scheduler.runs.cursors import CursorState, cursors_of
 from worker.config import load_settings
 from worker.engine.perform import carry_out
 from worker.runs.request import request_run

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from scheduler.beat.dispatch import BATCH, dispatch_due
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import BATCH, dispatch_due
+from scheduler.beat.dispatch.waking import LEAST_OUTSTANDING, Waking
 from scheduler.beat.due import next_due, place
-from scheduler.beat.pacing import Pacing
-from scheduler.beat.waking import LEAST_OUTSTANDING, Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
 from worker.db.database import Database

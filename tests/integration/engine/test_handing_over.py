@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from scheduler.beat.dispatch import dispatch_due
-from scheduler.beat.pacing import Pacing
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import dispatch_due
 from worker.connectors.contract import Page, StreamTraits
 from worker.db.queries import sql
 from worker.engine.history import begin

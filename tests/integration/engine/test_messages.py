@@ -9,8 +9,8 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from scheduler.beat.pacing import Pacing
-from scheduler.beat.waking import Waking
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.waking import Waking
 from worker.app import KEY_PREFIX, RUN_TASK, celery_app, configure
 from worker.config import load_settings
 from worker.runs.alive import Alive

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from scheduler.beat.partitions import AHEAD, RUN_HISTORY, first_id, keep_partitions, name_of
+from scheduler.beat.upkeep.partitions import AHEAD, RUN_HISTORY, first_id, keep_partitions, name_of
 from worker.db.database import Database
 from worker.runs.finish import finish_run
 from worker.runs.states import State
@@ -90,7 +90,7 @@ def test_a_day_that_the_default_holds_runs_of_stays_there_and_goes_when_its_time
 
 def test_days_behind_are_dropped_whole(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     database, now = ledger.database, today(ledger.database)
-    monkeypatch.setattr("scheduler.beat.partitions._today", lambda _: now - timedelta(days=4))
+    monkeypatch.setattr("scheduler.beat.upkeep.partitions._today", lambda _: now - timedelta(days=4))
     keep_partitions(database)
     gone, kept = of_day(now - timedelta(days=4)), of_day(now - timedelta(days=3))
     for run_id in (gone, kept):
@@ -128,7 +128,7 @@ def test_behind_whoever_reads_the_history_for_long_it_is_put_off_and_no_run_wait
     ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A backup, say. Whoever waits for the whole table keeps all those waiting that come after."""
-    monkeypatch.setattr("scheduler.beat.partitions.PATIENCE", "10ms")
+    monkeypatch.setattr("scheduler.beat.upkeep.partitions.PATIENCE", "10ms")
     with psycopg.connect(database_url) as reader:
         reader.execute("SELECT count(*) FROM run_history")
         keep_partitions(ledger.database)

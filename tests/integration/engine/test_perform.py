@@ -12,8 +12,8 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from servers.demo import Demo
 
-from scheduler.beat.dispatch import dispatch_due
-from scheduler.beat.pacing import Pacing
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import dispatch_due
 from worker.config import load_settings
 from worker.engine import endings
 from worker.engine.load import Loader

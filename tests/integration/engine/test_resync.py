@@ -9,7 +9,7 @@ import pytest
 from servers.mill import Works, iso, past, running_works
 from servers.scripted import Asked, Said
 
-from scheduler.beat.sweeps import SWEEPS
+from scheduler.beat.upkeep.sweeps import SWEEPS
 from worker.engine import singles
 from worker.runs.states import Lane
 

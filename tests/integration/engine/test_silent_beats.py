@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.beat.others import SILENT_AFTER, Others, note_round, silent_beats
-from scheduler.health import look_at_beat, who_is_alive
+from scheduler.health.looks import look_at_beat, who_is_alive
 from worker.db.database import Database
 from worker.runs.alive import Alive, process_name
 

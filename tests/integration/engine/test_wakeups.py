@@ -8,9 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from scheduler.beat.dispatch import dispatch_due
-from scheduler.beat.pacing import Pacing
-from scheduler.beat.waking import Waking
+from scheduler.beat.dispatch.pacing import Pacing
+from scheduler.beat.dispatch.streams import dispatch_due
+from scheduler.beat.dispatch.waking import Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
 from worker.db.queries import sql, with_constants

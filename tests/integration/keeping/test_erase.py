@@ -8,7 +8,7 @@ import pytest
 from psycopg.rows import DictRow
 from servers.traces import leaks, whole_database
 
-from scheduler.keeping.erase import PLACES, allow_again, erase_record
+from scheduler.keeping.erasure.erase import PLACES, allow_again, erase_record
 from worker.config import Settings
 from worker.connectors.contract import Gone, Page, Record, Rejected
 from worker.db.database import Database

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from servers.traces import leaks, whole_database
 
-from scheduler.keeping.rescreen import rescreen
+from scheduler.keeping.erasure.rescreen import rescreen
 from worker.config import Settings
 from worker.connectors.contract import Page, Record, Rejected
 from worker.connectors.registry import Registry
@@ -54,7 +54,7 @@ def in_tables(ledger: Ledger) -> list[str]:
 def test_a_field_that_is_excluded_later_leaves_everything_that_is_stored(
     ledger: Ledger, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.keeping.rescreen.BATCH", 3)
+    monkeypatch.setattr("scheduler.keeping.erasure.rescreen.BATCH", 3)
     run = ledger.claimed()
     bad = [
         Rejected(b'{"phone": "%s"}' % PHONE.encode(), "bad_key", "No key.", None),
@@ -115,7 +115,7 @@ def test_a_run_with_the_old_rules_is_taken_back(ledger: Ledger, settings: Settin
 def test_it_goes_on_where_it_stopped_and_begins_anew_with_newer_rules(
     ledger: Ledger, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.keeping.rescreen.BATCH", 3)
+    monkeypatch.setattr("scheduler.keeping.erasure.rescreen.BATCH", 3)
     load(ledger, ledger.claimed(), *map(person, range(7)))
     rule(ledger, exclude=[["phone"]])
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.beat.partitions import Kept, keep_partitions
-from scheduler.beat.retention import (
+from scheduler.beat.upkeep.partitions import Kept, keep_partitions
+from scheduler.beat.upkeep.retention import (
     LOOK_EVERY,
     RETENTIONS,
     Pruning,
@@ -133,7 +133,7 @@ def test_results_of_comparisons_go_when_their_time_is_over(ledger: Ledger) -> No
 def test_a_full_batch_goes_on_at_once_and_else_there_is_an_hours_rest(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.beat.retention.BATCH", 2)
+    monkeypatch.setattr("scheduler.beat.upkeep.retention.BATCH", 2)
     load(ledger, "a", "b", "c")
     load(ledger, gone=("a", "b", "c"))
     age(ledger, "records", "deleted_at", 91)
@@ -192,7 +192,7 @@ def test_settings_say_for_how_long_runs_are_kept(ledger: Ledger) -> None:
 def test_a_connection_is_gone_at_once_and_its_records_follow_in_batches(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.beat.retention.REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr("scheduler.beat.upkeep.retention.REMOVED_AT_ONCE", 2)
     database = ledger.database
     keep(ledger, 86400.0)
     load(ledger, "a", "b", "c", "d")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scheduler.beat.retention import Pruning
+from scheduler.beat.upkeep.retention import Pruning
 from scheduler.keeping.storage import Disk, Room, keep_sample, look_at_room, read_storage
 from worker.connectors.contract import Page, Rejected
 from worker.engine.keep.versions import Versions
@@ -78,9 +78,10 @@ def test_beat_warns_once_in_a_while_of_a_disk_that_fills(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned: list[str] = []
-    monkeypatch.setattr("scheduler.beat.retention.keep_sample", lambda _: Room(1, Disk(100, 9), None))
+    monkeypatch.setattr("scheduler.beat.upkeep.retention.keep_sample", lambda _: Room(1, Disk(100, 9), None))
     monkeypatch.setattr(
-        "scheduler.beat.retention.log", SimpleNamespace(warning=lambda event, **_: warned.append(event))
+        "scheduler.beat.upkeep.retention.log",
+        SimpleNamespace(warning=lambda event, **_: warned.append(event)),
     )
     now = [0.0]
     pruning = Pruning(lambda: now[0])

@@ -334,7 +334,7 @@ def test_a_stream_that_is_mapped_while_a_page_is_read_is_not_passed_by(
         demo.put("vendors", {"1": {"name": "Elsewhere"}}, connection="Plant south")
         return read_changes(*args, **named)
 
-    monkeypatch.setattr("scheduler.models.read_changes", mapped_meanwhile)
+    monkeypatch.setattr("scheduler.feed.models.read_changes", mapped_meanwhile)
     page = client.page("vendor", cursor=start)
     assert [record["name"] for record in page["records"]] == ["Elsewhere"]
 

@@ -246,6 +246,36 @@ def test_a_round_makes_the_views_of_what_was_read_and_not_of_what_was_not(viewed
     assert "city" in viewed.columns("plant_north__sites")
 
 
+def test_a_stream_that_stays_empty_is_not_looked_at_after_each_of_its_runs(viewed: Viewed) -> None:
+    finish = "UPDATE streams SET last_finished_at = now() WHERE name = 'sites'"
+    tending = Tending(viewed.database, REGISTRY)
+    viewed.database.run(finish)
+    tending.round()
+    looked = viewed.all("SELECT looked_at FROM stream_views")
+    viewed.database.run(finish)
+    tending.round()
+    assert viewed.all("SELECT looked_at FROM stream_views") == looked
+    viewed.database.run("UPDATE stream_views SET looked_at = now() - interval '25 hours'")
+    tending.round()
+    assert viewed.all(
+        "SELECT looked_at > %(before)s AS anew FROM stream_views", before=looked[0]["looked_at"]
+    )[0]["anew"]
+
+
+def test_a_field_that_is_committed_late_gets_its_column_all_the_same(viewed: Viewed) -> None:
+    viewed.put("sites", {"1": {"code": "N"}})
+    viewed.database.run("UPDATE streams SET last_finished_at = now() WHERE name = 'sites'")
+    tending = Tending(viewed.database, REGISTRY)
+    with viewed.database.transaction() as noting:
+        noting.execute(
+            "INSERT INTO stream_fields (stream_id, path, types) SELECT id, '{city}', '{text}' FROM streams WHERE name = 'sites'"
+        )
+        tending.round()
+        assert "city" not in viewed.columns("plant_north__sites")
+    tending.round()
+    assert "city" in viewed.columns("plant_north__sites")
+
+
 def test_views_go_with_their_connection(viewed: Viewed) -> None:
     viewed.put("work_orders", {"1": GOOD})
     viewed.make()

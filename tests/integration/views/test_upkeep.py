@@ -9,7 +9,7 @@ import pytest
 from integration.views.viewed import Viewed
 from servers.connection_rows import REGISTRY
 
-from scheduler.beat.viewing import Viewing
+from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.cli.entry import run
 from worker.services import Services
 from worker.views.stores import keep_store

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.api.problems import Unauthorized, status_of
-from scheduler.syncs import Refused
+from scheduler.runs.syncs import Refused
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator, NotFound, Transient
 
 

@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from scheduler.api.ready import Readiness
-from scheduler.health import Finding
+from scheduler.health.looks import Finding
 
 
 class _Looker:

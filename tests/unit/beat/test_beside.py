@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from scheduler.beat.beside import Beside
-from scheduler.beat.sweeps import SWEEPS
+from scheduler.beat.upkeep.sweeps import SWEEPS
 from worker.errors import Transient
 from worker.services import Services
 

@@ -1,6 +1,6 @@
 """How much of one account is sent for before its limit speaks."""
 
-from scheduler.beat.pacing import LEAST, Pacing, sent_at_once
+from scheduler.beat.dispatch.pacing import LEAST, Pacing, sent_at_once
 from worker.connectors.registry import Registry
 from worker.limits.policy import Limits, Rule
 from worker.runs.states import queues_of

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scheduler.cli.commands.connections import _open, _windows
-from scheduler.connections.windows import parse_windows
+from scheduler.connections.options.windows import parse_windows
 
 
 def stream(name: str, windows: dict[str, Any] | None) -> dict[str, Any]:

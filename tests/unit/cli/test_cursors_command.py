@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.commands.copy.cursors import _print_all, _print_one
-from scheduler.cursors import CursorState, skew_in_words
+from scheduler.cli.commands.runs.cursors import _print_all, _print_one
+from scheduler.runs.cursors import CursorState, skew_in_words
 from worker.connectors.contract import StreamTraits
 from worker.engine.lateness import Late, grade_of
 

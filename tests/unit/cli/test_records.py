@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.commands.records import _Counted, _write_array, _write_csv, _write_lines, as_line
+from scheduler.cli.commands.copy.records import _Counted, _write_array, _write_csv, _write_lines, as_line
 
 
 def row(key: str, raw: str, **more: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.connections.export import to_yaml
+from scheduler.connections.file.export import to_yaml
 from worker.documents import read_document
 
 # What a row can hold: no NUL, no half characters.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.connections.file import DesiredStream, Problems, read_desired
-from scheduler.connections.options import file_options
+from scheduler.connections.options.table import file_options
 from worker.connectors.registry import Registry
 from worker.documents import read_document
 

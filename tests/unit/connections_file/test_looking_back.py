@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.connections.looking_back import file_look_back, parse_look_back
+from scheduler.connections.options.looking_back import file_look_back, parse_look_back
 from worker.errors import InvalidInput
 
 

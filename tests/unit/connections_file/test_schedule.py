@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.connections.schedule import (
+from scheduler.connections.options.schedule import (
     file_schedule,
     format_history,
     format_schedule,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.connections.windows import file_windows, format_windows, parse_windows
+from scheduler.connections.options.windows import file_windows, format_windows, parse_windows
 from worker.engine.opening import DAYS
 from worker.errors import InvalidInput
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.connections.viewing import parse_models
+from scheduler.connections.options.viewing import parse_models
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.manifest.mapping import At, BadMapping, Const, Enum, override, read_models
 from worker.connectors.manifest.model import load_manifest

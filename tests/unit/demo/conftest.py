@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.embedded.demo.app import build_app
+from scheduler.embedded.demo.api.app import build_app
 from scheduler.embedded.demo.options import DemoOptions
 from scheduler.embedded.demo.plant.plant import Plant
 from scheduler.embedded.demo.plant.schema import parse_iso

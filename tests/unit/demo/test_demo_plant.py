@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from scheduler.embedded.demo.plant.journal import JournalError
+from scheduler.embedded.demo.plant.memory.journal import JournalError
 from scheduler.embedded.demo.plant.plant import Plant
 from scheduler.embedded.demo.plant.schema import ENTITIES, Change, parse_iso
 
@@ -212,7 +212,7 @@ def test_a_change_that_the_disk_refuses_never_happened(
         raise OSError(28, "No space left on device")
 
     os_write = os.write
-    monkeypatch.setattr("scheduler.embedded.demo.plant.journal.os.write", full_disk)
+    monkeypatch.setattr("scheduler.embedded.demo.plant.memory.journal.os.write", full_disk)
     with pytest.raises(OSError, match="No space"):
         plant.make("sites", {})
     monkeypatch.undo()

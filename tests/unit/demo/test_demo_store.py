@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.embedded.demo.listing import BadQuery, Listing, answer, read_query
+from scheduler.embedded.demo.api.listing import BadQuery, Listing, answer, read_query
+from scheduler.embedded.demo.plant.memory.shelf import Item, Shelf, Span
+from scheduler.embedded.demo.plant.memory.store import Store
 from scheduler.embedded.demo.plant.schema import ENTITIES, Change, iso
-from scheduler.embedded.demo.plant.shelf import Item, Shelf, Span
-from scheduler.embedded.demo.plant.store import Store
 
 PARTS, ORDERS = ENTITIES["parts"], ENTITIES["work_orders"]
 

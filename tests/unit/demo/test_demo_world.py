@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
+from scheduler.embedded.demo.plant.memory.store import encode
 from scheduler.embedded.demo.plant.schema import ENTITIES, iso, parse_iso
-from scheduler.embedded.demo.plant.store import encode
 from scheduler.embedded.demo.plant.world import HISTORY, Size, World, build_world
 
 EPOCH = parse_iso("2026-03-01T12:00:00.000Z")

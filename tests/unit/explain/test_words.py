@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from scheduler.explain.facts import Facts
-from scheduler.explain.words import explain
+from scheduler.proof.explain.facts import Facts
+from scheduler.proof.explain.words import explain
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 RUN = UUID("0199d2c4-77aa-7c1a-8000-000000000001")

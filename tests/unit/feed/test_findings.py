@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from scheduler.feed import feed_findings, status_json
+from scheduler.feed.changes import feed_findings, status_json
 from worker.feed.consumers import Consumer
 from worker.feed.horizon import LONG, Holder, Status
 from worker.feed.position import Feed, Place, Position

@@ -1,1 +1,1 @@
-"""The commands about the copy: what changed, what is gone, whether it is right."""
+"""The commands about the copy itself: read it, take it along, look at what it takes, erase from it."""

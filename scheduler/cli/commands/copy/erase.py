@@ -8,7 +8,7 @@ import typer
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, note, print_json, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
-from scheduler.keeping.erase import Erased, allow_again, erase_record
+from scheduler.keeping.erasure.erase import Erased, allow_again, erase_record
 from scheduler.lists import find_connection, find_stream
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 
 from scheduler.embedded.demo.plant.forms import DAY
-from scheduler.embedded.demo.plant.journal import Header, Journal, Line
 from scheduler.embedded.demo.plant.life import make_new, next_changes
+from scheduler.embedded.demo.plant.memory.journal import Header, Journal, Line
+from scheduler.embedded.demo.plant.memory.store import Batch, Store
 from scheduler.embedded.demo.plant.schema import ENTITIES, Change, Record, iso
-from scheduler.embedded.demo.plant.store import Batch, Store
 from scheduler.embedded.demo.plant.world import Size, build_world
 
 LINE_RECORDS = 500

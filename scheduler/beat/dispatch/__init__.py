@@ -1,0 +1,1 @@
+"""Which runs are sent for now, and how many at once?"""

@@ -1,0 +1,1 @@
+"""What beat tidies up beside the schedule."""

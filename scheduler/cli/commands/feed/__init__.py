@@ -1,0 +1,1 @@
+"""The commands about the change feed, and about who is told of it."""

@@ -1,0 +1,1 @@
+"""What the demo system answers over HTTP."""

@@ -1,0 +1,132 @@
+"""Subscriptions as people ask for them: by the names of connections and streams. Looked at, too: who isn't told any more?"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from scheduler.feed.changes import position_named
+from scheduler.health.looks import Finding
+from scheduler.lists import find_connection, find_stream
+from worker.db.database import Database
+from worker.errors import HeadraceError, InvalidInput
+from worker.outbound.address import AddressRefused, check_host, read_target
+from worker.outbound.retry import Failed
+from worker.outbound.subscriptions import add_subscription, find_subscription, subscriptions
+from worker.outbound.trial import send_trial
+from worker.secrets import open_secret
+
+_TIMES = ("created_at", "last_success_at", "last_failure_at", "failing_since", "next_at")
+
+
+def add_named(
+    database: Database,
+    name: str,
+    url: str,
+    secret: str,
+    *,
+    connection: str | None = None,
+    stream: str | None = None,
+    kinds: Sequence[str] | None = None,
+    begin: str = "now",
+) -> dict[str, Any]:
+    """The new subscription. Raises `NotFound` and `InvalidInput`, also for an address that events must not go to."""
+    found = None if connection is None else find_connection(database, connection)
+    if found is not None and stream is not None:
+        find_stream(database, found, stream)
+    _refuse_address(url)
+    add_subscription(
+        database,
+        name,
+        url,
+        secret,
+        connection_id=found["id"] if found else None,
+        stream=stream,
+        kinds=kinds,
+        position=position_named(database, begin, place="begin"),
+    )
+    return dict(find_subscription(database, name))
+
+
+def subscription_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A contract: fields are added, never changed or removed. The secret is its reference."""
+    return {
+        "name": row["name"],
+        "url": row["url"],
+        "secret": row["secret"],
+        "connection": row["connection"],
+        "stream": row["stream"],
+        "kinds": row["kinds"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "position": row["position"],
+        "replays_since": row["replay_since"],
+        "delivered": row["delivered"],
+        "waiting": {
+            "records": row["pending"],
+            "given_up": row["given_up"],
+            "next_at": row["pending_next_at"],
+        },
+        **{name: row[name] for name in _TIMES},
+        "last_error": row["last_error"],
+    }
+
+
+def try_out(database: Database, name: str, *, loopback: bool) -> Failed | None:
+    """Send a test message now; None: it was taken."""
+    return send_trial(find_subscription(database, name), loopback=loopback)
+
+
+def look_at_subscriptions(database: Database) -> list[Finding]:
+    """Who isn't told any more, and for whom something waits?"""
+    rows = subscriptions(database)
+    findings = []
+    for row in rows:
+        name = row["name"]
+        if row["state"] == "disabled":
+            hint = f"Mend its receiver, then `headrace subscriptions resume {name}`."
+            findings.append(Finding("events", "fail", f"{name} is disabled: {row['reason']}", hint))
+        elif row["failing_since"] is not None:
+            words = f"{name}: nothing was delivered since {row['failing_since']:%Y-%m-%d %H:%M} UTC; {row['last_error']}"
+            findings.append(Finding("events", "warn", words, f"See `headrace subscriptions show {name}`."))
+        elif row["given_up"]:
+            words = f"{name}: {row['given_up']} records were refused for days and given up; {row['pending_error']}"
+            hint = f"Mend its receiver, then `headrace subscriptions resume {name}`."
+            findings.append(Finding("events", "warn", words, hint))
+        findings += _look_at_secret(row)
+    return findings or [Finding("events", "ok", f"{len(rows)} subscriptions")]
+
+
+def parse_time(text: str) -> datetime:
+    """A time with its zone, as `replay` takes it."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidInput(
+            "bad_time",
+            "That is no time with a zone.",
+            place="since",
+            hint="Write it like 2026-03-01T06:00:00Z.",
+        )
+    return found
+
+
+def _refuse_address(url: str) -> None:
+    """What is refused at every delivery is refused at once. A name that isn't known here may be known to workers."""
+    target = read_target(url, place="url")
+    try:
+        check_host(target, loopback=True)
+    except AddressRefused as exc:
+        raise InvalidInput(exc.code, exc.message, place="url", hint=exc.hint) from None
+    except (OSError, UnicodeError):
+        return
+
+
+def _look_at_secret(row: Mapping[str, Any]) -> list[Finding]:
+    try:
+        open_secret(row["secret"])
+    except HeadraceError as exc:
+        words = f"{row['name']}: its secret can't be opened here: {exc.message}"
+        return [Finding("events", "warn", words, exc.hint)]
+    return []

@@ -1,0 +1,1 @@
+"""What may not be kept any longer: records that are erased, and fields whose rules changed."""

@@ -1,0 +1,140 @@
+"""What do people see of deletes, and how do they decide on those that are held?
+
+`accept` asks for a run that buries exactly what the fuse held when it was set, as far as it is still missing; `reject`
+forgets all suspects, and the next sweep begins anew. The command line and the API come through here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from scheduler.runs.syncs import Refused
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.runs.publish import publish
+from worker.runs.request import Requested, request_run
+from worker.runs.states import Lane
+
+sql = load_queries("scheduler.proof", "deletes.sql")
+
+Row = Mapping[str, Any]
+Cause = Literal["api", "cli"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The run that buries them."""
+
+    run: UUID
+    count: int
+
+
+def held_deletes(database: Database, connection_id: int | None = None, *, limit: int = 500) -> list[DictRow]:
+    """Streams whose deletes wait for a decision."""
+    return database.all(sql.held_deletes, {"connection": connection_id, "limit": limit})
+
+
+def deletes_of(database: Database, stream: Row) -> DictRow:
+    """How it stands with the deletes of one stream."""
+    row = database.one(sql.deletes_of, {"stream": stream["id"]})
+    assert row is not None  # noqa: S101 - the stream was just found
+    return row
+
+
+def suspects_of(database: Database, stream: Row, *, limit: int) -> list[DictRow]:
+    """Some of those that are missing, with what the copy holds of them."""
+    return database.all(sql.suspects_of, {"stream": stream["id"], "bucket": stream["bucket"], "limit": limit})
+
+
+def request_sweep(database: Database, connection: Row, stream: Row, *, cause: Cause, request_id: str) -> UUID:
+    """Ask for a sweep now."""
+    with database.transaction() as transaction:
+        run = _request(transaction, connection, stream, cause=cause, request_id=request_id, scope={})
+    return _published(run)
+
+
+def accept(
+    database: Database,
+    connection: Row,
+    stream: Row,
+    *,
+    cause: Cause,
+    request_id: str,
+    number: int | None = None,
+) -> Accepted:
+    """Have what is held deleted. `number` is that of the fuse that was looked at; `Refused` if it is another by now."""
+    with database.transaction() as transaction:
+        fuse = _fuse(transaction, connection, stream, number)
+        run = _request(
+            transaction,
+            connection,
+            stream,
+            cause=cause,
+            request_id=request_id,
+            scope={"accept": fuse["number"]},
+        )
+        decision = {"accepted_at": datetime.now(UTC).isoformat(), "accepted_by": cause}
+        transaction.execute(sql.note_decision, {"stream": stream["id"], "decision": Jsonb(decision)})
+    return Accepted(_published(run), fuse["count"])
+
+
+def reject(database: Database, connection: Row, stream: Row, *, number: int | None = None) -> int:
+    """Forget who is suspected; how many were."""
+    with database.transaction() as transaction:
+        _fuse(transaction, connection, stream, number)
+        row = transaction.execute(sql.reject_deletes, {"stream": stream["id"]}).fetchone()
+    return int(row["forgotten"]) if row else 0
+
+
+def _fuse(
+    transaction: psycopg.Connection[DictRow], connection: Row, stream: Row, number: int | None
+) -> dict[str, Any]:
+    row = transaction.execute(sql.lock_fuse, {"stream": stream["id"]}).fetchone()
+    fuse: dict[str, Any] | None = row["fuse"] if row else None
+    name = f"{connection['name']} {stream['name']}"
+    if fuse is None:
+        raise Refused(
+            "no_held_deletes",
+            f"No deletes of {name} are held.",
+            hint="`headrace deletes` lists the streams where some are.",
+        )
+    if number not in {None, fuse["number"]}:
+        raise Refused(
+            "other_deletes",
+            f"Other deletes of {name} are held by now than those that were looked at.",
+            hint="Look at them again before you decide.",
+        )
+    return fuse
+
+
+def _request(
+    transaction: psycopg.Connection[DictRow],
+    connection: Row,
+    stream: Row,
+    *,
+    cause: Cause,
+    request_id: str,
+    scope: Mapping[str, Any],
+) -> Requested:
+    return request_run(
+        transaction,
+        stream_id=stream["id"],
+        system=connection["system"],
+        lane=Lane.ON_DEMAND,
+        cause=cause,
+        request_id=request_id,
+        track="sweep",
+        scope=scope,
+    )
+
+
+def _published(run: Requested) -> UUID:
+    if run.ready:
+        publish([(run.id, run.queue)])
+    return run.id

@@ -1,0 +1,46 @@
+"""Which fields changed at the systems, and does somebody know? The reads behind the command line and the API."""
+
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from worker.db.database import Database
+from worker.db.queries import load_queries
+
+sql = load_queries("scheduler.proof", "drift.sql")
+
+
+def drifted(
+    database: Database, *, connection_id: int | None = None, stream_id: int | None = None
+) -> list[DictRow]:
+    """Fields that appeared, vanished or changed their type, until somebody accepts them."""
+    return database.all(sql.drifted_fields, {"connection": connection_id, "stream": stream_id})
+
+
+def fields_of(database: Database, stream_id: int) -> list[DictRow]:
+    """Every field of a stream."""
+    return database.all(sql.fields_of, {"stream": stream_id})
+
+
+def accept(database: Database, stream_id: int) -> int:
+    """Take note of what changed; how many fields that were."""
+    return database.run(sql.accept_fields, {"stream": stream_id})
+
+
+def what_happened(row: DictRow) -> str:
+    """`was integer, is text now too`."""
+    if row["state"] == "retyped":
+        return f"was {' or '.join(_plain(row['was'] or []))}, now also {' or '.join(_added(row))}"
+    if row["state"] == "vanished":
+        return f"not in the last {row['missed']:,} records that were looked at"
+    if row["state"] == "new":
+        return f"new: {' or '.join(_plain(row['types']))}" + (f", {row['example']}" if row["example"] else "")
+    return " or ".join(row["types"])
+
+
+def _plain(types: list[str]) -> list[str]:
+    return [kind for kind in types if kind != "null"] or ["nothing"]
+
+
+def _added(row: Any) -> list[str]:
+    return [kind for kind in _plain(row["types"]) if kind not in (row["was"] or [])] or _plain(row["types"])

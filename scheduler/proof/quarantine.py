@@ -1,0 +1,109 @@
+"""What was set aside, and what is to become of it? The reads and requests behind the command line, the API and beat.
+
+Emits: quarantine_retry_requested, quarantine_discarded.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+from psycopg.rows import DictRow
+
+from scheduler.lists import id_range
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.errors import HeadraceError, InvalidInput, NotFound
+from worker.runs.request import Requested, request_run
+from worker.runs.states import Lane
+
+sql = load_queries("scheduler.proof", "quarantine.sql")
+log = structlog.get_logger()
+
+Stream = Mapping[str, Any]
+"""A row of `lists`: with its id and name."""
+
+
+def summary(database: Database, connection_id: int | None) -> list[DictRow]:
+    """How much is set aside, by stream and reason."""
+    return database.all(sql.quarantine_of, {"connection": connection_id})
+
+
+def list_quarantined(database: Database, stream: Stream, *, limit: int) -> list[DictRow]:
+    """What is set aside of a stream, the latest first; without the bytes."""
+    return database.all(sql.quarantined, {"stream": stream["id"], "limit": limit})
+
+
+def find_quarantined(
+    database: Database, text: str, *, connection_id: int | None = None, stream_id: int | None = None
+) -> DictRow:
+    """The one whose id is or begins with this, with its bytes."""
+    low, high = id_range(text)
+    found = database.all(
+        sql.quarantined_bytes, {"low": low, "high": high, "connection": connection_id, "stream": stream_id}
+    )
+    if len(found) > 1 and found[0]["id"] != found[1]["id"]:
+        raise InvalidInput("ambiguous_id", f"Several records begin with {text}.", hint="Give more of the id.")
+    if not found:
+        raise NotFound(
+            "unknown_quarantined",
+            f"No record that was set aside has the id {text}.",
+            hint="`headrace quarantine CONNECTION STREAM` lists them.",
+        )
+    return found[0]
+
+
+def request_retry(
+    database: Database,
+    connection: Mapping[str, Any],
+    stream: Stream,
+    *,
+    cause: Literal["api", "cli", "repair"],
+    request_id: str,
+    ids: Sequence[UUID] | None = None,
+) -> Requested:
+    """Ask for a run that reads them again: all of the stream, or these."""
+    from worker.runs.publish import publish  # noqa: PLC0415 - brings Celery, which a list doesn't need
+
+    lane = Lane.BACKFILL if cause == "repair" else Lane.ON_DEMAND
+    with database.transaction() as transaction:
+        wanted = request_run(
+            transaction,
+            stream_id=stream["id"],
+            system=connection["system"],
+            lane=lane,
+            cause=cause,
+            request_id=request_id,
+            track="records",
+            scope={"quarantine": True if ids is None else sorted(map(str, ids))},
+        )
+    if wanted.ready:
+        publish([(wanted.id, wanted.queue)])
+    log.info("quarantine_retry_requested", stream=stream["name"], run=str(wanted.id), cause=cause)
+    return wanted
+
+
+def discard(database: Database, stream: Stream, ids: Sequence[UUID] | None = None) -> int:
+    """Forget what was set aside: all of the stream, or these; how many there were."""
+    hashes = None if ids is None else list(ids)
+    gone = database.run(sql.discard_quarantined, {"stream": stream["id"], "hashes": hashes})
+    log.info("quarantine_discarded", stream=stream["name"], records=gone)
+    return gone
+
+
+def retry_what_is_read_differently(database: Database, registry: Registry) -> int:
+    """Where a manifest reads a stream in another way than when its quarantine was last looked at, it is tried again."""
+    asked = 0
+    for row in database.all(sql.streams_with_quarantine):
+        try:
+            mark = registry.get(row["system"]).bind(row["settings"]).stream(row["name"]).mark
+        except HeadraceError:
+            continue  # its runs say what is wrong
+        if mark == row["quarantine_shape"]:
+            continue
+        if row["quarantine_shape"] is not None:
+            request_retry(database, row, row, cause="repair", request_id=f"beat-{mark}")
+            asked += 1
+        database.run(sql.note_quarantine_shape, {"stream": row["id"], "mark": mark})
+    return asked

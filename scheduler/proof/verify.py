@@ -1,0 +1,83 @@
+"""Somebody wants the copy compared with its source, or wants to know how the last comparison ended."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from scheduler.runs.syncs import Wanted, choose_streams
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.runs.publish import publish
+from worker.runs.request import Requested, request_run
+from worker.runs.states import Lane
+
+sql = load_queries("scheduler.proof", "verify.sql")
+
+
+def request_verify(
+    database: Database,
+    connection: Mapping[str, Any],
+    names: Sequence[str] | None,
+    *,
+    requests: int | None,
+    repair: bool,
+    cause: Literal["api", "cli"],
+    request_id: str,
+) -> list[Wanted]:
+    """Ask for a comparison of each named stream, or of all that are switched on. The connection is a row of `lists`."""
+    scope: dict[str, Any] = {}
+    if requests is not None:
+        scope["requests"] = requests
+    if repair:
+        scope["repair"] = True
+    wanted: list[Wanted] = []
+    wakeups: list[Requested] = []
+    chosen = choose_streams(database, connection, names)
+    with database.transaction() as transaction:
+        for stream in chosen:
+            run = request_run(
+                transaction,
+                stream_id=stream["id"],
+                system=connection["system"],
+                lane=Lane.ON_DEMAND,
+                cause=cause,
+                request_id=request_id,
+                track="verify",
+                scope=scope or None,
+            )
+            wakeups.append(run)
+            wanted.append(Wanted(run.id, stream["id"], stream["name"], run.created))
+    publish((run.id, run.queue) for run in wakeups if run.ready)
+    return wanted
+
+
+def results(database: Database, runs: Sequence[UUID]) -> list[DictRow]:
+    """What the comparisons of these runs found."""
+    return database.all(sql.verifications_by_run, {"runs": list(runs)})
+
+
+def verifications(
+    database: Database,
+    connection_id: int,
+    *,
+    stream_id: int | None = None,
+    before: UUID | None = None,
+    limit: int = 20,
+) -> list[DictRow]:
+    """Comparisons that ended, the latest first."""
+    return database.all(
+        sql.verifications_of,
+        {"connection": connection_id, "stream": stream_id, "before": before, "limit": limit},
+    )
+
+
+def proofs(database: Database, connection_id: int, stream_id: int | None = None) -> list[DictRow]:
+    """How each stream stood at its last comparison."""
+    return database.all(sql.proofs, {"connection": connection_id, "stream": stream_id})
+
+
+def drift_of(row: Mapping[str, Any]) -> int:
+    """Differences that are left."""
+    return max(0, int(row["missing"] + row["extra"] + row["different"] - row["repaired"]))
