@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from scheduler.cli.output import clean, note
-from scheduler.lists import sql
+from scheduler.runs.lists import sql
 from scheduler.runs.syncs import Wanted
 from worker.db.database import Database
 from worker.runs.states import State
@@ -100,7 +100,9 @@ def _gone(run: UUID) -> DictRow:
 
 
 def _say_idle(database: Database) -> None:
-    if not any(row["kind"] == "worker" for row in database.all(sql.alive)):
+    from scheduler.health.looks import who_is_alive  # noqa: PLC0415 - brings Celery
+
+    if not any(row["kind"] == "worker" for row in who_is_alive(database)):
         note("No worker was seen in the last minute: start `headrace worker`, or see `headrace doctor`.")
 
 

@@ -1,4 +1,5 @@
 -- What the connections file and its commands do to the rows. The clock is the database's.
+-- Lists go by keyset, never by OFFSET, so that the last page costs what the first does.
 
 -- name: lock_apply
 -- Two applies don't interleave: the second waits here for the first's commit, then plans from what that left behind.
@@ -137,5 +138,37 @@ SELECT c.*, CASE WHEN c.name = %(given)s THEN 0 WHEN c.file_id = %(given)s THEN 
 -- name: connection_names
 SELECT DISTINCT name FROM connections WHERE %(environment)s::text IS NULL OR environment = %(environment)s;
 
+-- name: list_connections
+-- The page is cut before the streams are counted, so the cost follows what is shown and not what there is.
+WITH page AS (
+    SELECT * FROM connections
+     WHERE (name, id) > (%(after_name)s, %(after_id)s)
+     ORDER BY name, id LIMIT %(limit)s
+)
+SELECT c.id, c.name, c.environment, c.system, c.tenant, c.paused_at, s.streams, s.failing, s.history_pending,
+       s.last_success_at, s.next_run_at, r.open_runs
+  FROM page c
+  CROSS JOIN LATERAL (
+      SELECT count(*) FILTER (WHERE enabled) AS streams,
+             count(*) FILTER (WHERE enabled AND failures > 0) AS failing,
+             count(*) FILTER (WHERE enabled AND history_done_at IS NULL) AS history_pending,
+             min(last_success_at) FILTER (WHERE enabled) AS last_success_at,
+             min(next_run_at) AS next_run_at
+        FROM streams WHERE connection_id = c.id
+  ) s
+  CROSS JOIN LATERAL (SELECT count(*) AS open_runs FROM runs WHERE connection_id = c.id) r
+ ORDER BY c.name, c.id;
+
 -- name: streams_of
-SELECT * FROM streams WHERE connection_id = %(connection)s ORDER BY name;
+-- Open runs are few; the newest of each stream says what happens now.
+SELECT s.id, s.name, s.bucket, s.enabled, s.schedule, s.history_days, s.next_run_at, s.history_done_at, s.last_run_id,
+       s.last_outcome, s.last_finished_at, s.last_success_at, s.last_error_code, s.last_error, s.failures,
+       s.history_paused_at, s.history_error_code, s.history_error, s.options,
+       o.state AS open_state, o.track AS open_track, o.not_before, o.wait_reason
+  FROM streams s
+  LEFT JOIN LATERAL (
+      SELECT state, track, not_before, wait_reason FROM runs
+       WHERE stream_id = s.id ORDER BY (state = 'running') DESC, lane, id LIMIT 1
+  ) o ON true
+ WHERE s.connection_id = %(connection)s
+ ORDER BY s.name;

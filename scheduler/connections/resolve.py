@@ -1,5 +1,9 @@
-"""Which connection or stream does a person mean? A name, the file's id or the number, whichever fits first."""
+"""Which connections and streams are there, and which does a person mean?
 
+A name, the file's id or the number, whichever fits first; `live/plant` where both environments have one of that name.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -10,19 +14,56 @@ from worker.db.database import Database
 from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
 
+ENVIRONMENTS = ("live", "test")
+
 _LARGEST = 2**63
 
 
-def find_connection(database: Database, name_or_id: str, environment: str | None = None) -> DictRow:
-    """The connection's row. Raises `NotFound`, or `InvalidInput` where the name means one in each environment."""
-    with database.connection() as connection:
-        return find_connection_in(connection, name_or_id, environment)
+def find_connection(database: Database, text: str) -> DictRow:
+    """The connection of that name, file's id or number, or `NotFound` with the nearest name."""
+    environment, slash, name = text.partition("/")
+    if not slash or environment not in ENVIRONMENTS:
+        environment, name = "", text
+    try:
+        with database.connection() as opened:
+            return find_connection_in(opened, name, environment or None)
+    except InvalidInput as exc:
+        if exc.code != "ambiguous_connection":
+            raise
+        raise InvalidInput(exc.code, exc.message, hint=f"Say live/{name} or test/{name}.") from None
+
+
+def list_connections(database: Database, *, limit: int, after: tuple[str, int] = ("", 0)) -> list[DictRow]:
+    """Connections in the order of their names, from behind `after`, each with what its streams are up to."""
+    return database.all(
+        queries.list_connections, {"limit": limit, "after_name": after[0], "after_id": after[1]}
+    )
+
+
+def streams_of(database: Database, connection_id: int) -> list[DictRow]:
+    """The streams of a connection, with their schedule, their last outcome and what they do now."""
+    return database.all(queries.streams_of, {"connection": connection_id})
+
+
+def find_stream(database: Database, connection: Mapping[str, Any], name: str) -> DictRow:
+    """The connection's stream of that name, or `NotFound` with the nearest one."""
+    found = streams_of(database, connection["id"])
+    for row in found:
+        if row["name"] == name:
+            return row
+    raise unknown_stream(connection["name"], name, [row["name"] for row in found])
+
+
+def unknown_stream(connection: str, name: str, known: list[str]) -> NotFound:
+    return NotFound(
+        "unknown_stream", f"{connection} has no stream {name!r}.", hint=suggest(name, known) or None
+    )
 
 
 def find_connection_in(
     connection: psycopg.Connection[DictRow], name_or_id: str, environment: str | None = None
 ) -> DictRow:
-    """The same in the caller's transaction."""
+    """Its row, in the caller's transaction. `InvalidInput` where the name means one in each environment."""
     number = int(name_or_id) if name_or_id.isascii() and name_or_id.isdecimal() else 0
     given = name_or_id.replace("\0", "")
     params = {
@@ -45,19 +86,6 @@ def find_connection_in(
     found = best[0]
     del found["rank"]
     return found
-
-
-def find_stream(database: Database, connection_id: int, name: str) -> DictRow:
-    """The stream's row. Raises `NotFound` with the nearest name."""
-    rows = database.all(queries.streams_of, {"connection": connection_id})
-    for row in rows:
-        if row["name"] == name:
-            return row
-    raise NotFound(
-        "unknown_stream",
-        f"The connection has no stream {name!r}.",
-        hint=suggest(name, [row["name"] for row in rows]) or "It has no streams at all.",
-    )
 
 
 def _no_connection(connection: psycopg.Connection[DictRow], given: str, environment: str | None) -> NotFound:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.health.looks import Finding
-from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
 from worker.durations import format_duration
 from worker.errors import HeadraceError, NotFound

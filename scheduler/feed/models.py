@@ -14,7 +14,7 @@ from psycopg.abc import Buffer
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
-from scheduler.lists import find_connection
+from scheduler.connections.resolve import find_connection
 from worker.connectors.manifest.canonical import MODELS, Model
 from worker.db.database import Database
 from worker.db.queries import load_queries

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.feed.changes import position_named
 from scheduler.health.looks import Finding
-from scheduler.lists import find_connection, find_stream
 from worker.db.database import Database
 from worker.errors import HeadraceError, InvalidInput
 from worker.outbound.address import AddressRefused, check_host, read_target

@@ -10,13 +10,15 @@ from typing import Literal
 from psycopg.rows import DictRow
 
 from scheduler.beat.others import silent_beats
-from scheduler.lists import sql
 from worker.app import celery_app
 from worker.db.database import Database
 from worker.db.migrate import check_schema, head
+from worker.db.queries import load_queries
 from worker.durations import format_duration
 from worker.errors import HeadraceError
 from worker.runs.states import queues_of
+
+sql = load_queries("scheduler.health", "looks.sql")
 
 BROKER_PATIENCE = 2.0
 

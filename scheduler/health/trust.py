@@ -8,7 +8,7 @@ from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.engine.drift import shown
 
-sql = load_queries("scheduler.proof", "verify.sql")
+sql = load_queries("scheduler.health", "trust.sql")
 
 MOST = 10
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from psycopg.rows import DictRow
 
-from scheduler.lists import id_range
+from scheduler.runs.lists import id_range
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -22,7 +22,7 @@ sql = load_queries("scheduler.proof", "quarantine.sql")
 log = structlog.get_logger()
 
 Stream = Mapping[str, Any]
-"""A row of `lists`: with its id and name."""
+"""Its row: with its id and name."""
 
 
 def summary(database: Database, connection_id: int | None) -> list[DictRow]:

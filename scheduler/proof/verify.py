@@ -26,7 +26,7 @@ def request_verify(
     cause: Literal["api", "cli"],
     request_id: str,
 ) -> list[Wanted]:
-    """Ask for a comparison of each named stream, or of all that are switched on. The connection is a row of `lists`."""
+    """Ask for a comparison of each named stream, or of all that are switched on. `connection` is its row."""
     scope: dict[str, Any] = {}
     if requests is not None:
         scope["requests"] = requests

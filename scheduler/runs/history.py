@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from scheduler.lists import find_stream
+from scheduler.connections.resolve import find_stream
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.db.queries import sql as shared
@@ -74,7 +74,7 @@ class History:
 def histories(
     database: Database, connection: Mapping[str, Any], wait: Wait, stream: str | None = None
 ) -> list[History]:
-    """Of all streams of a connection, a row of `lists`, or of one. `wait` says what its account may send."""
+    """Of all streams of a connection, or of one. `wait` says what its account may send."""
     if stream is not None:
         find_stream(database, connection, stream)
     rows = database.all(sql.histories_of, {"connection": connection["id"], "stream": stream})

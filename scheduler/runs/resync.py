@@ -94,7 +94,7 @@ def check_scope(stream: Stream, scope: Scope) -> None:
 def forecast_of(
     database: Database, row: Mapping[str, Any], stream: Stream, scope: Scope, wait: Wait
 ) -> Forecast:
-    """What reading it takes, by what the copy holds and what the last runs took. `row` is the stream's, of `lists`."""
+    """What reading it takes, by what the copy holds and what the last runs took. `row` is the stream's."""
     paid = database.one(sql.paid_lately, {"stream": row["id"]})
     tally = Tally(**paid) if paid else Tally()
     if scope.ids is not None and can_be_asked(stream):
@@ -122,7 +122,7 @@ def request_resync(
     cause: Literal["api", "cli"],
     request_id: str,
 ) -> Wanted:
-    """Ask for it; a queued run for the same scope is joined. `connection` and `row` are of `lists`."""
+    """Ask for it; a queued run for the same scope is joined. `connection` and `row` are the rows of both."""
     few = scope.ids is not None and len(set(scope.ids)) <= FEW_IDS and can_be_asked(stream)
     if connection["paused_at"] is not None:
         raise Refused(

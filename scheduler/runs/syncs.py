@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from scheduler.lists import streams_of, unknown_stream
+from scheduler.connections.resolve import streams_of, unknown_stream
 from worker.db.database import Database
 from worker.errors import InvalidInput
 from worker.runs.publish import publish
@@ -40,7 +40,7 @@ def request_sync(
     cause: Literal["api", "cli"],
     request_id: str,
 ) -> list[Wanted]:
-    """Ask for a run of each named stream, or of all that are switched on. The connection is a row of `lists`."""
+    """Ask for a run of each named stream, or of all that are switched on. `connection` is its row."""
     chosen = choose_streams(database, connection, names)
     wanted: list[Wanted] = []
     wakeups: list[Requested] = []

@@ -113,10 +113,10 @@ class TestApplying:
         applied(database, plant())
         plan = applied(database, plant(), plant(environment="test"))
         assert kinds(plan) == [("created", None)]
-        with pytest.raises(InvalidInput, match="--environment") as caught:
+        with pytest.raises(InvalidInput, match="live/Plant north") as caught:
             find_connection(database, "Plant north")
         assert caught.value.code == "ambiguous_connection"
-        assert find_connection(database, "Plant north", "test")["environment"] == "test"
+        assert find_connection(database, "test/Plant north")["environment"] == "test"
 
 
 class TestSchedules:

@@ -173,7 +173,7 @@ class TestFinding:
 
     def test_an_unknown_stream_is_told_with_the_nearest_name(self, database: Database) -> None:
         applied(database, plant())
-        connection = find_connection(database, "Plant north")["id"]
+        connection = find_connection(database, "Plant north")
         assert find_stream(database, connection, "parts")["name"] == "parts"
         with pytest.raises(NotFound, match="'work_orders'"):
             find_stream(database, connection, "work_order")

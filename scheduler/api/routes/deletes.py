@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
 from worker.db.database import Database
 from worker.sent_json import read_sent

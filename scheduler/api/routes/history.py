@@ -6,9 +6,10 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.connections.systems import allowances, known_systems
-from scheduler.lists import find_connection
+from scheduler.connections.resolve import find_connection
+from scheduler.connections.systems import known_systems
 from scheduler.runs.history import histories, pause_histories, resume_histories
+from scheduler.runs.waits import allowances
 from worker.config import load_settings
 from worker.db.database import Database
 

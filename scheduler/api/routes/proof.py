@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import sync_json
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof import drift as drifting
 from scheduler.proof import quarantine as aside
 from scheduler.proof.explain.facts import gather

@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import run_json, sync_json
-from scheduler.connections.systems import allowances, known_systems, source_of
-from scheduler.lists import end_of, find_connection, find_stream, list_runs, read_run
+from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.connections.systems import known_systems, source_of
+from scheduler.runs.lists import end_of, list_runs, read_run
 from scheduler.runs.resync import Scope, check_scope, forecast_of, request_resync, scope_of
 from scheduler.runs.syncs import request_sync
+from scheduler.runs.waits import allowances
 from worker.config import load_settings
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound

@@ -9,7 +9,7 @@ from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_tab
 from scheduler.cli.session import command_settings, open_database, open_publisher
 from scheduler.connections.options.schedule import format_history, format_schedule
 from scheduler.connections.options.windows import format_windows
-from scheduler.lists import find_connection, list_connections, streams_of
+from scheduler.connections.resolve import find_connection, list_connections, streams_of
 from worker.engine.opening import is_open, next_opening, open_until, read_windows
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)

@@ -11,10 +11,10 @@ from scheduler.cli.output import note, say
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.apply import apply
 from scheduler.connections.remove import remove_connection
+from scheduler.connections.resolve import find_connection
 from scheduler.embedded.demo import DemoOptions, connections_document
 from scheduler.embedded.endpoints import hold_home
 from scheduler.embedded.private_files import kept_password, make_private_folder, write_private
-from scheduler.lists import find_connection
 from worker.config import Settings, load_settings
 from worker.db.database import Database
 from worker.documents import read_document

@@ -18,11 +18,12 @@ from scheduler.health.looks import (
     look_at_broker,
     look_at_database,
     look_at_workers,
+    sql,
     who_is_alive,
 )
 from scheduler.health.trust import look_at_trust
 from scheduler.keeping.storage import in_words, look_at_room
-from scheduler.lists import SHORT_ID, sql
+from scheduler.runs.lists import SHORT_ID
 from worker.config import Settings
 from worker.db.database import Database
 from worker.durations import format_duration

@@ -44,14 +44,15 @@ from scheduler.embedded.supervisor.part_log import log_path
 from scheduler.embedded.supervisor.supervisor import Supervisor
 from scheduler.embedded.valkey import EmbeddedValkey
 from scheduler.health.looks import look_at_broker
-from scheduler.lists import sql
 from worker.config import Settings, load_settings
 from worker.db.database import Database
 from worker.db.migrate import migrate
+from worker.db.queries import load_queries
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.redaction import redactor
 
+sql = load_queries("scheduler.cli.up", "progress.sql")
 LEAST_SPACE = 200 * 1024 * 1024
 TICK = 0.25
 LOOK_EVERY = 1.0

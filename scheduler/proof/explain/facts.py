@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scheduler.lists import read_run
+from scheduler.runs.lists import read_run
 from worker.config import Settings
 from worker.db.database import Database
 from worker.db.queries import load_queries

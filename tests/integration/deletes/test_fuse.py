@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.deletes import accept, deletes_of, held_deletes, reject, suspects_of
 from scheduler.runs.syncs import Refused
 from worker.engine.perform import carry_out

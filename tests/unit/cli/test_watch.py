@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from scheduler.cli.watch import Pending, describe
-from scheduler.lists import sql
+from scheduler.runs.lists import sql
 
 A, B, HISTORY = UUID(int=1), UUID(int=2), UUID(int=3)
 

@@ -8,8 +8,8 @@ import typer
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, note, print_json, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.keeping.erasure.erase import Erased, allow_again, erase_record
-from scheduler.lists import find_connection, find_stream
 
 
 def register(app: typer.Typer) -> None:

@@ -19,7 +19,7 @@ import typer
 
 from scheduler.cli.output import note
 from scheduler.cli.session import command_settings, open_database
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from worker.db.database import Database
 from worker.errors import InvalidInput, NeedsOperator, NotFound
 from worker.views.quoting import ident, literal

@@ -15,11 +15,13 @@ import typer
 
 from scheduler.cli.output import AsJson, note, print_table
 from scheduler.cli.session import command_settings, open_database
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.keeping.moment import parse_moment
 from scheduler.keeping.versions import records_as_of
-from scheduler.lists import find_connection, find_stream, sql
 from worker.db.database import Database
+from worker.db.queries import load_queries
 
+sql = load_queries("scheduler.cli.commands.copy", "records.sql")
 PAGE = 1000
 LIMIT = 50
 LOOK_AHEAD = 200

@@ -7,8 +7,8 @@ import typer
 
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
+from scheduler.connections.resolve import find_connection
 from scheduler.keeping.storage import Amount, Room, StreamStorage, in_words, look_at_room, read_storage, size
-from scheduler.lists import find_connection
 
 
 def register(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_registry
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from worker.config import Settings
 from worker.db.database import Database
 from worker.views import models, tables

@@ -11,7 +11,7 @@ import typer
 from scheduler.cli.output import AsJson, ago, clean, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.feed.changes import BEGINNING, consumer_json, position_named, status_json, wanted_named
-from scheduler.lists import SHORT_ID
+from scheduler.runs.lists import SHORT_ID
 from worker.db.database import Database
 from worker.durations import format_duration
 from worker.feed.consumers import (

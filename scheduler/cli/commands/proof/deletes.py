@@ -7,7 +7,7 @@ import typer
 
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from worker.db.database import Database
 from worker.sent_json import read_sent
 

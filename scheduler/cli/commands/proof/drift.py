@@ -7,7 +7,7 @@ import typer
 
 from scheduler.cli.output import AsJson, ago, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.drift import accept, drifted, fields_of, what_happened
 from worker.engine.drift import shown
 

@@ -6,7 +6,7 @@ import typer
 
 from scheduler.cli.output import AsJson, print_json, say
 from scheduler.cli.session import command_settings, open_database
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.explain.facts import gather
 from scheduler.proof.explain.words import explain as in_words
 

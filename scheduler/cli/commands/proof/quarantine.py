@@ -8,8 +8,9 @@ import typer
 
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
-from scheduler.lists import SHORT_ID, find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.quarantine import discard, find_quarantined, list_quarantined, request_retry, summary
+from scheduler.runs.lists import SHORT_ID
 from worker.db.database import Database
 
 LIMIT = 50

@@ -8,7 +8,7 @@ import typer
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, ago, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from worker.runs.states import State
 
 EXAMPLES = 5

@@ -7,7 +7,7 @@ import typer
 
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_registry
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.runs.cursors import CursorState, cursors_of, skew_in_words
 from worker.engine.lateness import KEPT_DAYS, edge_of
 

@@ -19,7 +19,7 @@ from scheduler.cli.session import (
     open_registry,
 )
 from scheduler.connections.options.schedule import format_history
-from scheduler.lists import find_connection
+from scheduler.connections.resolve import find_connection
 from worker.durations import format_duration
 from worker.errors import InvalidInput
 
@@ -55,8 +55,8 @@ def history(
 
     Example: headrace history plant work_orders --pause
     """
-    from scheduler.connections.systems import allowances  # noqa: PLC0415
     from scheduler.runs.history import histories, pause_histories, resume_histories  # noqa: PLC0415 - brings Celery
+    from scheduler.runs.waits import allowances  # noqa: PLC0415
 
     if pause and resume:
         raise InvalidInput("bad_option", "--pause and --resume can't both be meant.", place="--pause")

@@ -17,7 +17,7 @@ from scheduler.cli.session import (
     open_publisher,
     open_registry,
 )
-from scheduler.lists import find_connection, find_stream
+from scheduler.connections.resolve import find_connection, find_stream
 from worker.durations import format_duration
 from worker.errors import InvalidInput
 from worker.runs.states import State
@@ -58,8 +58,9 @@ def resync(
 
     Example: headrace resync plant work_orders --ids WO-17,WO-18 --wait
     """
-    from scheduler.connections.systems import allowances, source_of  # noqa: PLC0415
+    from scheduler.connections.systems import source_of  # noqa: PLC0415
     from scheduler.runs.resync import check_scope, forecast_of, request_resync, scope_of  # noqa: PLC0415 - Celery
+    from scheduler.runs.waits import allowances  # noqa: PLC0415
 
     scope = scope_of(
         since=since,

@@ -8,7 +8,7 @@ from scheduler.cli.commands.runs import runs
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.keeping.versions import RecordChange, changes_of_run, keys_of_run, stream_of_run
-from scheduler.lists import find_run
+from scheduler.runs.lists import find_run
 from worker.db.database import Database
 from worker.errors import NotFound
 

@@ -14,7 +14,8 @@ from scheduler.cli.session import (
     open_publisher,
     open_registry,
 )
-from scheduler.lists import SHORT_ID, end_of, find_connection, find_run, find_stream, list_runs
+from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.runs.lists import SHORT_ID, end_of, find_run, list_runs
 from worker.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State

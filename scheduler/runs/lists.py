@@ -1,7 +1,6 @@
-"""What is there, and what became of it? The reads behind the command line and the API.
+"""Which runs are there, and what became of them? The reads behind the command line and the API.
 
-A name or an id is good everywhere: `plant`, `live/plant` where both environments have one, or the number. Of a run's id
-the beginning is enough where it is the only one that begins so.
+Of a run's id the beginning is enough where it is the only one that begins so.
 """
 
 import re
@@ -13,17 +12,14 @@ import sqlalchemy
 from psycopg.rows import DictRow
 from sqlalchemy import Select, Table, null, select
 
-from scheduler.connections import resolve
 from worker.db.database import Database, database_errors
 from worker.db.queries import load_queries
 from worker.db.tables import connections, run_history, runs, streams
-from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
 from worker.runs.states import OPEN, State
 
-sql = load_queries("scheduler", "lists.sql")
+sql = load_queries("scheduler.runs", "lists.sql")
 
-ENVIRONMENTS = ("live", "test")
 SHORT_ID = 18
 """So much of a run's id is shown in tables: its millisecond and three digits more."""
 
@@ -32,44 +28,6 @@ _LISTED = (
     "id", "track", "lane", "cause", "state", "worker", "attempt", "created_at", "started_at", "pages", "records_read",
     "records_created", "records_updated", "records_deleted", "records_refused", "records_rejected", "error_code", "error",
 )  # fmt: skip
-
-
-def find_connection(database: Database, text: str) -> DictRow:
-    """The connection of that name, file's id or number, or `NotFound` with the nearest name."""
-    environment, slash, name = text.partition("/")
-    if not slash or environment not in ENVIRONMENTS:
-        environment, name = "", text
-    try:
-        return resolve.find_connection(database, name, environment or None)
-    except InvalidInput as exc:
-        if exc.code != "ambiguous_connection":
-            raise
-        raise InvalidInput(exc.code, exc.message, hint=f"Say live/{name} or test/{name}.") from None
-
-
-def list_connections(database: Database, *, limit: int, after: tuple[str, int] = ("", 0)) -> list[DictRow]:
-    """Connections in the order of their names, from behind `after`, each with what its streams are up to."""
-    return database.all(sql.list_connections, {"limit": limit, "after_name": after[0], "after_id": after[1]})
-
-
-def streams_of(database: Database, connection_id: int) -> list[DictRow]:
-    """The streams of a connection, with their schedule, their last outcome and what they do now."""
-    return database.all(sql.streams_of, {"connection": connection_id})
-
-
-def find_stream(database: Database, connection: Mapping[str, Any], name: str) -> DictRow:
-    """The connection's stream of that name, or `NotFound` with the nearest one."""
-    found = streams_of(database, connection["id"])
-    for row in found:
-        if row["name"] == name:
-            return row
-    raise unknown_stream(connection["name"], name, [row["name"] for row in found])
-
-
-def unknown_stream(connection: str, name: str, known: list[str]) -> NotFound:
-    return NotFound(
-        "unknown_stream", f"{connection} has no stream {name!r}.", hint=suggest(name, known) or None
-    )
 
 
 def list_runs(
