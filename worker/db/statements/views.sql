@@ -6,10 +6,9 @@ SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS conne
        v.basis, v.signature, v.problem, v.looked_at,
        v.looked_at < now() - interval '1 minute' AS rested,
        s.last_finished_at IS NOT NULL OR f.changed_at IS NOT NULL AS has_been_read,
-       coalesce(f.changed_at > v.looked_at, false)
-       OR (s.last_finished_at > v.looked_at
-           AND (v.looked_at < now() - interval '1 hour'
-                OR NOT EXISTS (SELECT FROM view_columns k WHERE k.stream_id = s.id))) AS has_news,
+       -- A field is noted with the time at which its transaction began, and may be seen a moment after a look since then.
+       coalesce(f.changed_at > v.looked_at - interval '10 seconds', false)
+       OR s.last_finished_at > v.looked_at AND v.looked_at < now() - interval '1 day' AS has_news,
        s.history_done_at IS NOT NULL                   -- a first load has the machine for itself
        AND v.counted_at < least(s.last_finished_at, now() - interval '10 minutes') AS uncounted
   FROM (SELECT * FROM streams WHERE id > %(after)s ORDER BY id LIMIT %(limit)s) s
