@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from connectors.asking import Asking
-from servers.cap import PARTS, CapService
+from servers.systems.cap import PARTS, CapService
 
 from worker.connectors.contract import Gone, Record, Window
 from worker.connectors.registry import Registry

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.tryton import TrytonServer
-from servers.up import Up
+from servers.installation.up import Up
+from servers.systems.tryton import TrytonServer
 from servers.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

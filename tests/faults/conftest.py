@@ -4,8 +4,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from servers.plant import Plant, connected
-from servers.stack import Stack
+from servers.installation.plant import Plant, connected
+from servers.installation.stack import Stack
 
 
 @pytest.fixture(scope="module")

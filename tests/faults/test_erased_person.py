@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from servers.scripted import Asked, Said, Scripted, scripted_source
-from servers.stack import ROOT, Stack
-from servers.traces import all_stores, leaks
+from servers.installation.stack import ROOT, Stack
+from servers.installation.traces import all_stores, leaks
+from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.beat.upkeep.retention import prune_tombstones

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from servers.scripted import Asked, Said, scripted_source
-from servers.stack import ROOT, Part, Stack
-from servers.traces import all_stores, flower_pages, forms, leaks
+from servers.installation.stack import ROOT, Part, Stack
+from servers.installation.traces import all_stores, flower_pages, forms, leaks
+from servers.systems.scripted import Asked, Said, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.connections.apply import apply

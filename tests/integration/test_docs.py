@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import DictRow
-from servers.connection_rows import REGISTRY, applied, plant
+from servers.rows.connection_rows import REGISTRY, applied, plant
 from unit.docs.pages import Block, blocks
 
 from worker.db.database import Database

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from servers.cap import CapService
-from servers.tryton import TrytonServer
-from servers.tryton_client import read_json
+from servers.systems.cap import CapService
+from servers.systems.tryton import TrytonServer
+from servers.systems.tryton_client import read_json
 
 from .crash import Crashing
 from .machine import differences

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
-from servers.cap import CapService
 from servers.postgres import PostgresServer
-from servers.tryton import TrytonServer
+from servers.systems.cap import CapService
+from servers.systems.tryton import TrytonServer
 from servers.valkey import empty
 
 from scheduler.embedded.valkey import EmbeddedValkey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers.kept import CouldNotMake, digest_of, kept, run
 
-HERE = Path(__file__).parent
+REQUIREMENTS = Path(__file__).with_name("requirements")
 
 
 class NotInstalled(Exception):
@@ -17,7 +17,7 @@ class NotInstalled(Exception):
 
 def python(name: str) -> Path:
     """The interpreter of the environment that `<name>.txt` describes; made at the first call, in a minute or two."""
-    requirements = HERE / f"{name}.txt"
+    requirements = REQUIREMENTS / f"{name}.txt"
     digest = digest_of(requirements.read_bytes(), sys.version)
     try:
         folder = kept(f"bench-{name}-{digest}", lambda made: _install(made, requirements))

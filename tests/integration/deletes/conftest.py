@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
-from servers.scripted import Asked, Said, Scripted, scripted_source
+from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 
 from worker.config import load_settings
 from worker.engine.perform import carry_out

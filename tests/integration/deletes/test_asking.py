@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from servers.scripted import Said
+from servers.systems.scripted import Said
 
 from worker.engine.deletes import asking, judge
 

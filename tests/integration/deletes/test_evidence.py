@@ -1,7 +1,7 @@
 """What is no evidence: lists that are short, empty, unreadable, lost, or read by somebody whose time is over."""
 
 import pytest
-from servers.scripted import Said
+from servers.systems.scripted import Said
 
 from worker.engine.deletes import listing
 from worker.engine.perform import carry_out

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from servers.scripted import Said
+from servers.systems.scripted import Said
 
 from .conftest import Desk  # type: ignore[import-not-found]
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from psycopg.types.json import Jsonb
-from servers.scripted import Asked, Said, Scripted, scripted_source
+from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 
 from worker.db.database import Database
 from worker.runs.request import request_run

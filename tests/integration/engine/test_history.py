@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.mill import SIZE, Works, is_whole, iso, past, running_works
+from servers.systems.mill import SIZE, Works, is_whole, iso, past, running_works
 
 from scheduler.connections.histories import refit_histories
 from worker.engine.history import slices as cutting

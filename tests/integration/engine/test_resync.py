@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.mill import Works, iso, past, running_works
-from servers.scripted import Asked, Said
+from servers.systems.mill import Works, iso, past, running_works
+from servers.systems.scripted import Asked, Said
 
 from scheduler.beat.upkeep.sweeps import SWEEPS
 from worker.engine import singles

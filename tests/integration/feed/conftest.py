@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from servers.feed import Copy
 from servers.postgres import PostgresServer
+from servers.rows.feed import Copy
 
 from worker.db.database import Database
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import structlog
-from servers.feed import Copy
 from servers.receiver import SECRET, Receiver, receiving
+from servers.rows.feed import Copy
 from servers.waiting import wait_until
 
 from worker.db.database import Database

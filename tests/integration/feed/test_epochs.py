@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from servers.feed import Copy, Reader, keys
 from servers.postgres import PostgresServer, at_database
+from servers.rows.feed import Copy, Reader, keys
 
 from scheduler.embedded.binaries import find_postgres
 from scheduler.embedded.postgres.server import EmbeddedPostgres

@@ -12,8 +12,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from servers.feed import RUN, Copy, Reader, keys
 from servers.postgres import PostgresServer
+from servers.rows.feed import RUN, Copy, Reader, keys
 
 from worker.errors import InvalidInput
 from worker.feed.epoch import raise_floor

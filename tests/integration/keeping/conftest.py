@@ -1,14 +1,10 @@
-"""The same ledger that the tests of the engine use, and a key to make digests with."""
+"""A key to make digests with."""
 
 from pathlib import Path
 
 import pytest
 
 from worker.config import Settings
-
-from ..engine.conftest import database, ledger  # type: ignore[import-not-found]  # noqa: TID252 - tests are no package
-
-__all__ = ["database", "ledger", "settings"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from psycopg.rows import DictRow
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from scheduler.keeping.versions import changes_of_run, keys_of_run, known_since, records_as_of, stream_of_run
 from worker.connectors.contract import Gone, Page, Record
@@ -17,8 +18,6 @@ from worker.errors import InvalidInput
 from worker.runs.claim import Run
 from worker.runs.finish import finish_run
 from worker.runs.states import State
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
 
 pytestmark = pytest.mark.integration
 

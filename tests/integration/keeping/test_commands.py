@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from servers.installation.commands import Command
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from worker.config import Settings
 from worker.connectors.contract import Page
@@ -12,11 +14,6 @@ from worker.engine.load import Loader, Observed
 from worker.runs.claim import Run
 from worker.runs.finish import finish_run
 from worker.runs.states import State
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
-from ..test_cli import Command, headrace  # type: ignore[import-not-found]  # noqa: TID252
-
-__all__ = ["headrace"]
 
 pytestmark = pytest.mark.integration
 

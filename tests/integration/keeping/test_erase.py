@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from psycopg.rows import DictRow
-from servers.traces import leaks, whole_database
+from servers.installation.traces import leaks, whole_database
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from scheduler.keeping.erasure.erase import PLACES, allow_again, erase_record
 from worker.config import Settings
@@ -19,8 +20,6 @@ from worker.engine.keep.versions import Versions
 from worker.engine.load import Loader, Observed
 from worker.errors import LostLease, NeedsOperator, NotFound
 from worker.runs.claim import Run
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from servers.traces import leaks, whole_database
+from servers.installation.traces import leaks, whole_database
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from scheduler.keeping.erasure.rescreen import rescreen
 from worker.config import Settings
@@ -15,8 +16,6 @@ from worker.engine.keep.versions import Versions
 from worker.engine.load import Loader, Observed
 from worker.errors import LostLease
 from worker.runs.claim import Run
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
 
 pytestmark = pytest.mark.integration
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from scheduler.beat.upkeep.partitions import Kept, keep_partitions
 from scheduler.beat.upkeep.retention import (
@@ -21,8 +22,6 @@ from worker.connectors.contract import Gone, Page, Rejected
 from worker.db.database import Database
 from worker.engine.keep.versions import Versions
 from worker.engine.load import Loader, Observed
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
 
 pytestmark = pytest.mark.integration
 

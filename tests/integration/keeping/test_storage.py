@@ -3,14 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from scheduler.beat.upkeep.retention import Pruning
 from scheduler.keeping.storage import Disk, Room, keep_sample, look_at_room, read_storage
 from worker.connectors.contract import Page, Rejected
 from worker.engine.keep.versions import Versions
 from worker.engine.load import Loader, Observed
-
-from ..engine.conftest import LEASE, NEXT, Ledger, record  # type: ignore[import-not-found]  # noqa: TID252
 
 pytestmark = pytest.mark.integration
 

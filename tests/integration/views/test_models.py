@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from integration.views.viewed import Viewed
-from servers.connection_rows import applied, plant
+from servers.rows.connection_rows import applied, plant
 
 from scheduler.api.app import create_app
 from scheduler.embedded.demo.plant import forms

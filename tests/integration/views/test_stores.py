@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from integration.views.viewed import Viewed
-from servers.connection_rows import REGISTRY
+from servers.rows.connection_rows import REGISTRY
 
 from worker.db.queries import sql
 from worker.views import stores, tables

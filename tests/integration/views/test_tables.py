@@ -5,7 +5,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 from integration.views.viewed import Viewed
-from servers.connection_rows import REGISTRY, applied, plant
+from servers.rows.connection_rows import REGISTRY, applied, plant
 
 from scheduler.connections.remove import remove_connection
 from worker.errors import Transient
@@ -257,7 +257,9 @@ def test_a_stream_that_stays_empty_is_not_looked_at_after_each_of_its_runs(viewe
     assert viewed.all("SELECT looked_at FROM stream_views") == looked
     viewed.database.run("UPDATE stream_views SET looked_at = now() - interval '25 hours'")
     tending.round()
-    assert viewed.all("SELECT looked_at > now() - interval '1 hour' AS anew FROM stream_views") == [{"anew": True}]
+    assert viewed.all("SELECT looked_at > now() - interval '1 hour' AS anew FROM stream_views") == [
+        {"anew": True}
+    ]
 
 
 def test_a_field_that_is_committed_late_gets_its_column_all_the_same(viewed: Viewed) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from integration.views.viewed import Viewed
-from servers.connection_rows import REGISTRY
+from servers.rows.connection_rows import REGISTRY
 
 from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.cli.entry import run

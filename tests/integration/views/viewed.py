@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from servers.connection_rows import REGISTRY, applied, plant
+from servers.rows.connection_rows import REGISTRY, applied, plant
 
 from worker.db.database import Database
 from worker.db.queries import sql

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from servers.paged import (
+from servers.systems.paged import (
     CURSOR,
     NUMBER,
     OFFSET,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from servers.paged import CURSOR, NUMBER, OFFSET, System, everything, extractor, keys
+from servers.systems.paged import CURSOR, NUMBER, OFFSET, System, everything, extractor, keys
 
 from worker.connectors.contract import Record, Window
 from worker.connectors.reading.paging import Paging
