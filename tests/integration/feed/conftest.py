@@ -1,12 +1,16 @@
 """A copy whose transactions a test opens and ends as it likes. One database for a module, emptied for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from servers.postgres import PostgresServer
+from servers.receiver import Receiver, receiving
 from servers.rows.feed import Copy
+from servers.rows.hooks import Hooks
 
 from worker.db.database import Database
+from worker.outbound.post import Courier
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +39,21 @@ def database(feed_database: Database) -> Database:
 def copy(database: Database, feed_url: str) -> Iterator[Copy]:
     with Copy(database, feed_url) as made:
         yield made
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def courier() -> Iterator[Courier]:
+    courier = Courier(loopback=True)
+    yield courier
+    courier.close()
+
+
+@pytest.fixture
+def hooks(copy: Copy, courier: Courier, receiver: Receiver, tmp_path: Path) -> Hooks:
+    return Hooks(copy, courier, receiver, tmp_path)

@@ -8,19 +8,13 @@ import pytest
 from servers.installation.api import Server, serving
 from servers.installation.commands import Command
 from servers.postgres import PostgresServer
-from servers.receiver import SECRET, Receiver, receiving
+from servers.receiver import SECRET, Receiver
 from servers.rows.feed import Copy
 
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.db.database import Database
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
