@@ -20,13 +20,13 @@ from worker.config import Settings
 from worker.db.database import Database
 from worker.db.migrate import check_schema
 from worker.db.queries import sql
-from worker.ending import STANDS
-from worker.engine.turns import Turns
+from worker.engine.admission.turns import Turns
 from worker.errors import HeadraceError, NeedsOperator
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
 from worker.services import Services, current, serving
-from worker.watchdog import Watchdog
+from worker.supervision.ending import STANDS
+from worker.supervision.watchdog import Watchdog
 
 log = structlog.get_logger()
 

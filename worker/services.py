@@ -9,8 +9,8 @@ from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
+from worker.engine.admission.turns import Turns
 from worker.engine.fetching.ahead import Ahead
-from worker.engine.turns import Turns
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.limits.quotas.stored import StoredQuotas

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import structlog
 
-from worker.alone import run_alone
 from worker.app import DELIVER_TASK, RUN_TASK, celery_app
 from worker.engine.perform import carry_out
 from worker.errors import HeadraceError
 from worker.outbound.deliver import deliver as deliver_events
 from worker.services import current
+from worker.supervision.alone import run_alone
 
 log = structlog.get_logger()
 

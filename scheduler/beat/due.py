@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import xxhash
 
-from worker.engine.opening import is_open, next_opening, read_windows
-from worker.wall_clock import exists, first_moment, zone_of
+from worker.engine.admission.opening import is_open, next_opening, read_windows
+from worker.engine.admission.wall_clock import exists, first_moment, zone_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86400

@@ -3,9 +3,9 @@
 from uuid import uuid4
 
 from worker.db.database import Database
-from worker.runs.publish import publish
 from worker.runs.request import request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 BATCH = 200
 """Asked for in one look; more wait for the next."""

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.durations import format_duration
+from worker.parsing.durations import format_duration
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

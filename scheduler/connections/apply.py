@@ -24,8 +24,8 @@ from scheduler.connections.remove import delete_connections
 from scheduler.connections.transactions import Transaction, execute, retrying
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.documents import Document
 from worker.errors import InvalidInput
+from worker.parsing.documents import Document
 
 log = structlog.get_logger()
 

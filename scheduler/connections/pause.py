@@ -26,7 +26,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """`wakeups` are for `worker.runs.publish.publish`, now that the commit is done."""
+    """`wakeups` are for `worker.runs.wakeups.publish.publish`, now that the commit is done."""
 
     connection_id: int
     name: str

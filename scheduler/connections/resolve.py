@@ -11,8 +11,8 @@ from psycopg.rows import DictRow
 
 from scheduler.connections.current import queries
 from worker.db.database import Database
-from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
+from worker.parsing.documents import suggest
 
 ENVIRONMENTS = ("live", "test")
 

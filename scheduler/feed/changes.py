@@ -6,13 +6,13 @@ from typing import Any
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.health.looks import Finding
 from worker.db.database import Database
-from worker.durations import format_duration
 from worker.errors import HeadraceError, NotFound
 from worker.feed.consumers import MOST_COUNTED, Consumer, consumers
 from worker.feed.epoch import unreadable
 from worker.feed.horizon import LONG, Status, status
 from worker.feed.position import Position, parse_position
 from worker.feed.reading import Wanted, look, streams_to_read
+from worker.parsing.durations import format_duration
 
 BEGINNING, NOW = "beginning", "now"
 

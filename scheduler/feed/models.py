@@ -15,18 +15,18 @@ from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
 from scheduler.connections.resolve import find_connection
-from worker.connectors.manifest.canonical import MODELS, Model
+from worker.connectors.manifest.views.canonical import MODELS, Model
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.documents import suggest
 from worker.errors import NotFound
 from worker.feed.position import Position
 from worker.feed.reading import Transaction, Wanted, read_changes
-from worker.sent_json import read_sent
-from worker.views import models as compiled
-from worker.views.models import Branch
-from worker.views.quoting import array
-from worker.views.records import Place
+from worker.parsing.documents import suggest
+from worker.parsing.sent_json import read_sent
+from worker.views.sql import models as compiled
+from worker.views.sql.models import Branch
+from worker.views.sql.quoting import array
+from worker.views.sql.records import Place
 
 sql = load_queries("scheduler.feed", "models.sql")
 

@@ -14,8 +14,8 @@ from worker.app import celery_app
 from worker.db.database import Database
 from worker.db.migrate import check_schema, head
 from worker.db.queries import load_queries
-from worker.durations import format_duration
 from worker.errors import HeadraceError
+from worker.parsing.durations import format_duration
 from worker.runs.states import queues_of
 
 sql = load_queries("scheduler.health", "looks.sql")

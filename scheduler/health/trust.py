@@ -6,7 +6,7 @@ from scheduler.health.looks import Finding
 from scheduler.proof import drift, quarantine
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.engine.drift import shown
+from worker.engine.watching.drift import shown
 
 sql = load_queries("scheduler.health", "trust.sql")
 

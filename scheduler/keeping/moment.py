@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from worker.durations import parse_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import parse_duration
 
 
 def parse_moment(text: str, now: datetime) -> datetime:

@@ -17,9 +17,9 @@ from psycopg.types.json import Jsonb
 from scheduler.runs.syncs import Refused
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.runs.publish import publish
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 sql = load_queries("scheduler.proof", "deletes.sql")
 

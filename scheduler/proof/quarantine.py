@@ -64,7 +64,7 @@ def request_retry(
     ids: Sequence[UUID] | None = None,
 ) -> Requested:
     """Ask for a run that reads them again: all of the stream, or these."""
-    from worker.runs.publish import publish  # noqa: PLC0415 - brings Celery, which a list doesn't need
+    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery, which a list doesn't need
 
     lane = Lane.BACKFILL if cause == "repair" else Lane.ON_DEMAND
     with database.transaction() as transaction:

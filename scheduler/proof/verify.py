@@ -9,9 +9,9 @@ from psycopg.rows import DictRow
 from scheduler.runs.syncs import Wanted, choose_streams
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.runs.publish import publish
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 sql = load_queries("scheduler.proof", "verify.sql")
 

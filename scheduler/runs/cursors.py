@@ -14,10 +14,10 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.db.queries import sql as worker_sql
-from worker.durations import format_duration
-from worker.engine.lateness import KEPT_DAYS, Late, bounds_of, look_back_of, quantile
-from worker.engine.skew import FAR_OFF, TOLERANCE
+from worker.engine.planning.lateness import KEPT_DAYS, Late, bounds_of, look_back_of, quantile
+from worker.engine.watching.skew import FAR_OFF, TOLERANCE
 from worker.errors import HeadraceError
+from worker.parsing.durations import format_duration
 
 sql = load_queries("scheduler.runs", "cursors.sql")
 

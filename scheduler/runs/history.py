@@ -18,11 +18,11 @@ from worker.db.queries import load_queries
 from worker.db.queries import sql as shared
 from worker.engine.history.forecast import Progress, Wait, progress
 from worker.engine.history.slices import Slice, Tally, slice_of
-from worker.engine.plan import FIRST_LOOK_BACK
+from worker.engine.planning.plan import FIRST_LOOK_BACK
 from worker.runs.cancel import cancel_run
-from worker.runs.publish import publish
 from worker.runs.request import request_run
 from worker.runs.states import Lane, State
+from worker.runs.wakeups.publish import publish
 
 log = structlog.get_logger()
 sql = load_queries("scheduler.runs", "history.sql")

@@ -14,14 +14,14 @@ from scheduler.runs.syncs import Refused, Wanted
 from worker.connectors.contract import Stream
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.db.database import Database
-from worker.durations import parse_duration
 from worker.engine.history.forecast import Forecast, Wait, forecast
 from worker.engine.history.slices import Tally
 from worker.engine.tracks.records import can_be_asked
 from worker.errors import InvalidInput
-from worker.runs.publish import publish
+from worker.parsing.durations import parse_duration
 from worker.runs.request import request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 MOST_IDS = 10_000
 FEW_IDS = 200

@@ -12,9 +12,9 @@ from uuid import UUID
 from scheduler.connections.resolve import streams_of, unknown_stream
 from worker.db.database import Database
 from worker.errors import InvalidInput
-from worker.runs.publish import publish
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 
 class Refused(InvalidInput):

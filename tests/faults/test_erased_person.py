@@ -17,7 +17,7 @@ from servers.waiting import wait_until
 from scheduler.beat.upkeep.retention import prune_tombstones
 from scheduler.connections.apply import apply
 from scheduler.embedded.supervisor.processes import own_account, run_as
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

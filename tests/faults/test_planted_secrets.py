@@ -19,7 +19,7 @@ from servers.waiting import wait_until
 from scheduler.connections.apply import apply
 from scheduler.embedded.supervisor.processes import own_account, run_as, spawn
 from worker.app import RUN_TASK, celery_app
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

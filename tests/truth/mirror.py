@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from servers.valkey import empty
 
 from worker.config import load_settings
-from worker.engine import load
+from worker.engine.loading import load
 from worker.engine.perform import carry_on, carry_out
 from worker.feed.position import Position
 from worker.feed.reading import Wanted, read_changes

@@ -11,7 +11,7 @@ from servers.postgres import PostgresServer
 from servers.valkey import empty
 
 from scheduler.embedded.valkey import EmbeddedValkey
-from worker.engine.parents import LONGEST, PATIENCE, SHORTEST, wait_for
+from worker.engine.admission.parents import LONGEST, PATIENCE, SHORTEST, wait_for
 from worker.runs.states import Lane
 
 from .conftest import SYSTEMS  # type: ignore[import-not-found]

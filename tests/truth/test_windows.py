@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from scheduler.beat.dispatch.pacing import Pacing
 from scheduler.beat.dispatch.streams import dispatch_due
 from scheduler.beat.due import AT_SPREAD
-from worker.engine.settle import SPREAD
+from worker.engine.ending.settle import SPREAD
 from worker.runs.claim import Run
 from worker.runs.states import Lane
 

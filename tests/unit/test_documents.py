@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.documents import MAX_BYTES, load_document, read_document, suggest, validate
 from worker.errors import InvalidInput
+from worker.parsing.documents import MAX_BYTES, load_document, read_document, suggest, validate
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.durations import format_duration, parse_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

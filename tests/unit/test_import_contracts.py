@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 WRONG_LINES = [
     ("worker/errors.py", "import scheduler.beat.due", "worker never scheduler"),
-    ("worker/runs/states.py", "import worker.engine.plan", "the arrow points down"),
-    ("worker/engine/plan.py", "import httpx", "only worker.http sends"),
+    ("worker/runs/states.py", "import worker.engine.planning.plan", "the arrow points down"),
+    ("worker/engine/planning/plan.py", "import httpx", "only worker.http sends"),
     ("worker/limits/policy.py", "import celery", "Celery is known by"),
     ("worker/db/words.py", "import redis", "Redis commands live"),
     ("scheduler/cli/output.py", "import fastapi", "FastAPI is known by"),

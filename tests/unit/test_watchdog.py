@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from worker.ending import HUNG, RECYCLED, UNDRAINED, exit_words
-from worker.watchdog import Course, Look, steer
+from worker.supervision.ending import HUNG, RECYCLED, UNDRAINED, exit_words
+from worker.supervision.watchdog import Course, Look, steer
 
 ROOT = Path(__file__).parents[2]
 KEPT = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from worker import watchdog
+from worker.supervision import watchdog
 from worker.db.database import Database
 from worker.runs.leases import Leases
 

@@ -11,7 +11,7 @@ from worker.connectors.contract import Limits, Source
 from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.protocols.tryton import TrytonSource
-from worker.documents import suggest
+from worker.parsing.documents import suggest
 
 PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "rest": RestSource,

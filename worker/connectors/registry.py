@@ -10,8 +10,8 @@ from pathlib import Path
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector
 from worker.connectors.manifest.model import load_manifest
-from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
+from worker.parsing.documents import suggest
 
 CATALOG = Path(__file__).with_name("catalog")
 MANIFEST = "manifest.yaml"

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from worker.connectors.contract import Page, Source
-from worker.engine.drift import note_fields
-from worker.engine.load import Extra, Loaded, Loader, Observed
-from worker.engine.opening import keep_to_windows
-from worker.engine.plan import Checkpoint
+from worker.engine.admission.opening import keep_to_windows
+from worker.engine.keep.screens import Screen
+from worker.engine.loading.load import Extra, Loaded, Loader, Observed
+from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
-from worker.engine.screens import Screen
-from worker.engine.watching import CursorWatch
+from worker.engine.watching.cursor import CursorWatch
+from worker.engine.watching.drift import note_fields
 from worker.http.sender import CallContext
 from worker.runs.claim import Run
 from worker.runs.leases import Held

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import structlog
 
-from worker.engine.endings import settle_run
-from worker.engine.extras import extras_of
+from worker.engine.admission.opening import keep_to_windows
+from worker.engine.ending.commit import settle_run
 from worker.engine.job import Job
+from worker.engine.keep.extras import extras_of
 from worker.engine.keep.privacy import worded
-from worker.engine.opening import keep_to_windows
+from worker.engine.keep.screens import screens_of
 from worker.engine.port import Engine
-from worker.engine.screens import screens_of
 from worker.engine.tracks import TRACKS
 from worker.errors import HeadraceError, LostLease, Transient
 from worker.runs.claim import Run, claim_run

@@ -11,10 +11,10 @@ from psycopg.rows import DictRow
 
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
 from worker.feed.position import Feed, Position, going_on, is_expired, parse_position
 from worker.feed.reading import look, reading
+from worker.parsing.documents import suggest
 
 MOST_COUNTED = 10_000
 LONGEST_NAME = 200

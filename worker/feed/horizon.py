@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.durations import format_duration
 from worker.feed.position import Feed
 from worker.feed.reading import reading
+from worker.parsing.durations import format_duration
 
 MOST_COUNTED = 10_000
 LONG = 60.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from worker.durations import format_duration
+from worker.parsing.durations import format_duration
 
 DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18000.0, 28800.0)
 """After the first failure, the second and so on; the last is repeated."""

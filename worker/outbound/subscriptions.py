@@ -12,11 +12,11 @@ from psycopg.rows import DictRow
 
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.documents import suggest
 from worker.errors import InvalidInput, NotFound
 from worker.feed.position import Position, is_expired, parse_position
 from worker.feed.reading import KINDS, look
 from worker.outbound.address import read_target
+from worker.parsing.documents import suggest
 from worker.secrets import parse_reference
 
 LONGEST_NAME = 200

@@ -17,8 +17,8 @@ from worker.db.queries import sql
 from worker.db.words import storable
 from worker.errors import LostLease
 from worker.runs.cancel import cancel_in
-from worker.runs.publish import Wakeup
 from worker.runs.states import State
+from worker.runs.wakeups.publish import Wakeup
 from worker.telemetry.redaction import redactor
 
 _dumps = msgspec.json.encode

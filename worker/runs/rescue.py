@@ -2,7 +2,7 @@
 
 Promises: a run whose lease lapsed goes back to the queue. A process holds many runs and one of them may have ended it, so
 a lapse says little about each and spends nothing. A run that was rescued twice goes alone in a process from then on
-(`runs.alone`, carried out by `worker.alone`): who ends that process is known, each time counts as a failed attempt, and
+(`runs.alone`, carried out by `worker.supervision.alone`): who ends that process is known, each time counts as a failed attempt, and
 when the attempts are spent the run ends as failed. So no run ends workers for ever, and none is condemned for another.
 Does not promise that the old worker is dead: one that was stopped may wake, and its fence refuses it. Its connection to
 Postgres is ended first, since a client stopped in the middle of a COPY holds its transaction past every time-out.
@@ -20,8 +20,8 @@ from worker.db.database import Database
 from worker.db.queries import sql
 from worker.errors import LostLease
 from worker.runs.finish import Failure, finish_run_in, give_back_in
-from worker.runs.publish import Wakeup
 from worker.runs.states import State
+from worker.runs.wakeups.publish import Wakeup
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from worker.sent_json import read_sent
-from worker.views.columns import ENTRY, Path
+from worker.parsing.sent_json import read_sent
+from worker.views.sql.columns import ENTRY, Path
 
 MOST_PATHS = 2000
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?([Zz]|[-+]\d\d(:?\d\d)?))?\Z", re.ASCII)

@@ -16,10 +16,10 @@ from worker.db.database import Database
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
 from worker.errors import Transient
-from worker.views import names, tables
-from worker.views.columns import Column, Path, Relation, Seen, relations
 from worker.views.fields import seen_in
-from worker.views.quoting import ident
+from worker.views.sql import names, tables
+from worker.views.sql.columns import Column, Path, Relation, Seen, relations
+from worker.views.sql.quoting import ident
 from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
 from worker.views.streams import Described
 

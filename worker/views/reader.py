@@ -1,7 +1,7 @@
 """Who may read the views, and nothing else? The role `headrace_reader`; the migration makes it where it may."""
 
 from worker.db.database import Database
-from worker.views.quoting import ident
+from worker.views.sql.quoting import ident
 
 READER = "headrace_reader"
 

@@ -14,10 +14,10 @@ from worker.db.database import Database
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
 from worker.errors import Transient
-from worker.views import tables
-from worker.views.columns import Relation
 from worker.views.make import known_columns, make_views_in
-from worker.views.quoting import ident, literal
+from worker.views.sql import tables
+from worker.views.sql.columns import Relation
+from worker.views.sql.quoting import ident, literal
 from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
 from worker.views.streams import MATERIALISE_FROM, Described
 

@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.manifest.mapping import BadMapping, ModelMapping, override
-from worker.connectors.manifest.tables import TableTraits
+from worker.connectors.manifest.views.expressions import BadMapping
+from worker.connectors.manifest.views.mapping import ModelMapping, override
+from worker.connectors.manifest.views.tables import TableTraits
 from worker.connectors.registry import Registry
 from worker.errors import NotFound
-from worker.views.records import Place
-from worker.views.tables import signature
+from worker.views.sql.records import Place
+from worker.views.sql.tables import signature
 
 MATERIALISE_FROM = 50_000
 """Records from which on a stream's are kept parsed, unless the connections file says otherwise."""

@@ -10,19 +10,19 @@ from typing import Any
 import psycopg
 import structlog
 
-from worker.connectors.manifest.canonical import MODELS, Model
-from worker.connectors.manifest.mapping import ModelMapping
+from worker.connectors.manifest.views.canonical import MODELS, Model
+from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.db.database import Database
 from worker.db.queries import sql
 from worker.errors import Transient
-from worker.views import models, names
 from worker.views.make import prefix_of
-from worker.views.models import LINES, Branch
-from worker.views.quoting import ident, literal
-from worker.views.records import Place
+from worker.views.sql import models, names
+from worker.views.sql.models import LINES, Branch
+from worker.views.sql.quoting import ident, literal
+from worker.views.sql.records import Place
+from worker.views.sql.tables import signature
 from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
 from worker.views.streams import Described
-from worker.views.tables import signature
 
 log = structlog.get_logger()
 

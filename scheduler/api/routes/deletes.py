@@ -9,7 +9,7 @@ from scheduler.api.problems import REQUEST_ID
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
 from worker.db.database import Database
-from worker.sent_json import read_sent
+from worker.parsing.sent_json import read_sent
 
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from scheduler.feed.changes import position_named
 from scheduler.feed.models import find_model, read_model
-from worker.connectors.manifest.canonical import MODELS
+from worker.connectors.manifest.views.canonical import MODELS
 from worker.db.database import Database
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]

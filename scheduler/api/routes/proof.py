@@ -16,7 +16,7 @@ from scheduler.proof.explain.words import explain as in_words
 from scheduler.proof.verify import drift_of, request_verify, verifications
 from worker.config import load_settings
 from worker.db.database import Database
-from worker.engine.drift import shown
+from worker.engine.watching.drift import shown
 
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 Key = Annotated[str, Path(min_length=1, max_length=1000)]

@@ -19,8 +19,8 @@ from scheduler.beat.dispatch.waking import LEAST_OUTSTANDING, SLOTS_MULTIPLE
 from scheduler.beat.due import next_due, place
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
-from worker.runs.publish import publish
 from worker.runs.states import Lane, queue_for
+from worker.runs.wakeups.publish import publish
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from scheduler.beat.dispatch.pacing import Pacing
 from worker.db.database import Database
 from worker.db.queries import sql, with_constants
 from worker.runs.claim import LINE
-from worker.runs.publish import lying, publish
 from worker.runs.wakeups.lying import Lying
+from worker.runs.wakeups.publish import lying, publish
 
 log = structlog.get_logger()
 

@@ -16,11 +16,11 @@ from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.keeping.erasure.rescreen import rescreen
 from worker.db.queries import sql
-from worker.engine.lateness import KEPT_DAYS
+from worker.engine.planning.lateness import KEPT_DAYS
 from worker.feed.epoch import keep_epoch
 from worker.outbound.waking import wake_deliveries
-from worker.runs.publish import send_for
 from worker.runs.rescue import rescue_lapsed
+from worker.runs.wakeups.publish import send_for
 from worker.services import Services
 
 log = structlog.get_logger()

@@ -10,7 +10,7 @@ from scheduler.cli.session import command_settings, open_database, open_publishe
 from scheduler.connections.options.schedule import format_history, format_schedule
 from scheduler.connections.options.windows import format_windows
 from scheduler.connections.resolve import find_connection, list_connections, streams_of
-from worker.engine.opening import is_open, next_opening, open_until, read_windows
+from worker.engine.admission.opening import is_open, next_opening, open_until, read_windows
 
 group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -121,7 +121,7 @@ def resume(
     Example: headrace resume plant
     """
     from scheduler.connections.pause import resume as resume_now  # noqa: PLC0415
-    from worker.runs.publish import publish  # noqa: PLC0415 - brings Celery
+    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery
 
     settings = command_settings()
     with open_database(settings) as database:

@@ -17,8 +17,8 @@ from scheduler.embedded.endpoints import hold_home
 from scheduler.embedded.private_files import kept_password, make_private_folder, write_private
 from worker.config import Settings, load_settings
 from worker.db.database import Database
-from worker.documents import read_document
 from worker.errors import NeedsOperator, NotFound
+from worker.parsing.documents import read_document
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.redaction import redactor
 

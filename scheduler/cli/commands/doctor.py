@@ -26,8 +26,8 @@ from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.runs.lists import SHORT_ID
 from worker.config import Settings
 from worker.db.database import Database
-from worker.durations import format_duration
 from worker.errors import HeadraceError
+from worker.parsing.durations import format_duration
 from worker.secrets import open_secret
 
 GIGABYTE = 1024**3

@@ -14,8 +14,8 @@ from scheduler.connections.apply import apply as apply_document
 from scheduler.connections.plan import EFFECTIVE, Plan, plan_json, plan_lines
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.documents import load_document
 from worker.errors import Transient
+from worker.parsing.documents import load_document
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from scheduler.embedded.supervisor.parts import restart_delay
 from scheduler.embedded.supervisor.processes import Child
-from worker.ending import RECYCLED, exit_words
+from worker.supervision.ending import RECYCLED, exit_words
 
 log = structlog.get_logger()
 

@@ -25,8 +25,8 @@ from scheduler.embedded.supervisor.parts import SUPERVISED_MARK, headrace_comman
 from scheduler.embedded.supervisor.processes import Child, spawn
 from worker.config import Settings
 from worker.db.database import Database
-from worker.ending import STANDS
 from worker.errors import HeadraceError
+from worker.supervision.ending import STANDS
 
 LOOK_EVERY = 0.1
 GRACE = 10.0

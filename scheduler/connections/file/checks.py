@@ -6,7 +6,7 @@ from functools import partial
 from scheduler.connections.file.part import Part, Step
 from scheduler.connections.file.secrecy import secret_paths
 from worker.connectors.contract import Connector
-from worker.documents import nearest, suggest
+from worker.parsing.documents import nearest, suggest
 from worker.secrets import parse_reference
 
 MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///absolute/path."

@@ -35,7 +35,7 @@ def export_document(database: Database, registry: Registry | None = None) -> str
 
 
 def to_yaml(data: Any) -> str:
-    """YAML that `worker.documents` reads as the same data."""
+    """YAML that `worker.parsing.documents` reads as the same data."""
     text = yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**20
     )

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from worker.documents import Document, find_problems
 from worker.errors import InvalidInput
+from worker.parsing.documents import Document, find_problems
 
 Step = str | int
 Result = TypeVar("Result")

@@ -22,8 +22,8 @@ from scheduler.connections.options.schedule import (
 from scheduler.connections.options.table import OPTIONS
 from worker.connectors.contract import Connector, Stream
 from worker.connectors.registry import Registry
-from worker.documents import Document, find_problems, suggest
 from worker.errors import InvalidInput
+from worker.parsing.documents import Document, find_problems, suggest
 
 _UNSET = object()
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.connectors.contract import Stream
-from worker.durations import format_duration, parse_duration
 from worker.engine.keep.privacy import key_paths_at_fault
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration, parse_duration
 
 SHORTEST_KEEP = 86400.0
 LONGEST_KEEP = 3653 * 86400.0

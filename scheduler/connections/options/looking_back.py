@@ -6,8 +6,8 @@ cursor is a number (`of`): for streams whose cursor is of the other kind they sa
 
 from typing import Any
 
-from worker.durations import format_duration, parse_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration, parse_duration
 
 LONGEST = 366 * 86400.0
 

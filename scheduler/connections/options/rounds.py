@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from worker.durations import format_duration, parse_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration, parse_duration
 
 NEVER = "never"
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from worker.documents import suggest
-from worker.durations import format_duration, parse_duration
 from worker.errors import InvalidInput
+from worker.parsing.documents import suggest
+from worker.parsing.durations import format_duration, parse_duration
 
 DAY = 86400
 MIN_EVERY = 60

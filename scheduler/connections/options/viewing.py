@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from worker.connectors.manifest.mapping import BadMapping, check_override
+from worker.connectors.manifest.views.expressions import BadMapping
+from worker.connectors.manifest.views.mapping import check_override
 from worker.errors import InvalidInput
 
 

@@ -1,7 +1,7 @@
 """When may a plant's system be asked? What people write in the connections file, what stands in a stream's options, and back.
 
 In the file: `{timezone: Europe/Berlin, allow: [{days: mon-fri, from: "18:00", to: "06:00"}], deny: […], on_demand: true}`.
-In the options the same with all defaults filled in and each day named; `worker/engine/opening.py` reckons with it.
+In the options the same with all defaults filled in and each day named; `worker/engine/admission/opening.py` reckons with it.
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scheduler.connections.options.schedule import parse_time_zone
-from worker.documents import suggest
-from worker.engine.opening import DAYS, never_opens, read_windows
+from worker.engine.admission.opening import DAYS, never_opens, read_windows
 from worker.errors import InvalidInput
+from worker.parsing.documents import suggest
 
 MOST_SPANS = 50
 

@@ -20,8 +20,8 @@ from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.engine.keep.digests import PrivacyKey, privacy_key
 from worker.errors import InvalidInput, NeedsOperator, NotFound
-from worker.runs.publish import Wakeup
-from worker.sent_json import read_sent
+from worker.parsing.sent_json import read_sent
+from worker.runs.wakeups.publish import Wakeup
 
 log = structlog.get_logger()
 

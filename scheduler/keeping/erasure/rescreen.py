@@ -24,7 +24,7 @@ from worker.engine.keep.digests import privacy_key
 from worker.engine.keep.privacy import FieldScreen, rules_of
 from worker.engine.proof.retry import screen_again
 from worker.errors import HeadraceError
-from worker.runs.publish import send_for
+from worker.runs.wakeups.publish import send_for
 
 log = structlog.get_logger()
 

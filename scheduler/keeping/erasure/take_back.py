@@ -10,7 +10,7 @@ from scheduler.connections.transactions import execute, retrying
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.runs.finish import give_back_in
-from worker.runs.publish import Wakeup
+from worker.runs.wakeups.publish import Wakeup
 
 sql = load_queries("scheduler.keeping.erasure", "take_back.sql")
 

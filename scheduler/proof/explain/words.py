@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scheduler.proof.explain.facts import Facts
-from worker.durations import format_duration
+from worker.parsing.durations import format_duration
 
 SHORT_ID = 18
 WAITS = {

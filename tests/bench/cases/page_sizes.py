@@ -19,9 +19,9 @@ from tests.bench.parts.servers import fresh_database, own_postgres
 from worker.connectors.contract import Page, Record
 from worker.db.database import Database
 from worker.db.migrate import migrate
-from worker.engine.load import Loader
-from worker.engine.plan import Checkpoint
-from worker.engine.rows import pack_time, staged_rows
+from worker.engine.loading.load import Loader
+from worker.engine.loading.rows import pack_time, staged_rows
+from worker.engine.planning.plan import Checkpoint
 from worker.runs.claim import claim_run
 from worker.runs.request import request_run
 from worker.runs.states import Lane

@@ -17,9 +17,9 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.migrate import migrate
 from worker.db.queries import sql
-from worker.views import tables
-from worker.views.columns import Relation
 from worker.views.make import known_columns, make_views
+from worker.views.sql import tables
+from worker.views.sql.columns import Relation
 from worker.views.stores import keep_store, tend_store
 from worker.views.streams import Described
 from worker.views.tending import streams_of

@@ -3,9 +3,9 @@
 from statistics import quantiles
 
 from tests.bench.parts.world import World
-from worker.runs.publish import publish
 from worker.runs.request import request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 
 def response_times(own: World, system: str, times: int) -> list[float]:

@@ -156,7 +156,7 @@ class World:
             "SELECT s.id, c.system FROM streams s JOIN connections c ON c.id = s.connection_id WHERE s.name = %(stream)s",
             {"stream": stream},
         )
-        from worker.runs.publish import publish  # noqa: PLC0415 - after Celery knows its broker
+        from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - after Celery knows its broker
 
         with self.database.transaction() as connection:
             asked = [

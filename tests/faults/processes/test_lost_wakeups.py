@@ -5,7 +5,7 @@ from servers.installation.plant import Plant
 from servers.installation.stack import Stack
 from servers.waiting import wait_until
 
-from worker.runs.publish import publish
+from worker.runs.wakeups.publish import publish
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 

@@ -13,7 +13,7 @@ from servers.waiting import wait_until
 
 from scheduler.connections.apply import apply
 from scheduler.connections.remove import remove_connection
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 from worker.runs.cancel import cancel_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]

@@ -26,8 +26,8 @@ from scheduler.connections.pause import pause, resume
 from scheduler.connections.remove import remove_connection
 from scheduler.connections.resolve import find_connection, find_stream
 from worker.db.database import Database
-from worker.documents import read_document
 from worker.errors import InvalidInput, NotFound
+from worker.parsing.documents import read_document
 
 pytestmark = pytest.mark.integration
 

@@ -108,7 +108,7 @@ def test_a_worker_that_dies_in_a_slice_loses_nothing(works: Works, monkeypatch: 
 
     works.services.database.run("UPDATE runs SET not_before = now()")
     with monkeypatch.context() as patched:
-        patched.setattr("worker.engine.load.Loader.load_pages", die)
+        patched.setattr("worker.engine.loading.load.Loader.load_pages", die)
         with pytest.raises(Died):
             carry_out(works.services, run)
     row = works.services.database.one("SELECT state FROM runs WHERE id = %(r)s", {"r": run})

@@ -8,8 +8,8 @@ from servers.systems.demo import Demo
 
 from scheduler.beat.dispatch.pacing import Pacing
 from scheduler.beat.dispatch.streams import dispatch_due
-from worker.engine import endings
-from worker.engine.load import Loader
+from worker.engine.ending import commit as endings
+from worker.engine.loading.load import Loader
 from worker.engine.perform import carry_out
 from worker.errors import Transient
 from worker.runs.cancel import cancel_run

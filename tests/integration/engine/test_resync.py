@@ -10,7 +10,7 @@ from servers.systems.mill import Works, iso, past, running_works
 from servers.systems.scripted import Asked, Said
 
 from scheduler.beat.upkeep.sweeps import SWEEPS
-from worker.engine import singles
+from worker.engine.tracks import singles
 from worker.runs.states import Lane
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from scheduler.keeping.versions import changes_of_run, keys_of_run, known_since,
 from worker.connectors.contract import Gone, Page, Record
 from worker.db.database import Database
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.errors import InvalidInput
 from worker.runs.claim import Run
 from worker.runs.finish import finish_run

@@ -10,7 +10,7 @@ from servers.rows.ledger import LEASE, NEXT, Ledger, record
 from worker.config import Settings
 from worker.connectors.contract import Page
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.runs.claim import Run
 from worker.runs.finish import finish_run
 from worker.runs.states import State

@@ -17,7 +17,7 @@ from worker.db.queries import sql
 from worker.engine.keep.digests import PrivacyKey, privacy_key
 from worker.engine.keep.erasures import erasure_screen
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.errors import LostLease, NeedsOperator, NotFound
 from worker.runs.claim import Run
 

@@ -13,7 +13,7 @@ from worker.connectors.contract import Page, Record, Rejected
 from worker.connectors.registry import Registry
 from worker.engine.keep.digests import privacy_key
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.errors import LostLease
 from worker.runs.claim import Run
 

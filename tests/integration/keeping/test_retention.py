@@ -21,7 +21,7 @@ from worker.config import Settings
 from worker.connectors.contract import Gone, Page, Rejected
 from worker.db.database import Database
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from scheduler.beat.upkeep.retention import Pruning
 from scheduler.keeping.storage import Disk, Room, keep_sample, look_at_room, read_storage
 from worker.connectors.contract import Page, Rejected
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from servers.rows.ledger import Ledger, record
 
 from worker.connectors.contract import Page
-from worker.engine.drift import KEEP_COUNTS, Fields, kinds_of, note_fields
+from worker.engine.watching.drift import KEEP_COUNTS, Fields, kinds_of, note_fields
 from worker.errors import Transient
 from worker.runs.claim import Run
 

@@ -19,7 +19,7 @@ from servers.systems.demo import Demo
 from scheduler.api.app import create_app
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.cli.errors import Exit
-from worker.engine import outcome
+from worker.engine.ending import outcome
 from worker.engine.perform import carry_out
 
 pytestmark = pytest.mark.integration

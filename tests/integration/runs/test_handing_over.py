@@ -12,8 +12,8 @@ from scheduler.beat.dispatch.streams import dispatch_due
 from worker.connectors.contract import Page, StreamTraits
 from worker.db.queries import sql
 from worker.engine.history import begin
-from worker.engine.load import Loader
-from worker.engine.plan import Checkpoint, plan_run
+from worker.engine.loading.load import Loader
+from worker.engine.planning.plan import Checkpoint, plan_run
 from worker.errors import Draining, LostLease
 from worker.runs.finish import Failure, finish_run, give_back
 from worker.runs.leases import Leases

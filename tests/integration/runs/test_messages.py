@@ -15,8 +15,8 @@ from scheduler.beat.dispatch.waking import Waking
 from worker.app import KEY_PREFIX, RUN_TASK, celery_app, configure
 from worker.config import load_settings
 from worker.runs.alive import Alive
-from worker.runs.publish import lying, publish
 from worker.runs.wakeups.lying import MEMORY
+from worker.runs.wakeups.publish import lying, publish
 
 pytestmark = pytest.mark.integration
 

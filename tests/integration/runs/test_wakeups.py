@@ -15,13 +15,13 @@ from scheduler.beat.dispatch.waking import Waking
 from worker.app import celery_app, configure
 from worker.config import load_settings
 from worker.db.queries import sql, with_constants
-from worker.engine.turns import Turns
+from worker.engine.admission.turns import Turns
 from worker.process import forget_messages
 from worker.runs.alive import Alive
 from worker.runs.claim import LINE
 from worker.runs.finish import finish_run, give_back
-from worker.runs.publish import publish, send_for
 from worker.runs.states import Lane, State
+from worker.runs.wakeups.publish import publish, send_for
 
 pytestmark = pytest.mark.integration
 

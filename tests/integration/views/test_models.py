@@ -14,12 +14,12 @@ from servers.rows.connection_rows import applied, plant
 
 from scheduler.api.app import create_app
 from scheduler.embedded.demo.plant import forms
-from worker.connectors.manifest.canonical import MODELS
-from worker.connectors.manifest.mapping import read_models
+from worker.connectors.manifest.views.canonical import MODELS
+from worker.connectors.manifest.views.mapping import read_models
 from worker.feed.reading import read_changes
-from worker.views import models
-from worker.views.models import Branch
-from worker.views.records import Place
+from worker.views.sql import models
+from worker.views.sql.models import Branch
+from worker.views.sql.records import Place
 
 pytestmark = pytest.mark.integration
 

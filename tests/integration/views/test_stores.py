@@ -11,9 +11,10 @@ from integration.views.viewed import Viewed
 from servers.rows.connection_rows import REGISTRY
 
 from worker.db.queries import sql
-from worker.views import stores, tables
-from worker.views.columns import Relation
+from worker.views import stores
 from worker.views.make import known_columns, make_views
+from worker.views.sql import tables
+from worker.views.sql.columns import Relation
 from worker.views.stores import keep_store, tend_store
 from worker.views.streams import Described
 from worker.views.tending import Tending

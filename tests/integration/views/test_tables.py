@@ -9,9 +9,9 @@ from servers.rows.connection_rows import REGISTRY, applied, plant
 
 from scheduler.connections.remove import remove_connection
 from worker.errors import Transient
-from worker.views import tables
-from worker.views.columns import Relation
 from worker.views.make import known_columns, make_views
+from worker.views.sql import tables
+from worker.views.sql.columns import Relation
 from worker.views.tending import Tending, forget_gone
 
 pytestmark = pytest.mark.integration

@@ -14,10 +14,10 @@ from servers.waiting import wait_until
 
 from scheduler.connections.apply import apply
 from scheduler.connections.remove import remove_connection
-from worker.documents import read_document
-from worker.runs.publish import publish
+from worker.parsing.documents import read_document
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 
 class Plant:

@@ -8,7 +8,7 @@ from scheduler.connections.apply import apply
 from scheduler.connections.plan import Plan
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 
 REGISTRY = Registry.load()
 STREAMS = len(REGISTRY.get("demo").stream_names)

@@ -10,8 +10,8 @@ from psycopg.rows import DictRow
 
 from worker.connectors.contract import Page, Record
 from worker.db.database import Database
-from worker.engine.load import FEW, Loaded, Loader
-from worker.engine.plan import Checkpoint
+from worker.engine.loading.load import FEW, Loaded, Loader
+from worker.engine.planning.plan import Checkpoint
 from worker.runs.claim import Run, claim_run
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane

@@ -8,9 +8,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from worker.connectors.contract import Page, Position, Record, StreamTraits, Window
-from worker.connectors.reading.paging import ByCursor, ByNumber, ByOffset, Paging, Seen
-from worker.engine.extract import Extractor, Fetched
+from worker.connectors.paging.chained import ByCursor
+from worker.connectors.paging.counted import ByNumber, ByOffset
+from worker.connectors.paging.paging import Paging
+from worker.connectors.reading.reader import Seen
 from worker.engine.fetching.ahead import Ahead
+from worker.engine.fetching.extract import Extractor, Fetched
 from worker.errors import RateLimited
 from worker.http.sender import CallContext, Sender
 from worker.limits.policy import Limits

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.beat.due import AT_SPREAD, next_due
-from worker.engine.opening import DAYS, is_open, next_opening, read_windows
+from worker.engine.admission.opening import DAYS, is_open, next_opening, read_windows
 
 DAY = 86400
 WEEKDAYS = list(DAYS[:5])

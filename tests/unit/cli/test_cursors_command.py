@@ -9,7 +9,7 @@ import pytest
 from scheduler.cli.commands.runs.cursors import _print_all, _print_one
 from scheduler.runs.cursors import CursorState, skew_in_words
 from worker.connectors.contract import StreamTraits
-from worker.engine.lateness import Late, grade_of
+from worker.engine.planning.lateness import Late, grade_of
 
 TIMED = StreamTraits(incremental=True, ordered=True, timestamps=True, overlap=300.0)
 

@@ -10,7 +10,7 @@ from scheduler.cli.fleet.member import Member
 from scheduler.cli.fleet.sizes import choose
 from scheduler.embedded.supervisor.processes import Child
 from worker.config import Settings
-from worker.ending import RECYCLED
+from worker.supervision.ending import RECYCLED
 
 LARGE = 64 * 1024 * MEBIBYTE
 

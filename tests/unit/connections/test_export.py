@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.connections.file.export import to_yaml
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 
 # What a row can hold: no NUL, no half characters.
 texts = st.text(

@@ -8,7 +8,7 @@ import pytest
 from scheduler.connections.file import DesiredStream, Problems, read_desired
 from scheduler.connections.options.table import file_options
 from worker.connectors.registry import Registry
-from worker.documents import read_document
+from worker.parsing.documents import read_document
 
 REGISTRY = Registry.load()
 

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from scheduler.connections.file import Desired, DesiredStream, Problems, read_desired
 from scheduler.connections.file.reading import load_schema
 from worker.connectors.registry import Registry
-from worker.documents import read_document
 from worker.errors import InvalidInput
+from worker.parsing.documents import read_document
 
 REGISTRY = Registry.load()
 STREAMS = REGISTRY.get("demo").stream_names

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.connections.options.windows import file_windows, format_windows, parse_windows
-from worker.engine.opening import DAYS
+from worker.engine.admission.opening import DAYS
 from worker.errors import InvalidInput
 
 WEEKDAYS = list(DAYS[:5])

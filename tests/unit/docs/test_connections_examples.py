@@ -11,8 +11,8 @@ from unit.docs.pages import Block, blocks
 from scheduler.connections.file.reading import load_schema, read_desired
 from worker.connectors.manifest.model import load_manifest
 from worker.connectors.registry import Registry
-from worker.documents import read_document
 from worker.errors import InvalidInput
+from worker.parsing.documents import read_document
 
 REGISTRY = Registry.load()
 WHOLE = [block for block in blocks("yaml") if "connections:" in block.text]

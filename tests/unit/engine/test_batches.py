@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from worker.connectors.contract import Page, Window
-from worker.engine.batches import MOST_BYTES, MOST_SECONDS, grouped
-from worker.engine.extract import Fetched
-from worker.engine.plan import Plan
+from worker.engine.fetching.extract import Fetched
+from worker.engine.fetching.groups import MOST_BYTES, MOST_SECONDS, grouped
+from worker.engine.planning.plan import Plan
 from worker.errors import Transient
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

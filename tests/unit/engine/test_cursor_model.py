@@ -14,8 +14,8 @@ from unit.engine.test_plan import NOW, run_with
 
 from worker.connectors.contract import Page, Record, StreamTraits
 from worker.connectors.cursors import format_cursor, parse_cursor
-from worker.engine.plan import advance, checkpoint, on_clock, plan_history, plan_run
-from worker.engine.skew import skew_after
+from worker.engine.planning.plan import advance, checkpoint, on_clock, plan_history, plan_run
+from worker.engine.watching.skew import skew_after
 from worker.runs.claim import Stored
 
 EDGE = 5.0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from worker.connectors.contract import Page, Record
-from worker.engine.drift import (
+from worker.engine.watching.drift import (
     SAMPLE,
     WIDE,
     _paths,

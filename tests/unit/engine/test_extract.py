@@ -22,11 +22,11 @@ from servers.systems.paged import (
 )
 
 from worker.connectors.contract import Record, Window
-from worker.connectors.reading.paging import Paging
-from worker.engine.extract import Fetched
+from worker.connectors.paging.paging import Paging
 from worker.engine.fetching.ahead import Ahead
+from worker.engine.fetching.extract import Fetched
 from worker.engine.fetching.line import DEEP
-from worker.engine.plan import Plan
+from worker.engine.planning.plan import Plan
 from worker.errors import Draining, RateLimited, Transient
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.connectors.contract import Record
-from worker.engine.lateness import (
+from worker.engine.planning.lateness import (
     Late,
     edge_of,
     grade_of,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.engine.opening import (
+from worker.engine.admission.opening import (
     DAYS,
     UNTIL_CHANGED,
     is_open,

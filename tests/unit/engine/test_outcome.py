@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.engine.outcome import ALWAYS, Aside, Verdict, judge
+from worker.engine.ending.outcome import ALWAYS, Aside, Verdict, judge
 from worker.runs.claim import Run, Stored
 from worker.runs.states import State
 

@@ -6,9 +6,9 @@ import pytest
 from servers.systems.paged import CURSOR, NUMBER, OFFSET, System, everything, extractor, keys
 
 from worker.connectors.contract import Record, Window
-from worker.connectors.reading.paging import Paging
+from worker.connectors.paging.paging import Paging
 from worker.engine.fetching.ahead import Ahead
-from worker.engine.plan import Plan
+from worker.engine.planning.plan import Plan
 from worker.errors import NeedsOperator, Transient
 
 

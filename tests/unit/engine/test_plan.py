@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.connectors.contract import CursorValue, Page, Record, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor
-from worker.engine.plan import (
+from worker.engine.planning.plan import (
     Plan,
     advance,
     afresh,

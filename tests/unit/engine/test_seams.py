@@ -18,9 +18,11 @@ from worker.connectors.contract import (
     StreamTraits,
     Window,
 )
-from worker.connectors.reading.paging import ByNumber, ByNumberAndSize, ByOffset, Paging, Seen
-from worker.engine.plan import Plan, advance, is_neighbour, turn_back
-from worker.engine.seams import MOST_TURNS_BACK, goes_on, marks_of, without_marked
+from worker.connectors.paging.counted import ByNumber, ByNumberAndSize, ByOffset
+from worker.connectors.paging.paging import Paging
+from worker.connectors.reading.reader import Seen
+from worker.engine.planning.plan import Plan, advance, is_neighbour, turn_back
+from worker.engine.planning.seams import MOST_TURNS_BACK, goes_on, marks_of, without_marked
 
 ANSWER = Response(200, {}, b"", "https://erp.example.com/api/parts")
 PAGINGS = [ByOffset("offset", "limit", 7), ByNumberAndSize("page", "limit", 20)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.settle import LONGEST_BACKOFF, End, GiveBack, backoff, settle
+from worker.engine.ending.settle import LONGEST_BACKOFF, End, GiveBack, backoff, settle
 from worker.errors import (
     BadRecord,
     Cancelled,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.skew import TOLERANCE, skew_after
+from worker.engine.watching.skew import TOLERANCE, skew_after
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.turns import Turns
+from worker.engine.admission.turns import Turns
 
 
 def begin(turns: Turns, queue: str, run_id: str) -> Iterator[str] | None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from worker.connectors.manifest.tables import DeclaredColumn, TableTraits
-from worker.views.columns import MOST_COLUMNS, Column, grown, relations
+from worker.connectors.manifest.views.tables import DeclaredColumn, TableTraits
 from worker.views.fields import seen_in, type_of
-from worker.views.kinds import kind_of
+from worker.views.sql.columns import MOST_COLUMNS, Column, grown, relations
+from worker.views.sql.kinds import kind_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.views.names import MOST, column_name, prefix_of, slug, unused, view_name
-from worker.views.quoting import ident, literal
+from worker.views.sql.names import MOST, column_name, prefix_of, slug, unused, view_name
+from worker.views.sql.quoting import ident, literal
 
 
 @pytest.mark.parametrize(

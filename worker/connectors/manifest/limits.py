@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from worker.documents import Document, suggest
-from worker.durations import parse_duration
 from worker.limits.policy import Limits, Rule
+from worker.parsing.documents import Document, suggest
+from worker.parsing.durations import parse_duration
 
 PERIODS = frozenset({"day", "month"})
 SELECTORS = ("of", "methods", "streams", "paths")

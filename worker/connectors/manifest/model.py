@@ -14,14 +14,14 @@ from typing import Any
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
 from worker.connectors.manifest.limits import read_limits
-from worker.connectors.manifest.mapping import ModelMapping
-from worker.connectors.manifest.streams import StreamManifest, paths_of, read_streams
-from worker.connectors.manifest.tables import read_model_mappings
+from worker.connectors.manifest.streams.stream import StreamManifest, paths_of, read_streams
 from worker.connectors.manifest.templates import names_in
+from worker.connectors.manifest.views.mapping import ModelMapping
+from worker.connectors.manifest.views.tables import read_model_mappings
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.throttling import ThrottledWords
-from worker.documents import Document, load_document, suggest, validate
 from worker.errors import InvalidInput
+from worker.parsing.documents import Document, load_document, suggest, validate
 
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
 

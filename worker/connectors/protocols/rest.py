@@ -21,18 +21,19 @@ from worker.connectors.contract import (
 )
 from worker.connectors.cursors import format_cursor
 from worker.connectors.manifest.model import Manifest
-from worker.connectors.manifest.single import check_filters
-from worker.connectors.manifest.streams import StreamManifest
+from worker.connectors.manifest.streams.single import check_filters
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.paging.chained import ByLink
+from worker.connectors.paging.links import same_origin
+from worker.connectors.paging.paging import Paging
 from worker.connectors.protocols.proofs import make_auth
 from worker.connectors.reading.gone import buried, take_removed
-from worker.connectors.reading.links import same_origin
-from worker.connectors.reading.paging import ByLink, Paging
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.records import digest_of
 from worker.connectors.reading.single import absent, one_of
-from worker.documents import suggest
 from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
+from worker.parsing.documents import suggest
 
 
 class RestSource:

@@ -28,18 +28,18 @@ from worker.connectors.contract import (
     Window,
 )
 from worker.connectors.cursors import typed_json
-from worker.connectors.manifest.deletes import IDS_PER_PAGE, MOST_IDS
 from worker.connectors.manifest.model import Manifest
-from worker.connectors.manifest.single import check_filters
-from worker.connectors.manifest.streams import TRYTON_TIMES, StreamManifest
+from worker.connectors.manifest.streams.deletes import IDS_PER_PAGE, MOST_IDS
+from worker.connectors.manifest.streams.single import check_filters
+from worker.connectors.manifest.streams.stream import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.paging.paging import smaller
 from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
-from worker.connectors.reading.paging import smaller
 from worker.connectors.reading.reader import Reader, Reading, shared_reader
 from worker.connectors.reading.records import digest_of
-from worker.documents import suggest
 from worker.errors import BadRecord, HeadraceError, NeedsOperator, NotFound, Transient
+from worker.parsing.documents import suggest
 
 MOST_DIGITS = 18
 _REFUSALS = {"UserError", "UserWarning"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from worker.connectors.contract import Gone, Page, Record, Rejected
-from worker.connectors.manifest.deletes import Removed
+from worker.connectors.manifest.streams.deletes import Removed
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.keys import make_key
 from worker.connectors.reading.suspects import parse_carefully

@@ -15,12 +15,24 @@ import msgspec
 
 from worker.connectors.contract import Record, Rejected
 from worker.connectors.reading.fields import Picker
-from worker.connectors.reading.paging import Seen, decode_pointer
 from worker.connectors.reading.records import CAREFUL, PARSE_ERRORS, Fields, columns_of
 from worker.connectors.reading.shape import FieldPath, Shape
 from worker.connectors.reading.split import elements, slices
 from worker.connectors.reading.suspects import bad_text, what_came
 from worker.errors import BadRecord, Transient
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an answer says about its place among the pages."""
+
+    count: int
+    """How many records it holds, bad ones too."""
+    pointer: Any = None
+    """What stands at `Paging.pointer`, decoded; None if nothing does."""
+    total: int | None = None
+    token: Any = None
+    """What the next window begins with, where the answer says so."""
 
 
 @dataclass(slots=True)
@@ -99,8 +111,8 @@ class Reader:
         token = beside.get(self._shape.token) if self._shape.token else None
         return Seen(
             count=count,
-            pointer=decode_pointer(pointer) if pointer is not None else None,
-            token=decode_pointer(token) if token is not None else None,
+            pointer=_decode_pointer(pointer) if pointer is not None else None,
+            token=_decode_pointer(token) if token is not None else None,
             total=int(total) if total is not None and total.isdigit() and len(total) < 16 else None,
         )
 
@@ -138,3 +150,11 @@ def _page_picker(shape: Shape, beside: Sequence[FieldPath]) -> Picker | None:
 def _malformed(body: bytes, records: FieldPath) -> Transient:
     where = f"at {'.'.join(records)!r}" if records else "as the whole answer"
     return Transient("malformed_page", f"A list of records was expected {where}; {what_came(body, records)}")
+
+
+def _decode_pointer(raw: bytes) -> Any:
+    """What stands where the next page is named."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Transient("malformed_page", "What names the next page can't be read.") from None

@@ -8,7 +8,7 @@ looking at what the values mean. A page whose brackets don't close raises ValueE
 import re
 from collections.abc import Collection, Iterator
 
-FieldPath = tuple[str, ...]
+from worker.connectors.reading.shape import FieldPath
 
 _TOKEN = re.compile(rb'[\s]*(?:("(?:[^"\\]++|\\.)*+")|([{\[])|([}\]])|(,)|(:)|([^\s{}\[\],:"]++))', re.DOTALL)
 _PAIRS = {b"{": b"}", b"[": b"]"}

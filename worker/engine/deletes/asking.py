@@ -14,7 +14,7 @@ import structlog
 
 from worker.connectors.contract import Page, Source, Stream
 from worker.engine.job import Job
-from worker.engine.load import Observed
+from worker.engine.loading.load import Observed
 from worker.engine.port import Engine
 from worker.errors import BadRecord, Cancelled, Draining, HeadraceError, LostLease, NotNow
 

@@ -11,8 +11,8 @@ from psycopg.rows import DictRow
 from worker.connectors.contract import Gone, Page
 from worker.db.queries import sql
 from worker.engine.job import Job
-from worker.engine.load import Observed
-from worker.engine.plan import Checkpoint
+from worker.engine.loading.load import Observed
+from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
 
 BATCH = 1000

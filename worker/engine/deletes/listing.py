@@ -20,11 +20,11 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import Page, Stream
 from worker.db.database import LOST_LEASE
 from worker.db.queries import sql
-from worker.engine.batches import grouped
-from worker.engine.endings import STUCK_POSITION
-from worker.engine.extract import Extractor, Fetched
+from worker.engine.ending.commit import STUCK_POSITION
+from worker.engine.fetching.extract import Extractor, Fetched
+from worker.engine.fetching.groups import grouped
 from worker.engine.job import Job
-from worker.engine.plan import Plan, checkpoint, plan_run, restart
+from worker.engine.planning.plan import Plan, checkpoint, plan_run, restart
 from worker.engine.port import Engine
 from worker.errors import Cancelled, LostLease, NeedsOperator, SliceEnded
 from worker.runs.claim import Run

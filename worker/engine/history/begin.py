@@ -8,11 +8,11 @@ from worker.connectors.cursors import dump_cursor
 from worker.db.database import Database
 from worker.db.queries import sql
 from worker.engine.history.slices import Slice, name_of
-from worker.engine.plan import Plan, plan_history
+from worker.engine.planning.plan import Plan, plan_history
 from worker.runs.claim import Run
-from worker.runs.publish import publish
 from worker.runs.request import request_run
 from worker.runs.states import Lane
+from worker.runs.wakeups.publish import publish
 
 log = structlog.get_logger()
 

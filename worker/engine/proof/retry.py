@@ -18,15 +18,15 @@ import structlog
 from worker.connectors.contract import Page, Stream
 from worker.db.queries import sql
 from worker.db.words import storable
-from worker.engine.endings import complete
+from worker.engine.ending.commit import complete
 from worker.engine.job import Job
 from worker.engine.keep.digests import PREFIX
 from worker.engine.keep.privacy import WITHHELD, FieldScreen
-from worker.engine.load import Observed
-from worker.engine.plan import Checkpoint
+from worker.engine.keep.screens import Screen
+from worker.engine.loading.load import Observed
+from worker.engine.loading.refused import REASON_WORDS, REJECTED_RAW
+from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
-from worker.engine.refused import REASON_WORDS, REJECTED_RAW
-from worker.engine.screens import Screen
 from worker.runs.finish import Failure
 from worker.runs.states import State
 

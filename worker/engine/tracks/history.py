@@ -17,9 +17,10 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import Stream, Window
 from worker.connectors.cursors import dump_cursor
 from worker.db.queries import sql
-from worker.engine.batches import grouped
-from worker.engine.endings import complete
-from worker.engine.extract import Extractor, Fetched
+from worker.engine.ending.commit import complete
+from worker.engine.ending.judged import judged
+from worker.engine.fetching.extract import Extractor, Fetched
+from worker.engine.fetching.groups import grouped
 from worker.engine.history.begin import start_of, whole
 from worker.engine.history.slices import (
     Slice,
@@ -31,8 +32,8 @@ from worker.engine.history.slices import (
     slice_of,
 )
 from worker.engine.job import Job
-from worker.engine.load import Observed
-from worker.engine.plan import (
+from worker.engine.loading.load import Observed
+from worker.engine.planning.plan import (
     Checkpoint,
     Plan,
     checkpoint,
@@ -43,9 +44,8 @@ from worker.engine.plan import (
     restart,
 )
 from worker.engine.port import Engine
-from worker.engine.proof.judged import judged
 from worker.engine.tracks.window import LOST_POSITION, is_empty
-from worker.engine.watching import CursorWatch
+from worker.engine.watching.cursor import CursorWatch
 from worker.errors import LostLease, NeedsOperator, SliceEnded
 from worker.runs.claim import Stored
 from worker.runs.finish import LastPage

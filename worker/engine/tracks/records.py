@@ -16,14 +16,14 @@ import structlog
 from worker.connectors.contract import Page, Source, Stream, Window
 from worker.connectors.cursors import load_cursor
 from worker.db.queries import sql
-from worker.engine.endings import complete
-from worker.engine.extract import Extractor
+from worker.engine.ending.commit import complete
+from worker.engine.ending.judged import judged
+from worker.engine.fetching.extract import Extractor
 from worker.engine.job import Job
-from worker.engine.plan import Plan, go_on, is_stale, restart
+from worker.engine.planning.plan import Plan, go_on, is_stale, restart
 from worker.engine.port import Engine
-from worker.engine.proof.judged import judged
 from worker.engine.proof.retry import retry_quarantine
-from worker.engine.singles import read_singles, words_of
+from worker.engine.tracks.singles import read_singles, words_of
 from worker.engine.tracks.window import LOST_POSITION, take_pages
 from worker.errors import NeedsOperator
 from worker.runs.finish import Failure

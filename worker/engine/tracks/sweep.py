@@ -31,15 +31,15 @@ from worker.engine.deletes.judge import (
     wants_another,
 )
 from worker.engine.deletes.listing import Generation, fenced, read_list
-from worker.engine.endings import complete
-from worker.engine.extract import Extractor
+from worker.engine.ending.commit import complete
+from worker.engine.fetching.extract import Extractor
 from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.errors import BadRecord, LostLease
 from worker.runs.finish import Failure
-from worker.runs.publish import publish
 from worker.runs.request import Requested, request_run
 from worker.runs.states import Lane, State
+from worker.runs.wakeups.publish import publish
 
 log = structlog.get_logger()
 

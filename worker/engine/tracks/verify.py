@@ -16,10 +16,10 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import CursorValue, Gone, Page, Record, StreamTraits, Window
 from worker.connectors.cursors import load_cursor
 from worker.db.queries import sql
-from worker.engine.endings import complete
+from worker.engine.ending.commit import complete
 from worker.engine.job import Job
-from worker.engine.lateness import look_back_of
-from worker.engine.load import Observed
+from worker.engine.loading.load import Observed
+from worker.engine.planning.lateness import look_back_of
 from worker.engine.port import Engine
 from worker.engine.proof.asking import Asker, Copy
 from worker.engine.proof.compare import Due, differing_fields

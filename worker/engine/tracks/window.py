@@ -10,20 +10,20 @@ from contextlib import closing
 import structlog
 
 from worker.connectors.contract import TOKEN_EXPIRED, Stream
-from worker.engine.batches import grouped
+from worker.engine.admission.parents import let_parents_go_first
 from worker.engine.deletes.tombstones import read_tombstones
-from worker.engine.endings import complete
-from worker.engine.extract import Extractor, Fetched
+from worker.engine.ending.commit import complete
+from worker.engine.ending.judged import judged
+from worker.engine.ending.outcome import Verdict
+from worker.engine.fetching.extract import Extractor, Fetched
+from worker.engine.fetching.groups import grouped
 from worker.engine.history import begin
 from worker.engine.job import Job
-from worker.engine.load import Observed
-from worker.engine.outcome import Verdict
-from worker.engine.parents import let_parents_go_first
-from worker.engine.plan import Plan, afresh, checkpoint, fresh_at, has_history, plan_run, restart
+from worker.engine.loading.load import Observed
+from worker.engine.planning.plan import Plan, afresh, checkpoint, fresh_at, has_history, plan_run, restart
 from worker.engine.port import Engine
-from worker.engine.proof.judged import judged
-from worker.engine.skew import ClockWatch
-from worker.engine.watching import CursorWatch
+from worker.engine.watching.cursor import CursorWatch
+from worker.engine.watching.skew import ClockWatch
 from worker.errors import NeedsOperator, SliceEnded
 from worker.runs.finish import Failure, LastPage
 from worker.runs.states import State, is_bulk

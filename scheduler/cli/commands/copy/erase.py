@@ -54,7 +54,7 @@ def erase(
             return
         if not yes:
             _confirm(f"{where}: {record}")
-        from worker.runs.publish import send_for  # noqa: PLC0415 - brings Celery
+        from worker.runs.wakeups.publish import send_for  # noqa: PLC0415 - brings Celery
 
         open_publisher(settings)
         erased = erase_record(database, settings, row, record, reason)

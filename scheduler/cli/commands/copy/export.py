@@ -22,7 +22,7 @@ from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection, find_stream
 from worker.db.database import Database
 from worker.errors import InvalidInput, NeedsOperator, NotFound
-from worker.views.quoting import ident, literal
+from worker.views.sql.quoting import ident, literal
 
 PAGE = 5000
 TOLD_EVERY = 2.0

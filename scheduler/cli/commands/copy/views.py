@@ -10,11 +10,11 @@ from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.resolve import find_connection, find_stream
 from worker.config import Settings
 from worker.db.database import Database
-from worker.views import models, tables
-from worker.views.columns import Relation
-from worker.views.kinds import KINDS
 from worker.views.make import known_columns
 from worker.views.reader import READER, reader_exists, reader_statements
+from worker.views.sql import models, tables
+from worker.views.sql.columns import Relation
+from worker.views.sql.kinds import KINDS
 from worker.views.streams import Described
 from worker.views.tending import make_all, streams_of
 from worker.views.unified import views_of

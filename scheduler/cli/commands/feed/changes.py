@@ -13,7 +13,6 @@ from scheduler.cli.session import command_settings, open_database
 from scheduler.feed.changes import BEGINNING, consumer_json, position_named, status_json, wanted_named
 from scheduler.runs.lists import SHORT_ID
 from worker.db.database import Database
-from worker.durations import format_duration
 from worker.feed.consumers import (
     MOST_COUNTED,
     Consumer,
@@ -27,6 +26,7 @@ from worker.feed.horizon import Status, status
 from worker.feed.position import Position
 from worker.feed.reading import KINDS, Page, read_changes
 from worker.feed.wording import change_facts, change_json, time_of
+from worker.parsing.durations import format_duration
 
 LOOK_EVERY = 0.5
 PAGE = 500

@@ -9,7 +9,7 @@ from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, pri
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.connections.resolve import find_connection, find_stream
 from worker.db.database import Database
-from worker.sent_json import read_sent
+from worker.parsing.sent_json import read_sent
 
 WORDS = 160
 """So much of a record's content is shown."""

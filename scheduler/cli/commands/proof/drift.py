@@ -9,7 +9,7 @@ from scheduler.cli.output import AsJson, ago, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.drift import accept, drifted, fields_of, what_happened
-from worker.engine.drift import shown
+from worker.engine.watching.drift import shown
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_tab
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.runs.cursors import CursorState, cursors_of, skew_in_words
-from worker.engine.lateness import KEPT_DAYS, edge_of
+from worker.engine.planning.lateness import KEPT_DAYS, edge_of
 
 BAR = 40
 

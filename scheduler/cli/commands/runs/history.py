@@ -20,8 +20,8 @@ from scheduler.cli.session import (
 )
 from scheduler.connections.options.schedule import format_history
 from scheduler.connections.resolve import find_connection
-from worker.durations import format_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration
 
 if TYPE_CHECKING:
     from scheduler.runs.history import History

@@ -18,8 +18,8 @@ from scheduler.cli.session import (
     open_registry,
 )
 from scheduler.connections.resolve import find_connection, find_stream
-from worker.durations import format_duration
 from worker.errors import InvalidInput
+from worker.parsing.durations import format_duration
 from worker.runs.states import State
 
 if TYPE_CHECKING:

@@ -67,9 +67,9 @@ def changes(
 
 
 def _resync(database: Database, stream: Any, run_id: Any) -> dict[str, Any]:
-    from worker.runs.publish import publish  # noqa: PLC0415 - brings Celery
     from worker.runs.request import request_run  # noqa: PLC0415
     from worker.runs.states import Lane  # noqa: PLC0415
+    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery
 
     keys = keys_of_run(database, stream, run_id, limit=MOST_RESYNCED)
     if not keys:

@@ -16,7 +16,7 @@ from scheduler.cli.session import (
 )
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.runs.lists import SHORT_ID, end_of, find_run, list_runs
-from worker.durations import format_duration
+from worker.parsing.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State
 

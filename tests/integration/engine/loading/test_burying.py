@@ -9,7 +9,7 @@ from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 
 from worker.connectors.contract import Gone, Page, Record
 from worker.db.database import Database
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.runs.claim import Run
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import pytest
 from servers.systems.bench import Bench
 from servers.systems.demo import Demo
 
-from worker.engine.load import Loader
+from worker.engine.loading.load import Loader
 from worker.engine.perform import carry_out
 from worker.engine.tracks import history as history_track
 from worker.runs.cancel import cancel_run

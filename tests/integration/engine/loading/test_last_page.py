@@ -6,8 +6,8 @@ import pytest
 from servers.rows.ledger import NEXT, Ledger, record
 
 from worker.connectors.contract import Page
-from worker.engine.load import Loader
-from worker.engine.plan import Checkpoint
+from worker.engine.loading.load import Loader
+from worker.engine.planning.plan import Checkpoint
 from worker.errors import LostLease
 from worker.runs.cancel import cancel_run
 from worker.runs.claim import Run

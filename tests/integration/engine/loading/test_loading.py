@@ -7,7 +7,7 @@ import pytest
 from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 
 from worker.connectors.contract import Page, Rejected
-from worker.engine.load import Loader
+from worker.engine.loading.load import Loader
 from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed

@@ -8,7 +8,7 @@ import pytest
 from servers.rows.ledger import Ledger, record
 
 from worker.connectors.contract import Record
-from worker.engine.load import FEW
+from worker.engine.loading.load import FEW
 from worker.runs.claim import Run
 from worker.runs.states import Lane
 

@@ -10,7 +10,7 @@ from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 
 from worker.connectors.contract import Gone, Page, Record
 from worker.engine.keep.versions import Versions
-from worker.engine.load import Loader, Observed
+from worker.engine.loading.load import Loader, Observed
 from worker.errors import LostLease
 from worker.runs.claim import Run
 

@@ -10,7 +10,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import TOKEN_EXPIRED, Request, Response, Stream, Window
 from worker.connectors.cursors import PRECISION_OF
 from worker.connectors.manifest.model import Manifest, load_manifest
-from worker.connectors.reading.paging import ByNumber, ByNumberAndSize, ByOffset
+from worker.connectors.paging.counted import ByNumber, ByNumberAndSize, ByOffset
 from worker.errors import InvalidInput, NeedsOperator, Transient
 
 BASE = "https://shop.example.com/api"

@@ -8,9 +8,10 @@ import pytest
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import StreamTraits
 from worker.connectors.manifest.model import Manifest, load_manifest, schema
-from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage
-from worker.durations import PATTERN
+from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
+from worker.connectors.paging.counted import ByNumber, ByOffset
 from worker.errors import InvalidInput
+from worker.parsing.durations import PATTERN
 
 GOOD = """\
 manifest: 1

@@ -7,8 +7,9 @@ import pytest
 
 from scheduler.connections.options.viewing import parse_models
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.manifest.mapping import At, BadMapping, Const, Enum, override, read_models
 from worker.connectors.manifest.model import load_manifest
+from worker.connectors.manifest.views.expressions import At, BadMapping, Const, Enum
+from worker.connectors.manifest.views.mapping import override, read_models
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 

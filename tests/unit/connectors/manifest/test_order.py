@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from worker.connectors.manifest.model import Manifest, read_manifest
-from worker.documents import read_document
 from worker.errors import InvalidInput
+from worker.parsing.documents import read_document
 
 
 def manifest(**after: list[str]) -> Manifest:

@@ -7,16 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.connectors.contract import Position, Response
-from worker.connectors.reading.links import link_of, same_origin
-from worker.connectors.reading.paging import (
-    ByCursor,
-    ByLink,
-    ByNumber,
-    ByOffset,
-    OnePage,
-    Paging,
-    Seen,
-)
+from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
+from worker.connectors.paging.counted import ByNumber, ByOffset
+from worker.connectors.paging.links import link_of, same_origin
+from worker.connectors.paging.paging import Paging
+from worker.connectors.reading.reader import Seen
 from worker.errors import NeedsOperator, Transient
 
 BASE = "https://erp.example.com/api"

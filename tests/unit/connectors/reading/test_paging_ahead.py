@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.connectors.contract import Position, Response
-from worker.connectors.reading.paging import ByCursor, ByLink, ByNumber, ByOffset, OnePage, Paging, Seen
+from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
+from worker.connectors.paging.counted import ByNumber, ByOffset
+from worker.connectors.paging.paging import Paging
+from worker.connectors.reading.reader import Seen
 
 ANSWER = Response(200, {}, b"", "https://erp.example.com/api/sites")
 OFFSET = ByOffset("offset", "limit", 10, stable=True)

@@ -1,0 +1,123 @@
+"""What does a manifest say of a stream's cursor? Its kind, where it stands, how it is written and asked for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from worker.connectors.cursors import PRECISION_OF, PRECISIONS
+from worker.connectors.reading.shape import FieldPath, TimeField, field_path_of
+from worker.parsing.durations import parse_duration
+
+DEFAULT_OVERLAP = 300.0
+TOKEN_REFUSED = (410,)
+"""By which statuses a system usually says that it knows a token no longer."""
+
+Complain = Callable[[Sequence[str], str], Exception]
+Zone = Callable[[Mapping[str, Any], Sequence[str]], tzinfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A cursor that the system hands out with its last page."""
+
+    path: FieldPath
+    statuses: frozenset[int]
+    """By which the system says that it knows a token no longer."""
+    words: tuple[str, ...]
+    """And which of its words it then says, where the status alone doesn't tell; any of them, in small letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """How the system is asked for what changed."""
+
+    time: TimeField
+    param: str | None
+    until_param: str | None
+    template: str = "{value}"
+    """What `param` says, with the value in its place."""
+    precision: str | None = None
+    """To which unit times are said; None: as fine as the format can."""
+    nulls: str = "accept"
+    """Whether a record without a cursor is taken, or set aside."""
+    token: Token | None = None
+
+
+def read_incremental(found: Mapping[str, Any], protocol: str, zone: Zone, complain: Complain) -> Incremental:
+    """The cursor in the manifest's words; the schema has been checked already."""
+    kind = found.get("kind", "timestamp")
+    form = found.get("format", {"timestamp": "iso8601"}.get(kind, kind))
+    if (kind if kind != "timestamp" else None) != (form if form not in PRECISION_OF else None):
+        raise complain(("incremental", "format"), f"The format {form} doesn't fit the kind {kind}.")
+    if kind == "token":
+        return _by_token(found, protocol, complain)
+    for key in ("token", "expired"):
+        if key in found:
+            raise complain(("incremental", key), f"{key} belongs to the kind token.")
+    if "field" not in found:
+        raise complain(("incremental",), "incremental needs the field that says when a record changed.")
+    if protocol == "rest" and "param" not in found:
+        raise complain(("incremental",), "incremental needs the param that asks for changes.")
+    precision = found.get("precision")
+    if precision is not None and PRECISIONS[precision] < PRECISIONS[PRECISION_OF.get(form, "d")]:
+        raise complain(("incremental", "precision"), f"The format {form} can't say times that precisely.")
+    return Incremental(
+        _time(found, form, zone(found, ("incremental", "zone")), complain),
+        found.get("param"),
+        found.get("until_param"),
+        found.get("template", "{value}"),
+        precision,
+        found.get("nulls", "accept"),
+    )
+
+
+def overlap_of(found: Mapping[str, Any], incremental: Incremental, complain: Complain) -> float:
+    """How far each run looks back: a unit of the cursor's precision at least."""
+    form = incremental.time.form
+    if incremental.token is not None:
+        return 0.0
+    number = form == "number"
+    overlap = found.get("overlap", 0 if number else DEFAULT_OVERLAP)
+    if isinstance(overlap, str) == number and "overlap" in found:
+        wanted = "a number, as the cursor is one" if number else "a duration, such as 5m"
+        raise complain(("incremental", "overlap"), f"overlap must be {wanted}.")
+    seconds = parse_duration(overlap) if isinstance(overlap, str) else float(overlap)
+    if number:
+        return max(seconds, 1.0)
+    return max(seconds, PRECISIONS[incremental.precision or PRECISION_OF[form]] / 1_000_000)
+
+
+def _time(found: Mapping[str, Any], form: str, zone: tzinfo, complain: Complain) -> TimeField:
+    fields = found["field"]
+    several = [fields] if isinstance(fields, str) else fields
+    paths = tuple(field_path_of(path) for path in several)
+    if "clock" not in found:
+        return TimeField(paths, form, zone)
+    if len(paths) > 1 or form not in {"date", "datetime", "iso8601", "odata_date"}:
+        message = "A day and a time of day make a moment together only where the day stands in one field, as a date."
+        raise complain(("incremental", "clock"), message)
+    return TimeField((*paths, field_path_of(found["clock"])), form, zone, together=True)
+
+
+def _by_token(found: Mapping[str, Any], protocol: str, complain: Complain) -> Incremental:
+    if protocol != "rest":
+        raise complain(("incremental", "kind"), f"The protocol {protocol} knows no tokens.")
+    if "token" not in found:
+        message = "incremental needs the token: where the last page says what the next window begins with."
+        raise complain(("incremental",), message)
+    for key in ("field", "clock", "until_param", "overlap", "lag", "precision", "zone", "ordered", "nulls"):
+        if key in found:
+            raise complain(
+                ("incremental", key), f"{key} says nothing of a token, which only the system can read."
+            )
+    expired = found.get("expired", {})
+    statuses = expired.get("status", TOKEN_REFUSED)
+    words = tuple(word.lower() for word in expired.get("words", ()))
+    return Incremental(
+        TimeField((), "token"),
+        found.get("param"),
+        None,
+        found.get("template", "{value}"),
+        token=Token(field_path_of(found["token"]), frozenset(statuses), words),
+    )

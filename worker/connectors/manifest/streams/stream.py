@@ -1,0 +1,269 @@
+"""What does a manifest say of one stream? Its own keys over the manifest's defaults, as frozen data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from worker.connectors.contract import StreamTraits
+from worker.connectors.manifest.streams.deletes import (
+    Removed,
+    removed_of,
+    sweep_data,
+    tombstones_data,
+    tombstones_setting,
+)
+from worker.connectors.manifest.streams.incremental import Incremental, overlap_of, read_incremental
+from worker.connectors.manifest.streams.order import with_parents
+from worker.connectors.manifest.streams.single import Single, single_of
+from worker.connectors.manifest.views.tables import TableTraits, read_table
+from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
+from worker.connectors.paging.counted import SMALLEST_OF_MANY, ByNumber, ByNumberAndSize, ByOffset
+from worker.connectors.paging.paging import Paging
+from worker.connectors.reading.shape import DeletedMark, FieldPath, Shape, TimeField, field_path_of
+from worker.parsing.documents import Document
+from worker.parsing.durations import parse_duration
+
+TRYTON_TIMES = ("write_date", "create_date")
+TRYTON_DEFAULTS: Mapping[str, Any] = {
+    "key": "id",
+    "records": "result",
+    "incremental": {"field": list(TRYTON_TIMES), "format": "typed_json"},
+    "updated_at": {"field": list(TRYTON_TIMES), "format": "typed_json"},
+}
+"""True of every model of every Tryton: the protocol knows it, so no manifest has to say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamManifest:
+    """One stream as the manifest describes it."""
+
+    name: str
+    title: str
+    traits: StreamTraits
+    shape: Shape
+    paging: Paging
+    incremental: Incremental | None = None
+    method: str = "GET"
+    path: str = ""
+    params: Mapping[str, str] | None = None
+    model: str = ""
+    fields: tuple[str, ...] = ()
+    domain: tuple[Any, ...] = ()
+    table: TableTraits = field(default_factory=TableTraits)
+    removed: Removed | None = None
+    swept: "StreamManifest | None" = None
+    """The same as a list of what is there, for its keys alone; None: it can't be listed."""
+    tombstones: "StreamManifest | None" = None
+    """The list of what was deleted; None: the system keeps none."""
+    tombstones_setting: str | None = None
+    """It is asked for only where this setting is true."""
+    single: Single | None = None
+    """How one record is asked for; None: it can't be, or the protocol knows how."""
+    filters: tuple[str, ...] = ()
+    """By which parameters or fields the system can be asked for some of the records."""
+
+
+def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]:
+    """All streams, by name; the schema has been checked already."""
+    defaults = document.data.get("defaults", {})
+    streams = {
+        name: _Reading(document, protocol, name, defaults, own).stream()
+        for name, own in document.data["streams"].items()
+    }
+    return with_parents(document, streams)
+
+
+class _Reading:
+    """Reads one stream and knows where to point when something is wrong."""
+
+    def __init__(
+        self,
+        document: Document,
+        protocol: str,
+        name: str,
+        defaults: Mapping[str, Any],
+        own: Mapping[str, Any],
+    ) -> None:
+        self.document = document
+        self.protocol = protocol
+        self.name = name
+        self.own = own
+        self.part = ""
+        """Of what `deletes` describes: which part of it this is."""
+        below = TRYTON_DEFAULTS if protocol == "tryton" else {}
+        self.data = {**below, **defaults, **own}
+        if "deletes" in self.data:
+            self.data["deletes"] = {**defaults.get("deletes", {}), **own.get("deletes", {})}
+
+    def stream(self) -> StreamManifest:
+        for key in ("path", "records", "key") if self.protocol == "rest" else ("model", "fields"):
+            if key not in self.data:
+                message = f"The key {key!r} is missing in streams.{self.name}."
+                raise self.document.error(("streams", self.name), "missing_key", message)
+        incremental = self.incremental()
+        stream = StreamManifest(
+            name=self.name,
+            title=self.data.get("title", self.name.replace("_", " ").capitalize()),
+            traits=self.traits(incremental),
+            shape=self.shape(incremental),
+            paging=read_paging(self.data.get("paging", {})),
+            incremental=incremental,
+            method=self.data.get("method", "GET"),
+            path=self.data.get("path", ""),
+            params=self.data.get("params", {}),
+            model=self.data.get("model", ""),
+            fields=tuple(self.data.get("fields", ())),
+            domain=tuple(self.data.get("domain", ())),
+            single=self.single(),
+            filters=tuple(self.data.get("filters", ())),
+            table=read_table(self.data),
+        )
+        return stream if self.part else self.with_deletes(stream)
+
+    def with_deletes(self, stream: StreamManifest) -> StreamManifest:
+        """The stream with those that tell of its deletes."""
+        swept = sweep_data(self.data)
+        if self.protocol == "tryton":
+            if {"tombstones", "removed"} & self.data.get("deletes", {}).keys():
+                raise self.error(("deletes",), "a Tryton server tells of no deletes: it can only be swept.")
+            return replace(stream, swept=_ids_alone(stream) if swept else None)
+        tombstones = tombstones_data(self.data)
+        return replace(
+            stream,
+            removed=removed_of(self.data),
+            swept=self.derived("sweep", swept) if swept else None,
+            tombstones=self.derived("tombstones", tombstones) if tombstones else None,
+            tombstones_setting=tombstones_setting(self.data),
+        )
+
+    def single(self) -> Single | None:
+        found = single_of(self.data) if self.protocol == "rest" else None
+        if found is not None and len(paths_of(self.data["key"])) > 1:
+            raise self.error(("single",), "one record can be asked for only where one field is the key.")
+        return found
+
+    def derived(self, part: str, data: Mapping[str, Any]) -> StreamManifest:
+        reading = _Reading(self.document, self.protocol, self.name, {}, {})
+        reading.own, reading.part, reading.data = self.own, part, dict(data)
+        return reading.stream()
+
+    def incremental(self) -> Incremental | None:
+        found = self.data.get("incremental")
+        return None if found is None else read_incremental(found, self.protocol, self.zone, self.error)
+
+    def traits(self, incremental: Incremental | None) -> StreamTraits:
+        interval = parse_duration(self.data.get("interval", "15m"))
+        seam = read_paging(self.data.get("paging", {})).seam if self.protocol == "rest" else "none"
+        if incremental is None:
+            return StreamTraits(False, False, True, interval=interval, seam=seam)
+        found = self.data["incremental"]
+        return StreamTraits(
+            incremental=True,
+            ordered=found.get("ordered", False),
+            timestamps=incremental.time.form not in {"number", "token"},
+            overlap=overlap_of(found, incremental, self.error),
+            lag=parse_duration(found.get("lag", "0s")),
+            interval=interval,
+            bounded=self.protocol == "tryton" or incremental.until_param is not None,
+            token=incremental.token is not None,
+            seam=seam,
+        )
+
+    def shape(self, incremental: Incremental | None) -> Shape:
+        updated = self.updated_at()
+        cursor = incremental.time if incremental and incremental.token is None else None
+        version = self.data.get("version")
+        total = self.data.get("total")
+        shape = Shape(
+            records=field_path_of(self.data["records"]),
+            key=paths_of(self.data["key"]),
+            cursor=cursor,
+            version=field_path_of(version) if version is not None else None,
+            updated_at=cursor if updated == cursor else updated,
+            deleted=self.deleted(),
+            volatile=tuple(field_path_of(path) for path in self.data.get("volatile", ())),
+            shuffled=self.protocol == "tryton",
+            total=field_path_of(total) if total is not None else None,
+            token=incremental.token.path if incremental and incremental.token else None,
+            needs_cursor=incremental is not None and incremental.nulls == "reject",
+        )
+        pointer = read_paging(self.data.get("paging", {})).pointer
+        for key, path in (("total", shape.total), ("paging", pointer), ("incremental", shape.token)):
+            if path and (not shape.records or path[: len(shape.records)] == shape.records):
+                raise self.error((key,), f"{key} can't be read from inside the list of records.")
+        return shape
+
+    def updated_at(self) -> TimeField | None:
+        found = self.data.get("updated_at")
+        if found is None:
+            return None
+        if not isinstance(found, Mapping):
+            return TimeField(paths_of(found))
+        zone = self.zone(found, ("updated_at", "zone"))
+        return TimeField(paths_of(found["field"]), found.get("format", "iso8601"), zone)
+
+    def deleted(self) -> DeletedMark | None:
+        found = self.data.get("deleted")
+        if found is None:
+            return None
+        if isinstance(found, str):
+            return DeletedMark(field_path_of(found))
+        equals = found.get("equals")
+        several = tuple(equals) if isinstance(equals, list) else (equals,)
+        return DeletedMark(field_path_of(found["field"]), several if "equals" in found else None)
+
+    def zone(self, found: Mapping[str, Any], path: Sequence[str]) -> tzinfo:
+        name = found.get("zone", "UTC")
+        try:
+            return UTC if name == "UTC" else ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise self.error(path, f"There is no time zone {name!r}.") from None
+
+    def error(self, path: Sequence[str], message: str) -> Exception:
+        own = bool(path) and path[0] in self.own
+        if self.part:
+            path, own = ("deletes", self.part), "deletes" in self.own
+        at = ("streams", self.name, *path) if own else ("defaults", *path)
+        return self.document.error(at, "bad_value", f"In streams.{self.name}: {message}")
+
+
+def _ids_alone(stream: StreamManifest) -> StreamManifest:
+    """The same stream, of whose records only the key counts."""
+    shape = replace(stream.shape, cursor=None, version=None, updated_at=None, deleted=None, volatile=())
+    traits = StreamTraits(incremental=False, ordered=False, timestamps=True, interval=stream.traits.interval)
+    return replace(stream, shape=shape, traits=traits, incremental=None, fields=("id",))
+
+
+def paths_of(value: str | Sequence[Any]) -> tuple[FieldPath, ...]:
+    """One path, or several."""
+    return (field_path_of(value),) if isinstance(value, str) else tuple(field_path_of(path) for path in value)
+
+
+def read_paging(found: Mapping[str, Any]) -> Paging:
+    """The way of paging that a manifest names."""
+    kind, options = next(iter(found.items()), ("none", {}))
+    options = dict(options)
+    if "path" in options:
+        options["path"] = field_path_of(options["path"])
+    options.pop("header", None)
+    match kind:
+        case "offset":
+            return ByOffset(**options)
+        case "page":
+            return _numbered({"size_param": None, **options})
+        case "cursor":
+            return ByCursor(**options)
+        case "next_link":
+            return ByLink(**options)
+        case _:
+            return OnePage()
+
+
+def _numbered(options: dict[str, Any]) -> Paging:
+    """Where records may change places, pages overlap if their size can be chosen."""
+    if options.get("stable") or options["size_param"] is None or options["size"] < SMALLEST_OF_MANY:
+        return ByNumber(**options)
+    options.pop("stable", None)
+    return ByNumberAndSize(**options)

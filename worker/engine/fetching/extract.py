@@ -1,0 +1,305 @@
+"""Where do pages come from? They are asked for before they are due, and handed out in the order in which they are due.
+
+A page is loaded while the next ones are fetched, side by side where the stream can name them (`Stream.onward`), else one
+after the other (`fetching.line`). What is committed stays in order, so the cursor's rule stays: what was fetched beyond a
+page that fails, or beyond the end, is dropped. An error of a page that was asked for beside others is never the run's:
+when its turn comes it is asked for again, alone. Pages that prove too large or too slow are asked for smaller
+(`fetching.sizes`). A page that doesn't go on where the one before ended is stored, and what lies between is read
+(`seams`). Where the first page is the last, no thread and no line are made.
+Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from worker.connectors.contract import Page, Position, Stream, Window
+from worker.engine.fetching.ahead import Ahead
+from worker.engine.fetching.line import Answer, Entry, Line
+from worker.engine.fetching.memory import SMALL, Room
+from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
+from worker.engine.fetching.width import Width
+from worker.engine.planning.plan import Plan, advance, is_last, is_neighbour, on_clock, restart, turn_back
+from worker.engine.planning.seams import MOST_ANEW, MOST_AT_ONE_PLACE, MOST_TURNS_BACK, without_marked
+from worker.errors import HeadraceError, RateLimited, Transient
+from worker.http.sender import CallContext, Sender
+
+log = structlog.get_logger()
+
+MOST_TIMEOUTS = 2
+"""Smaller pages are tried so often in one claim of a run; after that it waits, as for a system that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A page, the plan that follows from it, and when it was asked for by the database's clock."""
+
+    page: Page
+    plan: Plan
+    done: bool
+    observed_at: datetime
+    size: int
+    """Bytes of the answer's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A page whose turn it is."""
+
+    fetched: Fetched
+    at: Position | None
+    """Where it was read."""
+    room: Room
+
+
+class SourceClock(Protocol):
+    """What the answers say of the clock behind them."""
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which it is ahead of ours."""
+        ...
+
+    def heard(self, headers: Mapping[str, str], sent: datetime, received: datetime) -> None:
+        """Told of every answer, by several threads."""
+        ...
+
+
+class Extractor:
+    """Reads the pages of one run."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        context: CallContext,
+        stream: Stream,
+        *,
+        ahead: Ahead,
+        now: Callable[[], datetime],
+        clock: SourceClock | None = None,
+    ) -> None:
+        self._sender = sender
+        self._context = context
+        self._whole = self._stream = stream
+        self._ahead = ahead
+        self._now = now
+        self._clock = clock
+        self._size = ahead.sizes.of(context.connection_id, stream.name)
+        self._line: Line | None = None
+        self._width = Width(1)
+        self._timeouts = 0
+        self._pages = self._anew = 0
+        """Taken so far, and how often from the very first on again."""
+        self._turned = Counter[int]()
+        """From which places it turned back, and how often."""
+
+    def pages(self, plan: Plan) -> Generator[Fetched, None, None]:
+        """The pages from the plan's position to the end of its window. Close it where they aren't read to the end."""
+        self._line, self._width = None, Width(self._most_at_once())
+        if self._size.divisor > 1:
+            self._go_on_smaller(plan)
+        taken = self._due(plan)
+        room = taken.room
+        try:
+            while not taken.fetched.done:
+                self._look_ahead(taken)
+                yield taken.fetched
+                plan = taken.fetched.plan
+                del taken  # its records shouldn't be held while the next page comes in
+                room.release()
+                taken = self._next(plan)
+                room = taken.room
+            yield taken.fetched
+        finally:
+            room.release()
+            self._give_way()
+
+    def next_is_here(self) -> bool:
+        """Whether the page after the last one that was handed out can be had without waiting."""
+        return self._line is not None and self._line.is_here()
+
+    def _look_ahead(self, taken: _Taken) -> None:
+        """Have asked what comes after this page."""
+        following = taken.fetched.plan.position
+        assert following is not None  # noqa: S101 - else it would be the last
+        page = taken.fetched.page
+        line = self._line
+        if line is None:
+            line = self._line = Line(self._ahead, self._read_ahead(taken.fetched.plan.window))
+        elif not line.leads_to(following):
+            log.debug("pages_not_side_by_side")
+            self._width.guessed_wrong()
+        self._width.arrived(end_known=page.total is not None)
+        line.expected = self._size.bytes
+        onward = self._stream.onward(taken.at, page, self._width.line - 1)
+        line.ask([following, *onward], self._width.now)
+
+    def _next(self, plan: Plan) -> _Taken:
+        """The page at the plan's position: from the line, or else asked for now."""
+        entry = self._line.take(plan.position) if self._line and plan.position is not None else None
+        if entry is None:
+            return self._due(plan)
+        if entry.answer is not None:
+            try:
+                return self._taken(plan, entry.answer, entry.room)
+            except BaseException:
+                entry.room.release()
+                raise
+        error = entry.error
+        assert error is not None  # noqa: S101 - it has ended
+        if not isinstance(error, HeadraceError) or not self._may_ask_again(entry, error):
+            raise error
+        if not entry.beside and too_much(error):
+            return self._due(self._with_less(plan, error))
+        self._hush(error)
+        return self._due(plan, alone=True)
+
+    def _may_ask_again(self, entry: Entry, error: HeadraceError) -> bool:
+        """Beside others, or long before its turn, a page may be refused that would be granted alone, and now."""
+        return entry.beside or too_much(error) or (isinstance(error, RateLimited) and not entry.awaited)
+
+    def _due(self, plan: Plan, *, alone: bool = False) -> _Taken:
+        """Ask for the page whose turn it is, in this thread."""
+        while True:
+            room = self._ahead.memory.room(self._size.bytes, give_way=self._give_way)
+            alone = alone or self._line is None or not self._line.is_busy
+            try:
+                return self._taken(plan, self._fetch(plan.window, plan.position, room), room)
+            except HeadraceError as exc:
+                room.release()
+                if not alone:
+                    self._hush(exc)
+                elif too_much(exc):
+                    plan = self._with_less(plan, exc)
+                else:
+                    raise
+                alone = True
+            except BaseException:
+                room.release()
+                raise
+
+    def _hush(self, error: HeadraceError) -> None:
+        """Wait for the others of this run that are under way, and ask for fewer at once from here on."""
+        if self._line is not None:
+            self._line.hush()
+        self._width.refused()
+        log.debug("page_asked_again", error_code=error.code, at_once=self._width.now)
+
+    def _taken(self, plan: Plan, answer: Answer, room: Room) -> _Taken:
+        self._size.came(answer.size)
+        if answer.size > SMALL:  # the next run makes room before it asks
+            self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
+        page, traits = answer.page, self._stream.traits
+        self._pages += 1
+        if not is_neighbour(plan, page, traits) and (place := self._back(plan)) is not None:
+            turned, page = turn_back(plan, page, place), replace(page, next=place)
+            return _Taken(Fetched(page, turned, False, answer.observed_at, answer.size), plan.position, room)
+        if self._clock is not None:
+            plan = on_clock(plan, self._clock.skew)
+        following, done = advance(plan, page, traits)
+        if not done:
+            following = self._with_another_size(following)
+        if plan.marks:
+            page = without_marked(page, plan.marks)
+        fetched = Fetched(page, following, done, answer.observed_at, answer.size)
+        return _Taken(fetched, plan.position, room)
+
+    def _back(self, plan: Plan) -> Position | None:
+        """Where to read what may lie before a page that doesn't go on; raises where that would go on for ever."""
+        if plan.turns_back == 0:
+            self._context.steps.add("pages_shifted", 0.0)
+            log.info("pages_shifted", at=dict(plan.position or {}))
+        place = self._stream.back(plan.position)
+        self._anew += place is None
+        here = int((plan.position or {}).get("offset", -1))
+        self._turned[here] += here >= 0
+        stuck = self._turned[here] > MOST_AT_ONE_PLACE
+        if stuck or self._anew > MOST_ANEW or plan.turns_back > MOST_TURNS_BACK + self._pages // 2:
+            message = "Records change their places faster than their pages are read."
+            hint = "Ask for larger pages, in an order that stays; `stable: true` if its pages can't overlap."
+            raise Transient("pages_shift", message, hint=hint)
+        return place
+
+    def _read_ahead(self, window: Window) -> Callable[[Position, Room], Answer]:
+        return lambda position, room: self._fetch(window, position, room)
+
+    def _fetch(self, window: Window, position: Position | None, room: Room) -> Answer:
+        """Ask for one page and read it. Its body is gone once its records are cut from it."""
+        stream, observed_at = self._stream, self._now()
+        response = self._sender.send(self._context, stream.request(window, position), room.grow)
+        size = len(response.body)
+        if self._clock is not None:
+            self._clock.heard(response.headers, observed_at, self._now())
+        with self._context.steps.step("parse", bytes=size) as step:
+            page = stream.read(response, window, position)
+            step.counts["records"] = len(page.records)
+        del response
+        room.settle(size)
+        return Answer(page, size, observed_at, is_last(page, window, stream.traits))
+
+    def _with_less(self, plan: Plan, error: HeadraceError) -> Plan:
+        """The plan with smaller pages; raises `error` where there are none, or this was tried often enough."""
+        divisor = self._size.smaller
+        smaller = None if divisor is None else self._resized(plan, divisor)
+        if smaller is None or divisor is None:
+            raise error
+        self._size.shrank(divisor)
+        self._say_size(error.code)
+        if error.code == TOO_SLOW:
+            self._timeouts += 1
+            if self._timeouts >= MOST_TIMEOUTS:
+                raise error
+        return smaller
+
+    def _with_another_size(self, plan: Plan) -> Plan:
+        """Smaller pages where one crowds out those of others, larger ones where all went well for long."""
+        wanted = self._size.larger or (self._size.smaller if self._size.bytes > CROWDING else None)
+        if wanted is None:
+            return plan
+        changed = self._resized(plan, wanted)
+        if changed is None or changed.position is None:  # not worth a window from its beginning
+            self._size.good = 0
+            return plan
+        if wanted > self._size.divisor:
+            self._size.shrank(wanted)
+            self._say_size("crowding")
+        else:
+            self._size.grew(wanted)
+            self._say_size("went_well")
+        return changed
+
+    def _go_on_smaller(self, plan: Plan) -> None:
+        """With the size that was remembered, where the plan's place can be kept: it may have been made with another."""
+        resized = self._whole.resized(self._size.divisor, plan.position)
+        if resized is not None and (resized[1] is not None or plan.position is None):
+            self._stream = resized[0]
+
+    def _resized(self, plan: Plan, divisor: int) -> Plan | None:
+        """The plan under which the stream is read on with pages of that size; None where it can't be."""
+        resized = self._whole.resized(divisor, plan.position)
+        if resized is None:
+            return None
+        self._stream, position = resized
+        self._give_way()
+        if position is None and plan.position is not None:
+            return restart(plan)
+        return plan
+
+    def _say_size(self, reason: str) -> None:
+        self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
+        self._context.steps.add("page_size", 0.0, divisor=self._size.divisor)
+        log.info("page_size_changed", reason=reason, divisor=self._size.divisor)
+
+    def _most_at_once(self) -> int:
+        allowed = self._context.source.limits.concurrency
+        most = self._ahead.side_by_side
+        return most if allowed is None else min(most, allowed)
+
+    def _give_way(self) -> None:
+        """What is here ahead of its turn isn't worth its room."""
+        if self._line is not None:
+            self._line.drop()

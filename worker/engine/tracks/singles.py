@@ -1,0 +1,137 @@
+"""How are records read again by their keys? One request each, some of them in one commit, and on from there after a stop.
+
+A record that the system says isn't there becomes a tombstone (`not_found`). That is believed only from a system that knew
+another of them: many in a row of which none is there look like a wrong address. What can't be read is named and left as it is.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from worker.connectors.contract import Gone, Page, Source, Stream
+from worker.engine.job import Job
+from worker.engine.loading.load import Observed
+from worker.engine.planning.plan import Checkpoint
+from worker.engine.port import Engine
+from worker.errors import BadRecord, HeadraceError, NeedsOperator, SliceEnded
+from worker.runs.finish import Failure
+from worker.runs.states import is_bulk
+
+AT_ONCE = 50
+"""Records of one commit, if they come within the time."""
+MOST_SECONDS = 2.0
+BELIEVED = 10
+"""Up to so many keys are believed to be gone though none was found."""
+NAMED = 5
+UNREADABLE = frozenset({"request_refused"})
+"""What a system may say of one record and mean just that."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Where it stands; kept with each commit."""
+
+    done: int = 0
+    found: bool = False
+    held: list[str] = field(default_factory=list)
+    """Keys that aren't there, as the system says, and that nothing was found beside so far."""
+    held_at: str | None = None
+    """When the first of them was asked for: what the copy has seen of them since then stays."""
+    missed: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "done": self.done,
+            "found": self.found,
+            "held": self.held,
+            "held_at": self.held_at,
+            "missed": self.missed,
+        }
+
+
+def read_singles(
+    engine: Engine, job: Job, source: Source, stream: Stream, ids: Sequence[str]
+) -> Failure | None:
+    """Read these again; what is to be said of those that couldn't be read."""
+    keys = sorted(set(ids))
+    kept = (job.run.cursor.position or {}).get("page") or {}
+    at = _Reading(**kept)
+    context = job.context(source)
+    turn_ends = time.monotonic() + engine.settings.slice
+    pages: list[Observed] = []
+    begun = time.monotonic()
+    while at.done < len(keys):
+        key = keys[at.done]
+        try:
+            observed_at = job.run.now()
+            page = _ask(engine, context, stream, key)
+        except HeadraceError:
+            _commit(engine, job, at, pages)  # what came isn't asked for again
+            raise
+        if page is None:
+            at.missed.append(key)
+            page = Page([])  # counts as done: else a long list of them would be asked for for ever
+        else:
+            at.found = at.found or bool(page.records)
+            page = job.screened(_believed(page, at, len(keys), observed_at))
+        pages.append(Observed(page, observed_at))
+        at.done += 1
+        if len(pages) >= AT_ONCE or time.monotonic() - begun > MOST_SECONDS:
+            _commit(engine, job, at, pages)
+            begun = time.monotonic()
+            job.check()
+            if is_bulk(job.run.track, job.run.lane) and begun > turn_ends:
+                raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
+    if at.found and at.held and at.held_at is not None:
+        gone = job.screened(Page([], gone=[Gone(key, "not_found") for key in at.held]))
+        pages.append(Observed(gone, datetime.fromisoformat(at.held_at)))
+        at.held, at.held_at = [], None
+    _commit(engine, job, at, pages)
+    if at.held:
+        return Failure(
+            "all_absent",
+            f"The system knows none of the {len(keys):,} records, so it isn't believed: nothing was deleted. Is its "
+            "address right, and may its user see them?",
+        )
+    return words_of(at.missed, len(keys), "couldn't be read")
+
+
+def words_of(missing: Sequence[str], asked: int, why: str) -> Failure | None:
+    """What is said of those that weren't read; None where all were."""
+    if not missing:
+        return None
+    named = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
+    return Failure("records_not_read", f"{len(missing):,} of the {asked:,} records {why}: {named}.")
+
+
+def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
+    """What the system says of this record; None where it can't be asked for it."""
+    try:
+        request = stream.single(key)
+        if request is None:
+            return None
+        return stream.read_single(engine.sender.send(context, request), key)
+    except BadRecord:
+        return None
+    except NeedsOperator as exc:
+        if exc.code not in UNREADABLE:
+            raise
+        return None
+
+
+def _believed(page: Page, at: _Reading, asked: int, asked_at: datetime) -> Page:
+    """The page without what is said to be gone, as long as nothing was found in a long list."""
+    if page.gone and not at.found and asked > BELIEVED:
+        at.held += [gone.key for gone in page.gone]
+        at.held_at = at.held_at or asked_at.isoformat()
+        page.gone = []
+    return page
+
+
+def _commit(engine: Engine, job: Job, at: _Reading, pages: list[Observed]) -> None:
+    if pages:
+        position = {"page": at.as_json()}
+        job.load(engine, pages, Checkpoint(None, None, position, None, finished=False))
+        pages.clear()
