@@ -1,7 +1,7 @@
 """How is a run carried out? Claim it, do what its track asks for, and let go of it.
 
-What a track does is in `tracks`; there `plan` decides, `extract` reads and `load` commits. `endings` says what becomes
-of the run, and `settle` what an error means. Emits: run_lost, run_crashed.
+What a track does is in `tracks`; there `planning` decides, `fetching` reads and `loading` commits. `ending` says what
+becomes of the run, also when it meets an error. Emits: run_lost, run_crashed.
 """
 
 from uuid import UUID

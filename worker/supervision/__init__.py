@@ -1,0 +1,1 @@
+"""How is a process of the worker watched and ended, and a run that may be harmful kept apart from the others?"""

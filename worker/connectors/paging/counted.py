@@ -14,9 +14,7 @@ from worker.connectors.reading.shape import FieldPath
 
 SMALLEST_OF_MANY = 20
 """From this size on, pages of several sizes can be made to overlap at any place up to 200 million records."""
-
 MOST_SIZES = 200
-
 MOST_STEPS_BACK = 8
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from worker.connectors.contract import Gone, Page, Record, Rejected
-from worker.connectors.manifest.streams.deletes import Removed
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.keys import make_key
+from worker.connectors.reading.shape import Removed
 from worker.connectors.reading.suspects import parse_carefully
 from worker.errors import BadRecord
 

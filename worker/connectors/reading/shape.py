@@ -44,6 +44,14 @@ class DeletedMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """How a list says, where a record was, that it is gone: something stands at `field`, and the key at `key`."""
+
+    field: FieldPath
+    key: tuple[FieldPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """Where an answer holds its records, and where a record holds what the engine needs."""
 

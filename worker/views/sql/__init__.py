@@ -1,0 +1,1 @@
+"""The SQL of the views, put together from plain data. Pure."""

@@ -9,24 +9,15 @@ What a sweep or a list of tombstones doesn't say itself is as in the stream.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from worker.connectors.reading.shape import FieldPath, field_path_of
+from worker.connectors.reading.shape import Removed, field_path_of
 
 CONTENT = frozenset({"deletes", "incremental", "updated_at", "version", "deleted", "volatile"})
 """What says nothing where only the key counts."""
 IDS_PER_PAGE = 10
 """So many times as many ids as records fit in a page, where the protocol knows how to ask for ids alone."""
 MOST_IDS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """How a list says, where a record was, that it is gone: something stands at `field`, and the key at `key`."""
-
-    field: FieldPath
-    key: tuple[FieldPath, ...]
 
 
 def removed_of(data: Mapping[str, Any]) -> Removed | None:

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
 from worker.connectors.manifest.streams.deletes import (
-    Removed,
     removed_of,
     sweep_data,
     tombstones_data,
@@ -21,7 +20,7 @@ from worker.connectors.manifest.views.tables import TableTraits, read_table
 from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
 from worker.connectors.paging.counted import SMALLEST_OF_MANY, ByNumber, ByNumberAndSize, ByOffset
 from worker.connectors.paging.paging import Paging
-from worker.connectors.reading.shape import DeletedMark, FieldPath, Shape, TimeField, field_path_of
+from worker.connectors.reading.shape import DeletedMark, FieldPath, Removed, Shape, TimeField, field_path_of
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
 
