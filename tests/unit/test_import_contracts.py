@@ -15,7 +15,11 @@ WRONG_LINES = [
     ("worker/engine/planning/plan.py", "import httpx", "only worker.http sends"),
     ("worker/limits/policy.py", "import celery", "Celery is known by"),
     ("worker/engine/planning/plan.py", "import worker.engine.fetching.extract", "inside the engine"),
-    ("worker/connectors/reading/shape.py", "import worker.connectors.manifest.model", "inside the connectors"),
+    (
+        "worker/connectors/reading/shape.py",
+        "import worker.connectors.manifest.model",
+        "inside the connectors",
+    ),
     ("worker/views/sql/names.py", "import psycopg", "without a database"),
     ("worker/db/words.py", "import redis", "Redis commands live"),
     ("scheduler/cli/output.py", "import fastapi", "FastAPI is known by"),

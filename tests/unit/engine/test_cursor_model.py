@@ -82,7 +82,7 @@ class Follower:
             following = {"left": len(found)} if found else None
             plan, done = advance(plan, Page(page, next=following), self.traits)
             self.copy |= {record.key for record in page}
-        kept = checkpoint(plan, track="live", done=done)
+        kept = checkpoint(plan, done=done)
         self.stored = Stored(kept.watermark, kept.position, kept.since, kept.until)
 
 

@@ -32,14 +32,14 @@ NUMBERED = StreamTraits(incremental=True, ordered=True, timestamps=False, overla
 WHOLE = StreamTraits(incremental=False, ordered=False, timestamps=True)
 
 
-def run_with(cursor: Stored = Stored(), *, track: str = "live", history_days: int | None = 90) -> Run:  # noqa: B008
+def run_with(cursor: Stored = Stored(), *, history_days: int | None = 90) -> Run:  # noqa: B008
     return Run(
         id=UUID(int=1),
         claim_no=1,
         stream_id=1,
         connection_id=1,
         account="demo:connection:1",
-        track=track,
+        track="live",
         scope={},
         lane=3,
         cause="schedule",
@@ -82,7 +82,7 @@ def test_the_first_sync_starts_the_live_cursor_a_day_back_for_clocks_that_are_be
 @pytest.mark.parametrize("behind", [0, 600, 8 * 3600])
 def test_what_changes_right_after_the_first_sync_is_asked_for_whatever_the_sources_clock(behind: int) -> None:
     first, _ = advance(plan_run(run_with(), ORDERED, NOW), page_of(), ORDERED)
-    kept = checkpoint(first, track="live", done=True)
+    kept = checkpoint(first, done=True)
     changed = at(60 - behind)
     second = plan_run(run_with(Stored(watermark=kept.watermark)), ORDERED, at(120))
     assert second.window.since is not None
@@ -112,7 +112,7 @@ def test_a_later_run_looks_back_by_the_overlap_and_stops_at_now_less_the_lag() -
 def test_an_interrupted_window_goes_on_where_its_last_page_ended() -> None:
     first = plan_run(run_with(Stored(watermark=dump_cursor(at(-600)))), UNORDERED, at(-300))
     after, done = advance(first, page_of(at(-400), more=True), UNORDERED)
-    kept = checkpoint(after, track="live", done=done)
+    kept = checkpoint(after, done=done)
     stored = Stored(kept.watermark, kept.position, kept.since, kept.until)
     assert plan_run(run_with(stored), UNORDERED, NOW) == after
 
@@ -140,20 +140,13 @@ def test_an_ordered_window_ends_at_the_first_record_beyond_it() -> None:
     plan = Plan(Window(at(-100), at(-5)), watermark=at(-100))
     after, done = advance(plan, page_of(at(-50), at(-4), more=True), ORDERED)
     assert done
-    assert checkpoint(after, track="live", done=done).position is None
+    assert checkpoint(after, done=done).position is None
 
 
 def test_nothing_new_leaves_the_cursor_where_it_is() -> None:
     plan = Plan(Window(at(-100), at(-5)), watermark=at(-100))
     assert advance(plan, page_of(), ORDERED)[0].watermark == at(-100)
     assert advance(plan, page_of(None, None), ORDERED)[0].watermark == at(-100)
-
-
-def test_only_the_end_of_a_history_finishes_its_cursor() -> None:
-    plan = Plan(Window(None, at(-5)))
-    assert checkpoint(plan, track="history", done=True).finished
-    assert not checkpoint(plan, track="history", done=False).finished
-    assert not checkpoint(plan, track="live", done=True).finished
 
 
 moments = st.integers(-5000, 5000).map(at)
@@ -177,7 +170,6 @@ def test_the_watermark_never_falls_and_never_passes_the_window(
 
 def test_a_history_that_is_done_is_not_asked_for_again() -> None:
     assert plan_history(replace(run_with(), history_done_at=NOW), ORDERED, NOW) is None
-    assert plan_history(run_with(track="history"), ORDERED, NOW) is None
 
 
 def test_a_clock_too_far_ahead_to_be_believed_bounds_the_cursor_by_ours_and_the_window_by_its_own() -> None:
@@ -242,7 +234,7 @@ def test_a_cursor_ahead_of_the_sources_clock_is_not_waited_for(behind: int) -> N
 def test_a_cap_outlives_an_interruption() -> None:
     plan = later_run(UNORDERED, clock_skew=-300.0)
     after, done = advance(plan, page_of(at(-500), more=True), UNORDERED)
-    kept = checkpoint(after, track="live", done=done)
+    kept = checkpoint(after, done=done)
     run = run_with(Stored(kept.watermark, kept.position, kept.since, kept.until))
     assert plan_run(replace(run, clock_skew=-300.0), UNORDERED, at(60)) == after
 
@@ -291,7 +283,7 @@ def test_a_token_is_kept_from_the_last_page_alone_and_asked_with_next() -> None:
     middle, done = advance(first, Page([], next={"cursor": "2"}, token="early"), TOKEN)
     assert (done, middle.token) == (False, None)
     last, done = advance(middle, Page([], token="t1"), TOKEN)
-    kept = checkpoint(last, track="live", done=done)
+    kept = checkpoint(last, done=done)
     assert kept.watermark == {"token": "t1"}
     assert plan_run(run_with(Stored(watermark=kept.watermark)), TOKEN, NOW).window == Window(token="t1")
 
@@ -299,14 +291,14 @@ def test_a_token_is_kept_from_the_last_page_alone_and_asked_with_next() -> None:
 def test_a_window_that_ends_without_a_token_is_asked_for_again() -> None:
     plan = plan_run(run_with(Stored(watermark={"token": "t1"})), TOKEN, NOW)
     after, done = advance(plan, Page([]), TOKEN)
-    assert checkpoint(after, track="live", done=done).watermark == {"token": "t1"}
+    assert checkpoint(after, done=done).watermark == {"token": "t1"}
 
 
 def test_everything_is_read_where_a_token_is_refused_also_after_an_interruption() -> None:
     plan = afresh(plan_run(run_with(Stored(watermark={"token": "old"})), TOKEN, NOW))
     assert plan.window == Window()
     middle, done = advance(plan, Page([], next={"cursor": "2"}), TOKEN)
-    kept = checkpoint(middle, track="live", done=done)
+    kept = checkpoint(middle, done=done)
     again = plan_run(run_with(Stored(kept.watermark, kept.position)), TOKEN, NOW)
     assert (again.window, again.position) == (Window(), {"cursor": "2"})
 
@@ -335,7 +327,7 @@ def test_a_place_that_is_fixed_is_gone_on_from_however_old() -> None:
 def test_what_was_read_last_is_remembered_over_an_interruption() -> None:
     page = page_of(at(-50), at(-40), more=True)
     after, done = advance(Plan(Window(at(-100), at(-5)), watermark=at(-100)), page, SHIFTING)
-    kept = checkpoint(after, track="live", done=done)
+    kept = checkpoint(after, done=done)
     stored = Stored(kept.watermark, kept.position, kept.since, kept.until, moved_at=NOW)
     again = plan_run(run_with(stored), SHIFTING, NOW)
     assert len(again.marks) == 2

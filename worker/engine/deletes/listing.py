@@ -140,7 +140,7 @@ def _keys(page: Page) -> Iterator[str]:
 
 
 def _place(engine: Engine, job: Job, last: Fetched) -> dict[str, Any]:
-    place = checkpoint(last.plan, track=job.run.track, done=last.done)
+    place = checkpoint(last.plan, done=last.done)
     return {
         "run": job.run.id,
         "claim": job.run.claim_no,

@@ -69,7 +69,7 @@ def _take(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> None:
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
             last = group[-1]
-            place = checkpoint(last.plan, track="live", done=last.done)
+            place = checkpoint(last.plan, done=last.done)
             job.load(engine, [_of(job, fetched) for fetched in group], place)
             job.check()
 

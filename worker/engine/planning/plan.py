@@ -84,15 +84,14 @@ def plan_run(run: Run, traits: StreamTraits, now: datetime) -> Plan:
         window = Plan(Window(token=token), token=token)
         return window if stale else go_on(window, run.cursor.position, traits)
     stored = _load(run.cursor, traits)
-    if run.track == "history" or (run.cursor.position is not None and not stale):
-        resumed = go_on(replace(stored, skew=run.clock_skew), run.cursor.position, traits)
-        return restart(resumed) if stale else resumed
+    if run.cursor.position is not None and not stale:
+        return go_on(replace(stored, skew=run.clock_skew), run.cursor.position, traits)
     return _next_live(stored.watermark, run, traits, now)
 
 
 def plan_history(run: Run, traits: StreamTraits, now: datetime) -> Window | None:
-    """The history that is still owed beside this live run, or None: there is none to ask for, or it is done."""
-    if run.track != "live" or run.history_done_at is not None or not has_history(traits):
+    """The history that is still owed beside the live runs, or None: there is none to ask for, or it is done."""
+    if run.history_done_at is not None or not has_history(traits):
         return None
     since = None if run.history_days is None else now - timedelta(days=run.history_days)
     return Window(since, now - timedelta(seconds=traits.lag))
@@ -167,15 +166,14 @@ def is_last(page: Page, window: Window, traits: StreamTraits) -> bool:
     return page.next is None or (traits.ordered and _beyond(_greatest(page), window.until))
 
 
-def checkpoint(plan: Plan, *, track: str, done: bool) -> Checkpoint:
+def checkpoint(plan: Plan, *, done: bool) -> Checkpoint:
     """What to commit so that another worker can go on from here."""
-    finished = done and track == "history"
     return Checkpoint(
         since=_dump(plan.window.since),
         until=_dump(plan.window.until),
         position=None if done else _wrap(plan),
         watermark=_dump(plan.watermark) if plan.token is None else {"token": plan.token},
-        finished=finished,
+        finished=False,
     )
 
 

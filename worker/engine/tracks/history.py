@@ -231,8 +231,8 @@ class _Reading:
         return replace(piece, tally=piece.tally.plus(records=count, requests=len(group), seconds=took))
 
     def _checkpoint(self, piece: Slice, last: Fetched) -> Checkpoint:
-        found = checkpoint(last.plan, track="history", done=last.done)
-        return replace(found, watermark=piece.tally.as_json())
+        found = checkpoint(last.plan, done=last.done)
+        return replace(found, watermark=piece.tally.as_json(), finished=last.done)
 
     def _last_page(self, piece: Slice, last: Fetched) -> LastPage:
         found = self._checkpoint(self._tallied(piece, [last]), last)
@@ -260,7 +260,7 @@ def _slices(engine: Engine, job: Job, stream: Stream) -> list[Slice]:
     run, asked = job.run, {"stream": job.run.stream_id}
     rows = engine.database.all(sql.history_slices, asked)
     if not rows and run.history_done_at is None:
-        window = plan_history(replace(run, track="live"), stream.traits, run.now())
+        window = plan_history(run, stream.traits, run.now())
         if window is not None:
             engine.database.run(sql.start_history, start_of(run.stream_id, whole(window)))
             rows = engine.database.all(sql.history_slices, asked)

@@ -1,4 +1,5 @@
-"""How is a window read? Plan it, and take page after page into the copy: the live run, and each slice of the history.
+"""How is a window read? Plan it, and take page after page into the copy: the live run, and what is
+read again on request.
 
 Emits: window_restarted.
 """
@@ -68,8 +69,7 @@ def read_window(engine: Engine, job: Job) -> None:
         last = take_pages(engine, job, extractor, plan)
     if last.plan.turns_back:
         job.watch.doubt("pages_shifted")
-    unread = read_tombstones(engine, job, source, stream) if run.track == "live" else None
-    _finish(engine, job, last, stream, unread)
+    _finish(engine, job, last, stream, unread=read_tombstones(engine, job, source, stream))
 
 
 def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
@@ -94,11 +94,11 @@ def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
     job.load(
         engine,
         [Observed(job.screened(fetched.page), fetched.observed_at) for fetched in group],
-        checkpoint(last.plan, track=job.run.track, done=last.done),
+        checkpoint(last.plan, done=last.done),
     )
 
 
-def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, unread: Failure | None) -> None:
+def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, *, unread: Failure | None) -> None:
     """End a run whose window is read, with its last page where that is still to be committed.
 
     `unread` says why what was deleted couldn't be read.
@@ -114,7 +114,7 @@ def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, unread: Fai
         verdict.state,
         words=verdict.words,
         fresh_at=fresh_at(plan, run),
-        history_done=run.track == "history" or not has_history(stream.traits),
+        history_done=not has_history(stream.traits),
         last=_last_page(job, last) if is_empty(last) and not keeps_cursor else None,
         load_last=lambda: load(engine, job, [last]),
     )
@@ -126,5 +126,5 @@ def is_empty(fetched: Fetched) -> bool:
 
 
 def _last_page(job: Job, last: Fetched) -> LastPage:
-    cursor = checkpoint(last.plan, track=job.run.track, done=True)
+    cursor = checkpoint(last.plan, done=True)
     return LastPage(cursor.since, cursor.until, cursor.watermark, job.run.cursor.slice)
