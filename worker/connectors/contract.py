@@ -132,6 +132,13 @@ class Page:
     token: str | None = None
     """Where the cursor is a token: what the next window begins with. Said on the last page."""
 
+    @property
+    def keys(self) -> list[str]:
+        """Of all entries that have one: a record that can't be taken is there all the same."""
+        return [record.key for record in self.records] + [
+            bad.key for bad in self.rejected if bad.key is not None
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class StreamTraits:

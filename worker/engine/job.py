@@ -1,5 +1,7 @@
 """What is a claimed run, while it is worked on?"""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,9 +15,11 @@ from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
 from worker.engine.watching.cursor import CursorWatch
 from worker.engine.watching.drift import note_fields
+from worker.errors import SliceEnded
 from worker.http.sender import CallContext
 from worker.runs.claim import Run
 from worker.runs.leases import Held
+from worker.runs.states import is_bulk
 from worker.telemetry.steps import Steps
 
 log = structlog.get_logger()
@@ -29,6 +33,8 @@ class Job:
     held: Held
     steps: Steps
     rejected: int
+    turn_ends: float = math.inf
+    """By the process' own clock: then long work lets others go first."""
     pages: int = 0
     """Committed in this claim."""
     read: int = 0
@@ -48,6 +54,12 @@ class Job:
         """Between two pages: raise where the run isn't ours any more, or must wait. What is committed stays."""
         self.held.check()
         keep_to_windows(self.run, self.run.now())
+
+    def give_way(self) -> None:
+        """The same, and raise where others have waited long enough for a run that is long work."""
+        self.check()
+        if is_bulk(self.run.track, self.run.lane) and time.monotonic() > self.turn_ends:
+            raise SliceEnded("This turn is used up; the run goes on after others had theirs.")
 
     def screened(self, page: Page) -> Page:
         """The page as it may be kept."""

@@ -4,6 +4,7 @@ What a track does is in `tracks`; there `planning` decides, `fetching` reads and
 becomes of the run, also when it meets an error. Emits: run_lost, run_crashed.
 """
 
+import time
 from uuid import UUID
 
 import structlog
@@ -50,7 +51,8 @@ def carry_on(engine: Engine, run: Run) -> None:
         ),
         engine.leases.holding(run.id, run.claim_no) as held,
     ):
-        job = Job(run, held, _steps(run), run.records_rejected)
+        turn_ends = time.monotonic() + engine.settings.slice
+        job = Job(run, held, _steps(run), run.records_rejected, turn_ends)
         try:
             _attempt(engine, job)
         except LostLease:

@@ -15,29 +15,24 @@ from psycopg.rows import DictRow
 from worker.db.database import Database
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
-from worker.errors import Transient
 from worker.views.fields import seen_in
 from worker.views.sql import names, tables
 from worker.views.sql.columns import Column, Path, Relation, Seen, relations
 from worker.views.sql.quoting import ident
-from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
+from worker.views.statements import Transaction, carry_out, ready, rows, run, unless_busy
 from worker.views.streams import Described
 
 log = structlog.get_logger()
 
 
+@unless_busy
 def make_views(database: Database, stream: Described) -> bool:
     """Bring the views of a stream up to date. False if somebody was in the way: then it is to be tried again."""
-    try:
-        with database.transaction() as tx:
-            ready(tx)
-            if not rows(tx, sql.lock_view, {"stream": stream.id})[0]["locked"]:
-                return False
-            make_views_in(tx, stream)
-    except Transient as exc:
-        if isinstance(exc.__cause__, BUSY):
+    with database.transaction() as tx:
+        ready(tx)
+        if not rows(tx, sql.lock_view, {"stream": stream.id})[0]["locked"]:
             return False
-        raise
+        make_views_in(tx, stream)
     return True
 
 

@@ -3,15 +3,36 @@
 A view that somebody reads at the moment can't be replaced; waiting for him would make everybody behind us wait, too.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias
 
 import psycopg
 from psycopg.rows import DictRow
+
+from worker.errors import Transient
 
 Transaction: TypeAlias = psycopg.Connection[DictRow]
 
 LOCK_WAIT = "SET LOCAL lock_timeout = '400ms'"
 BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+P = ParamSpec("P")
+
+
+def unless_busy(work: Callable[P, bool]) -> Callable[P, bool]:
+    """The same, and False where somebody was in the way: then it is to be tried again."""
+
+    @wraps(work)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> bool:
+        try:
+            return work(*args, **kwargs)
+        except Transient as exc:
+            if isinstance(exc.__cause__, BUSY):
+                return False
+            raise
+
+    return tried
 
 
 def ready(tx: Transaction) -> None:

@@ -13,12 +13,11 @@ import structlog
 from worker.db.database import Database
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
-from worker.errors import Transient
 from worker.views.make import known_columns, make_views_in
 from worker.views.sql import tables
 from worker.views.sql.columns import Relation
 from worker.views.sql.quoting import ident, literal
-from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
+from worker.views.statements import Transaction, carry_out, ready, rows, run, unless_busy
 from worker.views.streams import MATERIALISE_FROM, Described
 
 log = structlog.get_logger()
@@ -37,59 +36,49 @@ def wants_store(database: Database, stream: Described) -> bool:
     return found is not None and found["records"] >= MATERIALISE_FROM
 
 
+@unless_busy
 def keep_store(database: Database, stream: Described) -> bool:
     """Start the store that a stream wants, or drop one that it doesn't. True if there is something to fill now."""
     wanted = wants_store(database, stream)
-    try:
-        with database.transaction() as tx:
-            ready(tx)
-            if not rows(tx, sql.lock_view, {"stream": stream.id})[0]["locked"]:
-                return False
-            run(tx, sql.stream_was_counted, {"stream": stream.id})
-            stores = rows(tx, sql.stores_of_stream, {"streams": [stream.id]})
-            if not wanted:
-                _drop(tx, stream, [row["table_name"] for row in stores])
-                return False
-            relation = Relation((), tuple(known_columns(tx, stream.id).get((), ())))
-            signature = tables.signature(relation)
-            if any(row["signature"] == signature for row in stores):
-                return any(not row["active"] for row in stores)
-            _drop(tx, stream, [row["table_name"] for row in stores if not row["active"]])
-            _start(tx, stream, relation, signature)
-    except Transient as exc:
-        if isinstance(exc.__cause__, BUSY):
+    with database.transaction() as tx:
+        ready(tx)
+        if not rows(tx, sql.lock_view, {"stream": stream.id})[0]["locked"]:
             return False
-        raise
+        run(tx, sql.stream_was_counted, {"stream": stream.id})
+        stores = rows(tx, sql.stores_of_stream, {"streams": [stream.id]})
+        if not wanted:
+            _drop(tx, stream, [row["table_name"] for row in stores])
+            return False
+        relation = Relation((), tuple(known_columns(tx, stream.id).get((), ())))
+        signature = tables.signature(relation)
+        if any(row["signature"] == signature for row in stores):
+            return any(not row["active"] for row in stores)
+        _drop(tx, stream, [row["table_name"] for row in stores if not row["active"]])
+        _start(tx, stream, relation, signature)
     return True
 
 
+@unless_busy
 def tend_store(database: Database, store: Mapping[str, Any], stream: Described) -> bool:
     """One batch of a store. True if the next one can follow at once."""
-    try:
-        with database.transaction() as tx:
-            ready(tx)
-            if store["foreign_position"]:
-                _drop(tx, stream, [store["table_name"]])
-                return False
-            held = rows(tx, sql.lock_store, {"table": store["table_name"]})
-            if not held:
-                return False
-            relation = _relation_of(tx, stream, store)
-            if relation is None:
-                _drop(tx, stream, [store["table_name"]])
-                return False
-            if held[0]["active"]:
-                return _refresh(tx, stream, store, held[0], relation)
-            more = _fill(tx, stream, store, held[0], relation) or _refresh(
-                tx, stream, store, held[0], relation
-            )
-            if not more:
-                _use(tx, stream, store)
-            return more
-    except Transient as exc:
-        if isinstance(exc.__cause__, BUSY):
+    with database.transaction() as tx:
+        ready(tx)
+        if store["foreign_position"]:
+            _drop(tx, stream, [store["table_name"]])
             return False
-        raise
+        held = rows(tx, sql.lock_store, {"table": store["table_name"]})
+        if not held:
+            return False
+        relation = _relation_of(tx, stream, store)
+        if relation is None:
+            _drop(tx, stream, [store["table_name"]])
+            return False
+        if held[0]["active"]:
+            return _refresh(tx, stream, store, held[0], relation)
+        more = _fill(tx, stream, store, held[0], relation) or _refresh(tx, stream, store, held[0], relation)
+        if not more:
+            _use(tx, stream, store)
+        return more
 
 
 def _start(tx: Transaction, stream: Described, relation: Relation, signature: str) -> None:

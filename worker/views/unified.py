@@ -14,35 +14,30 @@ from worker.connectors.manifest.views.canonical import MODELS, Model
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.db.database import Database
 from worker.db.queries import sql
-from worker.errors import Transient
 from worker.views.make import prefix_of
 from worker.views.sql import models, names
 from worker.views.sql.models import LINES, Branch
 from worker.views.sql.quoting import ident, literal
 from worker.views.sql.records import Place
 from worker.views.sql.tables import signature
-from worker.views.statements import BUSY, Transaction, carry_out, ready, rows, run
+from worker.views.statements import Transaction, carry_out, ready, rows, run, unless_busy
 from worker.views.streams import Described
 
 log = structlog.get_logger()
 
 
+@unless_busy
 def make_models(database: Database, streams: Iterable[Described]) -> bool:
     """Bring the views of models up to date with these streams. False if somebody was in the way."""
     listed = list(streams)
-    try:
-        with database.transaction() as tx:
-            ready(tx)
-            run(tx, sql.lock_models)
-            for stream in listed:
-                _keep_mappings(tx, stream)
-            for connection in {stream.connection_id: stream for stream in listed}.values():
-                _replace_connection(tx, connection)
-            make_unions(tx)
-    except Transient as exc:
-        if isinstance(exc.__cause__, BUSY):
-            return False
-        raise
+    with database.transaction() as tx:
+        ready(tx)
+        run(tx, sql.lock_models)
+        for stream in listed:
+            _keep_mappings(tx, stream)
+        for connection in {stream.connection_id: stream for stream in listed}.values():
+            _replace_connection(tx, connection)
+        make_unions(tx)
     return True
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from worker.connectors.answers import failure_of_status, words_of
@@ -16,7 +16,6 @@ from worker.connectors.contract import (
     Request,
     Response,
     Stream,
-    StreamTraits,
     Window,
 )
 from worker.connectors.cursors import format_cursor
@@ -28,12 +27,11 @@ from worker.connectors.paging.chained import ByLink
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
 from worker.connectors.protocols.proofs import make_auth
+from worker.connectors.protocols.stream import ManifestStream, stream_named
 from worker.connectors.reading.gone import buried, take_removed
-from worker.connectors.reading.reader import Reader, shared_reader
-from worker.connectors.reading.records import digest_of
+from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.single import absent, one_of
-from worker.errors import HeadraceError, NeedsOperator, NotFound, Transient
-from worker.parsing.documents import suggest
+from worker.errors import HeadraceError, NeedsOperator, Transient
 
 
 class RestSource:
@@ -53,10 +51,7 @@ class RestSource:
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:
-        if name not in self._streams:
-            message = f"The system {self._manifest.system} has no stream {name!r}."
-            raise NotFound("unknown_stream", message, hint=suggest(name, self._streams))
-        return self._streams[name]
+        return stream_named(name, self._streams, system=self._manifest.system)
 
     def failure(self, response: Response) -> HeadraceError | None:
         throttled = self._manifest.error_throttled
@@ -79,11 +74,11 @@ class _Common:
     failure: Callable[[Response], HeadraceError | None]
 
 
-class RestStream:
+class RestStream(ManifestStream):
     """One kind of record, read page by page."""
 
     def __init__(self, spec: StreamManifest, common: _Common) -> None:
-        self._spec = spec
+        super().__init__(spec)
         self._url = common.base_url + fill_path(spec.path, common.settings)
         self._headers = common.headers
         self._params = {**common.params, **fill_all(spec.params or {}, common.settings)}
@@ -94,16 +89,8 @@ class RestStream:
         self._common = common
 
     @property
-    def name(self) -> str:
-        return self._spec.name
-
-    @property
-    def traits(self) -> StreamTraits:
-        return self._spec.traits
-
-    @cached_property
-    def _reader(self) -> Reader:
-        return shared_reader(self._spec.shape, self._paging.pointer)
+    def _pointer(self) -> FieldPath | None:
+        return self._paging.pointer
 
     def request(self, window: Window, position: Position | None) -> Request:
         if position and "url" in position:
@@ -122,7 +109,7 @@ class RestStream:
         following = self._paging.following(position, reading.seen, response)
         token = _token_of(reading.seen.token)
         page = Page(reading.records, reading.rejected, following, reading.seen.total, token=token)
-        return page if self._spec.removed is None else take_removed(page, self._spec.removed)
+        return self._without_removed(page)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         return () if page.next is None else self._paging.onward(position, page.next, page.total, most)
@@ -138,21 +125,8 @@ class RestStream:
         stream._paging, place = changed  # noqa: SLF001 - a copy of its own kind
         return stream, place
 
-    @property
-    def key_fields(self) -> Sequence[tuple[str, ...]]:
-        return self._spec.shape.key
-
-    def digest(self, raw: bytes) -> bytes:
-        return digest_of(raw, self._spec.shape)
-
     def parse(self, raws: Sequence[bytes]) -> Page:
-        reading = self._reader.take(raws)
-        page = Page(reading.records, reading.rejected)
-        return page if self._spec.removed is None else take_removed(page, self._spec.removed)
-
-    @property
-    def mark(self) -> str:
-        return self._spec.shape.mark
+        return self._without_removed(super().parse(raws))
 
     def sweep(self) -> "RestStream | None":
         return None if self._spec.swept is None else RestStream(self._spec.swept, self._common)
@@ -178,15 +152,14 @@ class RestStream:
             return absent(response, key)
         return one_of(self, response.body, asked.record, key)
 
-    @property
-    def filters(self) -> Sequence[str]:
-        return self._spec.filters
-
     def filtered(self, values: Mapping[str, str]) -> "RestStream":
         check_filters(self.name, self.filters, values)
         stream = copy(self)
         stream._params = {**self._params, **values}  # noqa: SLF001 - a copy of its own kind
         return stream
+
+    def _without_removed(self, page: Page) -> Page:
+        return page if self._spec.removed is None else take_removed(page, self._spec.removed)
 
     def _changed(self, window: Window) -> list[tuple[str, str]]:
         asked = self._spec.incremental

@@ -8,7 +8,6 @@ them that is set. Times are naive and in UTC. Archived records (`active` false) 
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -24,7 +23,6 @@ from worker.connectors.contract import (
     Request,
     Response,
     Stream,
-    StreamTraits,
     Window,
 )
 from worker.connectors.cursors import typed_json
@@ -35,11 +33,10 @@ from worker.connectors.manifest.streams.stream import TRYTON_TIMES, StreamManife
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.paging.paging import smaller
 from worker.connectors.protocols.proofs import make_auth, username_of
+from worker.connectors.protocols.stream import ManifestStream, stream_named
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
-from worker.connectors.reading.reader import Reader, Reading, shared_reader
-from worker.connectors.reading.records import digest_of
-from worker.errors import BadRecord, HeadraceError, NeedsOperator, NotFound, Transient
-from worker.parsing.documents import suggest
+from worker.connectors.reading.reader import Reading
+from worker.errors import BadRecord, HeadraceError, NeedsOperator, Transient
 
 MOST_DIGITS = 18
 _REFUSALS = {"UserError", "UserWarning"}
@@ -64,10 +61,7 @@ class TrytonSource:
         }
 
     def stream(self, name: str) -> Stream:
-        if name not in self._streams:
-            message = f"The system {self._manifest.system} has no stream {name!r}."
-            raise NotFound("unknown_stream", message, hint=suggest(name, self._streams))
-        return self._streams[name]
+        return stream_named(name, self._streams, system=self._manifest.system)
 
     def failure(self, response: Response) -> HeadraceError | None:
         """By status; or by the error that a 200 carries."""
@@ -77,28 +71,16 @@ class TrytonSource:
         return failure_in_body(response.body)
 
 
-class TrytonStream:
+class TrytonStream(ManifestStream):
     """The records of one model."""
 
     def __init__(self, spec: StreamManifest, url: str, size: int, headers: Mapping[str, str]) -> None:
-        self._spec = spec
+        super().__init__(spec)
         self._url = url
         self._size = self._most = size
         self._headers = headers
         times = TRYTON_TIMES if spec.incremental else ()
         self._fields = list(dict.fromkeys(["id", *spec.fields, *times]))
-
-    @property
-    def name(self) -> str:
-        return self._spec.name
-
-    @property
-    def traits(self) -> StreamTraits:
-        return self._spec.traits
-
-    @cached_property
-    def _reader(self) -> Reader:
-        return shared_reader(self._spec.shape)
 
     def request(self, window: Window, position: Position | None) -> Request:
         after = [["id", ">", int(position["after"])]] if position else []
@@ -131,21 +113,6 @@ class TrytonStream:
         stream._size = size  # noqa: SLF001 - a copy of its own kind
         return stream, position
 
-    @property
-    def key_fields(self) -> Sequence[tuple[str, ...]]:
-        return self._spec.shape.key
-
-    def digest(self, raw: bytes) -> bytes:
-        return digest_of(raw, self._spec.shape)
-
-    def parse(self, raws: Sequence[bytes]) -> Page:
-        reading = self._reader.take(raws)
-        return Page(reading.records, reading.rejected)
-
-    @property
-    def mark(self) -> str:
-        return self._spec.shape.mark
-
     def sweep(self) -> "TrytonStream | None":
         if self._spec.swept is None:
             return None
@@ -168,10 +135,6 @@ class TrytonStream:
         if not found.records and not found.rejected:
             found.gone.append(Gone(key, "not_found"))
         return found
-
-    @property
-    def filters(self) -> Sequence[str]:
-        return self._spec.filters
 
     def filtered(self, values: Mapping[str, str]) -> "TrytonStream":
         check_filters(self.name, self.filters, values)

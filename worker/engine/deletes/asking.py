@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from worker.connectors.contract import Page, Source, Stream
+from worker.connectors.contract import Source, Stream
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
 from worker.engine.port import Engine
@@ -37,7 +37,7 @@ class Asked:
 
     @property
     def found_keys(self) -> list[str]:
-        return [key for seen in self.found for key in _keys(seen.page)]
+        return [key for seen in self.found for key in seen.page.keys]
 
     @property
     def refutes(self) -> bool:
@@ -68,7 +68,7 @@ def ask(engine: Engine, job: Job, source: Source, keys: Sequence[str], seen: Seq
 def _finds(engine: Engine, job: Job, source: Source, stream: Stream, seen: Iterable[str]) -> bool:
     for key in seen:
         answer = _single(engine, job, source, stream, key)
-        if answer is not None and key in set(_keys(answer.page)):
+        if answer is not None and key in answer.page.keys:
             return True
     return False
 
@@ -91,9 +91,5 @@ def _note(asked: Asked, key: str, answer: Observed | None) -> None:
         return
     if any(gone.key == key for gone in answer.page.gone):
         asked.absent[key] = answer.at
-    elif key in set(_keys(answer.page)):
+    elif key in answer.page.keys:
         asked.found.append(answer)
-
-
-def _keys(page: Page) -> list[str]:
-    return [record.key for record in page.records] + [bad.key for bad in page.rejected if bad.key]

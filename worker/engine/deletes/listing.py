@@ -5,7 +5,6 @@ one transaction under the fence, so a crash repeats a page and a stale worker ad
 anew, so does the generation.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,16 +16,15 @@ import structlog
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from worker.connectors.contract import Page, Stream
+from worker.connectors.contract import Stream
 from worker.db.database import LOST_LEASE
 from worker.db.queries import sql
-from worker.engine.ending.commit import STUCK_POSITION
 from worker.engine.fetching.extract import Extractor, Fetched
 from worker.engine.fetching.groups import grouped
 from worker.engine.job import Job
-from worker.engine.planning.plan import Plan, checkpoint, plan_run, restart
+from worker.engine.planning.plan import Plan, checkpoint, has_lost_place, plan_run, restart
 from worker.engine.port import Engine
-from worker.errors import Cancelled, LostLease, NeedsOperator, SliceEnded
+from worker.errors import Cancelled, LostLease, NeedsOperator
 from worker.runs.claim import Run
 
 log = structlog.get_logger()
@@ -73,7 +71,7 @@ def read_list(engine: Engine, job: Job, stream: Stream, extractor: Extractor) ->
     try:
         _take_pages(engine, job, extractor, plan, generation)
     except NeedsOperator as exc:
-        if exc.code not in STUCK_POSITION or not plan.resumes or job.pages:
+        if not has_lost_place(plan, exc, pages=job.pages):
             raise
         log.info("window_restarted", reason=str(exc))
         plan, generation = restart(plan), _begin(engine, job)
@@ -95,15 +93,12 @@ def _begin(engine: Engine, job: Job) -> Generation:
 
 
 def _take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan, generation: Generation) -> None:
-    turn_ends = time.monotonic() + engine.settings.slice
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
             _stage(engine, job, group, generation)
             if group[-1].done:
                 return
-            job.check()
-            if time.monotonic() > turn_ends:
-                raise SliceEnded("This turn is used up; the sweep goes on after others had theirs.")
+            job.give_way()
     raise AssertionError("a window has a last page")
 
 
@@ -111,7 +106,7 @@ def _stage(engine: Engine, job: Job, group: Sequence[Fetched], generation: Gener
     """Commit the keys of these pages with the place that follows from the last."""
     run, last = job.run, group[-1]
     pages = [job.screened(fetched.page) for fetched in group]
-    keys = [key for page in pages for key in _keys(page)]
+    keys = [key for page in pages for key in page.keys]
     totals = [page.total for page in pages if page.total is not None]
     counts = {
         "pages": len(group),
@@ -131,12 +126,6 @@ def _stage(engine: Engine, job: Job, group: Sequence[Fetched], generation: Gener
     job.read += len(keys)
     if row is not None and row["cancelled"]:
         raise Cancelled(run.id)
-
-
-def _keys(page: Page) -> Iterator[str]:
-    """Of all entries that have one: a record that can't be taken is there all the same."""
-    yield from (record.key for record in page.records)
-    yield from (bad.key for bad in page.rejected if bad.key is not None)
 
 
 def _place(engine: Engine, job: Job, last: Fetched) -> dict[str, Any]:

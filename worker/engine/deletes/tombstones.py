@@ -14,12 +14,11 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import Page, Source, Stream
 from worker.connectors.cursors import dump_cursor
 from worker.db.queries import sql
-from worker.engine.ending.commit import STUCK_POSITION
 from worker.engine.fetching.extract import Extractor, Fetched
 from worker.engine.fetching.groups import grouped
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
-from worker.engine.planning.plan import Plan, checkpoint, plan_run, restart
+from worker.engine.planning.plan import Plan, checkpoint, has_lost_place, plan_run, restart
 from worker.engine.port import Engine
 from worker.errors import NeedsOperator, Transient
 from worker.runs.claim import Stored
@@ -45,7 +44,7 @@ def read_tombstones(engine: Engine, job: Job, source: Source, stream: Stream) ->
         try:
             _take(engine, beside, extractor, plan)
         except NeedsOperator as exc:
-            if exc.code not in STUCK_POSITION or not plan.resumes or beside.pages:
+            if not has_lost_place(plan, exc, pages=beside.pages):
                 raise
             _take(engine, beside, extractor, restart(plan))
     except (NeedsOperator, Transient) as exc:

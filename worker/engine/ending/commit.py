@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from worker.db.queries import sql
 from worker.engine.ending.settle import End, GiveBack, settle
 from worker.engine.job import Job
+from worker.engine.planning.plan import LOST_PLACE
 from worker.engine.port import Engine
 from worker.errors import HeadraceError, LostLease
 from worker.runs.finish import Failure, LastPage, finish_run, give_back
@@ -22,7 +23,7 @@ from worker.runs.wakeups.publish import send_for
 
 log = structlog.get_logger()
 
-STUCK_POSITION = frozenset({"request_refused", "elsewhere", "paging_stuck"})
+STUCK_POSITION = LOST_PLACE | {"paging_stuck"}
 """After these a window is read from its beginning, or it would fail at the same place for ever."""
 
 NEVER_RESTS = "pages_shift"

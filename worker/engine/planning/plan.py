@@ -24,12 +24,15 @@ from worker.connectors.contract import CursorValue, Page, Position, StreamTraits
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.engine.planning.lateness import look_back_of
 from worker.engine.planning.seams import Mark, goes_on, marks_of
+from worker.errors import HeadraceError
 from worker.runs.claim import Run, Stored
 
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far a source's clock may be behind ours at the very first sync without a change being missed."""
 BELIEVED_SKEW = 86_400.0
 """A clock that is farther off than this bounds no cursor: it may be a proxy's, and would stop the stream for so long."""
+LOST_PLACE = frozenset({"request_refused", "elsewhere"})
+"""What a system, or we, may say to a page's place that was kept for too long."""
 KEPT_PLACE = timedelta(hours=1)
 KEPT_PAGE = timedelta(minutes=1)
 """So long a place among pages that shift is worth going on from, and longer where more pages were paid for it: a reading
@@ -100,6 +103,14 @@ def plan_history(run: Run, traits: StreamTraits, now: datetime) -> Window | None
 def has_history(traits: StreamTraits) -> bool:
     """Where changes aren't ordered by time, or can't be asked for, the live run reads everything itself."""
     return traits.incremental and traits.timestamps
+
+
+def has_lost_place(plan: Plan, error: HeadraceError, *, pages: int) -> bool:
+    """Whether the system may no longer know the place that the plan goes on from: then its window is read from the beginning.
+
+    Where `pages` were committed from there on, it knew the place.
+    """
+    return error.code in LOST_PLACE and plan.resumes and not pages
 
 
 def restart(plan: Plan) -> Plan:

@@ -39,14 +39,15 @@ from worker.engine.planning.plan import (
     checkpoint,
     go_on,
     has_history,
+    has_lost_place,
     is_stale,
     plan_history,
     restart,
 )
 from worker.engine.port import Engine
-from worker.engine.tracks.window import LOST_POSITION, is_empty
+from worker.engine.tracks.window import is_empty
 from worker.engine.watching.cursor import CursorWatch
-from worker.errors import LostLease, NeedsOperator, SliceEnded
+from worker.errors import LostLease, NeedsOperator
 from worker.runs.claim import Stored
 from worker.runs.finish import LastPage
 
@@ -75,7 +76,6 @@ class _Reading:
         self._traits = stream.traits
         self._extractor = extractor
         self._slices = _slices(engine, job, stream)
-        self._turn_ends = time.monotonic() + engine.settings.slice
         self._mark = time.monotonic()
 
     def read(self) -> None:
@@ -88,7 +88,7 @@ class _Reading:
                 self._end_with(*last)
                 return
             if 0 < len(pending(self._slices)) < before:  # and not only cut
-                self._give_way()
+                self._job.give_way()
         verdict = judged(self._engine, self._job, whole=False)
         complete(self._engine, self._job, verdict.state, words=verdict.words, history_done=True)
 
@@ -126,7 +126,7 @@ class _Reading:
         try:
             return self._take(piece, plan, only=only)
         except NeedsOperator as exc:
-            if exc.code not in LOST_POSITION or not plan.resumes or self._job.pages > pages:
+            if not has_lost_place(plan, exc, pages=self._job.pages - pages):
                 raise
             log.info("window_restarted", reason=str(exc))
             return self._take(piece, restart(plan), only=only)
@@ -151,13 +151,8 @@ class _Reading:
                 if last.done:
                     self._finished(piece)
                     return None
-                self._give_way()
+                self._job.give_way()
         raise AssertionError("a slice has a last page")
-
-    def _give_way(self) -> None:
-        self._job.check()
-        if time.monotonic() > self._turn_ends:
-            raise SliceEnded("This turn is used up; the history goes on after others had theirs.")
 
     def _can_cut(self, piece: Slice) -> bool:
         return can_cut(self._traits) and piece.position is None

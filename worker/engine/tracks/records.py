@@ -20,11 +20,11 @@ from worker.engine.ending.commit import complete
 from worker.engine.ending.judged import judged
 from worker.engine.fetching.extract import Extractor
 from worker.engine.job import Job
-from worker.engine.planning.plan import Plan, go_on, is_stale, restart
+from worker.engine.planning.plan import Plan, go_on, has_lost_place, is_stale, restart
 from worker.engine.port import Engine
 from worker.engine.proof.retry import retry_quarantine
 from worker.engine.tracks.singles import read_singles, words_of
-from worker.engine.tracks.window import LOST_POSITION, take_pages
+from worker.engine.tracks.window import take_pages
 from worker.errors import NeedsOperator
 from worker.runs.finish import Failure
 from worker.runs.states import State
@@ -66,7 +66,7 @@ def _read_window(engine: Engine, job: Job, source: Source, stream: Stream) -> No
     try:
         take_pages(engine, job, extractor, plan)
     except NeedsOperator as exc:
-        if exc.code not in LOST_POSITION or not plan.resumes or job.pages:
+        if not has_lost_place(plan, exc, pages=job.pages):
             raise
         log.info("window_restarted", reason=str(exc))
         take_pages(engine, job, extractor, restart(plan))

@@ -15,9 +15,8 @@ from worker.engine.job import Job
 from worker.engine.loading.load import Observed
 from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
-from worker.errors import BadRecord, HeadraceError, NeedsOperator, SliceEnded
+from worker.errors import BadRecord, HeadraceError, NeedsOperator
 from worker.runs.finish import Failure
-from worker.runs.states import is_bulk
 
 AT_ONCE = 50
 """Records of one commit, if they come within the time."""
@@ -59,7 +58,6 @@ def read_singles(
     kept = (job.run.cursor.position or {}).get("page") or {}
     at = _Reading(**kept)
     context = job.context(source)
-    turn_ends = time.monotonic() + engine.settings.slice
     pages: list[Observed] = []
     begun = time.monotonic()
     while at.done < len(keys):
@@ -81,9 +79,7 @@ def read_singles(
         if len(pages) >= AT_ONCE or time.monotonic() - begun > MOST_SECONDS:
             _commit(engine, job, at, pages)
             begun = time.monotonic()
-            job.check()
-            if is_bulk(job.run.track, job.run.lane) and begun > turn_ends:
-                raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
+            job.give_way()
     if at.found and at.held and at.held_at is not None:
         gone = job.screened(Page([], gone=[Gone(key, "not_found") for key in at.held]))
         pages.append(Observed(gone, datetime.fromisoformat(at.held_at)))

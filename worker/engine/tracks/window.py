@@ -4,7 +4,6 @@ read again on request.
 Emits: window_restarted.
 """
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -21,18 +20,24 @@ from worker.engine.fetching.groups import grouped
 from worker.engine.history import begin
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
-from worker.engine.planning.plan import Plan, afresh, checkpoint, fresh_at, has_history, plan_run, restart
+from worker.engine.planning.plan import (
+    Plan,
+    afresh,
+    checkpoint,
+    fresh_at,
+    has_history,
+    has_lost_place,
+    plan_run,
+    restart,
+)
 from worker.engine.port import Engine
 from worker.engine.watching.cursor import CursorWatch
 from worker.engine.watching.skew import ClockWatch
-from worker.errors import NeedsOperator, SliceEnded
+from worker.errors import NeedsOperator
 from worker.runs.finish import Failure, LastPage
-from worker.runs.states import State, is_bulk
+from worker.runs.states import State
 
 log = structlog.get_logger()
-
-LOST_POSITION = frozenset({"request_refused", "elsewhere"})
-"""What a system, or we, may say to a page's place that was kept for too long."""
 
 
 def read_window(engine: Engine, job: Job) -> None:
@@ -60,7 +65,7 @@ def read_window(engine: Engine, job: Job) -> None:
             log.info("window_restarted", reason=str(exc))
             job.watch.doubt("token_expired")
             plan = afresh(plan)
-        elif exc.code in LOST_POSITION and plan.resumes and not job.pages:
+        elif has_lost_place(plan, exc, pages=job.pages):
             # The page that we stopped at is not known there any more: read the window from its beginning.
             log.info("window_restarted", reason=str(exc))
             plan = restart(plan)
@@ -74,7 +79,6 @@ def read_window(engine: Engine, job: Job) -> None:
 
 def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
     """The window's last page; one without records is not committed yet, since it can go with the end of the run."""
-    turn_ends = time.monotonic() + engine.settings.slice
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
             last = group[-1]
@@ -82,9 +86,7 @@ def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fe
                 load(engine, job, to_load)
             if last.done:
                 return last
-            job.check()
-            if is_bulk(job.run.track, job.run.lane) and time.monotonic() > turn_ends:
-                raise SliceEnded("This slice is used up; the run goes on after others had their turn.")
+            job.give_way()
     raise AssertionError("a window has a last page")
 
 
