@@ -9,7 +9,7 @@ import pytest
 from worker.supervision.ending import HUNG, RECYCLED, UNDRAINED, exit_words
 from worker.supervision.watchdog import Course, Look, steer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEPT = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.engine.test_plan import NOW, run_with
+from unit.engine.planning.test_plan import NOW, run_with
 
 from worker.connectors.contract import Page, Record, StreamTraits
 from worker.connectors.cursors import format_cursor, parse_cursor

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.connectors.contract import CursorValue, Page, Record, StreamTraits, Window
+from worker.connectors.contract import CursorValue, Page, Position, Record, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor
 from worker.engine.planning.plan import (
     Plan,
@@ -17,12 +17,14 @@ from worker.engine.planning.plan import (
     afresh,
     checkpoint,
     fresh_at,
+    has_lost_place,
     is_neighbour,
     on_clock,
     plan_history,
     plan_run,
     restart,
 )
+from worker.errors import NeedsOperator
 from worker.runs.claim import Run, Stored
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -120,6 +122,23 @@ def test_an_interrupted_window_goes_on_where_its_last_page_ended() -> None:
 def test_an_unknown_position_is_given_up_without_moving_the_window() -> None:
     plan = Plan(Window(at(-60), at(-5)), {"cursor": "gone"}, at(-60), at(-10))
     assert restart(plan) == Plan(Window(at(-60), at(-5)), None, at(-60))
+
+
+@pytest.mark.parametrize(
+    ("code", "position", "pages", "lost"),
+    [
+        ("request_refused", {"page": 7}, 0, True),
+        ("elsewhere", {"url": "https://erp.example.com/2"}, 0, True),
+        ("request_refused", None, 0, False),
+        ("request_refused", {"page": 7}, 1, False),
+        ("auth_refused", {"page": 7}, 0, False),
+    ],
+)
+def test_a_kept_place_that_is_refused_before_any_page_of_it_came_is_lost(
+    code: str, position: Position | None, pages: int, *, lost: bool
+) -> None:
+    plan = Plan(Window(at(-60), at(-5)), position)
+    assert has_lost_place(plan, NeedsOperator(code, "No."), pages=pages) is lost
 
 
 def test_the_cursor_moves_page_by_page_only_where_pages_come_in_its_order() -> None:
