@@ -4,19 +4,17 @@ The search is that of the planted secrets: every table, Valkey with its messages
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from servers.installation.stack import ROOT, Stack
+from servers.installation.stack import Stack
 from servers.installation.traces import all_stores, leaks
 from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.beat.upkeep.retention import prune_tombstones
 from scheduler.connections.apply import apply
-from scheduler.embedded.supervisor.processes import own_account, run_as
 from worker.parsing.documents import read_document
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -102,15 +100,7 @@ def sync(stack: Stack) -> None:
 
 
 def headrace(stack: Stack, *words: str) -> str:
-    environment = {
-        **stack.settings,
-        "HEADRACE_DATABASE_URL": stack.postgres.url,
-        "HEADRACE_BROKER_URL": stack.valkey.url,
-        "HEADRACE_CONNECTORS": str(stack.connectors),
-        "HEADRACE_HOME": str(stack.home),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = run_as(own_account(), [sys.executable, "-P", "-m", "scheduler.cli", *words], env=environment)
+    done = stack.command(*words)
     assert done.returncode == 0, done.stderr
     return str(done.stdout)
 

@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from servers.installation.stack import ROOT, Part, Stack
+from servers.installation.stack import Part, Stack
 from servers.installation.traces import all_stores, flower_pages, forms, leaks
 from servers.systems.scripted import Asked, Said, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.connections.apply import apply
-from scheduler.embedded.supervisor.processes import own_account, run_as, spawn
+from scheduler.embedded.supervisor.processes import spawn
 from worker.app import RUN_TASK, celery_app
 from worker.parsing.documents import read_document
 
@@ -171,22 +171,8 @@ def start_flower(stack: Stack) -> tuple[str, tuple[str, str]]:
 
 def commands(stack: Stack) -> dict[str, bytes]:
     """What people are shown."""
-    environment = {
-        **stack.settings,
-        "HEADRACE_DATABASE_URL": stack.postgres.url,
-        "HEADRACE_BROKER_URL": stack.valkey.url,
-        "HEADRACE_CONNECTORS": str(stack.connectors),
-        "HEADRACE_HOME": str(stack.home),
-        "PYTHONPATH": str(ROOT),
-    }
-    python = [sys.executable, "-P", "-m", "scheduler.cli"]
     asked = (["runs", "--json"], ["doctor"], ["export-config"])
-    return {
-        f"headrace {' '.join(words)}": run_as(
-            own_account(), [*python, *words], env=environment
-        ).stdout.encode()
-        for words in asked
-    }
+    return {f"headrace {' '.join(words)}": stack.command(*words).stdout.encode() for words in asked}
 
 
 def test_planted_secrets_are_found_nowhere(stack: Stack, told: Mapping[str, bytes]) -> None:

@@ -5,19 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
-from uuid import UUID
 
 import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
+from servers.systems.inline import InlineRuns
 from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 
 from worker.config import load_settings
 from worker.engine.perform import carry_out
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 from worker.services import Services
 
 SIZE = 10
@@ -132,8 +130,10 @@ def _now() -> str:
 
 
 @dataclass
-class Desk:
+class Desk(InlineRuns):
     """A connection to the store."""
+
+    system: ClassVar = "store"
 
     services: Services
     store: Store
@@ -156,24 +156,9 @@ class Desk:
         self.store.put(*(f"r{number:04}" for number in range(count)))
         stream = self.stream(name, **options)
         self.run(stream)
-        while rows := self.all("SELECT id FROM runs WHERE state = 'queued' AND not_before <= now()"):
-            for row in rows:
-                carry_out(self.services, row["id"])
+        self.carry_out_ready()
         assert len(self.copy(stream)) == len(self.store.records)
         return stream
-
-    def request(self, stream: int, track: str = "live", **scope: Any) -> UUID:
-        with self.services.database.transaction() as tx:
-            return request_run(
-                tx,
-                stream_id=stream,
-                system="store",
-                lane=Lane.ON_DEMAND,
-                cause="cli",
-                request_id="r",
-                track=track,
-                scope=scope,
-            ).id
 
     def run(self, stream: int, track: str = "live", **scope: Any) -> dict[str, Any]:
         """Carry one run out, and say how it ended or waits."""
@@ -183,13 +168,6 @@ class Desk:
 
     def sweep(self, stream: int) -> dict[str, Any]:
         return self.run(stream, "sweep")
-
-    def outcome(self, run: UUID) -> dict[str, Any]:
-        database = self.services.database
-        row = database.one("SELECT * FROM run_history WHERE id = %(run)s", {"run": run})
-        row = row or database.one("SELECT * FROM runs WHERE id = %(run)s", {"run": run})
-        assert row is not None
-        return dict(row)
 
     def copy(self, stream: int) -> set[str]:
         """The keys of what isn't deleted."""

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import httpx
 import pytest
+from servers.installation.api import TOKEN
+from servers.installation.application import Application
 
-from scheduler.api.app import create_app
 from scheduler.cli.entry import run as headrace
 from worker.engine.perform import carry_out
 
@@ -17,7 +17,6 @@ from .test_evidence import keys  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "the-token-of-this-test"
 PLACE = "/v1/connections/plant/streams/parts/deletes"
 Said = Callable[..., tuple[int, str, str]]
 
@@ -51,25 +50,16 @@ def said(
 
 
 class Client:
-    """Asks the API in this process."""
+    """Asks for the deletes of one stream."""
 
     def __init__(self, desk: Desk, token: str = TOKEN) -> None:
-        self._app = create_app(desk.services.database, token=TOKEN)
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    def ask(self, method: str, **more: Any) -> httpx.Response:
-        async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-                return await client.request(method, PLACE, headers=self._headers, **more)
-
-        return anyio.run(go)
+        self._application = Application(desk.services.database, token)
 
     def get(self, **params: Any) -> httpx.Response:
-        return self.ask("GET", params=params)
+        return self._application.get(PLACE, **params)
 
     def post(self, **body: Any) -> httpx.Response:
-        return self.ask("POST", json=body)
+        return self._application.post(PLACE, body)
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The history of a stream, slice by slice, against a server that counts what it is asked."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.systems.mill import SIZE, Works, is_whole, iso, past, running_works
+from servers.systems.mill import SIZE, Works, is_whole, iso, past
 
 from scheduler.connections.histories import refit_histories
 from worker.engine.history import slices as cutting
@@ -15,12 +13,6 @@ from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def works(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Works]:
-    with running_works(database_url, broker_url, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """What is read again on request: all, a range of dates, a filter, or some records by their keys. Nobody else's state moves."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.systems.mill import Works, iso, past, running_works
+from servers.systems.mill import Works, iso, past
 from servers.systems.scripted import Asked, Said
 
 from scheduler.beat.upkeep.sweeps import SWEEPS
@@ -14,12 +12,6 @@ from worker.engine.tracks import singles
 from worker.runs.states import Lane
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def works(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Works]:
-    with running_works(database_url, broker_url, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture

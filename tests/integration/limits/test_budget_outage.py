@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from servers.waiting import wait_until
 from structlog.testing import capture_logs
 
 from worker.errors import InvalidInput, RateLimited
@@ -21,13 +22,6 @@ from worker.limits.policy import Answer, Limits
 pytestmark = pytest.mark.integration
 
 Make = Callable[..., Budgets]
-
-
-def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
-    end, pause = monotonic() + within, threading.Event()
-    while not condition():
-        assert monotonic() < end, "it did not come about in time"
-        pause.wait(0.02)
 
 
 def granted(budgets: Budgets, account: str, limits: Limits) -> datetime | None:
@@ -61,9 +55,9 @@ def test_the_limit_holds_while_valkey_dies_and_comes_back_empty(
     workers = [make() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool, capture_logs() as logs:
         running = [pool.submit(grants_until, one, account, limits, end) for one in workers]
-        until(lambda: monotonic() > end - 2.5)
+        wait_until(lambda: monotonic() > end - 2.5)
         budget_valkey.stop()
-        until(lambda: monotonic() > end - 1.2)
+        wait_until(lambda: monotonic() > end - 1.2)
         budget_valkey.start()
         times = [at for one in running for at in one.result()]
     assert fullest_window(times, 1.0) <= 40
@@ -103,7 +97,7 @@ def test_a_hold_set_without_valkey_counts_here_at_once_and_everywhere_once_it_is
             pass
     finally:
         budget_valkey.start()
-    until(lambda: granted(here, account, Limits()) or here.state(account).shared)
+    wait_until(lambda: granted(here, account, Limits()) or here.state(account).shared)
     assert granted(here, account, Limits()) is None
     assert granted(elsewhere, account, Limits()) is None
     state = elsewhere.state(account)
@@ -160,7 +154,7 @@ def test_a_slot_taken_by_a_lost_answer_is_freed_once_valkey_answers_again(
     monkeypatch.setattr(budgets._asker.shared, "take", loses_the_first)
     with budgets.permit(account, limits):
         assert make().state(account).slots == 1
-    until(lambda: budgets.state(account).shared)
+    wait_until(lambda: budgets.state(account).shared)
     assert budgets.state(account).slots == 0
 
 
@@ -175,7 +169,7 @@ def test_a_slot_whose_release_met_an_outage_is_freed_after_it(
             permit.close()
         finally:
             budget_valkey.process.send_signal(signal.SIGCONT)
-    until(lambda: budgets.state(account).shared)
+    wait_until(lambda: budgets.state(account).shared)
     assert budgets.state(account).slots == 0
 
 

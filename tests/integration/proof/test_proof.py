@@ -2,29 +2,25 @@
 
 # ruff: noqa: RUF001 - a times sign
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from psycopg.types.json import Jsonb
+from servers.installation.application import Application
 from servers.installation.commands import Command
 from servers.systems.bench import Bench
 from servers.systems.demo import Demo
 
-from scheduler.api.app import create_app
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.cli.errors import Exit
 from worker.engine.ending import outcome
 from worker.engine.perform import carry_out
 
 pytestmark = pytest.mark.integration
-
-TOKEN = "a-token-for-tests"
 
 
 @pytest.fixture
@@ -35,34 +31,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     system.kill()
 
 
-class Api:
-    """The application without a socket."""
-
-    def __init__(self, app: Any) -> None:
-        self._transport = httpx.ASGITransport(app)
-
-    def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-                headers = {"Authorization": f"Bearer {TOKEN}"}
-                return await client.request(method, path, json=body, headers=headers)
-
-        return asyncio.run(asked())
-
-    def get(self, path: str) -> Any:
-        answer = self.ask("GET", path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post(self, path: str, body: Any) -> Any:
-        answer = self.ask("POST", path, body)
-        assert answer.status_code == 202, answer.text
-        return answer.json()
-
-
 @pytest.fixture
-def api(bench: Bench) -> Api:
-    return Api(create_app(bench.services.database, token=TOKEN))
+def api(bench: Bench) -> Application:
+    return Application(bench.services.database)
 
 
 def test_a_comparison_is_asked_for_by_command_and_its_result_shown(
@@ -109,11 +80,11 @@ def test_a_script_hears_of_drift_by_the_exit_code(
     assert headrace("verify", "d", "sites", "--repair").code == Exit.OK
 
 
-def test_a_comparison_is_asked_for_and_read_through_the_api(bench: Bench, api: Api) -> None:
+def test_a_comparison_is_asked_for_and_read_through_the_api(bench: Bench, api: Application) -> None:
     bench.sync(bench.stream("sites"))
-    asked = api.post("/v1/connections/d/verifications", {"streams": ["sites"], "requests": 5})
+    asked = api.post("/v1/connections/d/verifications", {"streams": ["sites"], "requests": 5}).json()
     carry_out(bench.services, UUID(asked["runs"][0]["id"]))
-    (row,) = api.get("/v1/connections/d/verifications?stream=sites")["verifications"]
+    (row,) = api.read("/v1/connections/d/verifications?stream=sites")["verifications"]
     assert (row["proven"], row["drift"], row["allowance"]) == (True, 0, 5)
 
 
@@ -177,7 +148,7 @@ def test_what_was_set_aside_is_listed_retried_and_leaves_when_it_can_be_taken(
     assert headrace("quarantine", "d", "sites", "--json").json == []
 
 
-def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Api) -> None:
+def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Application) -> None:
     stream = bench.stream("sites")
     bench.sync(stream)
     key = next(iter(bench.copy(stream)))
@@ -185,10 +156,10 @@ def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Ap
     set_aside(bench, stream, good(key, "2020-01-01T00:00:00Z"), key)
     # Later than what the copy holds, and of an older version.
     bench.services.database.run("UPDATE quarantine SET last_seen_at = now()")
-    asked = api.post("/v1/connections/d/streams/sites/quarantine", {"action": "retry"})
+    asked = api.post("/v1/connections/d/streams/sites/quarantine", {"action": "retry"}).json()
     carry_out(bench.services, UUID(asked["run"]))
     assert bench.copy(stream)[key] == before
-    assert api.get("/v1/quarantine") == {"quarantine": []}
+    assert api.read("/v1/quarantine") == {"quarantine": []}
 
 
 def test_only_those_named_are_retried(bench: Bench, headrace: Command) -> None:
@@ -219,11 +190,11 @@ def test_what_was_set_aside_is_tried_again_when_its_stream_is_read_in_another_wa
 def test_drift_of_fields_is_shown_until_somebody_accepts_it(
     bench: Bench,
     headrace: Command,
-    api: Api,
+    api: Application,
 ) -> None:
     stream = bench.stream("sites")
     bench.sync(stream)
-    fields = {row["field"] for row in api.get("/v1/connections/d/streams/sites/fields")["fields"]}
+    fields = {row["field"] for row in api.read("/v1/connections/d/streams/sites/fields")["fields"]}
     assert {"id", "name", "address.city"} <= fields
     assert headrace("drift").out.startswith("No field appeared")
     bench.services.database.run(
@@ -233,19 +204,19 @@ def test_drift_of_fields_is_shown_until_somebody_accepts_it(
     assert "was integer, now also text" in headrace("drift", "d").out
     assert headrace("drift", "d", "sites", "--accept").code == Exit.OK
     assert headrace("drift", "d", "--json").json == []
-    assert api.get("/v1/drift") == {"fields": []}
+    assert api.read("/v1/drift") == {"fields": []}
 
 
 def test_a_record_is_explained_and_so_is_one_that_is_not_there(
     bench: Bench,
     headrace: Command,
-    api: Api,
+    api: Application,
 ) -> None:
     stream = bench.stream("sites")
     bench.sync(stream)
     key = next(iter(bench.copy(stream)))
     assert f"{key} of d / sites came into the copy by the" in headrace("explain", "d", "sites", key).out
-    told = api.get(f"/v1/connections/d/streams/sites/records/{key}/explain")
+    told = api.read(f"/v1/connections/d/streams/sites/records/{key}/explain")
     assert (told["found"], told["record"]["key"]) == (True, key)
     assert headrace("explain", "d", "sites", "nowhere", "--json").json["found"] is False
     assert api.ask("GET", "/v1/connections/d/streams/sites/records/a%00b/explain").status_code == 422

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from importlib import import_module
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 from psycopg.rows import DictRow
@@ -19,8 +18,6 @@ from worker.engine.job import Job
 from worker.engine.perform import carry_out
 from worker.engine.proof import second
 from worker.errors import SliceEnded
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 
 pytestmark = pytest.mark.integration
 
@@ -32,20 +29,6 @@ def parts(bench: Bench) -> int:
     return bench.stream("parts")
 
 
-def ask(bench: Bench, stream: int, **scope: Any) -> UUID:
-    with bench.services.database.transaction() as tx:
-        return request_run(
-            tx,
-            stream_id=stream,
-            system="demo",
-            lane=Lane.ON_DEMAND,
-            cause="cli",
-            request_id="r",
-            track="verify",
-            scope=scope or None,
-        ).id
-
-
 @pytest.fixture(autouse=True)
 def _same_dice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples go by the run's id; here they are the same in every run of the tests."""
@@ -53,7 +36,7 @@ def _same_dice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verify(bench: Bench, stream: int, **scope: Any) -> DictRow:
-    run = ask(bench, stream, **scope)
+    run = bench.request(stream, "verify", **scope)
     carry_out(bench.services, run)
     outcome = bench.outcome(run)
     assert outcome["state"] == "succeeded", outcome

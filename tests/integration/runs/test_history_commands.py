@@ -1,18 +1,15 @@
 """Histories and re-syncs as people and programs ask for them: the commands, and the routes of the API."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
+from servers.installation.application import Application
 from servers.systems.mill import Works, iso, past, running_works
 
-from scheduler.api.app import create_app
 from scheduler.cli.entry import run
 from scheduler.connections.systems import known_systems
 from worker.engine.history import slices as cutting
@@ -20,7 +17,6 @@ from worker.engine.perform import carry_out
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "the-token-of-this-test"
 Command = Callable[..., Any]
 
 
@@ -55,28 +51,9 @@ def command(works: Works, capfd: pytest.CaptureFixture[str]) -> Command:
     return carried_out
 
 
-class Api:
-    """The application itself, without a socket before it."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    def get(self, path: str) -> httpx.Response:
-        return asyncio.run(self._ask("GET", path, None))
-
-    def post(self, path: str, *, json: Any) -> httpx.Response:
-        return asyncio.run(self._ask("POST", path, json))
-
-    async def _ask(self, method: str, path: str, body: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self._app)
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
-            return await client.request(method, path, json=body)
-
-
 @pytest.fixture
-def api(works: Works) -> Api:
-    return Api(create_app(works.services.database, token=TOKEN))
+def api(works: Works) -> Application:
+    return Application(works.services.database)
 
 
 def test_progress_and_forecast_before_during_and_after(works: Works, command: Command) -> None:
@@ -281,9 +258,9 @@ class TestResync:
         assert code in str(said)
         assert works.services.database.all("SELECT id FROM runs") == []
 
-    def test_the_api_takes_a_scope(self, works: Works, api: Api, stream: int) -> None:
+    def test_the_api_takes_a_scope(self, works: Works, api: Application, stream: int) -> None:
         body = {"streams": ["orders"], "scope": {"ids": ["r0003", "r0004"]}}
-        answer = api.post("/v1/connections/m/syncs", json=body)
+        answer = api.post("/v1/connections/m/syncs", body)
         assert answer.status_code == 202, answer.text
         (wanted,) = answer.json()["runs"]
         assert wanted["forecast"]["records"] == 2
@@ -302,14 +279,16 @@ class TestResync:
             ({"streams": ["orders"], "scope": {"ids": [7]}}, "bad_value"),
         ],
     )
-    def test_the_api_refuses_what_means_nothing(self, works: Works, api: Api, body: Any, code: str) -> None:
+    def test_the_api_refuses_what_means_nothing(
+        self, works: Works, api: Application, body: Any, code: str
+    ) -> None:
         works.stream()
         works.stream("lots")
-        answer = api.post("/v1/connections/m/syncs", json=body)
+        answer = api.post("/v1/connections/m/syncs", body)
         assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_the_api_shows_pauses_and_resumes_histories(works: Works, api: Api) -> None:
+def test_the_api_shows_pauses_and_resumes_histories(works: Works, api: Application) -> None:
     past(works, 150, days=100)
     stream = works.stream()
     works.live(stream)
@@ -318,14 +297,14 @@ def test_the_api_shows_pauses_and_resumes_histories(works: Works, api: Api) -> N
     (row,) = api.get("/v1/connections/m/history?stream=orders").json()["histories"]
     assert row["state"] == "queued"
     assert row["left"]["records"] > 0
-    paused = api.post("/v1/connections/m/history", json={"action": "pause"})
+    paused = api.post("/v1/connections/m/history", {"action": "pause"})
     assert paused.json() == {"streams": ["orders"]}
     assert works.history(stream) is None
-    resumed = api.post("/v1/connections/m/history", json={"action": "resume", "stream": "orders"})
+    resumed = api.post("/v1/connections/m/history", {"action": "resume", "stream": "orders"})
     assert resumed.json() == {"streams": ["orders"]}
     assert works.history(stream) is not None
     assert api.get("/v1/connections/m/history?stream=other").status_code == 404
-    assert api.post("/v1/connections/m/history", json={"action": "stop"}).status_code == 422
+    assert api.post("/v1/connections/m/history", {"action": "stop"}).status_code == 422
 
 
 def test_before_anything_of_it_is_read_the_first_live_run_says_how_dense_it_is(

@@ -1,18 +1,16 @@
 """Unified models: one vocabulary over all systems, from mappings that apply to all that was ever synced."""
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
 
-import httpx
 import pytest
 from integration.views.viewed import Viewed
+from servers.installation.application import Application
 from servers.rows.connection_rows import applied, plant
 
-from scheduler.api.app import create_app
 from scheduler.embedded.demo.plant import forms
 from worker.connectors.manifest.views.canonical import MODELS
 from worker.connectors.manifest.views.mapping import read_models
@@ -23,7 +21,6 @@ from worker.views.sql.records import Place
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "the-token-of-this-test"
 NOW = 1_772_000_000_000
 STAMPS = {"created_at": "2026-03-01T07:12:09.041Z", "updated_at": "2026-03-02T07:12:09.041Z"}
 
@@ -269,21 +266,16 @@ def test_lines_of_a_stream_of_their_own_find_their_header(viewed: Viewed) -> Non
 
 
 class Client:
-    """The API, without a socket."""
+    """Asks for pages of models."""
 
     def __init__(self, viewed: Viewed) -> None:
-        self._app = create_app(viewed.database, token=TOKEN)
+        self._application = Application(viewed.database)
 
     def page(self, model: str, status: int = 200, **params: Any) -> dict[str, Any]:
-        answer = asyncio.run(self._ask(f"/v1/models/{model}", params))
+        answer = self._application.get(f"/v1/models/{model}", **params)
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = json.loads(answer.text)
         return found
-
-    async def _ask(self, path: str, params: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return await client.get(path, params=params, headers={"Authorization": f"Bearer {TOKEN}"})
 
 
 def test_pages_hold_every_record_once_and_go_on_where_they_ended(demo: Viewed) -> None:

@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from servers.waiting import wait_until
 
 from scheduler.embedded.postgres.server import EmbeddedPostgres
 from scheduler.embedded.supervisor.parts import headrace_command, part_environment
-from scheduler.embedded.supervisor.processes import Child, spawn
+from scheduler.embedded.supervisor.processes import Child, own_account, run_as, spawn
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.app import configure
 from worker.config import load_settings
@@ -147,6 +149,18 @@ class Stack:
             )
         self.parts[name] = Part(child, log, extra)
         return offset
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """`headrace` as somebody beside the stack calls it, to its end."""
+        environment = {
+            **self.settings,
+            "HEADRACE_DATABASE_URL": self.postgres.url,
+            "HEADRACE_BROKER_URL": self.valkey.url,
+            "HEADRACE_CONNECTORS": str(self.connectors),
+            "HEADRACE_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+        }
+        return run_as(own_account(), [sys.executable, "-P", "-m", "scheduler.cli", *words], env=environment)
 
     def kill(self, *names: str) -> None:
         """As by `kill -9`: without a word."""

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
+from servers.systems.inline import InlineRuns
 from servers.systems.scripted import Asked, Said, Script, Scripted, scripted_source
 
 from worker.config import load_settings
 from worker.db.queries import sql
 from worker.engine.history.slices import Slice, slice_of
 from worker.engine.perform import carry_out
-from worker.runs.request import request_run
 from worker.runs.states import Lane
 from worker.services import Services
 
@@ -106,8 +106,10 @@ class Mill:
 
 
 @dataclass
-class Works:
+class Works(InlineRuns):
     """A connection to the mill, whose runs are carried out here and now."""
+
+    system: ClassVar = "mill"
 
     services: Services
     mill: Mill
@@ -119,21 +121,10 @@ class Works:
         self.source.script = script
 
     def stream(self, name: str = "orders", *, history_days: int | None = None) -> int:
-        with self.services.database.transaction() as tx:
-            row = tx.execute(
-                "INSERT INTO streams (connection_id, name, bucket, schedule, history_days, next_run_at)"
-                " VALUES (%s, %s, 3, '{\"every\": 60}', %s, now()) RETURNING id",
-                (self.connection, name, history_days),
-            ).fetchone()
-        assert row is not None
-        found: int = row["id"]
-        return found
+        return super().stream(name, history_days=history_days)
 
     def live(self, stream: int) -> UUID:
-        with self.services.database.transaction() as tx:
-            run = request_run(
-                tx, stream_id=stream, system="mill", lane=Lane.ON_DEMAND, cause="cli", request_id="r"
-            ).id
+        run = self.request(stream)
         carry_out(self.services, run)
         return run
 
@@ -175,17 +166,7 @@ class Works:
 
     def resync(self, stream: int, lane: Lane = Lane.ON_DEMAND, **scope: Any) -> dict[str, Any]:
         """A re-sync to its end; what became of it."""
-        with self.services.database.transaction() as tx:
-            run = request_run(
-                tx,
-                stream_id=stream,
-                system="mill",
-                lane=lane,
-                cause="resync",
-                request_id="r",
-                track="records",
-                scope=scope,
-            ).id
+        run = self.request(stream, "records", lane=lane, cause="resync", **scope)
         for _ in range(50):
             carry_out(self.services, run)
             self.services.database.run("UPDATE runs SET not_before = now()")

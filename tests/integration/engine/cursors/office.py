@@ -5,17 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
+from servers.systems.inline import InlineRuns
 from servers.systems.scripted import Asked, Said, Scripted
 
 from scheduler.runs.cursors import CursorState, cursors_of
 from worker.engine.perform import carry_out
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 from worker.services import Services
 
 MANIFEST = """\
@@ -98,8 +97,10 @@ class Office:
 
 
 @dataclass
-class Bench:
+class Bench(InlineRuns):
     """One connection to the office, whose runs are carried out here."""
+
+    system: ClassVar = "office"
 
     services: Services
     source: Scripted
@@ -116,20 +117,12 @@ class Bench:
         return int(row["id"])
 
     def sync(self, stream: int) -> dict[str, Any]:
-        with self.services.database.transaction() as tx:
-            run = request_run(
-                tx, stream_id=stream, system="office", lane=Lane.ON_DEMAND, cause="cli", request_id="r"
-            ).id
-        return self.carry_out(run)
+        return self.carry_out(self.request(stream))
 
     def carry_out(self, run: UUID) -> dict[str, Any]:
         self.services.database.run("UPDATE runs SET not_before = now() WHERE id = %(run)s", {"run": run})
         carry_out(self.services, run)
-        for table in ("run_history", "runs"):
-            row = self.services.database.one(f"SELECT * FROM {table} WHERE id = %(run)s", {"run": run})
-            if row is not None:
-                return dict(row)
-        raise AssertionError("the run is nowhere")
+        return self.outcome(run)
 
     def row(self, statement: str, **params: Any) -> dict[str, Any]:
         row = self.services.database.one(statement, params)

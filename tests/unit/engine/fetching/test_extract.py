@@ -1,7 +1,7 @@
 """In which order pages come, how many are asked for at once, and what becomes of those that fail."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -28,20 +28,6 @@ from worker.engine.fetching.extract import Fetched
 from worker.engine.fetching.line import DEEP
 from worker.engine.planning.plan import Plan
 from worker.errors import Draining, RateLimited, Transient
-
-
-@pytest.fixture
-def ahead() -> Iterator[Ahead]:
-    shared = Ahead(2, side_by_side=8)
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def alone() -> Iterator[Ahead]:
-    shared = Ahead(1, side_by_side=1)
-    yield shared
-    shared.close()
 
 
 @pytest.mark.parametrize("paging", [OFFSET, NUMBER, CURSOR])

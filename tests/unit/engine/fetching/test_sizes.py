@@ -1,7 +1,5 @@
 """Which size is asked for where pages prove too large or too slow, and when it grows again."""
 
-from collections.abc import Iterator
-
 import pytest
 from servers.systems.paged import CURSOR, NUMBER, OFFSET, System, everything, extractor, keys
 
@@ -10,20 +8,6 @@ from worker.connectors.paging.paging import Paging
 from worker.engine.fetching.ahead import Ahead
 from worker.engine.planning.plan import Plan
 from worker.errors import NeedsOperator, Transient
-
-
-@pytest.fixture
-def ahead() -> Iterator[Ahead]:
-    shared = Ahead(2, side_by_side=8)
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def alone() -> Iterator[Ahead]:
-    shared = Ahead(1, side_by_side=1)
-    yield shared
-    shared.close()
 
 
 @pytest.mark.parametrize("code", ["page_too_large", "timeout"])

@@ -1,0 +1,37 @@
+"""The API in the test's own process, without a socket before it."""
+
+import asyncio
+from typing import Any
+
+import httpx
+from servers.installation.api import TOKEN
+
+from scheduler.api.app import create_app
+from worker.db.database import Database
+
+
+class Application:
+    """Its routes on this database; `token` is what a client shows."""
+
+    def __init__(self, database: Database, token: str = TOKEN) -> None:
+        self._transport = httpx.ASGITransport(create_app(database, token=TOKEN))
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
+                return await client.request(method, path, headers=self._headers, **more)
+
+        return asyncio.run(asked())
+
+    def get(self, path: str, **params: Any) -> httpx.Response:
+        return self.ask("GET", path, params=params or None)
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return self.ask("POST", path, json=body)
+
+    def read(self, path: str, **params: Any) -> Any:
+        """What is there; it must be."""
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
