@@ -14,10 +14,10 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from scheduler.runs.syncs import Refused
+from scheduler.runs.syncs import Refused, request_one
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.runs.request import Requested, request_run
+from worker.runs.request import request_run
 from worker.runs.states import Lane
 from worker.runs.wakeups.publish import publish
 
@@ -54,9 +54,16 @@ def suspects_of(database: Database, stream: Row, *, limit: int) -> list[DictRow]
 
 def request_sweep(database: Database, connection: Row, stream: Row, *, cause: Cause, request_id: str) -> UUID:
     """Ask for a sweep now."""
-    with database.transaction() as transaction:
-        run = _request(transaction, connection, stream, cause=cause, request_id=request_id, scope={})
-    return _published(run)
+    return request_one(
+        database,
+        connection,
+        stream,
+        lane=Lane.ON_DEMAND,
+        cause=cause,
+        request_id=request_id,
+        track="sweep",
+        scope={},
+    ).id
 
 
 def accept(
@@ -71,17 +78,21 @@ def accept(
     """Have what is held deleted. `number` is that of the fuse that was looked at; `Refused` if it is another by now."""
     with database.transaction() as transaction:
         fuse = _fuse(transaction, connection, stream, number)
-        run = _request(
+        run = request_run(
             transaction,
-            connection,
-            stream,
+            stream_id=stream["id"],
+            system=connection["system"],
+            lane=Lane.ON_DEMAND,
             cause=cause,
             request_id=request_id,
+            track="sweep",
             scope={"accept": fuse["number"]},
         )
         decision = {"accepted_at": datetime.now(UTC).isoformat(), "accepted_by": cause}
         transaction.execute(sql.note_decision, {"stream": stream["id"], "decision": Jsonb(decision)})
-    return Accepted(_published(run), fuse["count"])
+    if run.ready:
+        publish([(run.id, run.queue)])
+    return Accepted(run.id, fuse["count"])
 
 
 def reject(database: Database, connection: Row, stream: Row, *, number: int | None = None) -> int:
@@ -111,30 +122,3 @@ def _fuse(
             hint="Look at them again before you decide.",
         )
     return fuse
-
-
-def _request(
-    transaction: psycopg.Connection[DictRow],
-    connection: Row,
-    stream: Row,
-    *,
-    cause: Cause,
-    request_id: str,
-    scope: Mapping[str, Any],
-) -> Requested:
-    return request_run(
-        transaction,
-        stream_id=stream["id"],
-        system=connection["system"],
-        lane=Lane.ON_DEMAND,
-        cause=cause,
-        request_id=request_id,
-        track="sweep",
-        scope=scope,
-    )
-
-
-def _published(run: Requested) -> UUID:
-    if run.ready:
-        publish([(run.id, run.queue)])
-    return run.id

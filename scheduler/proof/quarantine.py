@@ -15,7 +15,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.errors import HeadraceError, InvalidInput, NotFound
-from worker.runs.request import Requested, request_run
+from worker.runs.request import Requested
 from worker.runs.states import Lane
 
 sql = load_queries("scheduler.proof", "quarantine.sql")
@@ -64,22 +64,18 @@ def request_retry(
     ids: Sequence[UUID] | None = None,
 ) -> Requested:
     """Ask for a run that reads them again: all of the stream, or these."""
-    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery, which a list doesn't need
+    from scheduler.runs.syncs import request_one  # noqa: PLC0415 - brings Celery, which a list doesn't need
 
-    lane = Lane.BACKFILL if cause == "repair" else Lane.ON_DEMAND
-    with database.transaction() as transaction:
-        wanted = request_run(
-            transaction,
-            stream_id=stream["id"],
-            system=connection["system"],
-            lane=lane,
-            cause=cause,
-            request_id=request_id,
-            track="records",
-            scope={"quarantine": True if ids is None else sorted(map(str, ids))},
-        )
-    if wanted.ready:
-        publish([(wanted.id, wanted.queue)])
+    wanted = request_one(
+        database,
+        connection,
+        stream,
+        lane=Lane.BACKFILL if cause == "repair" else Lane.ON_DEMAND,
+        cause=cause,
+        request_id=request_id,
+        track="records",
+        scope={"quarantine": True if ids is None else sorted(map(str, ids))},
+    )
     log.info("quarantine_retry_requested", stream=stream["name"], run=str(wanted.id), cause=cause)
     return wanted
 

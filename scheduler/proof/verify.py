@@ -6,12 +6,9 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from scheduler.runs.syncs import Wanted, choose_streams
+from scheduler.runs.syncs import Wanted, request_sync
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.runs.request import Requested, request_run
-from worker.runs.states import Lane
-from worker.runs.wakeups.publish import publish
 
 sql = load_queries("scheduler.proof", "verify.sql")
 
@@ -32,25 +29,9 @@ def request_verify(
         scope["requests"] = requests
     if repair:
         scope["repair"] = True
-    wanted: list[Wanted] = []
-    wakeups: list[Requested] = []
-    chosen = choose_streams(database, connection, names)
-    with database.transaction() as transaction:
-        for stream in chosen:
-            run = request_run(
-                transaction,
-                stream_id=stream["id"],
-                system=connection["system"],
-                lane=Lane.ON_DEMAND,
-                cause=cause,
-                request_id=request_id,
-                track="verify",
-                scope=scope or None,
-            )
-            wakeups.append(run)
-            wanted.append(Wanted(run.id, stream["id"], stream["name"], run.created))
-    publish((run.id, run.queue) for run in wakeups if run.ready)
-    return wanted
+    return request_sync(
+        database, connection, names, cause=cause, request_id=request_id, track="verify", scope=scope or None
+    )
 
 
 def results(database: Database, runs: Sequence[UUID]) -> list[DictRow]:

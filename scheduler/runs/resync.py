@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from scheduler.runs.history import sql
-from scheduler.runs.syncs import Refused, Wanted
+from scheduler.runs.syncs import Wanted, refuse_paused, request_one
 from worker.connectors.contract import Stream
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.db.database import Database
@@ -19,9 +19,7 @@ from worker.engine.history.slices import Tally
 from worker.engine.tracks.records import can_be_asked
 from worker.errors import InvalidInput
 from worker.parsing.durations import parse_duration
-from worker.runs.request import request_run
 from worker.runs.states import Lane
-from worker.runs.wakeups.publish import publish
 
 MOST_IDS = 10_000
 FEW_IDS = 200
@@ -124,25 +122,17 @@ def request_resync(
 ) -> Wanted:
     """Ask for it; a queued run for the same scope is joined. `connection` and `row` are the rows of both."""
     few = scope.ids is not None and len(set(scope.ids)) <= FEW_IDS and can_be_asked(stream)
-    if connection["paused_at"] is not None:
-        raise Refused(
-            "connection_paused",
-            f"{connection['name']} is paused.",
-            hint=f"`headrace resume {connection['name']}` lets it go on.",
-        )
-    with database.transaction() as transaction:
-        run = request_run(
-            transaction,
-            stream_id=row["id"],
-            system=connection["system"],
-            lane=Lane.ON_DEMAND if few else Lane.BACKFILL,
-            cause=cause,
-            request_id=request_id,
-            track="records",
-            scope=scope.as_json(),
-        )
-    if run.ready:
-        publish([(run.id, run.queue)])
+    refuse_paused(connection)
+    run = request_one(
+        database,
+        connection,
+        row,
+        lane=Lane.ON_DEMAND if few else Lane.BACKFILL,
+        cause=cause,
+        request_id=request_id,
+        track="records",
+        scope=scope.as_json(),
+    )
     return Wanted(run.id, row["id"], row["name"], run.created)
 
 

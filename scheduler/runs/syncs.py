@@ -1,4 +1,4 @@
-"""Somebody wants a sync now: which runs is that?
+"""Somebody wants something done now: which runs is that?
 
 The command line and the API come through here, and from here through the one door of the ledger. All runs are committed
 together or none; messages go out after that.
@@ -39,37 +39,75 @@ def request_sync(
     *,
     cause: Literal["api", "cli"],
     request_id: str,
+    track: str = "live",
+    scope: Mapping[str, Any] | None = None,
 ) -> list[Wanted]:
     """Ask for a run of each named stream, or of all that are switched on. `connection` is its row."""
     chosen = choose_streams(database, connection, names)
-    wanted: list[Wanted] = []
-    wakeups: list[Requested] = []
     with database.transaction() as transaction:
-        for stream in chosen:
-            run = request_run(
+        runs = [
+            request_run(
                 transaction,
                 stream_id=stream["id"],
                 system=connection["system"],
                 lane=Lane.ON_DEMAND,
                 cause=cause,
                 request_id=request_id,
+                track=track,
+                scope=scope,
             )
-            wakeups.append(run)
-            wanted.append(Wanted(run.id, stream["id"], stream["name"], run.created))
-    publish((run.id, run.queue) for run in wakeups if run.ready)
-    return wanted
+            for stream in chosen
+        ]
+    publish((run.id, run.queue) for run in runs if run.ready)
+    return [
+        Wanted(run.id, stream["id"], stream["name"], run.created)
+        for run, stream in zip(runs, chosen, strict=True)
+    ]
 
 
-def choose_streams(
-    database: Database, connection: Mapping[str, Any], names: Sequence[str] | None
-) -> list[Mapping[str, Any]]:
-    """The named streams, or all that are switched on; `Refused` where nothing may run now."""
+def request_one(
+    database: Database,
+    connection: Mapping[str, Any],
+    stream: Mapping[str, Any],
+    *,
+    lane: Lane,
+    cause: str,
+    request_id: str,
+    track: str,
+    scope: Mapping[str, Any],
+) -> Requested:
+    """Ask for one run of one stream, whatever its connection may do now. Both are rows."""
+    with database.transaction() as transaction:
+        run = request_run(
+            transaction,
+            stream_id=stream["id"],
+            system=connection["system"],
+            lane=lane,
+            cause=cause,
+            request_id=request_id,
+            track=track,
+            scope=scope,
+        )
+    if run.ready:
+        publish([(run.id, run.queue)])
+    return run
+
+
+def refuse_paused(connection: Mapping[str, Any]) -> None:
+    """`Refused` where nothing of the connection may run."""
     if connection["paused_at"] is not None:
         raise Refused(
             "connection_paused",
             f"{connection['name']} is paused.",
             hint=f"`headrace resume {connection['name']}` lets it go on.",
         )
+
+
+def choose_streams(
+    database: Database, connection: Mapping[str, Any], names: Sequence[str] | None
+) -> list[Mapping[str, Any]]:
+    """The named streams, or all that are switched on; `Refused` where nothing may run now."""
+    refuse_paused(connection)
     return _choose(connection["name"], streams_of(database, connection["id"]), names)
 
 
