@@ -171,3 +171,43 @@ def test_a_filter_gone_wrong_is_held(desk: Desk) -> None:
         desk.sweep(stream)
     assert len(desk.copy(stream)) == 250
     assert desk.row(stream)["fuse"]["count"] == 25
+
+
+def test_a_long_list_of_keys_that_are_not_there_passes_the_same_fuse(desk: Desk) -> None:
+    stream = desk.synced(60)
+    desk.store.drop(*keys(25))
+    run = desk.run(stream, "records", ids=keys(40))
+    assert (run["state"], run["error_code"], run["records_deleted"]) == ("partial", "deletes_held", 0)
+    assert "25 of 60 records (41.7 %)" in run["error"]
+    assert [row["held"] for row in held_deletes(desk.services.database)] == [25]
+    done = accept(desk.services.database, *place(desk, "orders"), cause="cli", request_id="r")
+    carry_out(desk.services, done.run)
+    assert desk.tombstones(stream) == dict.fromkeys(keys(25), "not_found")
+    assert desk.row(stream)["fuse"] is None
+
+
+def test_as_many_keys_as_may_go_without_asking_go_also_from_a_long_list(desk: Desk) -> None:
+    stream = desk.synced(60)
+    desk.store.drop(*keys(20))
+    run = desk.run(stream, "records", ids=keys(40))
+    assert (run["state"], run["records_deleted"]) == ("succeeded", 20)
+
+
+def test_with_a_share_of_nothing_a_single_one_that_is_not_there_is_held(desk: Desk) -> None:
+    stream = desk.synced(60, delete_limit=0.0)
+    desk.store.drop("r0000")
+    run = desk.run(stream, "records", ids=keys(3))
+    assert (run["error_code"], desk.tombstones(stream)) == ("deletes_held", {})
+
+
+def test_a_list_of_keys_leaves_what_a_person_is_looking_at_as_it_is(desk: Desk) -> None:
+    stream = desk.synced(80)
+    desk.store.drop(*keys(25))
+    assert desk.run(stream, "records", ids=keys(40))["error_code"] == "deletes_held"
+    shown = desk.row(stream)["fuse"]
+    desk.store.drop(*keys(30, 30))
+    assert desk.run(stream, "records", ids=keys(40, 30))["error_code"] == "deletes_held"
+    assert desk.row(stream)["fuse"] == shown
+    done = accept(desk.services.database, *place(desk, "orders"), cause="cli", request_id="r")
+    carry_out(desk.services, done.run)
+    assert desk.tombstones(stream) == dict.fromkeys(keys(25), "not_found")

@@ -178,6 +178,28 @@ SELECT key, coalesce(reason, 'sweep') AS reason, evidence_at FROM suspects
    AND CASE WHEN %(fuse)s::bigint IS NULL THEN reason IS NOT NULL ELSE fuse = %(fuse)s END
  ORDER BY key LIMIT %(most)s;
 
+-- name: weigh_absent
+-- Of keys that were asked for and aren't there: how many the copy holds, beside all that it holds.
+SELECT count(*) AS held, count(*) FILTER (WHERE key = ANY (%(keys)s) AND observed_at < %(at)s) AS absent,
+       (SELECT coalesce(sum(deleted), 0)::bigint FROM sweeps
+         WHERE stream_id = %(stream)s AND finished_at > now() - interval '1 day') AS deleted,
+       nextval(pg_get_serial_sequence('sweeps', 'generation')) AS number
+  FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND deleted_at IS NULL;
+
+-- name: hold_absent
+-- What a person may be looking at already stays as it is: then these are confirmed suspects of the next sweep.
+WITH held AS (
+    UPDATE streams SET fuse = %(fuse)s WHERE id = %(stream)s AND fuse IS NULL RETURNING id
+)
+INSERT INTO suspects AS s (stream_id, key, suspected_at, evidence_at, generation, reason, fuse)
+SELECT %(stream)s, r.key, %(at)s, %(at)s, %(number)s, 'not_found', CASE WHEN EXISTS (SELECT FROM held) THEN %(number)s END
+  FROM records_NN r
+ WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = ANY (%(keys)s) AND r.deleted_at IS NULL
+   AND r.observed_at < %(at)s
+ ORDER BY r.key
+ON CONFLICT (stream_id, key) DO UPDATE
+   SET evidence_at = excluded.evidence_at, reason = excluded.reason, fuse = coalesce(s.fuse, excluded.fuse);
+
 -- name: keys_to_read
 -- Seen, and not in the copy, or buried there before the sweep began: they are asked for by their keys.
 SELECT s.key FROM (

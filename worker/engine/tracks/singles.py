@@ -1,7 +1,8 @@
 """How are records read again by their keys? One request each, some of them in one commit, and on from there after a stop.
 
 A record that the system says isn't there becomes a tombstone (`not_found`). That is believed only from a system that knew
-another of them: many in a row of which none is there look like a wrong address. What can't be read is named and left as it is.
+another of them: many in a row of which none is there look like a wrong address; and more at once than the fuse of deletes
+lets pass wait for a person. What can't be read is named and left as it is.
 """
 
 import time
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.connectors.contract import Gone, Page, Source, Stream
+from worker.engine.deletes.absent import hold_absent, pass_unasked
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
 from worker.engine.planning.plan import Checkpoint
@@ -35,7 +37,7 @@ class _Reading:
     done: int = 0
     found: bool = False
     held: list[str] = field(default_factory=list)
-    """Keys that aren't there, as the system says, and that nothing was found beside so far."""
+    """Keys that aren't there, as the system says, and of which it is decided at the end of a long list."""
     held_at: str | None = None
     """When the first of them was asked for: what the copy has seen of them since then stays."""
     missed: list[str] = field(default_factory=list)
@@ -73,25 +75,38 @@ def read_singles(
             page = Page([])  # counts as done: else a long list of them would be asked for for ever
         else:
             at.found = at.found or bool(page.records)
-            page = job.screened(_believed(page, at, len(keys), observed_at))
+            if page.gone and (_lonely(at, len(keys)) or not pass_unasked(job, len(keys))):
+                _hold(page, at, observed_at)
+            page = job.screened(page)
         pages.append(Observed(page, observed_at))
         at.done += 1
         if len(pages) >= AT_ONCE or time.monotonic() - begun > MOST_SECONDS:
             _commit(engine, job, at, pages)
             begun = time.monotonic()
             job.give_way()
-    if at.found and at.held and at.held_at is not None:
-        gone = job.screened(Page([], gone=[Gone(key, "not_found") for key in at.held]))
-        pages.append(Observed(gone, datetime.fromisoformat(at.held_at)))
-        at.held, at.held_at = [], None
+    held = _decide(engine, job, at, pages, len(keys))
     _commit(engine, job, at, pages)
-    if at.held:
+    return held or words_of(at.missed, len(keys), "couldn't be read")
+
+
+def _decide(engine: Engine, job: Job, at: _Reading, pages: list[Observed], asked: int) -> Failure | None:
+    """Let those go that aren't there, or say why they stay."""
+    if at.held_at is None:
+        return None
+    if _lonely(at, asked):
         return Failure(
             "all_absent",
-            f"The system knows none of the {len(keys):,} records, so it isn't believed: nothing was deleted. Is its "
+            f"The system knows none of the {asked:,} records, so it isn't believed: nothing was deleted. Is its "
             "address right, and may its user see them?",
         )
-    return words_of(at.missed, len(keys), "couldn't be read")
+    since = datetime.fromisoformat(at.held_at)
+    failure = hold_absent(engine, job, at.held, since)
+    if failure is None:
+        pages.append(
+            Observed(job.screened(Page([], gone=[Gone(key, "not_found") for key in at.held])), since)
+        )
+        at.held, at.held_at = [], None
+    return failure
 
 
 def words_of(missing: Sequence[str], asked: int, why: str) -> Failure | None:
@@ -117,13 +132,15 @@ def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
         return None
 
 
-def _believed(page: Page, at: _Reading, asked: int, asked_at: datetime) -> Page:
-    """The page without what is said to be gone, as long as nothing was found in a long list."""
-    if page.gone and not at.found and asked > BELIEVED:
-        at.held += [gone.key for gone in page.gone]
-        at.held_at = at.held_at or asked_at.isoformat()
-        page.gone = []
-    return page
+def _lonely(at: _Reading, asked: int) -> bool:
+    """Whether of a long list none was found so far."""
+    return not at.found and asked > BELIEVED
+
+
+def _hold(page: Page, at: _Reading, asked_at: datetime) -> None:
+    at.held += [gone.key for gone in page.gone]
+    at.held_at = at.held_at or asked_at.isoformat()
+    page.gone = []
 
 
 def _commit(engine: Engine, job: Job, at: _Reading, pages: list[Observed]) -> None:
