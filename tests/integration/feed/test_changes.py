@@ -233,6 +233,28 @@ def test_a_named_reader_goes_on_where_it_was(headrace: Command, local: Copy) -> 
     assert headrace("consumers", "delete", "warehouse").code == 3
 
 
+def test_what_could_not_be_printed_is_not_remembered(headrace: Command, local: Copy, tmp_path: Path) -> None:
+    local.write("a")
+    assert headrace("changes", "--consumer", "warehouse", "--jsonl").code == 0
+    local.write("b")
+    end, start = os.pipe()
+    os.close(end)  # whoever was to hear it has gone
+    subprocess.run(
+        [sys.executable, "-P", "-m", "scheduler.cli", "changes", "--consumer", "warehouse", "--jsonl"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path, stdout=start, stderr=subprocess.DEVNULL,
+        check=False, timeout=60,
+    )  # fmt: skip
+    os.close(start)
+    assert "b" in headrace("changes", "--consumer", "warehouse", "--jsonl").out
+
+
+def test_a_named_reader_that_takes_one_object_goes_on_behind_it(headrace: Command, local: Copy) -> None:
+    local.write("a")
+    read = ["changes", "--consumer", "warehouse", "--json"]
+    assert [change["key"] for change in headrace(*read).json["changes"]] == ["a"]
+    assert headrace(*read).json["changes"] == []
+
+
 def test_the_command_says_what_holds_the_feed_back(headrace: Command, local: Copy) -> None:
     blocker = local.begin()
     blocker.execute("CREATE TABLE held ()")

@@ -89,6 +89,7 @@ def changes(
         pages = reader.pages(start, limit=None if follow else limit)
         if as_json:
             _print_object(pages, start, content=content)
+            _commit(reader, reader.last, consumer)
             return
         _print(pages, reader, follow=follow, jsonl=jsonl, consumer=consumer)
 
@@ -198,14 +199,14 @@ def _print(
             (_cells(change, epoch, content=reader.content) for change, epoch in shown),
             empty="Nothing has changed since." if consumer else "No changes.",
         )
-        if reader.last is not None:
-            _commit(reader, reader.last, consumer)
+        _commit(reader, reader.last, consumer)
     if reader.last is not None and reader.last.more and consumer is None:
         note(f"There is more: --after {reader.last.next}")
 
 
-def _commit(reader: _Reader, page: Page, consumer: str | None) -> None:
-    if consumer is not None:
+def _commit(reader: _Reader, page: Page | None, consumer: str | None) -> None:
+    if consumer is not None and page is not None:
+        sys.stdout.flush()
         commit(reader.database, consumer, page.next)
 
 
