@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -209,6 +210,18 @@ def test_what_was_forgotten_before_a_restore_still_counts(copy: Copy) -> None:
     with pytest.raises(InvalidInput):
         copy.read(after)
     assert copy.read()
+
+
+def test_a_bound_of_another_epoch_passes_nothing_by(copy: Copy) -> None:
+    """As of a replay that was under way: the numbers of that cluster say nothing in this one."""
+    copy.write("a")
+    seen = copy.read().next
+    later = datetime.now(UTC) + timedelta(hours=1)
+    bound = {"since": later, "until": Place(seen.place.epoch, 900_000_000_000, 1)}
+    assert keys(copy.read(**bound)) == []
+    as_if_moved(copy.database)
+    assert keep_epoch(copy.database)
+    assert keys(copy.read(seen, **bound)) == ["a"]
 
 
 def test_a_server_that_hides_its_number_is_known_by_the_rest(copy: Copy, feed_url: str) -> None:

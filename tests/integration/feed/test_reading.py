@@ -19,7 +19,7 @@ from worker.errors import InvalidInput
 from worker.feed.epoch import raise_floor
 from worker.feed.horizon import status
 from worker.feed.position import Place, Position
-from worker.feed.reading import SCAN, Wanted, look, read_changes
+from worker.feed.reading import SCAN, Transaction, Wanted, look, read_changes
 
 pytestmark = pytest.mark.integration
 
@@ -227,6 +227,19 @@ def test_a_snapshot_must_begin_again_where_a_record_it_holds_was_deleted_and_for
     with pytest.raises(InvalidInput) as refusal:
         copy.read(page.next)
     assert refusal.value.code == "position_expired"
+
+
+def test_what_is_forgotten_while_a_page_is_read_stands_in_it(copy: Copy) -> None:
+    """The end of the feed and its page are seen at one moment: else the position would pass by the deletion."""
+    copy.write("a")
+    start = copy.read().next
+    copy.write("a", reason="flag")
+
+    def meanwhile(_: Transaction) -> Wanted:
+        forget(copy, "a")
+        return Wanted()
+
+    assert keys(read_changes(copy.database, start, meanwhile, limit=10)) == ["a"]
 
 
 def test_the_floor_is_never_lowered(copy: Copy) -> None:

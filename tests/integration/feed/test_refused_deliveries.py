@@ -8,9 +8,7 @@ from servers.rows.hooks import Hooks
 from worker.outbound.deliver import HANDFUL, deliver
 from worker.outbound.post import Courier
 from worker.outbound.retry import DAYS
-from worker.outbound.subscriptions import (
-    resume_subscription,
-)
+from worker.outbound.subscriptions import replay_subscription, resume_subscription
 
 pytestmark = pytest.mark.integration
 
@@ -206,3 +204,83 @@ def test_a_secret_that_cannot_be_opened_stops_deliveries_and_loses_nothing(hooks
     hooks.secret.write_text(SECRET)
     hooks.later(60)
     assert hooks.deliver() == 1
+
+
+class TestWaiting:
+    """Records that were refused, and wait by themselves."""
+
+    @pytest.fixture
+    def waits(self, hooks: Hooks) -> Hooks:
+        """`poison` waits; the receiver takes everything by now."""
+        hooks.add(kinds=["created", "updated"])
+        hooks.receiver.answer = lambda event: 500 if event["data"]["key"] == "poison" else 204
+        hooks.copy.write("poison", 1)
+        hooks.copy.write("a", 1)
+        assert hooks.deliver() == 1
+        assert hooks.row()["pending"] == 1
+        hooks.receiver.answer = lambda _: 204
+        hooks.receiver.events.clear()
+        return hooks
+
+    def test_one_that_became_of_no_interest_is_told_of_no_more(self, waits: Hooks) -> None:
+        waits.copy.write("poison", reason="flag")
+        waits.later(6)
+        assert waits.deliver() == 0
+        assert (waits.receiver.events, waits.row()["pending"]) == ([], 0)
+
+    def test_one_that_is_there_no_more_has_nothing_to_say(self, waits: Hooks) -> None:
+        waits.database.run("DELETE FROM records WHERE key = 'poison'")
+        waits.later(6)
+        assert waits.deliver() == 0
+        assert (waits.receiver.events, waits.row()["pending"]) == ([], 0)
+
+    def test_its_days_count_from_the_first_refusal(self, waits: Hooks) -> None:
+        waits.receiver.answer = lambda _: 422
+        waits.later(DAYS - 3600)
+        waits.deliver()
+        assert (waits.row()["pending"], waits.row()["given_up"]) == (1, 0)
+        waits.later(8 * 3600)
+        waits.deliver()
+        assert (waits.row()["pending"], waits.row()["given_up"]) == (0, 1)
+
+    def test_what_was_given_up_is_tried_again_when_it_is_resumed(self, waits: Hooks) -> None:
+        waits.receiver.answer = lambda _: 422
+        waits.later(DAYS)
+        waits.deliver()
+        assert waits.row()["given_up"] == 1
+        waits.receiver.answer = lambda _: 204
+        assert waits.deliver() == 0
+        resume_subscription(waits.database, "hooks")
+        assert waits.deliver() == 1
+        assert (waits.row()["pending"], waits.row()["given_up"]) == (0, 0)
+
+
+class TestResting:
+    """An endpoint that took nothing, and has been left alone since."""
+
+    @pytest.fixture
+    def rests(self, hooks: Hooks) -> Hooks:
+        hooks.add()
+        hooks.receiver.answer = lambda _: 503
+        hooks.copy.write("a")
+        assert hooks.deliver() == 0
+        hooks.receiver.answer = lambda _: 204
+        assert hooks.deliver() == 0
+        return hooks
+
+    def test_resuming_it_tries_at_once(self, rests: Hooks) -> None:
+        resume_subscription(rests.database, "hooks")
+        assert rests.deliver() == 1
+
+    def test_a_replay_tries_at_once(self, rests: Hooks) -> None:
+        replay_subscription(rests.database, "hooks", None)
+        assert rests.deliver() == 1
+
+    def test_who_was_disabled_and_resumed_has_all_its_days_again(self, rests: Hooks) -> None:
+        rests.receiver.answer = lambda _: 503
+        rests.later(DAYS)
+        assert rests.deliver() == 0
+        assert rests.row()["state"] == "disabled"
+        resume_subscription(rests.database, "hooks")
+        assert rests.deliver() == 0
+        assert (rests.row()["state"], rests.row()["attempt"]) == ("active", 1)

@@ -34,11 +34,15 @@ class Hooks:
         return find_subscription(self.database, name)
 
     def deliver(self, name: str = "hooks") -> int:
-        """As soon as nobody holds the feed back: Postgres itself writes now and then, such as statistics."""
+        """One turn of a worker."""
+        self.wait_for_the_feed()
+        return deliver(self.database, self.courier, self.row(name)["id"], dice=lambda: 0.0)
+
+    def wait_for_the_feed(self) -> None:
+        """Until nobody holds it back, or for a moment: Postgres itself writes now and then, such as statistics."""
         free = "SELECT NOT EXISTS (SELECT FROM records WHERE change_xid >= pg_snapshot_xmin(pg_current_snapshot())) AS free"
         with suppress(AssertionError):
             wait_until(lambda: (self.database.one(free) or {}).get("free"), 2, what="a feed that is free")
-        return deliver(self.database, self.courier, self.row(name)["id"], dice=lambda: 0.0)
 
     def later(self, seconds: float = 100_000.0) -> None:
         """Let time pass: what waits is due, what was given a time is older."""
