@@ -56,6 +56,20 @@ def test_some_that_are_there_stop_only_those_that_could_not_be_asked_for(
     assert set(desk.tombstones(stream).values()) == {"not_found"}
 
 
+def test_a_sweep_that_was_refuted_counts_for_nobody_later(desk: Desk) -> None:
+    """One of those it missed is there; of the other, whose key can't be asked for, it says nothing either."""
+    desk.store.put("..")
+    stream = desk.synced(40)
+    desk.store.drop("..")
+    hiding(desk, "r0007")
+    assert desk.sweep(stream)["error_code"] == "sweep_refuted"
+    hiding(desk)
+    assert desk.sweep(stream)["state"] == "succeeded"
+    assert (desk.suspects(stream), desk.tombstones(stream)) == ({"..": 1}, {})
+    desk.sweep(stream)
+    assert desk.tombstones(stream) == {"..": "sweep"}
+
+
 def test_a_system_that_cannot_find_what_it_has_just_listed_is_not_believed(desk: Desk) -> None:
     stream = desk.synced(40)
     desk.store.drop("r0007")

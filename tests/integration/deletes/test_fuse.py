@@ -130,6 +130,16 @@ def test_an_acceptance_of_what_is_no_longer_held_deletes_nothing(desk: Desk, hel
     assert desk.tombstones(held) == {}
 
 
+def test_an_acceptance_that_comes_late_leaves_what_is_held_by_now_to_a_person(desk: Desk, held: int) -> None:
+    done = accept(desk.services.database, *place(desk), cause="cli", request_id="r")
+    reject(desk.services.database, *place(desk))
+    assert desk.sweep(held)["error_code"] == "deletes_held"
+    fuse = desk.row(held)["fuse"]
+    carry_out(desk.services, done.run)
+    assert desk.tombstones(held) == {}
+    assert desk.row(held)["fuse"] == fuse
+
+
 def test_reject_forgets_and_begins_anew(desk: Desk, held: int) -> None:
     assert reject(desk.services.database, *place(desk)) == 25
     assert desk.suspects(held) == {}

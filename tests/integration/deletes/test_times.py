@@ -50,7 +50,7 @@ def test_a_due_stream_is_swept_once_in_the_bulk_lane(desk: Desk, stream: int) ->
     assert desk.row(stream)["sweeps_in"] > timedelta(0)
 
 
-@pytest.mark.parametrize(
+not_swept = pytest.mark.parametrize(
     "change",
     [
         "UPDATE streams SET history_done_at = NULL",
@@ -60,10 +60,27 @@ def test_a_due_stream_is_swept_once_in_the_bulk_lane(desk: Desk, stream: int) ->
     ],
     ids=["no history yet", "off", "paused", "never"],
 )
+
+
+@not_swept
 def test_it_is_not_swept(desk: Desk, stream: int, change: str) -> None:
     due(desk)
     desk.do(change)
     assert look(desk) == []
+
+
+def test_before_its_history_is_done_a_stream_has_no_time_for_a_sweep(desk: Desk, stream: int) -> None:
+    desk.do("UPDATE streams SET history_done_at = NULL")
+    look(desk)
+    assert desk.row(stream)["next_sweep_at"] is None
+
+
+@not_swept
+def test_nor_where_that_changed_since_beat_last_planned(desk: Desk, stream: int, change: str) -> None:
+    due(desk)
+    desk.do(change)
+    Sweeping().request(desk.services)
+    assert desk.all("SELECT * FROM runs") == []
 
 
 def test_an_interval_that_became_shorter_holds_at_once(desk: Desk, stream: int) -> None:
