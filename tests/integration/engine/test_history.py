@@ -8,8 +8,9 @@ from servers.systems.mill import SIZE, Works, is_whole, iso, past
 
 from scheduler.connections.histories import refit_histories
 from worker.engine.history import slices as cutting
-from worker.engine.perform import carry_out
+from worker.engine.perform import carry_on, carry_out
 from worker.runs.cancel import cancel_run
+from worker.runs.claim import claim_run
 from worker.runs.rescue import rescue_lapsed
 
 pytestmark = pytest.mark.integration
@@ -109,6 +110,21 @@ def test_a_worker_that_dies_in_a_slice_loses_nothing(works: Works, monkeypatch: 
     rescue_lapsed(works.services.database, max_attempts=2)
     works.finish(stream)
     assert works.copy(stream) == works.mill.records
+
+
+@pytest.mark.usefixtures("small")
+def test_a_worker_whose_time_is_over_cuts_nothing(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream()
+    works.live(stream)
+    run = works.history(stream)
+    assert run is not None
+    stale = claim_run(works.services.database, run, worker="dead:1", lease=30)
+    assert stale is not None
+    before = works.slices(stream)
+    works.services.database.run("UPDATE runs SET claim_no = claim_no + 1 WHERE id = %(r)s", {"r": run})
+    carry_on(works.services, stale)
+    assert works.slices(stream) == before
 
 
 @pytest.mark.usefixtures("small")

@@ -8,7 +8,10 @@ from servers.systems.mill import Works, iso, past
 from servers.systems.scripted import Asked, Said
 
 from scheduler.beat.upkeep.sweeps import SWEEPS
-from worker.engine.tracks import singles
+from worker.engine.perform import carry_out
+from worker.engine.tracks import records, singles
+from worker.engine.tracks.window import take_pages
+from worker.runs.request import request_run
 from worker.runs.states import Lane
 
 pytestmark = pytest.mark.integration
@@ -208,6 +211,23 @@ def test_a_new_re_sync_does_not_go_on_where_one_that_failed_had_stopped(works: W
     assert works.copy(stream) == works.mill.records, (
         "what that one read was read before this one was asked for"
     )
+
+
+def test_a_worker_that_is_overtaken_at_its_end_leaves_the_place_to_the_next(
+    works: Works, stream: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*args: Any) -> None:
+        take_pages(*args)
+        works.services.database.run("UPDATE runs SET claim_no = claim_no + 1")
+
+    monkeypatch.setattr(records, "take_pages", overtaken)
+    with works.services.database.transaction() as tx:
+        run = request_run(
+            tx, stream_id=stream, system="mill", lane=Lane.ON_DEMAND, cause="resync", request_id="r",
+            track="records", scope={"all": True},
+        ).id  # fmt: skip
+    carry_out(works.services, run)
+    assert [row["track"] for row in others(works) if row["track"] == "records"] == ["records"]
 
 
 def test_a_long_list_that_the_system_refuses_comes_to_its_end(works: Works, stream: int) -> None:
