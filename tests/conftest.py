@@ -15,7 +15,7 @@ from servers.valkey import empty, running_valkey
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.telemetry.files import FileOutput, StreamOutput
 
-pytest_plugins = ["servers.policy", "servers.systems.tryton", "servers.systems.cap"]
+pytest_plugins = ["servers.policy", "servers.systems.tryton.server", "servers.systems.cap"]
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from connectors.asking import Asking
-from servers.systems.tryton import TrytonServer
-from servers.systems.tryton_client import read_json
+from servers.systems.tryton.client import read_json
+from servers.systems.tryton.server import TrytonServer
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Gone, Record, Window

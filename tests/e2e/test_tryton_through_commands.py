@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from servers.installation.up import Up
-from servers.systems.tryton import TrytonServer
+from servers.systems.tryton.server import TrytonServer
 from servers.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

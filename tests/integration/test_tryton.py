@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
-from servers.systems.tryton import TrytonServer
-from servers.systems.tryton_client import read_json
+from servers.systems.tryton.client import read_json
+from servers.systems.tryton.server import TrytonServer
 
 from worker.config import load_settings
 from worker.connectors.manifest.model import load_manifest

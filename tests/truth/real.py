@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from servers.systems.cap import CapService
-from servers.systems.tryton import TrytonServer
-from servers.systems.tryton_client import read_json
+from servers.systems.tryton.client import read_json
+from servers.systems.tryton.server import TrytonServer
 
 from .crash import Crashing
 from .machine import differences

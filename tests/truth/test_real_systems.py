@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from servers.postgres import PostgresServer
 from servers.systems.cap import CapService
-from servers.systems.tryton import TrytonServer
+from servers.systems.tryton.server import TrytonServer
 from servers.valkey import empty
 
 from scheduler.embedded.valkey import EmbeddedValkey

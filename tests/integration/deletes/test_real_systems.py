@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 from servers.systems.cap import CapService
-from servers.systems.tryton import TrytonServer
+from servers.systems.tryton.server import TrytonServer
 
 from worker.config import load_settings
 from worker.engine.perform import carry_out

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from servers.systems.tryton_client import TrytonClient
+from servers.systems.tryton.client import TrytonClient
 
 PARTIES = 300
 PRODUCTS = 240

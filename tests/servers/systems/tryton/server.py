@@ -17,8 +17,9 @@ import pytest
 from servers.kept import CouldNotMake, digest_of, kept, run
 from servers.policy import require
 from servers.running import running
-from servers.systems import tryton_client, tryton_seed
-from servers.systems.tryton_client import TrytonClient
+from servers.systems.tryton import client as tryton_client
+from servers.systems.tryton import seed as tryton_seed
+from servers.systems.tryton.client import TrytonClient
 
 from scheduler.embedded.ports import LOOPBACK, free_port
 
