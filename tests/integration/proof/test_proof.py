@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from integration.proof.compared import set_aside
 from psycopg.types.json import Jsonb
 from servers.installation.application import Application
 from servers.installation.commands import Command
@@ -100,6 +101,9 @@ def test_beat_asks_for_comparisons_in_their_turn_and_for_none_that_are_not_wante
     assert times == [{"id": stream, "later": True}, {"id": other, "later": None}]
     bench.services.database.run("UPDATE streams SET next_verify_at = now() WHERE next_verify_at IS NOT NULL")
     request_due(bench.services)
+    assert bench.services.database.all("SELECT id FROM streams WHERE next_verify_at > now()") == [
+        {"id": stream}
+    ]
     request_due(bench.services)
     rows = bench.services.database.all(
         "SELECT stream_id, cause, lane, queue FROM runs WHERE track = 'verify'"
@@ -107,13 +111,28 @@ def test_beat_asks_for_comparisons_in_their_turn_and_for_none_that_are_not_wante
     assert rows == [{"stream_id": stream, "cause": "verify", "lane": 4, "queue": "sync.demo.bulk"}]
 
 
-def set_aside(bench: Bench, stream: int, raw: bytes, key: str = "7") -> None:
-    bench.services.database.run(
-        "INSERT INTO quarantine (stream_id, content_hash, key, code, reason, raw, run_id, page, last_seen_at)"
-        " VALUES (%(s)s, gen_random_uuid(), %(key)s, 'bad_cursor', 'It was no time.', %(raw)s, gen_random_uuid(), 3,"
-        " now() - interval '1 day')",
-        {"s": stream, "raw": raw, "key": key},
-    )
+def test_beat_compares_nothing_of_a_paused_connection_nor_before_the_history_is_in(bench: Bench) -> None:
+    stream, new = bench.stream("sites"), bench.stream("vendors")
+    bench.sync(stream)
+    plan(bench.services)
+    times = bench.services.database.all("SELECT id FROM streams WHERE next_verify_at IS NOT NULL")
+    assert (times, stream < new) == ([{"id": stream}], True)
+    bench.services.database.run("UPDATE streams SET next_verify_at = now() WHERE next_verify_at IS NOT NULL")
+    bench.services.database.run("UPDATE connections SET paused_at = now()")
+    request_due(bench.services)
+    assert bench.services.database.all("SELECT FROM runs WHERE track = 'verify'") == []
+
+
+def test_a_shorter_interval_brings_the_next_comparison_forward(bench: Bench) -> None:
+    stream = bench.stream("sites")
+    bench.sync(stream)
+    bench.services.database.run("UPDATE streams SET next_verify_at = now() + interval '6 days'")
+    plan(bench.services)
+    soon = "SELECT id FROM streams WHERE next_verify_at < now() + interval '1 hour 1 minute'"
+    assert bench.services.database.all(soon) == []
+    bench.services.database.run("UPDATE streams SET options = %(o)s", {"o": Jsonb({"verify": 3600.0})})
+    plan(bench.services)
+    assert bench.services.database.all(soon) == [{"id": stream}]
 
 
 def good(key: str, at: str = "2026-11-20T08:00:00Z") -> bytes:

@@ -2,12 +2,9 @@
 
 import json
 from datetime import UTC, datetime
-from importlib import import_module
-from random import Random
-from typing import Any
 
 import pytest
-from psycopg.rows import DictRow
+from integration.proof.compared import counts, of_stream, verify
 from servers.systems.bench import Bench
 from servers.systems.demo import Demo
 
@@ -20,39 +17,6 @@ from worker.engine.proof import second
 from worker.errors import SliceEnded
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def parts(bench: Bench) -> int:
-    """A stream of several pages, with its history in."""
-    bench.demo.control("POST", "bulk?entity=parts&count=1200&days=10")
-    return bench.stream("parts")
-
-
-@pytest.fixture(autouse=True)
-def _same_dice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samples go by the run's id; here they are the same in every run of the tests."""
-    monkeypatch.setattr(import_module("worker.engine.tracks.verify"), "Random", lambda _: Random(1))
-
-
-def verify(bench: Bench, stream: int, **scope: Any) -> DictRow:
-    run = bench.request(stream, "verify", **scope)
-    carry_out(bench.services, run)
-    outcome = bench.outcome(run)
-    assert outcome["state"] == "succeeded", outcome
-    row = bench.services.database.one("SELECT * FROM verifications WHERE run_id = %(run)s", {"run": run})
-    assert row is not None
-    return row
-
-
-def counts(row: DictRow) -> tuple[int, int, int]:
-    return row["missing"], row["extra"], row["different"]
-
-
-def of_stream(bench: Bench, stream: int) -> DictRow:
-    row = bench.services.database.one("SELECT * FROM streams WHERE id = %(s)s", {"s": stream})
-    assert row is not None
-    return row
 
 
 def test_a_copy_that_is_right_is_proven_by_every_key_and_hash(bench: Bench, parts: int) -> None:

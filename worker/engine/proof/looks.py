@@ -14,7 +14,7 @@ from worker.engine.proof.asking import AllowanceSpent, Asker, Copy
 from worker.engine.proof.compare import Difference, Due, Held, by_key, compare, not_shown
 from worker.engine.proof.report import Findings
 from worker.engine.proof.sample import beginnings, fits, share
-from worker.errors import BadRecord
+from worker.errors import BadRecord, RateLimited
 
 MOST_WHOLE = 500_000
 """Records of which keys and hashes are held in memory; a larger stream is looked at in samples, whatever the allowance."""
@@ -104,7 +104,10 @@ class Looks:
                 return shown, others
             try:
                 page, _ = self.asker.page(self.everything, page.next)
-            except AllowanceSpent:  # there is more than was to be expected: what came is a sample
+            except (
+                AllowanceSpent,
+                RateLimited,
+            ):  # there is more than could be asked for: what came is a sample
                 self._compare(shown, self.copy.held(list(shown)))
                 raise
 

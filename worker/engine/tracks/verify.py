@@ -78,7 +78,6 @@ def verify(engine: Engine, job: Job) -> None:
         looks.found.stopped = f"It ended early: {exc.message}"
         second_looks_missed(looks)
     if asker.out_of_time:
-        looks.found.complete = False
         looks.found.stopped = "It ended early: its time was up."
     _finish(engine, job, looks, since)
 

@@ -120,9 +120,10 @@ def test_counts_that_differ_by_far_tell_of_a_gap(total: int, live: int, tombston
     assert gap(total, live, tombstones) == found
 
 
-def test_a_gap_by_count_alone_is_drift_and_said() -> None:
+@pytest.mark.parametrize(("many", "kind"), [(500, "missing"), (-500, "extra")])
+def test_a_gap_by_count_alone_is_drift_and_said(many: int, kind: str) -> None:
     found = findings(complete=False)
-    found.gap = 500
+    found.gap = many
     said = report(found, copy_records=9_500)
-    assert (said.counts["missing"], said.drift) == (500, 500)
-    assert "By count, at least 500 are missing." in said.words
+    assert (said.counts[kind], said.drift) == (500, 500)
+    assert f"By count, at least 500 are {kind}." in said.words
