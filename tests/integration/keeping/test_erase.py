@@ -80,6 +80,10 @@ def plant(ledger: Ledger) -> Run:
         ledger.database.run(statement, place)
     ended = ledger.request(track="records", scope={"ids": [KEY]})
     ledger.database.run(
+        "UPDATE runs SET error = %(error)s WHERE id = %(id)s",
+        {"id": ended.id, "error": f"It waits since: no such mail: {MAIL}"},
+    )
+    ledger.database.run(
         "INSERT INTO run_history (id, uneventful, stream_id, connection_id, queue, track, scope, lane, cause, state,"
         " claim_no, attempt, request_id, created_at, pages, records_read, records_created, records_updated,"
         " records_deleted, records_refused, records_rejected, error)"

@@ -91,7 +91,7 @@ def test_versions_go_when_their_streams_time_is_over_and_all_where_they_are_swit
     )
     pruned = Pruning().prune_with(ledger.database, Settings())
     assert (pruned["versions"], count(ledger.database, "record_versions")) == (1, 1)
-    keep(ledger, 0)
+    ledger.database.run("UPDATE streams SET options = options - 'keep_versions'")
     Pruning().prune_with(ledger.database, Settings())
     assert count(ledger.database, "record_versions") == 0
 

@@ -1,11 +1,13 @@
 """A view for every stream: its name, its columns, and what it makes of whatever a system sends."""
 
 from decimal import Decimal
+from threading import Thread
 
 import psycopg
 import pytest
 from integration.views.viewed import Viewed
 from servers.rows.connection_rows import REGISTRY, applied, plant
+from servers.waiting import wait_until
 
 from scheduler.connections.remove import remove_connection
 from worker.errors import Transient
@@ -192,8 +194,9 @@ def test_custom_fields_are_columns(viewed: Viewed) -> None:
 def test_a_name_stays_when_its_connection_is_renamed(viewed: Viewed) -> None:
     viewed.make("work_orders")
     viewed.connect(name="Plant south")
-    viewed.make("work_orders")
+    viewed.make("work_orders", "sites")
     assert viewed.columns(ORDERS)
+    assert viewed.columns("plant_north__sites")  # and so do those that are made later
 
 
 def test_two_connections_whose_names_look_alike_have_views_of_their_own(viewed: Viewed) -> None:
@@ -230,6 +233,25 @@ def test_a_view_that_is_being_read_is_replaced_later_and_holds_up_nobody(viewed:
         assert "b" not in viewed.columns(ORDERS)
     assert make_views(viewed.database, stream)
     assert "b" in viewed.columns(ORDERS)
+
+
+def test_who_reads_a_view_does_not_wait_long_for_its_replacement_which_waits_for_another_reader(
+    viewed: Viewed,
+) -> None:
+    viewed.put("work_orders", {"1": {"a": 1}})
+    viewed.make("work_orders")
+    viewed.database.run("DELETE FROM view_columns")
+    viewed.database.run("UPDATE stream_views SET signature = 'old'")
+    making = Thread(target=make_views, args=(viewed.database, viewed.stream("work_orders")))
+    waits = "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT granted AND datname = current_database()"
+    with viewed.database.transaction() as first:
+        first.execute(f"SELECT * FROM data.{ORDERS}")
+        making.start()
+        wait_until(lambda: viewed.all(waits) or not making.is_alive(), 20, what="the replacement that waits")
+        with viewed.database.transaction() as second:
+            second.execute("SET LOCAL statement_timeout = '5s'")
+            assert second.execute(f"SELECT * FROM data.{ORDERS}").fetchall()
+    making.join()
 
 
 def test_a_round_makes_the_views_of_what_was_read_and_not_of_what_was_not(viewed: Viewed) -> None:
