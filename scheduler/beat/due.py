@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import xxhash
 
-from worker.engine.admission.opening import is_open, next_opening, read_windows
+from worker.engine.admission.opening import next_opening, read_windows
 from worker.engine.admission.wall_clock import exists, first_moment, zone_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,12 +32,10 @@ def next_due(schedule: Mapping[str, Any], after: datetime, *, stream_id: int) ->
     option = schedule.get("windows")
     if option is None:
         return due
-    windows = read_windows(option)
-    opening = next_opening(windows, due)
+    opening = next_opening(read_windows(option), due)
     if opening is None or opening == due:
         return due  # what never opens keeps its points, and its runs say that they wait
-    spread = opening + _offset(stream_id, AT_SPREAD)
-    return spread if is_open(windows, spread) else opening
+    return opening + _offset(stream_id, AT_SPREAD)  # still open: no window is shorter
 
 
 def windowed(schedule: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -101,6 +101,49 @@ def test_a_parent_that_is_switched_off_does_not_hold_up_its_children(family: Mir
     assert waiting(family, scheduled(family, "assets")) is None
 
 
+def test_a_parent_that_tries_again_does_not_hold_up_its_children(family: Mirror) -> None:
+    for name in ("sites", "assets"):
+        family.do(name)
+    family.finish()
+    parent = family.request("sites", lane=Lane.SCHEDULED)
+    family.services.database.run("UPDATE runs SET attempt = 1 WHERE id = %(id)s", {"id": parent})
+    assert waiting(family, scheduled(family, "assets")) is None
+
+
+def test_only_the_live_run_of_a_parent_comes_first(family: Mirror) -> None:
+    for name in ("sites", "assets"):
+        family.do(name)
+    family.finish()
+    family.request("sites", track="sweep", lane=Lane.BACKFILL)
+    assert waiting(family, scheduled(family, "assets")) is None
+
+
+def test_a_stream_of_another_connection_is_no_parent(family: Mirror) -> None:
+    for name in ("sites", "assets"):
+        family.do(name)
+    family.finish()
+    family.services.database.run(
+        "WITH other AS (INSERT INTO connections (name, system) VALUES ('other', 'family') RETURNING id)"
+        " INSERT INTO streams (connection_id, name, bucket, schedule, next_run_at)"
+        " SELECT id, 'sites', 5, '{\"every\": 900}', now() FROM other"
+    )
+    assert waiting(family, scheduled(family, "assets")) is None
+
+
+def test_a_run_that_has_read_some_pages_is_not_held_up(family: Mirror, source: Source) -> None:
+    for name in ("sites", "assets"):
+        family.do(name)
+    family.finish()
+    family.services.database.run(
+        'UPDATE cursors SET position = \'{"page": {"cursor": "lost"}}\' WHERE stream_id = %(id)s AND track = \'live\'',
+        {"id": family.streams["assets"]},
+    )
+    stream(family, "sites", "next_run_at = now() - interval '1 s'")
+    source.asked.clear()
+    scheduled(family, "assets")
+    assert source.asked
+
+
 def test_patience_has_an_end(family: Mirror) -> None:
     child = scheduled(family, "assets")
     family.services.database.run(

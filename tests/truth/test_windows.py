@@ -100,6 +100,15 @@ def test_asking_by_hand_ends_the_wait_for_the_window(plant: Mirror) -> None:
     assert [ended["state"] for ended in plant.ended("work_orders")] == ["succeeded"]
 
 
+def test_asking_by_schedule_does_not_end_it(plant: Mirror) -> None:
+    option, opening = closed()
+    set_windows(plant, option)
+    run = plant.request("work_orders", lane=Lane.SCHEDULED)
+    plant.carry_out(run)
+    assert plant.request("work_orders", lane=Lane.SCHEDULED) == run
+    assert open_run(plant, run)["not_before"] >= opening
+
+
 @pytest.mark.parametrize("track", ["history", "sweep", "records"])
 def test_bulk_work_gives_back_at_a_page_when_the_window_closes_and_goes_on_there(
     plant: Mirror, source: Source, monkeypatch: pytest.MonkeyPatch, track: str

@@ -141,6 +141,27 @@ def test_a_whole_day_is_as_long_as_its_clocks_make_it(zone: str, day: str, hours
     assert (closing - opening).total_seconds() == hours * 3600
 
 
+@pytest.mark.parametrize(
+    ("allowed", "moment", "opening", "closing"),
+    [
+        # 2026-10-25, 03:00 is put back to 02:00 at 01:00Z: what that brings back, or shows a second time, is open again
+        (("02:10", "02:30"), "2026-10-25T00:40Z", "2026-10-25T01:10Z", "2026-10-25T01:30Z"),
+        (("01:30", "02:30"), "2026-10-25T00:45Z", "2026-10-25T01:00Z", "2026-10-25T01:30Z"),
+        (("02:45", "03:15"), "2026-10-25T00:50Z", "2026-10-25T00:50Z", "2026-10-25T01:00Z"),
+        # 2026-03-29, 02:00 is put forward to 03:00 at 01:00Z
+        (("02:15", "03:15"), "2026-03-29T00:30Z", "2026-03-29T01:00Z", "2026-03-29T01:15Z"),
+    ],
+)
+def test_windows_open_and_close_where_the_clocks_are_changed(
+    allowed: tuple[str, str], moment: str, opening: str, closing: str
+) -> None:
+    start, end = allowed
+    windows = read_windows({"timezone": "Europe/Berlin", "allow": [{"from": start, "to": end}]})
+    found = next_opening(windows, datetime.fromisoformat(moment))
+    assert found == datetime.fromisoformat(opening)
+    assert open_until(windows, found) == datetime.fromisoformat(closing)
+
+
 def test_denied_times_win_over_allowed_ones() -> None:
     windows = read_windows(
         {"allow": [{"from": "08:00", "to": "20:00"}], "deny": [{"from": "12:00", "to": "13:00"}]}
