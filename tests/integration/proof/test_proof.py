@@ -20,6 +20,7 @@ from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.cli.errors import Exit
 from worker.engine.ending import outcome
 from worker.engine.perform import carry_out
+from worker.engine.proof import retry
 
 pytestmark = pytest.mark.integration
 
@@ -167,6 +168,22 @@ def test_what_was_set_aside_is_listed_retried_and_leaves_when_it_can_be_taken(
     assert headrace("quarantine", "d", "sites", "--json").json == []
 
 
+def test_what_comes_badly_once_more_while_it_is_tried_again_stays_aside(
+    bench: Bench, headrace: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside(bench, bench.stream("sites"), good("new"), "new")
+    run = UUID(headrace("quarantine", "d", "sites", "--retry", "--json").json["run"])
+    try_again = retry.try_again
+
+    def meanwhile(*given: Any) -> retry.Tried:
+        bench.services.database.run("UPDATE quarantine SET seen = seen + 1, last_seen_at = now()")
+        return try_again(*given)
+
+    monkeypatch.setattr(retry, "try_again", meanwhile)
+    carry_out(bench.services, run)
+    assert [row["key"] for row in headrace("quarantine", "d", "sites", "--json").json] == ["new"]
+
+
 def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Application) -> None:
     stream = bench.stream("sites")
     bench.sync(stream)
@@ -261,10 +278,34 @@ def test_nothing_where_there_has_always_been_something_is_suspicious_once_and_mo
     stream = bench.stream("sites")
     bench.sync(stream)
     bench.services.database.run("UPDATE streams SET runs_with_records = %(n)s", {"n": outcome.ALWAYS})
-    before, copied = bench.cursor(stream), bench.copy(stream)
+    fresh = "SELECT last_success_at FROM streams"
+    before, copied, fresh_at = bench.cursor(stream), bench.copy(stream), bench.services.database.all(fresh)
     demo.fault(empty_list=True)
     ended = bench.sync(stream)
     assert (ended["state"], ended["error_code"]) == ("suspicious_empty", "suspicious_empty")
+    assert bench.services.database.all(fresh) == fresh_at
     assert bench.cursor(stream) == before
     assert bench.copy(stream) == copied
     assert bench.sync(stream)["state"] == "succeeded"
+
+
+def test_runs_that_read_something_are_counted_in_a_row_that_no_failure_ends(bench: Bench, demo: Demo) -> None:
+    stream = bench.stream("sites")
+    bench.sync(stream)
+    bench.services.database.run("UPDATE streams SET runs_with_records = 0")
+    key = next(iter(bench.copy(stream)))
+
+    def synced() -> tuple[str, int]:
+        state = bench.sync(stream)["state"]
+        row = bench.services.database.one("SELECT runs_with_records AS n FROM streams")
+        assert row is not None
+        return state, row["n"]
+
+    for number in (1, 2):
+        demo.change("sites", key, name=f"Name {number}")
+        assert synced() == ("succeeded", number)
+    demo.fault(error_rate=1.0, error_status=403)
+    assert synced() == ("failed", 2)
+    demo.clear_faults()
+    demo.fault(empty_list=True)
+    assert synced() == ("succeeded", 0)

@@ -28,6 +28,7 @@ limits: {concurrency: 4}
 defaults: {records: items, key: id, path: /things, total: total}
 streams:
   timed: {incremental: {field: at, param: since, overlap: 5m}}
+  timed_pages: {incremental: {field: at, param: since, overlap: 5m}, paging: {offset: {param: offset, limit_param: limit, size: 10}}}
   strict: {incremental: {field: at, param: since, nulls: reject}}
   synced: {incremental: {kind: token, token: delta, param: delta}}
   by_offset: {paging: {offset: {param: offset, limit_param: limit, size: 10}}}

@@ -116,3 +116,13 @@ def test_bytes_that_postgres_cannot_open_stay_beside_a_copy_that_it_can(bench: B
     ]
     assert [row["exact"] and bytes(row["exact"]) for row in rows] == [None, sent, None]
     assert rows[1]["text"] == "a\ufffdb \ufffd"
+
+
+def test_a_stream_that_is_read_whole_and_is_empty_all_at_once_is_suspicious_once(bench: Bench) -> None:
+    stream = bench.stream("by_offset")
+    bench.office.put(1)
+    assert bench.sync(stream)["state"] == "succeeded"
+    bench.office.things = []
+    assert bench.sync(stream)["state"] == "suspicious_empty"
+    assert bench.keys(stream) == {1}
+    assert bench.sync(stream)["state"] == "succeeded"

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from servers.systems.scripted import Said
 
 from scheduler.beat.upkeep.sweeps import SWEEPS
 
@@ -71,6 +72,22 @@ class TestLateness:
         bench.sync(stream)
         assert 2 in bench.keys(stream)
         assert bench.state("timed").came_late == 0
+
+    def test_nothing_is_late_in_a_window_that_was_interrupted(self, bench: Bench) -> None:
+        """It was asked for when it was begun, and what came since then may lie anywhere in it."""
+        stream, office, at = bench.stream("timed_pages"), bench.office, datetime.now(UTC) - timedelta(hours=1)
+        office.put(0, at)
+        for _ in range(2):
+            bench.sync(stream)
+        for key in range(1, 30):
+            office.put(key, at + timedelta(seconds=key))
+        office.refuses = lambda query: None if query["offset"] == "0" else Said(b"{}", 500)
+        run = bench.sync(stream)
+        office.refuses = lambda _query: None
+        office.put(99, at - timedelta(seconds=100))
+        bench.carry_out(run["id"])
+        assert bench.keys(stream) == {*range(30), 99}
+        assert bench.state("timed_pages").came_late == 0
 
     def test_what_came_late_long_ago_is_forgotten_and_the_look_back_with_it(
         self, bench: Bench, watermark: tuple[int, datetime]
