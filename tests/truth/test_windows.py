@@ -145,17 +145,16 @@ def test_bulk_work_gives_back_at_a_page_when_the_window_closes_and_goes_on_there
 def test_beat_moves_a_point_that_is_closed_to_the_opening_and_owes_one_run(plant: Mirror) -> None:
     option, opening = closed()
     set_windows(plant, option)
-    plant.services.database.run(
-        "UPDATE streams SET next_run_at = now() - interval '3 hours' WHERE id = %(id)s",
-        {"id": plant.streams["work_orders"]},
-    )
-    assert dispatch_due(plant.services.database, Pacing()) == 1
+    stream = {"id": plant.streams["work_orders"]}
+    for _ in range(2):  # the second time Postgres knows the stream's place, and could reckon itself
+        plant.services.database.run(
+            "UPDATE streams SET next_run_at = now() - interval '3 hours' WHERE id = %(id)s", stream
+        )
+        assert dispatch_due(plant.services.database, Pacing()) == 1
+        row = plant.services.database.one("SELECT next_run_at FROM streams WHERE id = %(id)s", stream)
+        assert row is not None
+        assert opening <= row["next_run_at"] < opening + AT_SPREAD
     assert dispatch_due(plant.services.database, Pacing()) == 0
-    row = plant.services.database.one(
-        "SELECT next_run_at FROM streams WHERE id = %(id)s", {"id": plant.streams["work_orders"]}
-    )
-    assert row is not None
-    assert opening <= row["next_run_at"] < opening + AT_SPREAD
     assert len(plant.services.database.all("SELECT FROM runs WHERE track = 'live'")) == 1
 
 

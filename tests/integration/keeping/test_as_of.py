@@ -203,6 +203,19 @@ def test_what_a_run_changed_is_told_field_by_field_even_after_later_changes(ledg
     assert (row["id"], row["name"]) == (ledger.stream, "work_orders")
 
 
+def test_what_a_run_changed_twice_is_told_twice(ledger: Ledger) -> None:
+    switch_on(ledger)
+    first = ledger.claimed()
+    load(ledger, first, record("a", '{"x":1}'))
+    end(ledger, first)
+    second = ledger.claimed()
+    for x in (2, 3):
+        load(ledger, second, record("a", f'{{"x":{x}}}'))
+    found = changes_of_run(ledger.database, stream_of(ledger), second.id, limit=100)
+    fields = [(field.before, field.after) for change in found for field in change.fields]
+    assert (fields, [change.superseded for change in found]) == ([("1", "2"), ("2", "3")], [True, False])
+
+
 def test_without_versions_the_records_are_told_whose_last_change_it_was(ledger: Ledger) -> None:
     run = ledger.claimed()
     ledger.load(run, record("a", '{"x":1}'), record("b", '{"x":1}'))

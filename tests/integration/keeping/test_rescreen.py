@@ -1,6 +1,7 @@
 """Rules for fields that change hold for what is stored already, and nothing is asked of the system for it."""
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from worker.connectors.registry import Registry
 from worker.engine.keep.digests import privacy_key
 from worker.engine.keep.versions import Versions
 from worker.engine.loading.load import Loader, Observed
-from worker.errors import LostLease
+from worker.errors import LostLease, Transient
 from worker.runs.claim import Run
 
 pytestmark = pytest.mark.integration
@@ -109,6 +110,29 @@ def test_a_run_with_the_old_rules_is_taken_back(ledger: Ledger, settings: Settin
     screen_all(ledger, settings)
     with pytest.raises(LostLease):
         load(ledger, run, person(1))
+
+
+def test_nobody_changes_a_record_while_it_is_screened(
+    ledger: Ledger, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(ledger, ledger.claimed(), person(1))
+    rule(ledger, exclude=[["phone"]])
+    module = import_module("scheduler.keeping.erasure.rescreen")
+    screened = module._screened
+
+    def change(key: str) -> None:
+        with ledger.database.transaction() as other:
+            other.execute("SET LOCAL lock_timeout = '50ms'")
+            other.execute("UPDATE records SET raw = '{}' WHERE key = %s", (key,))
+
+    def meanwhile(row: Any, screen: Any) -> Any:
+        with pytest.raises(Transient):
+            change(row["key"])
+        return screened(row, screen)
+
+    monkeypatch.setattr(module, "_screened", meanwhile)
+    assert screen_all(ledger, settings) == 1
+    assert json.loads(ledger.rows()["k1"]["text"]) == {"id": 1, "v": 1}
 
 
 def test_it_goes_on_where_it_stopped_and_begins_anew_with_newer_rules(
