@@ -166,8 +166,8 @@ def test_the_same_bad_record_is_counted_and_not_piled_up(ledger: Ledger) -> None
     bad = Rejected(b"\xff\x00", "bad_key", "No key\0 here \ud800.", "\0k")
     for _ in range(3):
         ledger.load(run, record("1"), rejected=[bad, bad])
-    rows = ledger.database.all("SELECT seen, raw FROM quarantine")
-    assert [(row["seen"], bytes(row["raw"])) for row in rows] == [(3, b"\xff\x00")]
+    rows = ledger.database.all("SELECT seen, page, raw FROM quarantine")
+    assert [(row["seen"], row["page"], bytes(row["raw"])) for row in rows] == [(3, 3, b"\xff\x00")]
 
 
 def test_the_backend_that_loads_stands_on_the_run(ledger: Ledger) -> None:
