@@ -229,6 +229,7 @@ class TestWaiting:
         assert (waits.receiver.events, waits.row()["pending"]) == ([], 0)
 
     def test_one_that_is_there_no_more_has_nothing_to_say(self, waits: Hooks) -> None:
+        waits.database.run("UPDATE subscriptions SET kinds = NULL")
         waits.database.run("DELETE FROM records WHERE key = 'poison'")
         waits.later(6)
         assert waits.deliver() == 0

@@ -86,34 +86,81 @@ def test_who_comes_late_does_not_end_the_lease_of_the_next(hooks: Hooks) -> None
     assert hooks.row()["lease_until"] is not None
 
 
-def test_an_answer_that_drips_is_not_waited_for(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes in time, and all of them together don't."""
-    over = threading.Event()
+def test_what_is_removed_while_it_is_refused_is_waited_for_no_more(hooks: Hooks) -> None:
+    hooks.add()
+    hooks.receiver.answer = lambda event: 500 if event["data"]["key"] == "poison" else 204
+    hooks.copy.write("poison", stream="parts")
+    hooks.copy.write("a")
+    with meanwhile(hooks, 2):
+        hooks.database.run("DELETE FROM streams WHERE name = 'parts'")
+    assert (hooks.row()["delivered"], hooks.row()["pending"]) == (1, 0)
 
-    class Drip(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.rfile.readline()
+
+class Drip:
+    """A receiver that answers byte by byte: each comes in time, and all of them together don't."""
+
+    def __init__(self, head: bytes, drops: int, tail: bytes = b"") -> None:
+        self.url = ""
+        self.ended: list[str] = []
+        """How each answer ended: whole, or cut because nobody heard it any more."""
+        self._pause = threading.Event()
+        self._said = [head, *[b"."] * drops, tail]
+
+    def answer(self, heard: socketserver.StreamRequestHandler) -> None:
+        heard.rfile.readline()
+        try:
+            for part in self._said:
+                heard.wfile.write(part)
+                self._pause.wait(0.05)
+        except OSError:
+            self.ended.append("cut")
+        else:
+            self.ended.append("whole")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        drip = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                drip.answer(self)
+
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+            self.url = f"http://127.0.0.1:{server.server_address[1]}/"
+            serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+            serving.start()
             try:
-                self.wfile.write(b"HTTP/1.1 204 No Content\r\nX-Slow: ")
-                for _ in range(40):
-                    over.wait(0.05)
-                    self.wfile.write(b".")
-                self.wfile.write(b"\r\n\r\n")
-            except OSError:
-                pass  # nobody listens any more
+                yield
+            finally:
+                self._pause.set()
+                server.shutdown()
+                serving.join()
 
+
+def test_an_answer_whose_head_drips_is_not_waited_for(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(post, "WHOLE", 0.5)
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        hooks.receiver.url = f"http://127.0.0.1:{server.server_address[1]}/"
+    drip = Drip(b"HTTP/1.1 204 No Content\r\nX-Slow: ", 40, b"\r\n\r\n")
+    with drip.running():
+        hooks.receiver.url = drip.url
         hooks.add()
         hooks.copy.write("a")
         assert hooks.deliver() == 0
-        over.set()
-        server.shutdown()
     assert "in time" in hooks.row()["last_error"]
     assert hooks.row()["attempt"] == 1
+
+
+def test_an_answer_whose_body_drips_is_cut_off_and_counts(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post, "READ", 0.2)
+    drip = Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 100)
+    with drip.running():
+        hooks.receiver.url = drip.url
+        hooks.add()
+        hooks.copy.write("a")
+        assert hooks.deliver() == 1
+        wait_until(lambda: drip.ended, 20, what="the end of the answer")
+    assert drip.ended == ["cut"]
 
 
 def test_who_has_fallen_behind_is_disabled_with_a_word(hooks: Hooks) -> None:
@@ -177,8 +224,10 @@ class TestWaking:
         hooks.receiver.answer = lambda _: 503
         assert hooks.deliver("rests") == 0
         pause_subscription(hooks.database, "paused")
+        hooks.wait_for_the_feed()
         assert wake_deliveries(hooks.database) == 0
         hooks.later(6)
+        hooks.wait_for_the_feed()
         assert wake_deliveries(hooks.database) == 1
         assert sent == [hooks.row("rests")["id"]]
 
