@@ -1,10 +1,12 @@
 """A suspect is asked for by its key: who isn't there is confirmed at once, who is shows that the list leaves some out."""
 
 import json
+from pathlib import Path
 
 import pytest
 from servers.systems.scripted import Said
 
+from scheduler.keeping.erasure.erase import erase_record
 from worker.engine.deletes import asking, judge
 
 from .conftest import Desk, hiding  # type: ignore[import-not-found]
@@ -82,6 +84,24 @@ def test_a_system_that_cannot_find_what_it_has_just_listed_is_not_believed(desk:
     assert desk.tombstones(stream) == {"r0007": "sweep"}
 
 
+def test_what_is_read_by_asking_is_kept_as_it_would_be_of_a_page(desk: Desk) -> None:
+    stream = desk.synced(40, exclude=[["name"]])
+    desk.store.records["r0007"] |= {"name": "planted", "state": "done"}
+    hiding(desk, "r0007")
+    assert desk.sweep(stream)["error_code"] == "sweep_refuted"
+    raw = desk.one("SELECT raw FROM records WHERE key = 'r0007'")["raw"]
+    assert (raw["state"], "name" in raw) == ("done", False)
+
+
+def test_a_worker_that_shall_stop_asks_no_further(desk: Desk) -> None:
+    stream = desk.synced(40)
+    desk.store.drop("r0007")
+    desk.store.singles = lambda _: desk.services.leases.drain()
+    run = desk.sweep(stream)
+    assert (run["state"], desk.last_sweep(stream)["verdict"]) == ("queued", None)
+    assert len(singles(desk)) == 1, "one that was seen"
+
+
 def test_a_question_that_fails_leaves_it_to_the_second_sweep(desk: Desk) -> None:
     stream = desk.synced(40)
     desk.store.drop("r0007")
@@ -106,6 +126,18 @@ def test_more_than_the_fuse_allows_are_held_though_they_were_asked_for(desk: Des
     run = desk.sweep(stream)
     assert run["error_code"] == "deletes_held"
     assert desk.tombstones(stream) == {}
+
+
+def test_the_key_of_who_was_erased_is_neither_kept_nor_asked_for(desk: Desk, tmp_path: Path) -> None:
+    """The system still lists it, and the copy has forgotten by now that it was erased."""
+    (tmp_path / "privacy-key").write_text("a privacy key of a test\n")
+    object.__setattr__(desk.services.settings, "privacy_key", f"file://{tmp_path}/privacy-key")
+    stream = desk.synced(40)
+    erase_record(desk.services.database, desk.services.settings, desk.row(stream), "r0007")
+    desk.do("DELETE FROM records WHERE key = 'r0007'")
+    assert desk.sweep(stream)["state"] == "succeeded"
+    assert desk.last_sweep(stream)["unread"] == 0
+    assert desk.all("SELECT scope FROM runs") == []
 
 
 def test_a_record_that_the_copy_lacks_is_asked_for_by_its_key(desk: Desk) -> None:

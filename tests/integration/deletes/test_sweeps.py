@@ -1,8 +1,10 @@
 """A record that vanished without a word is found by a sweep, and deleted only on evidence."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from servers.systems.scripted import Said
 
 from worker.engine.perform import carry_out
 
@@ -124,6 +126,53 @@ def test_a_sweep_that_fails_in_the_middle_is_no_evidence(desk: Desk) -> None:
     assert run["state"] == "queued"
     assert desk.suspects(stream) == {}
     assert desk.last_sweep(stream)["verdict"] is None
+
+
+def test_a_sweep_that_is_cancelled_is_no_evidence(desk: Desk) -> None:
+    stream = desk.synced(40, "parts")
+    desk.store.drop("r0007")
+
+    def cancel(page: int) -> None:
+        if page == 2:
+            desk.do("UPDATE runs SET cancel_requested_at = now()")
+
+    desk.store.between = cancel
+    assert desk.sweep(stream)["state"] == "cancelled"
+    assert desk.suspects(stream) == {}
+
+
+def test_a_long_sweep_gives_way_and_reads_no_page_twice(desk: Desk) -> None:
+    stream = desk.synced(120, "parts")
+    object.__setattr__(desk.services.settings, "slice", 0.0)
+    run = desk.sweep(stream)
+    assert (run["state"], run["wait_reason"]) == ("queued", "slice")
+    for _ in range(20):
+        desk.do("UPDATE runs SET not_before = now()")
+        carry_out(desk.services, run["id"])
+    run = desk.outcome(run["id"])
+    assert (run["state"], run["records_read"]) == ("succeeded", 120)
+
+
+def test_a_sweep_whose_place_the_system_has_forgotten_begins_anew(desk: Desk) -> None:
+    stream = desk.synced(40, "parts")
+    desk.store.drop("r0007")
+    desk.store.broken_pages = {3}
+    run = desk.sweep(stream)
+    desk.store.broken_pages = set()
+    whole, refused = desk.store._list, list[str]()
+
+    def forgetful(query: Mapping[str, str]) -> Said:
+        if not refused:
+            refused.append(query["offset"])
+            return Said(b"{}", 400)
+        return whole(query)
+
+    desk.store._list = forgetful  # type: ignore[method-assign]
+    desk.do("UPDATE runs SET not_before = now()")
+    carry_out(desk.services, run["id"])
+    assert refused != ["0"]
+    assert desk.outcome(run["id"])["state"] == "succeeded"
+    assert desk.suspects(stream) == {"r0007": 1}
 
 
 def test_a_sweep_goes_on_in_its_generation_where_its_last_page_ended(desk: Desk) -> None:

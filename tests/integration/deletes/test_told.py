@@ -88,6 +88,38 @@ def test_a_list_that_cannot_be_read_leaves_the_records_fresh_and_loses_nothing(d
     assert desk.tombstones(stream) == {"r0003": "tombstone"}
 
 
+def test_the_place_of_the_list_stands_before_it_can_be_read(desk: Desk) -> None:
+    """Else what went before it can be read at last would be out of sight."""
+    whole = desk.store.__call__
+    desk.source.script = lambda asked: Said(b"{}", 403) if asked.path.startswith("/gone") else whole(asked)
+    stream = desk.synced(10, "lots")
+    assert cursor(desk, stream, "tombstones")["watermark"] is not None
+
+
+def test_a_list_whose_place_the_system_has_forgotten_is_read_from_its_beginning(desk: Desk) -> None:
+    stream = desk.synced(30, "lots")
+    for number in range(25):
+        desk.store.drop(f"r{number:04}")
+        told(desk, f"r{number:04}")
+    whole = desk.store.__call__
+    answers = {"status": 500}
+
+    def forgetful(asked: Any) -> Said:
+        if not answers or not asked.path.startswith("/gone") or "offset=0" in asked.path:
+            return whole(asked)
+        said = Said(b"{}", answers["status"])
+        if said.status == 400:
+            answers.clear()
+        return said
+
+    desk.source.script = forgetful
+    assert desk.run(stream)["error_code"] == "deletes_unread"
+    answers["status"] = 400
+    assert desk.run(stream)["state"] == "succeeded"
+    assert answers == {}
+    assert len(desk.tombstones(stream)) == 25
+
+
 def test_it_is_asked_for_only_where_the_connection_says_so(desk: Desk) -> None:
     stream = desk.synced(10, "lots")
     desk.do("UPDATE connections SET settings = settings || '{\"keeps_a_list\": false}'")
