@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from servers.systems.mill import SIZE, Works, is_whole, iso, past
+from servers.systems.scripted import Asked, Said
 
 from scheduler.connections.histories import refit_histories
 from worker.engine.history import slices as cutting
@@ -125,6 +126,42 @@ def test_a_worker_whose_time_is_over_cuts_nothing(works: Works) -> None:
     works.services.database.run("UPDATE runs SET claim_no = claim_no + 1 WHERE id = %(r)s", {"r": run})
     carry_on(works.services, stale)
     assert works.slices(stream) == before
+
+
+@pytest.mark.usefixtures("small")
+def test_a_slice_whose_place_the_system_has_forgotten_is_read_from_its_beginning(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream()
+    works.live(stream)
+    works.turn(stream, slice_=0.0)
+    works.turn(stream, slice_=0.0)
+    refused: list[str] = []
+
+    def forgetful(asked: Asked) -> Said:
+        if not refused:
+            refused.append(asked.path)
+            return Said(b"{}", 400)
+        return works.mill(asked)
+
+    works.serve(forgetful)
+    works.finish(stream)
+    assert "cursor=" in refused[0]
+    assert works.copy(stream) == works.mill.records
+
+
+def test_a_place_among_pages_that_shift_is_good_for_a_while_only(works: Works) -> None:
+    past(works, 150, days=100)
+    stream = works.stream("bins")
+    works.live(stream)
+    works.turn(stream, slice_=0.0)
+    works.services.database.run(
+        "UPDATE cursors SET updated_at = now() - interval '30 days' WHERE track = 'history'"
+    )
+    asked = len(works.mill.asked)
+    works.turn(stream, slice_=0.0)
+    assert works.mill.asked[asked].get("cursor", "0") == "0"
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
 
 
 @pytest.mark.usefixtures("small")
@@ -257,6 +294,16 @@ def test_a_longer_history_reads_exactly_what_is_missing(works: Works, name: str,
     assert len(works.copy(stream)) == 90
     assert is_whole(works.slices(stream))
     assert works.row(stream)["history_done_at"] is not None
+
+
+def test_what_a_stream_leaves_out_is_left_out_of_its_history(works: Works) -> None:
+    works.mill.put("r0003", works.now() - timedelta(days=60), name="planted", state="done")
+    stream = works.stream()
+    works.services.database.run('UPDATE streams SET options = \'{"exclude": [["name"]]}\'')
+    works.live(stream)
+    works.finish(stream)
+    raw = works.copy(stream)["r0003"]
+    assert (raw["state"], "name" in raw) == ("done", False)
 
 
 def test_a_shorter_history_reads_nothing_and_deletes_nothing(works: Works) -> None:

@@ -230,6 +230,17 @@ def test_a_worker_that_is_overtaken_at_its_end_leaves_the_place_to_the_next(
     assert [row["track"] for row in others(works) if row["track"] == "records"] == ["records"]
 
 
+@pytest.mark.parametrize("scope", [{"all": True}, {"ids": ["r0003"]}])
+def test_what_a_stream_leaves_out_is_left_out_of_what_is_read_again(
+    works: Works, stream: int, scope: dict[str, Any]
+) -> None:
+    works.services.database.run('UPDATE streams SET options = \'{"exclude": [["name"]]}\'')
+    works.mill.put("r0003", works.now(), name="planted", state="done")
+    works.resync(stream, **scope)
+    raw = works.copy(stream)["r0003"]
+    assert (raw["state"], "name" in raw) == ("done", False)
+
+
 def test_a_long_list_that_the_system_refuses_comes_to_its_end(works: Works, stream: int) -> None:
     keys = sorted(works.mill.records)[:5]
     works.mill.singles = dict.fromkeys(keys, (400, "application/json", b'{"error": "no"}'))

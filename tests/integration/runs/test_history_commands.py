@@ -170,6 +170,16 @@ def test_a_resume_lets_a_run_that_was_to_give_up_go_on(works: Works, command: Co
     assert works.row(stream)["history_paused_at"] is None
 
 
+def test_a_stream_that_is_off_is_not_resumed(works: Works, command: Command) -> None:
+    past(works, 60, days=60)
+    stream = works.stream()
+    works.live(stream)
+    command("history", "m", "--pause")
+    works.services.database.run("UPDATE streams SET enabled = false")
+    assert command("history", "m", "--resume", "--json") == {"streams": []}
+    assert works.history(stream) is None
+
+
 def test_a_failed_history_is_shown_with_its_error_and_resumed_at_once(works: Works, command: Command) -> None:
     past(works, 60, days=60)
     stream = works.stream()
@@ -183,6 +193,7 @@ def test_a_failed_history_is_shown_with_its_error_and_resumed_at_once(works: Wor
     assert (row["state"], row["failures"], row["error"]["code"]) == ("failed", 1, "system_error")
     assert row["next_at"] is not None
     command("history", "m", "orders", "--resume")
+    assert works.row(stream)["history_next_at"] is None
     works.finish(stream)
     assert works.copy(stream) == works.mill.records
 
@@ -231,9 +242,8 @@ class TestResync:
         assert row["queue"] == "sync.mill.bulk", "all of it has to be read for that"
         file.write_text("\n".join(f"r{number}" for number in range(201)))
         command("resync", "m", "orders", "--ids-file", str(file))
-        assert works.services.database.one("SELECT DISTINCT queue FROM runs") == {
-            "queue": "sync.mill.bulk"
-        }, "long work"
+        queues = works.services.database.all("SELECT DISTINCT queue FROM runs")
+        assert queues == [{"queue": "sync.mill.bulk"}], "long work"
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is False
         assert command("resync", "m", "orders", "--ids", "r0003", "--json")["joined"] is True
 
@@ -256,6 +266,15 @@ class TestResync:
         works.stream()
         said = command("resync", "m", "orders", *options, "--json", code=2)
         assert code in str(said)
+        assert works.services.database.all("SELECT id FROM runs") == []
+
+    def test_nothing_is_read_again_of_a_connection_that_is_paused(
+        self, works: Works, command: Command
+    ) -> None:
+        works.stream()
+        works.services.database.run("UPDATE connections SET paused_at = now()")
+        said = command("resync", "m", "orders", "--all", "--json", code=2)
+        assert "connection_paused" in str(said)
         assert works.services.database.all("SELECT id FROM runs") == []
 
     def test_the_api_takes_a_scope(self, works: Works, api: Application, stream: int) -> None:

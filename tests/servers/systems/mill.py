@@ -49,6 +49,10 @@ streams:
   lots:
     path: /lots
     incremental: {field: at, param: since, until_param: until, overlap: 1m}
+  bins:
+    path: /bins
+    paging: {offset: {param: cursor, limit_param: limit, size: 10}}
+    incremental: {field: at, param: since, until_param: until, overlap: 1m}
   tags:
     path: /tags
     incremental: {field: at, param: since, overlap: 1m}
