@@ -1,5 +1,6 @@
 """A page is a transaction: records, cursor, counts and fence, all or nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -164,8 +165,8 @@ def test_a_record_that_postgres_refuses_is_set_aside_and_its_neighbours_stay(led
 def test_the_same_bad_record_is_counted_and_not_piled_up(ledger: Ledger) -> None:
     run = ledger.claimed()
     bad = Rejected(b"\xff\x00", "bad_key", "No key\0 here \ud800.", "\0k")
-    for _ in range(3):
-        ledger.load(run, record("1"), rejected=[bad, bad])
+    for pages in range(3):
+        ledger.load(replace(run, pages=pages), record("1"), rejected=[bad, bad])
     rows = ledger.database.all("SELECT seen, page, raw FROM quarantine")
     assert [(row["seen"], row["page"], bytes(row["raw"])) for row in rows] == [(3, 3, b"\xff\x00")]
 
