@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from servers.rows.ledger import Ledger, record
+from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
-from worker.connectors.contract import Record
-from worker.engine.loading.load import FEW
+from worker.connectors.contract import Page, Record
+from worker.engine.loading.load import FEW, Loader
 from worker.runs.claim import Run
 from worker.runs.states import Lane
 
@@ -23,9 +23,14 @@ def fillers(count: int) -> list[Record]:
 
 
 @pytest.fixture(params=["few", "many"])
-def load(request: pytest.FixtureRequest, ledger: Ledger) -> Load:
-    """Load a record alone, in one statement; or among so many that they are sifted first."""
-    others = fillers(FEW + 1) if request.param == "many" else []
+def others(request: pytest.FixtureRequest) -> list[Record]:
+    """Beside these a record is loaded: beside none, in one statement; or among so many that they are sifted first."""
+    return fillers(FEW + 1) if request.param == "many" else []
+
+
+@pytest.fixture
+def load(ledger: Ledger, others: list[Record]) -> Load:
+    """Load a record alone, or among others."""
 
     def loaded(run: Run, *records: Record, at: datetime | None = None) -> Any:
         return ledger.load(run, *records, *others, at=at)
@@ -55,6 +60,20 @@ def test_a_version_moves_on_and_never_back(ledger: Ledger, load: Load) -> None:
     assert ledger.rows()["k"]["version"] == 5
     load(run, record("k", X))
     assert ledger.rows()["k"]["version"] == 5
+
+
+def test_what_counts_whatever_its_version_replaces_a_newer_one_and_never_a_later_look(
+    ledger: Ledger, load: Load, others: list[Record]
+) -> None:
+    run = ledger.claimed()
+    seen = run.now()
+    load(run, record("k", X, version=5), at=seen)
+    again = Loader(ledger.database, run, lease=LEASE, authoritative=True)
+    page = Page([record("k", Y, version=3), *others])
+    assert again.load(page, NEXT, seen - timedelta(seconds=1)).refused == 1
+    assert ledger.rows()["k"]["text"] == X
+    assert again.load(page, NEXT, seen + timedelta(seconds=1)).updated == 1
+    assert ledger.rows()["k"]["text"] == Y
 
 
 def test_a_version_is_learnt_where_none_was_held(ledger: Ledger, load: Load) -> None:
