@@ -160,5 +160,12 @@ def test_what_a_person_asks_for_is_not_held_up(family: Mirror) -> None:
     assert waiting(family, run) is None
 
 
+def test_asking_by_hand_ends_the_wait_for_a_parent(family: Mirror) -> None:
+    child = scheduled(family, "assets")
+    assert family.request("assets", lane=Lane.ON_DEMAND) == child
+    family.carry_out(child)
+    assert waiting(family, child) is None
+
+
 def test_the_wait_grows_with_the_time_that_was_waited() -> None:
     assert [wait_for(age) for age in (0, 20, 1000)] == [SHORTEST, 5.0, LONGEST]

@@ -117,9 +117,11 @@ def test_csv_has_the_columns_of_the_view(headrace: Command, tmp_path: Path) -> N
 
 
 def test_csv_writes_the_smallest_number_with_all_its_digits(headrace: Command, viewed: Viewed) -> None:
-    viewed.put("work_orders", {"1": RAW.replace("1.10", "0.00000010")})
-    _, out, _ = headrace("export", "Plant north", "work_orders")
-    assert next(csv.DictReader(io.StringIO(out)))["cost"] == "0.00000010"
+    viewed.put("sites", {"1": '{"id": 1, "share": 0.00000010}'})
+    viewed.make("sites")
+    assert viewed.columns("plant_north__sites")["share"] == "numeric"
+    _, out, _ = headrace("export", "Plant north", "sites")
+    assert next(csv.DictReader(io.StringIO(out)))["share"] == "0.00000010"
 
 
 def test_json_lines_keep_digits_and_structure(headrace: Command) -> None:

@@ -126,3 +126,12 @@ def test_a_stream_that_is_read_whole_and_is_empty_all_at_once_is_suspicious_once
     assert bench.sync(stream)["state"] == "suspicious_empty"
     assert bench.keys(stream) == {1}
     assert bench.sync(stream)["state"] == "succeeded"
+
+
+def test_a_copy_of_which_everything_is_deleted_may_be_of_an_empty_stream(bench: Bench) -> None:
+    stream = bench.stream("by_offset")
+    bench.office.put(1)
+    assert bench.sync(stream)["state"] == "succeeded"
+    bench.services.database.run("UPDATE records SET deleted_at = now(), delete_reason = 'sweep'")
+    bench.office.things = []
+    assert bench.sync(stream)["state"] == "succeeded"
