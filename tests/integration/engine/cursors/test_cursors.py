@@ -132,6 +132,8 @@ def test_a_copy_of_which_everything_is_deleted_may_be_of_an_empty_stream(bench: 
     stream = bench.stream("by_offset")
     bench.office.put(1)
     assert bench.sync(stream)["state"] == "succeeded"
-    bench.services.database.run("UPDATE records SET deleted_at = now(), delete_reason = 'sweep'")
+    bench.services.database.run(
+        "UPDATE records SET deleted_at = now(), delete_reason = 'sweep', change_kind = 'deleted'"
+    )
     bench.office.things = []
     assert bench.sync(stream)["state"] == "succeeded"

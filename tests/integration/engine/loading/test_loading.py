@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 
-from worker.connectors.contract import Page, Rejected
+from worker.connectors.contract import Page, Record, Rejected
 from worker.engine.loading.load import Loader
 from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
@@ -169,6 +169,16 @@ def test_the_same_bad_record_is_counted_and_not_piled_up(ledger: Ledger) -> None
         ledger.load(replace(run, pages=pages), record("1"), rejected=[bad, bad])
     rows = ledger.database.all("SELECT seen, page, raw FROM quarantine")
     assert [(row["seen"], row["page"], bytes(row["raw"])) for row in rows] == [(3, 3, b"\xff\x00")]
+
+
+@pytest.mark.parametrize("records", [[record("1")], many()], ids=["few", "many"])
+def test_a_committed_page_ends_a_row_of_failures(ledger: Ledger, records: list[Record]) -> None:
+    run = ledger.claimed()
+    ledger.database.run("UPDATE runs SET attempt = 2")
+    ledger.load(run, *records)
+    row = ledger.open_run(run.id)
+    assert row is not None
+    assert row["attempt"] == 0
 
 
 def test_the_backend_that_loads_stands_on_the_run(ledger: Ledger) -> None:
