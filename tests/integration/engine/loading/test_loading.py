@@ -8,6 +8,7 @@ import pytest
 from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 
 from worker.connectors.contract import Page, Record, Rejected
+from worker.db.queries import sql
 from worker.engine.loading.load import Loader
 from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
@@ -179,6 +180,15 @@ def test_a_committed_page_ends_a_row_of_failures(ledger: Ledger, records: list[R
     row = ledger.open_run(run.id)
     assert row is not None
     assert row["attempt"] == 0
+
+
+def test_only_whoever_holds_the_run_gives_up_its_place(ledger: Ledger) -> None:
+    run = ledger.claimed()
+    ledger.load(run, record("1"))
+    place = "SELECT position IS NOT NULL AS kept FROM cursors WHERE track = 'live'"
+    for claim, kept in ((run.claim_no + 1, True), (run.claim_no, False)):
+        ledger.database.run(sql.drop_position, {"run": run.id, "claim": claim, "slice": ""})
+        assert ledger.database.all(place) == [{"kept": kept}]
 
 
 def test_the_backend_that_loads_stands_on_the_run(ledger: Ledger) -> None:
