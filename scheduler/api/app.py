@@ -1,9 +1,10 @@
 """The API as an application: its routes, and what stands around them."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
+from scheduler.api.parameters import refuse_unknown
 from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
@@ -18,7 +19,7 @@ def create_app(database: Database, *, token: str) -> FastAPI:
     app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_routes(Readiness(lambda: readiness(database))))
     for routes in ROUTES:
-        app.include_router(routes(database))
+        app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
     app.add_middleware(Guard, token=token)
     app.add_middleware(Frame)

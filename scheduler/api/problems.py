@@ -110,9 +110,15 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        words, at = first.get("ctx", {}).get("error", "it ends too early"), first["loc"][-1]
+        return problem(
+            request, 422, "bad_json", f"The body is no JSON: {words} at character {at}.", place="body"
+        )
     place = ".".join(str(part) for part in first["loc"])
-    code = "bad_json" if first["type"] == "json_invalid" else "bad_value"
-    return problem(request, 422, code, f"{first['msg']}.", place=place)
+    if first["type"] == "missing" and place == "body":
+        return problem(request, 422, "bad_value", "A body of JSON is needed.", place=place)
+    return problem(request, 422, "bad_value", f"{first['msg']}.", place=place)
 
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:

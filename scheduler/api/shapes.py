@@ -1,7 +1,9 @@
 """What do runs look like outside? The names of this file are a contract: fields are added, never changed or removed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator
 
 from scheduler.runs.syncs import Wanted
 from worker.runs.states import Lane
@@ -9,6 +11,19 @@ from worker.runs.states import Lane
 _TIMES = ("created_at", "started_at", "finished_at", "not_before")
 NO_NUL = r"^[^\x00]*$"
 """What a name given by a client fits: Postgres holds any character but this."""
+
+
+def _written_out(value: object) -> object:
+    """A number would be read as seconds since 1970, so `2026` as half an hour after midnight."""
+    if isinstance(value, int | float) or (
+        isinstance(value, str) and value.lstrip("+-").replace(".", "").isdigit()
+    ):
+        raise ValueError("a time is written like 2026-03-01T06:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A time with its zone."""
 _COUNTS = ("read", "created", "updated", "deleted", "refused", "rejected")
 
 

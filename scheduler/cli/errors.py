@@ -74,7 +74,7 @@ def say_usage(error: Exception) -> Exit:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "headrace"
     message = str(getattr(error, "format_message", lambda: error)())
-    sys.stderr.write(f"Error: {message} See `{path} --help`.\n")
+    sys.stderr.write(f"Error: {message.rstrip('.')}. See `{path} --help`.\n")
     return Exit.USAGE
 
 

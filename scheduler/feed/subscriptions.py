@@ -1,7 +1,6 @@
 """Subscriptions as people ask for them: by the names of connections and streams. Looked at, too: who isn't told any more?"""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from scheduler.connections.resolve import find_connection, find_stream
@@ -94,22 +93,6 @@ def look_at_subscriptions(database: Database) -> list[Finding]:
             findings.append(Finding("events", "warn", words, hint))
         findings += _look_at_secret(row)
     return findings or [Finding("events", "ok", f"{len(rows)} subscriptions")]
-
-
-def parse_time(text: str) -> datetime:
-    """A time with its zone, as `replay` takes it."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidInput(
-            "bad_time",
-            "That is no time with a zone.",
-            place="since",
-            hint="Write it like 2026-03-01T06:00:00Z.",
-        )
-    return found
 
 
 def _refuse_address(url: str) -> None:

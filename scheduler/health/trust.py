@@ -1,4 +1,4 @@
-"""Can the copy be trusted? What comparisons, quarantine and fields say, as looks of `headrace doctor`."""
+"""Can the copy be trusted? What comparisons, held deletes, quarantine and fields say, as looks of `headrace doctor`."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,14 @@ MOST = 10
 
 
 def look_at_trust(database: Database) -> Iterator[Finding]:
-    """What differs from the source, is suspiciously empty, was set aside, or has other fields than before."""
-    found = [*_differs(database), *_is_empty(database), *_is_aside(database), *_has_drifted(database)]
+    """What differs from the source, is suspiciously empty, waits for a decision, was set aside, or has other fields."""
+    found = [
+        *_differs(database),
+        *_is_empty(database),
+        *_holds_deletes(database),
+        *_is_aside(database),
+        *_has_drifted(database),
+    ]
     yield from found or [Finding("copy", "ok", "no comparison found a difference, and nothing is set aside")]
 
 
@@ -32,6 +38,17 @@ def _is_empty(database: Database) -> Iterator[Finding]:
     for row in database.all(sql.empty_streams):
         words = f"{row['connection']} / {row['stream']} was suspiciously empty: {row['last_error']}"
         yield Finding("copy", "warn", words)
+
+
+def _holds_deletes(database: Database) -> Iterator[Finding]:
+    from scheduler.proof.deletes import held_deletes  # noqa: PLC0415 - brings Celery
+
+    for row in held_deletes(database, limit=MOST):
+        if row["fuse"].get("accepted_at"):
+            continue
+        words = f"{row['connection']} / {row['stream']}: {row['held']:,} deletes wait for a decision"
+        hint = f"Look at them with `headrace deletes {row['connection']} {row['stream']} --review`."
+        yield Finding("deletes", "warn", words, hint)
 
 
 def _is_aside(database: Database) -> Iterator[Finding]:

@@ -122,5 +122,8 @@ def is_expired(position: Position, feed: Feed) -> bool:
 
 def bad_position(words: str, place: str | None = None) -> InvalidInput:
     return InvalidInput(
-        "bad_position", words, place=place, hint="Give a position exactly as it was received, or none."
+        "bad_position",
+        words,
+        place=place,
+        hint="Give a position exactly as it was received, `beginning` or `now`.",
     )

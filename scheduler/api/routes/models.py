@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
+from scheduler.api.shapes import Moment
 from scheduler.feed.changes import position_named
 from scheduler.feed.models import find_model, read_model
 from worker.connectors.manifest.views.canonical import MODELS
@@ -33,7 +34,7 @@ def models_routes(database: Database) -> APIRouter:
     @router.get("/models/{model}")
     def records(
         model: Annotated[str, Path(min_length=1, max_length=200)],
-        updated_after: Annotated[AwareDatetime | None, Query()] = None,
+        updated_after: Annotated[Moment | None, Query()] = None,
         connection: Annotated[Text | None, Query()] = None,
         cursor: Annotated[Text | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.shapes import NO_NUL
+from scheduler.api.shapes import NO_NUL, Moment
 from scheduler.feed.subscriptions import add_named, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
@@ -44,7 +44,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime | None = None
+    since: Moment | None = None
 
 
 def subscriptions_routes(database: Database) -> APIRouter:

@@ -110,6 +110,7 @@ def _look_at_broker(settings: Settings) -> Finding:
 
 
 def _look_inside(database: Database) -> Iterator[Finding]:
+    yield look_at_storage(database)
     alive = who_is_alive(database)
     yield look_at_beat(alive, silent_beats(database))
     yield from look_at_workers(alive, [row["system"] for row in database.all(sql.systems_in_use)])

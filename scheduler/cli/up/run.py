@@ -190,7 +190,9 @@ def _start_servers(supervisor: Supervisor, screen: Screen, setup: Setup) -> Sett
     if setup.valkey is not None:
         urls["broker_url"] = setup.valkey.url
     people = {"api_url": setup.addresses.api, "flower_url": setup.addresses.flower}
-    write_endpoints(setup.settings.home, {**urls, **people, **_privacy_key(setup)})
+    # `headrace subscriptions test` sends from where it is called, and goes where the workers go.
+    loopback = {"outbound_loopback": "true"} if setup.addresses.demo is not None else {}
+    write_endpoints(setup.settings.home, {**urls, **people, **loopback, **_privacy_key(setup)})
     for url in urls.values():
         redactor.add(urlsplit(url).password or "", keep=True)
     return setup.settings.model_copy(update={name: SecretStr(url) for name, url in urls.items()})

@@ -159,6 +159,36 @@ def test_a_malformed_body_never_crashes(server: Server, body: bytes) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_it_is_said_where_a_body_stops_being_json(server: Server) -> None:
+    answer = server.ask(
+        "POST", "/v1/connections/plant/syncs", content=b"{nope", headers={"Content-Type": "application/json"}
+    ).json()
+    assert (answer["code"], answer["place"]) == ("bad_json", "body")
+    assert answer["detail"].endswith("at character 1.")
+    missing = server.ask("POST", "/v1/connections/plant/history").json()
+    assert (missing["detail"], missing["place"]) == ("A body of JSON is needed.", "body")
+
+
+@pytest.mark.parametrize(
+    "path", ["runs?conection=plant", "models/part?updatedafter=x", "changes?kinds=created"]
+)
+def test_a_parameter_that_is_none_is_refused_and_never_asks_for_everything(server: Server, path: str) -> None:
+    answer = server.ask("GET", f"/v1/{path}")
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["place"].startswith("query")
+
+
+def test_a_parameter_that_is_misspelled_is_told_the_one_that_was_meant(server: Server) -> None:
+    answer = server.ask("GET", "/v1/runs?conection=plant").json()
+    assert (answer["code"], answer["hint"]) == ("unknown_parameter", "Did you mean 'connection'?")
+
+
+@pytest.mark.parametrize("moment", ["2026", "1767225600", "-1.5", "2026-01-01T00:00:00"])
+def test_a_number_is_no_time(server: Server, moment: str) -> None:
+    answer = server.ask("GET", f"/v1/models/part?updated_after={moment}")
+    assert (answer.status_code, answer.json()["place"]) == (422, "query.updated_after")
+
+
 def test_a_long_body_is_refused(server: Server) -> None:
     answer = server.ask("POST", "/v1/connections/plant/syncs", content=b" " * 70_000)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

@@ -243,6 +243,7 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(
     found = {(line["check"], line["level"]) for line in said.json}
     assert {
         ("database", "ok"),
+        ("storage", "ok"),
         ("broker", "ok"),
         ("beat", "fail"),
         ("workers", "fail"),

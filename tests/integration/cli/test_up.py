@@ -36,6 +36,7 @@ def test_everything_starts_syncs_heals_and_stops_without_a_trace(tmp_path: Path)
         _look_at_flower(up)
         _look_at_the_command_lines(up)
         _erase_with_the_key_of_the_home(up)
+        assert json.loads((up.home / "endpoints.json").read_text())["outbound_loopback"] == "true"
         second = Up(up.home, tmp_path)
         assert second.process.wait(30) == 1
         assert "Another `headrace up`" in second.text

@@ -10,6 +10,7 @@ from servers.installation.api import TOKEN
 from servers.installation.application import Application
 
 from scheduler.cli.entry import run as headrace
+from scheduler.health.trust import look_at_trust
 from worker.engine.perform import carry_out
 
 from .conftest import Desk  # type: ignore[import-not-found]
@@ -168,3 +169,14 @@ def test_a_stranger_sees_and_decides_nothing(desk: Desk) -> None:
     stranger = Client(desk, token="another")
     assert stranger.get().status_code == 401
     assert stranger.post(decision="accept").status_code == 401
+
+
+def test_the_doctor_tells_of_deletes_that_wait_for_somebody_until_somebody_decided(
+    desk: Desk, held: int
+) -> None:
+    def waiting() -> list[str | None]:
+        return [look.hint for look in look_at_trust(desk.services.database) if look.check == "deletes"]
+
+    assert waiting() == ["Look at them with `headrace deletes plant parts --review`."]
+    assert Client(desk).post(decision="reject").status_code == 200
+    assert waiting() == []

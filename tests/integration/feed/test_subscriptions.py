@@ -148,6 +148,7 @@ def test_the_commands_do_the_same(
     assert headrace("subscriptions", "resume", "hooks").code == 0
     assert headrace("subscriptions", "replay", "hooks", "--since", "2026-03-01T06:00:00Z").code == 0
     assert "2026-03-01 05:45" in headrace("subscriptions", "show", "hooks").out
+    assert headrace("subscriptions", "replay", "hooks", "--since", "2h").code == 0
     assert headrace("subscriptions", "replay", "hooks", "--since", "yesterday").code == 2
     database.run("UPDATE subscriptions SET state = 'disabled', reason = 'The receiver is gone.'")
     doctor = {(f["check"], f["level"]): f["words"] for f in headrace("doctor", "--json").json}

@@ -37,6 +37,16 @@ def test_an_error_is_one_sentence_with_its_place_and_what_to_do(capsys: pytest.C
     assert capsys.readouterr().err == "Error: plants.yaml:7: '15' is no duration. Write 15m.\n"
 
 
+@pytest.mark.parametrize("line", [["--nope"], ["nope"], ["changes", "--limit", "0"], ["changes"] * 4])
+def test_a_wrong_command_line_is_told_in_whole_sentences(
+    line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert ". See `headrace" in said
+    assert ".." not in said
+
+
 def test_an_error_is_json_for_who_reads_json(capsys: pytest.CaptureFixture[str]) -> None:
     say_error(NotFound("unknown_run", "There is no run 12."), as_json=True)
     said = capsys.readouterr()

@@ -114,7 +114,8 @@ def _records_left(
         return None
     density = sum(each.tally.records for each, _ in spans) / span
     expected = density * sum(seconds or 0.0 for seconds in wanted)
-    return max(0, round(expected) - sum(each.tally.records for each in open_ones))
+    left = round(expected) - sum(each.tally.records for each in open_ones)
+    return left if left >= 0 else None  # denser than what was read: how much, nobody can say
 
 
 def _slices_in_all(done: Sequence[Slice], open_ones: Sequence[Slice], left: int | None) -> int | None:

@@ -8,6 +8,7 @@ import typer
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
+from scheduler.keeping.moment import parse_moment
 from worker.feed.reading import KINDS
 from worker.outbound.subscriptions import (
     find_subscription,
@@ -138,7 +139,7 @@ def try_out_receiver(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"taken": failed is None, "words": failed.words if failed else None})
     else:
-        say(f"{name} took it." if failed is None else f"{name} did not take it: {failed.words}.")
+        say(f"{name} took it." if failed is None else f"{name} did not take it: {failed.words.rstrip('.')}.")
     if failed is not None:
         raise typer.Exit(Exit.FAILED)
 
@@ -170,16 +171,14 @@ def replay(
     name: Name,
     since: Annotated[
         str | None,
-        typer.Option(help="A time with its zone, such as 2026-03-01T06:00:00Z. Default: all records."),
+        typer.Option(help="2026-03-01T06:00Z, or 2h for two hours ago. Default: all records."),
     ] = None,
 ) -> None:
     """Send once more what changed since a time: the latest state of each record. Then it goes on as before.
 
     Example: headrace subscriptions replay warehouse --since 2026-03-01T06:00:00Z
     """
-    from scheduler.feed.subscriptions import parse_time  # noqa: PLC0415
-
-    then = None if since is None else parse_time(since)
+    then = None if since is None else parse_moment(since, datetime.now(UTC))
     with open_database(command_settings()) as database:
         replay_subscription(database, name, then)
     say(f"{name} is told once more of {'all records' if then is None else f'what changed since {since}'}.")

@@ -122,8 +122,14 @@ def _keys(text: str | None, file: Path | None) -> list[str] | None:
     try:
         lines = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidInput("bad_file", f"{file} can't be read: {exc}.", place="--ids-file") from None
+        raise InvalidInput("bad_file", f"{file} can't be read: {_why(exc)}.", place="--ids-file") from None
     return [line.strip() for line in lines.splitlines()]
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return (
+        "it is no UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "it can't be opened"
+    )
 
 
 def _pairs(filters: Sequence[str]) -> dict[str, str]:

@@ -46,6 +46,13 @@ def test_what_is_read_of_the_slice_under_way_counts() -> None:
     assert (found.records, found.slices_done, found.slices) == (5000, 1, 2)
 
 
+def test_no_end_is_promised_where_more_came_than_density_foretold() -> None:
+    under_way = replace(part(30, 90, records=6500), position={"page": {}})
+    found = progress([part(0, 30, records=3000, finished=True), under_way], nobody_knows)
+    assert found.left == Forecast(None, None, None)
+    assert found.share is None
+
+
 def test_what_the_system_said_there_is_in_all_comes_before_density() -> None:
     whole = replace(part(0, None), tally=Tally(left=10_000))
     newer, rest = cut(whole, 30 * DAY) or pytest.fail("it can be cut")

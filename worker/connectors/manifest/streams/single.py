@@ -53,7 +53,7 @@ def check_filters(stream: str, known: Sequence[str], values: Mapping[str, str]) 
     """`InvalidInput` for the first name that the system can't be asked by."""
     for name in values:
         if name not in known:
-            names = f"There are: {', '.join(known)}." if known else "It has none that its manifest knows."
+            names = f"There are: {', '.join(known)}." if known else "Its manifest names no filters."
             raise InvalidInput(
                 "unknown_filter",
                 f"{stream} can't be asked for by {name!r}. {names}",

@@ -1,0 +1,36 @@
+"""Which query parameters does a route know? Any other is refused."""
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from worker.errors import InvalidInput
+from worker.parsing.documents import suggest
+
+
+def refuse_unknown(request: Request) -> None:
+    """A misspelled filter would otherwise be none, and the answer everything."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = _known(route)
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidInput(
+                "unknown_parameter",
+                f"There is no query parameter {name[:60]!r} here.",
+                place="query",
+                hint=suggest(name, known) or None,
+            )
+
+
+def _known(route: APIRoute) -> set[str]:
+    """The names of its parameters; of one that is a model, those of its fields."""
+    known: set[str] = set()
+    for field in route.dependant.query_params:
+        shape = field.field_info.annotation
+        if isinstance(shape, type) and issubclass(shape, BaseModel):
+            known |= set(shape.model_fields)
+        else:
+            known.add(field.alias)
+    return known
