@@ -34,7 +34,8 @@ def what_happened(row: DictRow) -> str:
     if row["state"] == "vanished":
         return f"not in the last {row['missed']:,} records that were looked at"
     if row["state"] == "new":
-        return f"new: {' or '.join(_plain(row['types']))}" + (f", {row['example']}" if row["example"] else "")
+        types = _plain(row["types"])
+        return row["example"] if len(types) == 1 and row["example"] else " or ".join(types)
     return " or ".join(row["types"])
 
 

@@ -41,6 +41,10 @@ def _present(facts: Facts) -> Iterator[str]:
         yield f"The copy holds no record {facts.key} of {where}."
         yield from _never_came(facts)
         return
+    if record["delete_reason"] == "erased":
+        since = _when(record["deleted_at"], facts)
+        yield f"{facts.key} of {where} is deleted since {since}: {REASONS['erased']}, and only its key is kept."
+        return
     if record["deleted_at"] is not None:
         why = REASONS.get(record["delete_reason"] or "flag", "the system says so")
         yield f"{facts.key} of {where} is deleted since {_when(record['deleted_at'], facts)}{_by(facts)}: {why}."

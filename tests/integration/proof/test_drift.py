@@ -62,6 +62,13 @@ def test_while_the_history_comes_in_everything_is_learned_and_nothing_is_news(
     assert fields(ledger)["title"]["example"] == "text of 1"
 
 
+def test_the_first_records_of_a_stream_whose_history_was_empty_are_no_news(ledger: Ledger, run: Run) -> None:
+    note_fields(ledger.database, run, page({"id": 1, "title": "a"}))
+    assert {row["state"] for row in fields(ledger).values()} == {"known"}
+    note_fields(ledger.database, run, page({"id": 1, "title": "a", "priority": 3}))
+    assert fields(ledger)["priority"]["state"] == "new"
+
+
 def test_a_field_that_appears_is_noted_as_new(ledger: Ledger, learned: Run) -> None:
     note_fields(ledger.database, learned, page({"id": 1, "title": "a", "priority": 3}))
     found = fields(ledger)

@@ -86,6 +86,13 @@ def test_an_unknown_record_may_still_come_with_the_history_or_be_older_than_it()
     )
 
 
+def test_what_is_left_of_an_erased_record_is_told_no_versions_of() -> None:
+    left = RECORD | {"deleted_at": NOW, "delete_reason": "erased", "version": None, "source_updated_at": None}
+    said = say(record=left, erased_at=NOW)
+    assert "somebody had it erased here, and only its key is kept." in said
+    assert "version" not in said
+
+
 def test_a_record_that_was_erased_says_so_and_names_nothing_that_would_bring_it() -> None:
     said = say(record=None, erased_at=NOW - timedelta(days=3))
     assert "It was erased at 2026-11-23 12:00:00 UTC (3d ago), and what comes of it is not taken." in said

@@ -14,7 +14,8 @@ SELECT path, types FROM stream_fields WHERE stream_id = %(stream)s;
 
 -- name: note_stream_fields
 -- What was seen since the last time, and what of it is news: a field that wasn't there, or a type of another family (a
--- number where there was text; a whole number that grows a fraction is none). While the history comes in, all is learned.
+-- number where there was text; a whole number that grows a fraction is none). While the history comes in, all is learned, and
+-- so is all of the first records of a stream whose history was empty.
 WITH seen AS (
     SELECT n.path, n.types, n.example, n.seen, n.missed, n.gap,
            ARRAY(SELECT DISTINCT CASE t WHEN 'integer' THEN 'number' WHEN 'date' THEN 'text' WHEN 'time' THEN 'text' ELSE t END
@@ -27,7 +28,8 @@ WITH seen AS (
       LEFT JOIN stream_fields f ON f.stream_id = %(stream)s AND f.path = n.path
 ), judged AS (
     SELECT s.*,
-           CASE WHEN %(learning)s AND state_before IS DISTINCT FROM 'vanished' THEN coalesce(state_before, 'known')
+           CASE WHEN (%(learning)s OR NOT EXISTS (SELECT FROM stream_fields WHERE stream_id = %(stream)s))
+                     AND state_before IS DISTINCT FROM 'vanished' THEN coalesce(state_before, 'known')
                 WHEN state_before IS NULL THEN 'new'
                 WHEN families_before <> '{}' AND NOT families <@ families_before THEN 'retyped'
                 WHEN state_before = 'vanished' AND seen > 0 THEN 'known'

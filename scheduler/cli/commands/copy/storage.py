@@ -42,7 +42,8 @@ def storage(
     print_table(
         [name, "records", "bytes", "versions", "bytes", "quarantine", "all"], rows, empty="Nothing yet."
     )
-    say(f"{in_words(room)}.")
+    words = in_words(room)
+    say(f"{words[0].upper()}{words[1:]}.")
     if room.is_little:
         note("Free some space, or keep less: docs/retention.md.")
 
