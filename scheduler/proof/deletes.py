@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from scheduler.runs.syncs import Refused, request_one
+from scheduler.runs.syncs import Refused, refuse_paused, request_one
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.runs.request import request_run
@@ -53,7 +53,8 @@ def suspects_of(database: Database, stream: Row, *, limit: int) -> list[DictRow]
 
 
 def request_sweep(database: Database, connection: Row, stream: Row, *, cause: Cause, request_id: str) -> UUID:
-    """Ask for a sweep now."""
+    """Ask for a sweep now; `Refused` while the connection is paused."""
+    refuse_paused(connection)
     return request_one(
         database,
         connection,

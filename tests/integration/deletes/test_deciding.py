@@ -118,6 +118,13 @@ def test_reject_forgets(desk: Desk, held: int, said: Said) -> None:
     assert "No deletes of plant parts are held." in err
 
 
+def test_no_sweep_is_asked_for_of_a_connection_that_is_paused(desk: Desk, said: Said) -> None:
+    desk.synced(10, "parts")
+    desk.services.database.run("UPDATE connections SET paused_at = now()")
+    code, _, words = said("plant", "parts", "--sweep")
+    assert (code, "plant is paused" in words) == (2, True)
+
+
 def test_a_sweep_can_be_asked_for(desk: Desk, said: Said) -> None:
     stream = desk.synced(10, "parts")
     assert said("plant", "parts", "--sweep")[0] == 0

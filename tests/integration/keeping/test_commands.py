@@ -65,6 +65,10 @@ def test_what_a_run_changed_is_shown_and_asked_for_again(ledger: Ledger, headrac
     assert table[:5] == ["key", "change", "field", "before", "after"]
     assert table[5:10] == ["a", "updated", "x", "1", "2"]
     assert "the first 1" in headrace("runs", "changes", str(run), "--limit", "1").err
+    paused = "UPDATE connections SET paused_at = "
+    ledger.database.run(f"{paused} now()")
+    assert headrace("runs", "changes", str(run), "--resync").code == 2
+    ledger.database.run(f"{paused} NULL")
     wanted = headrace("runs", "changes", str(run), "--resync", "--json").json
     row: Any = ledger.database.one(
         "SELECT track, scope, cause FROM runs WHERE id = %(id)s", {"id": wanted["id"]}

@@ -67,26 +67,25 @@ def changes(
 
 
 def _resync(database: Database, stream: Any, run_id: Any) -> dict[str, Any]:
-    from worker.runs.request import request_run  # noqa: PLC0415
+    from scheduler.runs.resync import FEW_IDS  # noqa: PLC0415 - brings Celery
+    from scheduler.runs.syncs import refuse_paused, request_one  # noqa: PLC0415
     from worker.runs.states import Lane  # noqa: PLC0415
-    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery
 
+    connection = {"name": stream["connection"], "system": stream["system"], "paused_at": stream["paused_at"]}
+    refuse_paused(connection)
     keys = keys_of_run(database, stream, run_id, limit=MOST_RESYNCED)
     if not keys:
         raise NotFound("no_changes", "Nothing is known of what this run changed.")
-    with database.transaction() as connection:
-        requested = request_run(
-            connection,
-            stream_id=stream["id"],
-            system=stream["system"],
-            lane=Lane.ON_DEMAND,
-            cause="resync",
-            request_id=new_request_id(),
-            track="records",
-            scope={"ids": keys},
-        )
-    if requested.ready:
-        publish([(requested.id, requested.queue)])
+    requested = request_one(
+        database,
+        connection,
+        stream,
+        lane=Lane.ON_DEMAND if len(keys) <= FEW_IDS else Lane.BACKFILL,
+        cause="resync",
+        request_id=new_request_id(),
+        track="records",
+        scope={"ids": keys},
+    )
     return {"id": requested.id, "records": len(keys)}
 
 
