@@ -159,7 +159,8 @@ def describe(row: Mapping[str, Any]) -> str:
     """What a run is up to, in a few words."""
     if row["state"] == State.QUEUED:
         return f"queued ({row['wait_reason']})" if row.get("wait_reason") else "queued"
-    words = f"{row['state']}, {row['records_read']:,} records"
+    read = row["records_read"]
+    words = f"{row['state']}, {read:,} record{'' if read == 1 else 's'}"
     return f"{words}: {clean(row['error'])}" if row.get("error") else words
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.options.schedule import format_history, format_schedule
+from scheduler.connections.options.table import file_options
+from scheduler.connections.options.windows import format_windows
 from scheduler.connections.plan.merge import ABSENT, FieldChange
 from scheduler.connections.plan.model import Change, Kind, Plan
 
@@ -34,6 +36,7 @@ def change_line(change: Change) -> str:
 
 def field_words(change: FieldChange) -> str:
     field = "history" if change.key == ("history_days",) else change.field
+    field = field.removeprefix("options.")  # where the row keeps it, and no word of the file's
     return f"{field}: {_shown(change, change.old)} -> {_shown(change, change.new)}"
 
 
@@ -80,6 +83,10 @@ def _shown(change: FieldChange, value: Any) -> str:
         return format_history(value)
     if change.key == ("schedule",):
         return format_schedule(value)
+    if change.key == ("options", "windows"):
+        return format_windows(value)
+    if change.key[0] == "options":
+        value = file_options({change.key[-1]: value}).get(change.key[-1], value)
     value = _value(change, value)
     if value is None:
         return "none"

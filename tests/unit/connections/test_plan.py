@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.file import Desired, DesiredConnection, DesiredStream, Problems
+from scheduler.connections.options.windows import parse_windows
 from scheduler.connections.plan import Plan, make_plan, plan_json, plan_lines
 from scheduler.connections.plan.compare import GROUPS
-from scheduler.connections.plan.merge import ABSENT, merge, same, unflatten
+from scheduler.connections.plan.merge import ABSENT, FieldChange, merge, same, unflatten
+from scheduler.connections.plan.wording import field_words
 
 keys = st.sampled_from([("name",), ("tenant",), ("labels", "a"), ("labels", "b.c"), ("settings", "x")])
 values = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["x", "y"])
@@ -203,3 +205,13 @@ class TestWording:
         made = plan([desired(settings={"base_url": "http://y"})], [row], overwrite=True)
         assert made.changes_something
         assert "planted" not in f"{plan_lines(made)} {plan_json(made)}"
+
+
+def test_options_are_told_in_the_words_of_the_file() -> None:
+    kept = FieldChange(("options", "keep_versions"), ABSENT, 90 * 86400.0)
+    assert field_words(kept) == "keep_versions: not set -> 90d"
+    night = parse_windows({"allow": [{"days": "mon-fri", "from": "18:00", "to": "06:00"}]})
+    assert (
+        field_words(FieldChange(("options", "windows"), ABSENT, night))
+        == "windows: not set -> mon-fri 18:00-06:00, UTC"
+    )

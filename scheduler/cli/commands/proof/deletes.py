@@ -109,7 +109,8 @@ def _show(database: Database, connection: Any, stream: Any, limit: int, *, as_js
             "suspected": f"{found['suspected']:,}, of which {found['confirmed']:,} are confirmed",
             "last sweep": "none yet" if not last else f"{last['verdict']}, {ago(datetime.fromisoformat(last['finished_at']), now)}",
             "it saw": None if not last else f"{last['seen']:,} records; the copy held {last['held']:,}, {last['missing']:,} were missing",
-            "its words": last.get("words"),
+            # Those of a complete one tell of what was held, which is above, or is decided by now.
+            "its words": last.get("words") if last.get("verdict") != "complete" else None,
             "next sweep": ago(found["next_sweep_at"], now) if found["next_sweep_at"] else None,
         }
     )  # fmt: skip

@@ -93,7 +93,8 @@ def _say_wanted(wanted: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(wanted)
         return
-    say(f"{wanted['records']:,} records are asked for again, run {wanted['id']}.")
+    count = wanted["records"]
+    say(f"{count:,} {'record is' if count == 1 else 'records are'} asked for again, run {wanted['id']}.")
     if wanted["records"] == MOST_RESYNCED:
         note(f"The run changed more; these are the first {MOST_RESYNCED:,}.")
 
