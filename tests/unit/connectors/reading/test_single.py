@@ -113,7 +113,7 @@ def test_an_unknown_filter_is_answered_with_those_that_there_are(tmp_path: Path)
     with pytest.raises(InvalidInput, match="There are: site, state") as caught:
         stream(tmp_path, "parts").filtered({"sight": "7"})
     assert "site" in (caught.value.hint or "")
-    with pytest.raises(InvalidInput, match="has none"):
+    with pytest.raises(InvalidInput, match="names no filters"):
         stream(tmp_path, "tags").filtered({"site": "7"})
 
 
