@@ -16,6 +16,7 @@ from scheduler.cli.commands.feed import changes, subscriptions
 from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
 from scheduler.cli.commands.runs import cursors, history, resync, run_changes, runs
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
+from scheduler.cli.listing import Sections
 from worker.errors import HeadraceError
 
 EPILOG = (
@@ -26,6 +27,7 @@ app = typer.Typer(
     name="headrace",
     help="Keep a Postgres copy of your maintenance, purchasing and warehouse systems, fresh and right.",
     epilog=EPILOG,
+    cls=Sections,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
 from scheduler.connections.options.schedule import format_history, format_schedule
@@ -12,7 +13,7 @@ from scheduler.connections.options.windows import format_windows
 from scheduler.connections.resolve import find_connection, list_connections, streams_of
 from worker.engine.admission.opening import is_open, next_opening, open_until, read_windows
 
-group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from scheduler.cli.listing import Sentences
 from scheduler.cli.output import note, say
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.apply import apply
@@ -33,7 +34,10 @@ UNWANTED_FILE = "no-demo"
 log = structlog.get_logger()
 
 group = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The demo system that `headrace up` starts."
+    cls=Sentences,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The demo system that `headrace up` starts.",
 )
 
 

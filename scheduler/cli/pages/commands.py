@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -76,7 +77,16 @@ def _argument(param: Any) -> str:
 
 
 def _names(param: Any) -> str:
-    return ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
+    value = "" if param.is_flag else f" {param.metavar or _value(param)}"
+    return ", ".join(f"`{name}{value}`" for name in (*param.opts, *param.secondary_opts))
+
+
+def _value(param: Any) -> str:
+    """What stands for an option's value, where nobody gave it a name."""
+    kind = param.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, int | float):
+        return "N"
+    return "PATH" if kind is Path else str(param.opts[0]).lstrip("-").upper()
 
 
 def _default(param: Any) -> str:

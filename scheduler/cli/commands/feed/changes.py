@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, clean, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.feed.changes import BEGINNING, consumer_json, position_named, status_json, wanted_named
@@ -33,7 +34,7 @@ PAGE = 500
 LIMIT = 50
 
 _never = threading.Event()
-group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.errors import Exit
+from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.keeping.moment import parse_moment
@@ -19,7 +20,7 @@ from worker.outbound.subscriptions import (
     subscriptions,
 )
 
-group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="The subscription's name.")]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.errors import Exit
+from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import (
     command_settings,
@@ -20,7 +21,7 @@ from worker.parsing.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State
 
-group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
