@@ -111,6 +111,12 @@ def test_many_of_which_none_is_there_are_not_believed_to_be_gone(works: Works, s
     assert works.copy(stream) == works.mill.records
 
 
+def test_a_key_that_neither_side_knows_is_named(works: Works, stream: int) -> None:
+    run = works.resync(stream, ids=["r0003", "r3000", "r4000"])
+    assert (run["state"], run["error_code"]) == ("partial", "records_not_read")
+    assert run["error"] == "2 of the 3 records are known neither to the system nor to the copy: r3000, r4000."
+
+
 def test_what_cant_be_read_is_named_and_left_as_it_is(works: Works, stream: int) -> None:
     works.mill.singles["r0003"] = (400, "application/json", b'{"error": "no"}')
     works.mill.singles["r0005"] = (404, "text/html", b"<h1>Not found</h1>")

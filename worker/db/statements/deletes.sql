@@ -178,6 +178,12 @@ SELECT key, coalesce(reason, 'sweep') AS reason, evidence_at FROM suspects
    AND CASE WHEN %(fuse)s::bigint IS NULL THEN reason IS NOT NULL ELSE fuse = %(fuse)s END
  ORDER BY key LIMIT %(most)s;
 
+-- name: unknown_keys
+-- Of keys that the system doesn't know, those that the copy never held.
+SELECT k.key FROM unnest(%(keys)s::text[]) AS k (key)
+ WHERE NOT EXISTS (SELECT FROM records_NN r
+                    WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = k.key);
+
 -- name: weigh_absent
 -- Of keys that were asked for and aren't there: how many the copy holds, beside all that it holds.
 SELECT count(*) AS held, count(*) FILTER (WHERE key = ANY (%(keys)s) AND observed_at < %(at)s) AS absent,

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from worker.connectors.contract import Gone, Page, Source, Stream
+from worker.db.partitions import in_partition
+from worker.db.queries import sql
 from worker.engine.deletes.absent import hold_absent, pass_unasked
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
@@ -41,6 +43,8 @@ class _Reading:
     held_at: str | None = None
     """When the first of them was asked for: what the copy has seen of them since then stays."""
     missed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    """Keys that neither the system nor the copy knows: whoever asked for them mistyped them, most likely."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -49,6 +53,7 @@ class _Reading:
             "held": self.held,
             "held_at": self.held_at,
             "missed": self.missed,
+            "unknown": self.unknown,
         }
 
 
@@ -75,6 +80,7 @@ def read_singles(
             page = Page([])  # counts as done: else a long list of them would be asked for for ever
         else:
             at.found = at.found or bool(page.records)
+            at.unknown += _unknown(engine, job, page)
             if page.gone and (_lonely(at, len(keys)) or not pass_unasked(job, len(keys))):
                 _hold(page, at, observed_at)
             page = job.screened(page)
@@ -86,7 +92,11 @@ def read_singles(
             job.give_way()
     held = _decide(engine, job, at, pages, len(keys))
     _commit(engine, job, at, pages)
-    return held or words_of(at.missed, len(keys), "couldn't be read")
+    return (
+        held
+        or words_of(at.missed, len(keys), "couldn't be read")
+        or words_of(at.unknown, len(keys), "are known neither to the system nor to the copy")
+    )
 
 
 def _decide(engine: Engine, job: Job, at: _Reading, pages: list[Observed], asked: int) -> Failure | None:
@@ -130,6 +140,14 @@ def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
         if exc.code not in UNREADABLE:
             raise
         return None
+
+
+def _unknown(engine: Engine, job: Job, page: Page) -> list[str]:
+    """Of what is gone, what was never here; not of a sweep, whose keys may be gone by now."""
+    if not page.gone or job.run.cause == "sweep":
+        return []
+    place = {"bucket": job.run.bucket, "stream": job.run.stream_id, "keys": [gone.key for gone in page.gone]}
+    return [row["key"] for row in engine.database.all(in_partition(sql.unknown_keys, job.run.bucket), place)]
 
 
 def _lonely(at: _Reading, asked: int) -> bool:
