@@ -24,7 +24,9 @@ def parse_look_back(given: Any) -> dict[str, Any]:
     of = kinds.pop()
     bounds = {name: _seconds(name, value) for name, value in given.items()}
     if bounds.get("least", 0.0) > bounds.get("most", float("inf")):
-        raise InvalidInput("bad_look_back", "The least is more than the most.", place="least")
+        raise InvalidInput(
+            "bad_look_back", "look_back has a least that is more than its most.", place="least"
+        )
     return {**bounds, "of": of}
 
 
@@ -37,7 +39,10 @@ def file_look_back(bounds: Any) -> dict[str, Any]:
 def _seconds(name: str, value: Any) -> float:
     if isinstance(value, int):
         return float(value)
-    seconds = parse_duration(value)
+    try:
+        seconds = parse_duration(value)
+    except InvalidInput as exc:
+        raise InvalidInput(exc.code, f"look_back.{name}: {exc.message}", hint=exc.hint, place=name) from None
     if seconds > LONGEST:
-        raise InvalidInput("bad_duration", f"{value!r} is longer than a year.", place=name)
+        raise InvalidInput("bad_duration", f"look_back.{name}: {value!r} is longer than a year.", place=name)
     return seconds

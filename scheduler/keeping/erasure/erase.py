@@ -72,7 +72,8 @@ def allow_again(database: Database, settings: Settings, stream: Mapping[str, Any
         gone = execute(tx, sql.allow_again, {"stream": stream["id"], "digest": digest})
         execute(tx, sql.note_allowed, {"stream": stream["id"]})
     if not gone:
-        raise NotFound("not_erased", "No such record was erased from this stream.")
+        what = "Nothing" if key is None else "No such record"
+        raise NotFound("not_erased", f"{what} was erased from this stream.")
     return len(gone)
 
 

@@ -22,8 +22,15 @@ def test_what_is_said_is_kept_and_said_again(given: dict[str, Any], kept: dict[s
 
 
 @pytest.mark.parametrize(
-    "given", [{"least": "2h", "most": "1h"}, {"least": 5, "most": "1h"}, {"most": "400d"}]
+    ("given", "place"),
+    [
+        ({"least": "2h", "most": "1h"}, "least"),
+        ({"least": 5, "most": "1h"}, None),
+        ({"most": "400d"}, "most"),
+        ({"least": "soon"}, "least"),
+    ],
 )
-def test_bounds_that_do_not_fit_are_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+def test_bounds_that_do_not_fit_are_refused_by_their_name(given: dict[str, Any], place: str | None) -> None:
+    with pytest.raises(InvalidInput, match="look_back") as caught:
         parse_look_back(given)
+    assert caught.value.place == place
