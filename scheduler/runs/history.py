@@ -6,7 +6,7 @@ Emits: history_paused, history_resumed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.db.queries import sql as shared
 from worker.engine.history.forecast import Progress, Wait, progress
-from worker.engine.history.slices import Slice, Tally, slice_of
+from worker.engine.history.slices import Slice, Tally, missing, slice_of
 from worker.engine.planning.plan import FIRST_LOOK_BACK
 from worker.runs.cancel import cancel_run
 from worker.runs.request import request_run
@@ -77,13 +77,32 @@ def histories(
     """Of all streams of a connection, or of one. `wait` says what its account may send."""
     if stream is not None:
         find_stream(database, connection, stream)
+    rows, slices, now = _read(database, connection, stream)
+    return [_history(row, slices[row["id"]], wait, now) for row in rows]
+
+
+def lengthened(
+    database: Database, connection: Mapping[str, Any], stream: str, days: int | None, wait: Wait
+) -> Progress:
+    """Where the history of a stream would stand if it went back so many days, None for ever."""
+    (row,), slices, now = _read(database, connection, stream)
+    known = slices[row["id"]]
+    since = None if days is None else now - timedelta(days=days)
+    lacking = missing(known, since)
+    wanted = known if lacking is None else [*known, lacking]
+    return progress(wanted, wait, _sample(row, known))
+
+
+def _read(
+    database: Database, connection: Mapping[str, Any], stream: str | None
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[int, list[Slice]], datetime]:
     rows = database.all(sql.histories_of, {"connection": connection["id"], "stream": stream})
     slices: dict[int, list[Slice]] = {row["id"]: [] for row in rows}
     for row in database.all(sql.slices_of, {"streams": list(slices)}):
         slices[row["stream_id"]].append(slice_of(row))
     now = database.one("SELECT now() AS now")
     assert now is not None  # noqa: S101 - it always answers
-    return [_history(row, slices[row["id"]], wait, now["now"]) for row in rows]
+    return rows, slices, now["now"]
 
 
 def _history(row: Mapping[str, Any], slices: Sequence[Slice], wait: Wait, now: datetime) -> History:

@@ -3,19 +3,24 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scheduler.cli.errors import Exit
+from scheduler.cli.forecasts import forecast_json, in_words
 from scheduler.cli.output import AsJson, clean, note, print_json, say
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.apply import apply as apply_document
 from scheduler.connections.plan import EFFECTIVE, Plan, plan_json, plan_lines
+from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import Transient
 from worker.parsing.documents import load_document
+
+if TYPE_CHECKING:
+    from worker.engine.history.forecast import Forecast
 
 
 def register(app: typer.Typer) -> None:
@@ -59,13 +64,33 @@ def apply(
         if prune and not dry_run and not yes:
             _confirm(carry_out(dry_run=True))
         plan = carry_out(dry_run=dry_run)
+        expected = _forecasts(database, settings, registry, plan) if dry_run else {}
         if not dry_run:
             _make_views(database, registry, plan)
     if as_json:
-        print_json(plan_json(plan))
+        forecasts = {name: forecast_json(each) for name, each in expected.items()}
+        print_json(plan_json(plan) | ({"forecasts": forecasts} if forecasts else {}))
         return
+    for name, each in expected.items():
+        say(f"  {clean(name)}: its longer history is {in_words(each)}.")
     for line in plan_lines(plan):
         say(line)
+
+
+def _forecasts(
+    database: Database, settings: Settings, registry: Registry, plan: Plan
+) -> dict[str, "Forecast"]:
+    """What is to be read where a history is made longer, by the connection and stream that it is of."""
+    from scheduler.runs.history import lengthened  # noqa: PLC0415 - brings Celery
+    from scheduler.runs.waits import allowances  # noqa: PLC0415
+
+    found: dict[str, Forecast] = {}
+    for connection, stream in plan.lengthened:
+        row = {"id": connection.id, "system": connection.system, "settings": connection.settings}
+        with allowances(database, settings, registry, row) as wait:
+            where = lengthened(database, row, stream.name, stream.history_days, wait)
+        found[f"{connection.name} / {stream.name}"] = where.left
+    return found
 
 
 def _make_views(database: Database, registry: Registry, plan: Plan) -> None:

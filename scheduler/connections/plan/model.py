@@ -116,5 +116,15 @@ class Plan:
         """What must be confirmed."""
         return tuple(change for change in self.changes if change.kind == "deleted")
 
+    @property
+    def lengthened(self) -> tuple[tuple[CurrentConnection, PlannedStream], ...]:
+        """Streams whose history is to go back further than what was asked for so far."""
+        return tuple(
+            (planned.current, stream)
+            for planned in self.connections
+            for stream in planned.streams
+            if planned.current is not None and stream.current is not None and stream.extends_history
+        )
+
     def done(self) -> "Plan":
         return replace(self, applied=True)

@@ -97,6 +97,29 @@ def test_a_forecast_counts_what_the_account_may_send(works: Works, command: Comm
     assert left["seconds"] >= 30 * (left["requests"] - 2) > 100
 
 
+def test_a_longer_history_is_foretold_before_it_is_applied(
+    works: Works, command: Command, tmp_path: Path
+) -> None:
+    past(works, 100, days=100)
+    stream = works.stream(history_days=30)
+    works.live(stream)
+    works.finish(stream)
+    file = tmp_path / "connections.yaml"
+    command("export-config", str(file))
+    command("apply", str(file))
+    file.write_text(file.read_text().replace('"30d"', '"90d"'))
+    left = command("apply", str(file), "--dry-run", "--json")["forecasts"]["m / orders"]
+    assert left["records"] == pytest.approx(60, abs=8)
+    assert left["requests"] == pytest.approx(6, abs=3)
+    assert left["seconds"] is not None
+    said = command("apply", str(file), "--dry-run")
+    assert f"m / orders: its longer history is about {left['records']} records in" in said
+    assert works.row(stream)["history_done_at"] is not None, "nothing was changed"
+    command("apply", str(file))
+    (shown,) = command("history", "m", "orders", "--json")["histories"]
+    assert shown["left"]["records"] == left["records"]
+
+
 def test_a_pause_stops_it_at_its_next_page_and_a_resume_goes_on_there(works: Works, command: Command) -> None:
     past(works, 150, days=100)
     stream = works.stream()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scheduler.cli.errors import Exit
+from scheduler.cli.forecasts import forecast_json, in_words
 from scheduler.cli.output import AsJson, note, print_json, say
 from scheduler.cli.session import (
     command_settings,
@@ -19,7 +20,6 @@ from scheduler.cli.session import (
 )
 from scheduler.connections.resolve import find_connection, find_stream
 from worker.errors import InvalidInput
-from worker.parsing.durations import format_duration
 from worker.runs.states import State
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def resync(
         wanted = request_resync(database, found, row, source, scope, cause="cli", request_id=new_request_id())
         results = _ended(database, wanted) if wait else None
     if as_json:
-        print_json(results or {"id": wanted.id, "joined": not wanted.created, "forecast": _as_json(expected)})
+        print_json(
+            results or {"id": wanted.id, "joined": not wanted.created, "forecast": forecast_json(expected)}
+        )
     elif results is None:
         say(
             f"{'Asked for' if wanted.created else 'Was queued already'}, run {wanted.id}; {in_words(expected)}."
@@ -147,23 +149,9 @@ def _pairs(filters: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def in_words(expected: "Forecast") -> str:
-    """`about 1,200 records in 3 requests, 2s`."""
-    if expected.records is None:
-        return "how much that is, only the system knows"
-    words = f"about {expected.records:,} record{'' if expected.records == 1 else 's'}"
-    if expected.requests is not None:
-        words += f" in {expected.requests:,} request{'' if expected.requests == 1 else 's'}"
-    return words if expected.seconds is None else f"{words}, {format_duration(max(1.0, expected.seconds))}"
-
-
-def _as_json(expected: "Forecast") -> dict[str, Any]:
-    return {"records": expected.records, "requests": expected.requests, "seconds": expected.seconds}
-
-
 def _say_forecast(expected: "Forecast", scope: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({"scope": scope, "forecast": _as_json(expected)})
+        print_json({"scope": scope, "forecast": forecast_json(expected)})
     else:
         say(f"It would read {in_words(expected)}. Nothing was asked for yet.")
 
