@@ -24,12 +24,15 @@ test: $(VENV)/.dev ## all tests; says what it skips and how to get it
 	@# What kills servers and measures waits is alone on the machine.
 	@$(BIN)/pytest tests/faults -q $(ARGS)
 
-.PHONY: check
-check: $(VENV)/.dev ## lint, format, types, import contracts, unit tests
+.PHONY: lint
+lint: $(VENV)/.dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint ## the same, and the tests without servers
 	$(BIN)/pytest tests/unit tests/connectors -q -n auto --maxprocesses 4 -m "not integration" $(ARGS)
 
 .PHONY: bench

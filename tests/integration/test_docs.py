@@ -73,11 +73,3 @@ def test_every_example_of_sql_finds_rows(copy: psycopg.Connection[DictRow], bloc
         done = copy.execute(statement)
         if done.description is not None:
             assert done.fetchall(), statement
-
-
-def test_the_view_of_the_quickstart_leaves_out_what_is_gone(copy: psycopg.Connection[DictRow]) -> None:
-    (example,) = (block for block in blocks("sql") if "CREATE VIEW" in block.text)
-    copy.execute(example.text)
-    rows = copy.execute("SELECT number, due_date::text FROM plant.work_orders ORDER BY number").fetchall()
-    assert [row["number"] for row in rows] == ["WO-0", "WO-1", "WO-3"]
-    assert {row["due_date"] for row in rows} == {"2026-03-01"}
