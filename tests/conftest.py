@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from servers.memory import memory_folder
 from servers.postgres import PostgresServer, running_postgres
 from servers.valkey import empty, running_valkey
 
@@ -34,7 +35,10 @@ def _logging_as_it_was() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """One embedded Postgres for the session. Don't stop it; a test that must kill a server starts its own."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with (
+        memory_folder(tmp_path_factory.mktemp("postgres")) as folder,
+        running_postgres(folder) as server,
+    ):
         yield server
 
 
