@@ -32,6 +32,8 @@ NODE_VERSION = "22.23.3"
 _PROGRAM = Path(__file__).with_name("cap_service")
 _PATH = "/odata/v4/maint"
 _BATCH = 100
+_PATIENCE = 200.0
+"""Seconds for an installation: less than a test may take, so that one without an index ends in words."""
 
 
 @dataclass
@@ -178,7 +180,8 @@ def _npm_install(folder: Path, *packages: str, node: Path | None = None) -> None
     path = os.environ.get("PATH", "")
     env = {"PATH": path if node is None else f"{node.parent}{os.pathsep}{path}"}
     quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier", "--loglevel=error"]
-    run([npm, "install", *quiet, *packages], folder=folder, env=env)
+    once = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+    run([npm, "install", *quiet, *once, *packages], folder=folder, env=env, timeout=_PATIENCE)
 
 
 def _answers(base_url: str) -> bool:
