@@ -251,7 +251,9 @@ def test_requests_share_a_connection_and_carry_their_proof(plant: Plant, ask: As
 def test_a_kept_alive_connection_that_the_system_closed_is_replaced(
     plant: Plant, ask: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grant, "FRESH", 60.0)  # a slow machine would ask again for a permit that is old by then
+    monkeypatch.setattr(
+        grant, "FRESH", 60.0
+    )  # a slow machine would ask again for a permit that is old by then
     ask("closes-when-asked-again")
     assert ask("closes-when-asked-again").status == 200
 
