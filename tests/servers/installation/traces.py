@@ -108,6 +108,8 @@ def _values(client: Any, key: bytes) -> Iterator[bytes]:
         case b"hash":
             for field, value in client.hgetall(key).items():
                 yield field + b" " + value
+        case b"none":
+            pass  # it expired between the scan and this look: there is nothing left that could give a secret away
         case other:
             raise AssertionError(f"{key!r} is of a kind that isn't read here: {other!r}")
 
