@@ -47,7 +47,7 @@ format: $(VENV)/.dev ## put code into the one format
 .PHONY: lock
 lock: $(VENV)/.dev ## resolve the dependencies anew and write the lock files
 	@for extras in "requirements.txt:--extra embedded --extra build" \
-		"requirements-dev.txt:--extra embedded --extra build --extra parquet --extra dev"; do \
+		"requirements-dev.txt:--extra embedded --extra build --extra parquet --extra aws --extra vault --extra azure --extra dev"; do \
 		$(BIN)/uv pip compile --quiet pyproject.toml $${extras#*:} --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-annotate --no-header -o $${extras%%:*}; done
 

@@ -45,7 +45,15 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """Port of Flower, on the loopback address; 0 takes a free one."""
     api_token: SecretStr | None = None
-    """The bootstrap token of the API. Not set: `headrace up` makes one and keeps it in `<home>/api-token`."""
+    """A first admin token of the API, in the form hr_live_…. Not set: one is made, and kept in `<home>/api-token`."""
+    public_url: str | None = None
+    """Where systems and customers reach the API from outside, such as https://headrace.example.com: for webhooks and log-ins."""
+    live_secrets: Annotated[tuple[str, ...], NoDecode] = ()
+    """Prefixes that references of live connections must have, separated by spaces, such as `vault://live/ env://LIVE_`; empty: any."""
+    test_secrets: Annotated[tuple[str, ...], NoDecode] = ()
+    """The same for test connections."""
+    secret_cache: float = Field(default=300.0, ge=0)
+    """For how long an opened secret of a store is used before it is read again; a 401 of its system reads it again at once."""
 
     task_events: bool = False
     """Workers report each task for Flower to show. `headrace up` switches it on; it costs a few messages a task."""
@@ -108,6 +116,14 @@ class Settings(BaseSettings):
     """Days for which runs are kept that found nothing new, and nothing wrong."""
     keep_deliveries: int = Field(default=30, ge=1)
     """Days for which deliveries to subscribers are kept after they ended."""
+    keep_events: int = Field(default=7, ge=1)
+    """Days for which events of webhooks are kept after they came."""
+    keep_event_keys: int = Field(default=30, ge=1)
+    """Days for which an event that comes again is known to have come before."""
+    keep_refusals: int = Field(default=2, ge=1)
+    """Days for which webhooks are kept that weren't taken, without their secrets."""
+    keep_audit: int = Field(default=365, ge=1)
+    """Days for which it is kept who used which power."""
     keep_verifications: int = Field(default=365, ge=1)
     """Days for which the results of comparisons with the source are kept."""
 
@@ -120,6 +136,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("live_secrets", "test_secrets", mode="before")
+    @classmethod
+    def _split_prefixes(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
 
     @field_validator("idle_in_transaction_timeout", mode="after")
     @classmethod

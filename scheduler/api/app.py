@@ -1,7 +1,10 @@
 """The API as an application: its routes, and what stands around them."""
 
+from functools import partial
+
 from fastapi import Depends, FastAPI
 
+from scheduler.access.store import find_principal
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
 from scheduler.api.parameters import refuse_unknown
@@ -13,7 +16,7 @@ from scheduler.health.looks import readiness
 from worker.db.database import Database
 
 
-def create_app(database: Database, *, token: str) -> FastAPI:
+def create_app(database: Database) -> FastAPI:
     """The application. `worker.app` must have been configured for publishing."""
     # No pages of documentation: theirs load scripts from elsewhere.
     app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -21,6 +24,6 @@ def create_app(database: Database, *, token: str) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, find=partial(find_principal, database))
     app.add_middleware(Frame)
     return app

@@ -1,44 +1,60 @@
-"""Who may pass? Whoever shows the bootstrap token; strangers get the same answer for every path but the open ones.
+"""Who may pass? Whoever shows a valid token; strangers get the same answer for every path but the open ones.
 
 Before anything of the request is read or looked up, so that a stranger learns neither which routes there are nor which
-names.
+names. What somebody may do once inside is said by each route (`scheduler.api.who`).
 """
 
-import hashlib
-import hmac
+from collections.abc import Callable
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scheduler.api.problems import Unauthorized, problem
+from scheduler.access.principal import Principal
+from scheduler.api.problems import Unauthorized, answer_to
+from scheduler.api.who import PRINCIPAL
+from worker.errors import HeadraceError
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Named one by one: a route that nobody thought of is closed."""
+OPEN_TREES = ("/webhooks/", "/connect/")
+"""Where something else than a token is asked for: a signature, a link's own secret."""
+
+Find = Callable[[str, str | None], Principal | None]
 
 
 class Guard:
-    """Stands before all routes."""
+    """Stands before all routes. `find` tells who shows this token from this address."""
 
-    def __init__(self, app: ASGIApp, *, token: str) -> None:
+    def __init__(self, app: ASGIApp, *, find: Find) -> None:
         self._app = app
-        self._digest = _digest(token.encode())
+        self._find = find
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not self._may_pass(scope):
-            error = Unauthorized()
-            answer = problem(Request(scope), 401, error.code, error.message, hint=error.hint)
-            await answer(scope, receive, send)
-            return
+        if scope["type"] == "http" and not _is_open(scope["path"]):
+            try:
+                who = await self._who(scope)
+            except HeadraceError as error:
+                await answer_to(Request(scope), error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})[PRINCIPAL] = who
         await self._app(scope, receive, send)
 
-    def _may_pass(self, scope: Scope) -> bool:
-        """One header, compared in constant time; the digests make lengths equal."""
+    async def _who(self, scope: Scope) -> Principal:
         given = [value for key, value in scope["headers"] if key == b"authorization"]
         if len(given) != 1:
-            return False
+            raise Unauthorized
         scheme, _, token = given[0].partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(_digest(token.strip()), self._digest)
+        if scheme.lower() != b"bearer":
+            raise Unauthorized
+        client = scope.get("client")
+        who = await run_in_threadpool(
+            self._find, token.strip().decode("latin-1"), client[0] if client else None
+        )
+        if who is None:
+            raise Unauthorized
+        return who
 
 
-def _digest(token: bytes) -> bytes:
-    return hashlib.sha256(token).digest()
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_TREES)

@@ -44,8 +44,20 @@ class Unauthorized(HeadraceError):
         )
 
 
+class Forbidden(HeadraceError):
+    """The token is valid and doesn't allow this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            "forbidden",
+            f"This needs a token with the scope `{scope}`.",
+            hint="Ask whoever runs this Headrace for one: `headrace token create`.",
+        )
+
+
 _KINDS: list[tuple[type[HeadraceError], int]] = [
     (Unauthorized, 401),
+    (Forbidden, 403),
     (NotFound, 404),
     (Refused, 409),
     (InvalidInput, 422),
@@ -87,6 +99,11 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HeadraceError)  # noqa: S101 - registered for these
+    return answer_to(request, error)
+
+
+def answer_to(request: Request, error: HeadraceError) -> JSONResponse:
+    """An error of ours, as an answer."""
     status = status_of(error)
     if status >= 500:
         log.warning("request_failed", code=error.code, error=error.message, status=status)

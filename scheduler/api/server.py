@@ -6,8 +6,10 @@ import socket
 import structlog
 import uvicorn
 
+from scheduler.access.store import keep_bootstrap
+from scheduler.access.tokens import environment_of, make_token
 from scheduler.api.app import create_app
-from scheduler.embedded.private_files import kept_password, make_private_folder
+from scheduler.embedded.private_files import kept_text, make_private_folder
 from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
@@ -30,7 +32,11 @@ def bootstrap_token(settings: Settings) -> str:
         token = settings.api_token.get_secret_value()
     else:
         make_private_folder(settings.home)
-        token = kept_password(settings.home / TOKEN_FILE)
+        token = kept_text(
+            settings.home / TOKEN_FILE,
+            make=lambda: make_token("live"),
+            good=lambda text: environment_of(text) is not None,
+        )
     redactor.add(token, keep=True)
     return token
 
@@ -45,7 +51,8 @@ def run_api(settings: Settings) -> None:
     )
     check_schema(database)
     configure(settings, all_queues(Registry.load(settings.connectors).systems()), publisher=True)
-    app = create_app(database, token=bootstrap_token(settings))
+    keep_bootstrap(database, bootstrap_token(settings))
+    app = create_app(database)
     listener = listen(settings.host, settings.port)
     alive = Alive(database, "api")
     alive.start()

@@ -128,15 +128,18 @@ UPDATE runs SET published_at = now()
 RETURNING id, queue;
 
 -- name: find_connections
--- A name before the file's id before the number: a name is what people see.
+-- A name before the file's id before the number: a name is what people see. Whoever may not see it finds nothing.
 SELECT c.*, CASE WHEN c.name = %(given)s THEN 0 WHEN c.file_id = %(given)s THEN 1 ELSE 2 END AS rank
   FROM connections c
- WHERE (%(environment)s::text IS NULL OR c.environment = %(environment)s)
+ WHERE (%(wanted)s::text IS NULL OR c.environment = %(wanted)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c)
    AND (c.name = %(given)s OR c.file_id = %(given)s OR c.id = %(number)s)
  ORDER BY rank, c.environment;
 
 -- name: connection_names
-SELECT DISTINCT name FROM connections WHERE %(environment)s::text IS NULL OR environment = %(environment)s;
+SELECT DISTINCT name FROM connections c
+ WHERE (%(wanted)s::text IS NULL OR c.environment = %(wanted)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c);
 
 -- name: list_connections
 -- The page is cut before the streams are counted, so the cost follows what is shown and not what there is.

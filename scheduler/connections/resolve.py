@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
+from scheduler.access.principal import EVERYTHING
 from scheduler.connections.current import queries
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
@@ -19,14 +20,14 @@ ENVIRONMENTS = ("live", "test")
 _LARGEST = 2**63
 
 
-def find_connection(database: Database, text: str) -> DictRow:
-    """The connection of that name, file's id or number, or `NotFound` with the nearest name."""
+def find_connection(database: Database, text: str, view: Mapping[str, Any] = EVERYTHING) -> DictRow:
+    """The connection of that name, file's id or number, or `NotFound` with the nearest name; both as far as `view` goes."""
     environment, slash, name = text.partition("/")
     if not slash or environment not in ENVIRONMENTS:
         environment, name = "", text
     try:
         with database.connection() as opened:
-            return find_connection_in(opened, name, environment or None)
+            return find_connection_in(opened, name, environment or None, view)
     except InvalidInput as exc:
         if exc.code != "ambiguous_connection":
             raise
@@ -61,7 +62,10 @@ def unknown_stream(connection: str, name: str, known: list[str]) -> NotFound:
 
 
 def find_connection_in(
-    connection: psycopg.Connection[DictRow], name_or_id: str, environment: str | None = None
+    connection: psycopg.Connection[DictRow],
+    name_or_id: str,
+    environment: str | None = None,
+    view: Mapping[str, Any] = EVERYTHING,
 ) -> DictRow:
     """Its row, in the caller's transaction. `InvalidInput` where the name means one in each environment."""
     number = int(name_or_id) if name_or_id.isascii() and name_or_id.isdecimal() else 0
@@ -69,7 +73,8 @@ def find_connection_in(
     params = {
         "given": given,
         "number": number if number < _LARGEST else 0,
-        "environment": environment,
+        "wanted": environment,
+        **view,
     }
     rows = connection.execute(_text(queries.find_connections), params).fetchall()
     best = [row for row in rows if row["rank"] == rows[0]["rank"]]
@@ -82,14 +87,16 @@ def find_connection_in(
             + ".",
         )
     if not best:
-        raise _no_connection(connection, name_or_id, environment)
+        raise _no_connection(connection, name_or_id, environment, view)
     found = best[0]
     del found["rank"]
     return found
 
 
-def _no_connection(connection: psycopg.Connection[DictRow], given: str, environment: str | None) -> NotFound:
-    rows = connection.execute(_text(queries.connection_names), {"environment": environment}).fetchall()
+def _no_connection(
+    connection: psycopg.Connection[DictRow], given: str, environment: str | None, view: Mapping[str, Any]
+) -> NotFound:
+    rows = connection.execute(_text(queries.connection_names), {"wanted": environment, **view}).fetchall()
     where = f" in {environment}" if environment else ""
     return NotFound(
         "unknown_connection",

@@ -5,6 +5,7 @@ Never readable by others for even a moment, and never half-written: made beside 
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def read_or_none(path: Path) -> str | None:
 
 def kept_password(path: Path) -> str:
     """The password kept there; a new one is made and kept if there is none. Safe in a URL as it is."""
+    return kept_text(path, make=lambda: secrets.token_urlsafe(24))
+
+
+def kept_text(path: Path, *, make: Callable[[], str], good: Callable[[str], bool] = bool) -> str:
+    """The text kept there; where there is none that is good, one is made and kept."""
     found = read_or_none(path)
-    if found is None:
-        found = secrets.token_urlsafe(24)
+    if found is None or not good(found):
+        found = make()
         write_private(path, found + "\n")
     return found

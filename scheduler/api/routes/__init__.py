@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from scheduler.api.routes.changes import changes_routes
-from scheduler.api.routes.deletes import deletes_routes
-from scheduler.api.routes.history import history_routes
-from scheduler.api.routes.models import models_routes
-from scheduler.api.routes.proof import proof_routes
-from scheduler.api.routes.subscriptions import subscriptions_routes
-from scheduler.api.routes.work import work_routes
+from scheduler.api.routes.feed.changes import changes_routes
+from scheduler.api.routes.feed.models import models_routes
+from scheduler.api.routes.feed.subscriptions import subscriptions_routes
+from scheduler.api.routes.proof.deletes import deletes_routes
+from scheduler.api.routes.proof.proof import proof_routes
+from scheduler.api.routes.work.history import history_routes
+from scheduler.api.routes.work.syncs import work_routes
 from worker.db.database import Database
 
 ROUTES: tuple[Callable[[Database], APIRouter], ...] = (

@@ -16,7 +16,9 @@ import psycopg
 from psycopg.rows import dict_row
 from servers.waiting import wait_until
 
-TOKEN = "the-token-of-this-test"
+from scheduler.access.tokens import make_token
+
+TOKEN = make_token("live", bits=1)
 PATIENCE = 30.0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from servers.installation.api import TOKEN
 
+from scheduler.access.store import keep_bootstrap
 from scheduler.api.app import create_app
 from worker.db.database import Database
 
@@ -14,7 +15,8 @@ class Application:
     """Its routes on this database; `token` is what a client shows."""
 
     def __init__(self, database: Database, token: str = TOKEN) -> None:
-        self._transport = httpx.ASGITransport(create_app(database, token=TOKEN))
+        keep_bootstrap(database, TOKEN)
+        self._transport = httpx.ASGITransport(create_app(database))
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

@@ -1,5 +1,7 @@
 """Who may pass?"""
 
+from uuid import UUID
+
 import anyio
 import httpx
 import pytest
@@ -8,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from scheduler.access.principal import Principal, Scope
+from scheduler.access.tokens import make_token
 from scheduler.api.guard import Guard
 
-TOKEN = "a-token-of-this-test"
+TOKEN = make_token("live", bits=1)
+SOMEBODY = Principal(UUID(int=1), "somebody", "live", frozenset({Scope.READ}))
 
 
 async def _inside(_request: Request) -> Response:
@@ -19,7 +24,7 @@ async def _inside(_request: Request) -> Response:
 
 APP = Guard(
     Starlette(routes=[Route("/v1/runs", _inside), Route("/healthz", _inside), Route("/readyz", _inside)]),
-    token=TOKEN,
+    find=lambda token, _source: SOMEBODY if token == TOKEN else None,
 )
 
 

@@ -38,7 +38,10 @@ connections = Table(
     time("created_at", null=False, default=NOW),
     time("updated_at", null=False, default=NOW),
     UniqueConstraint("environment", "name", name="connections_name_key"),
+    Column("network", JSONB, nullable=False, server_default=EMPTY),
     UniqueConstraint("environment", "file_id", name="connections_file_id_key"),
+    Index("connections_tenant", "tenant", postgresql_where=text("tenant IS NOT NULL")),
+    Index("connections_labels", "labels", postgresql_using="gin"),
 )
 
 streams = Table(
@@ -79,6 +82,7 @@ streams = Table(
     time("versions_since"),
     Column("screened_as", Text, nullable=False, server_default="[][]"),
     Column("screened_to", Text),
+    Column("poll_stretch", Double, nullable=False, server_default=text("1")),
     time("created_at", null=False, default=NOW),
     UniqueConstraint("connection_id", "name", name="streams_name_key"),
     Index("streams_to_screen", "id", postgresql_where=text("screened_as <> headrace_rules(options)")),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import sync_json
+from scheduler.api.who import ADMIN, READ, SYNC
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof import drift as drifting
 from scheduler.proof import quarantine as aside
@@ -54,7 +55,7 @@ def proof_routes(database: Database) -> APIRouter:
     _add_aside(router, database)
     _add_drift(router, database)
 
-    @router.get(STREAM + "/records/{key}/explain")
+    @router.get(STREAM + "/records/{key}/explain", dependencies=READ)
     def explain(connection_id: Name, stream: Name, key: Key) -> dict[str, Any]:
         """Why a record is as it is, in sentences; also of one that isn't there."""
         row = find_stream(database, find_connection(database, connection_id), stream)
@@ -70,7 +71,7 @@ def proof_routes(database: Database) -> APIRouter:
 
 
 def _add_verify(router: APIRouter, database: Database) -> None:
-    @router.post("/connections/{connection_id}/verifications", status_code=202)
+    @router.post("/connections/{connection_id}/verifications", status_code=202, dependencies=SYNC)
     def verify(
         connection_id: Name, request: Request, response: Response, body: VerifyRequest | None = None
     ) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _add_verify(router: APIRouter, database: Database) -> None:
         response.headers["Location"] = f"/v1/connections/{connection['id']}/verifications"
         return {"connection": connection["name"], "runs": [sync_json(run) for run in wanted]}
 
-    @router.get("/connections/{connection_id}/verifications")
+    @router.get("/connections/{connection_id}/verifications", dependencies=READ)
     def list_verifications(
         connection_id: Name,
         stream: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
@@ -107,7 +108,7 @@ def _add_verify(router: APIRouter, database: Database) -> None:
 
 
 def _add_aside(router: APIRouter, database: Database) -> None:
-    @router.get("/quarantine")
+    @router.get("/quarantine", dependencies=READ)
     def summary(
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     ) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         found = find_connection(database, connection) if connection else None
         return {"quarantine": aside.summary(database, found["id"] if found else None)}
 
-    @router.get(STREAM + "/quarantine")
+    @router.get(STREAM + "/quarantine", dependencies=READ)
     def list_aside(
         connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> dict[str, Any]:
@@ -123,14 +124,14 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         row = find_stream(database, find_connection(database, connection_id), stream)
         return {"records": aside.list_quarantined(database, row, limit=limit)}
 
-    @router.get(STREAM + "/quarantine/{record_id}")
+    @router.get(STREAM + "/quarantine/{record_id}", dependencies=READ)
     def show_aside(connection_id: Name, stream: Name, record_id: UUID) -> dict[str, Any]:
         """One of them, with what came."""
         row = find_stream(database, find_connection(database, connection_id), stream)
         found = aside.find_quarantined(database, str(record_id), stream_id=row["id"])
         return {**found, "raw": bytes(found["raw"]).decode("utf-8", "backslashreplace")}
 
-    @router.post(STREAM + "/quarantine")
+    @router.post(STREAM + "/quarantine", dependencies=SYNC)
     def decide(
         connection_id: Name, stream: Name, body: AsideRequest, request: Request, response: Response
     ) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
 
 
 def _add_drift(router: APIRouter, database: Database) -> None:
-    @router.get("/drift")
+    @router.get("/drift", dependencies=READ)
     def drifted(
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     ) -> dict[str, Any]:
@@ -162,14 +163,14 @@ def _add_drift(router: APIRouter, database: Database) -> None:
         rows = drifting.drifted(database, connection_id=found["id"] if found else None)
         return {"fields": [{**row, "field": shown(row["path"])} for row in rows]}
 
-    @router.get(STREAM + "/fields")
+    @router.get(STREAM + "/fields", dependencies=READ)
     def fields(connection_id: Name, stream: Name) -> dict[str, Any]:
         """Every field of a stream, with its types."""
         row = find_stream(database, find_connection(database, connection_id), stream)
         found = drifting.fields_of(database, row["id"])
         return {"fields": [{**each, "field": shown(each["path"])} for each in found]}
 
-    @router.post(STREAM + "/fields/accept")
+    @router.post(STREAM + "/fields/accept", dependencies=ADMIN)
     def accept(connection_id: Name, stream: Name) -> dict[str, Any]:
         """Take note: what changed is known from now on."""
         row = find_stream(database, find_connection(database, connection_id), stream)

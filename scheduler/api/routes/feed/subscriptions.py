@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.shapes import NO_NUL, Moment
+from scheduler.api.who import ADMIN, READ
 from scheduler.feed.subscriptions import add_named, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
@@ -54,11 +55,11 @@ def subscriptions_routes(database: Database) -> APIRouter:
     def shown(name: str) -> dict[str, Any]:
         return subscription_json(find_subscription(database, name))
 
-    @router.get("")
+    @router.get("", dependencies=READ)
     def list_all() -> dict[str, Any]:
         return {"subscriptions": [subscription_json(row) for row in subscriptions(database)]}
 
-    @router.post("", status_code=201)
+    @router.post("", status_code=201, dependencies=ADMIN)
     def add(body: NewSubscription, response: Response) -> dict[str, Any]:
         """Tell a URL of changes from here on."""
         given = body.model_dump(exclude={"name", "url", "secret"})
@@ -66,34 +67,34 @@ def subscriptions_routes(database: Database) -> APIRouter:
         response.headers["Location"] = f"/v1/subscriptions/{body.name}"
         return subscription_json(row)
 
-    @router.get("/{name}")
+    @router.get("/{name}", dependencies=READ)
     def one(name: Name) -> dict[str, Any]:
         return shown(name)
 
-    @router.delete("/{name}", status_code=204)
+    @router.delete("/{name}", status_code=204, dependencies=ADMIN)
     def remove(name: Name) -> Response:
         remove_subscription(database, name)
         return Response(status_code=204)
 
-    @router.post("/{name}/pause")
+    @router.post("/{name}/pause", dependencies=ADMIN)
     def pause(name: Name) -> dict[str, Any]:
         pause_subscription(database, name)
         return shown(name)
 
-    @router.post("/{name}/resume")
+    @router.post("/{name}/resume", dependencies=ADMIN)
     def resume(name: Name) -> dict[str, Any]:
         """Go on where it was, also after it was disabled; what was given up is tried again."""
         resume_subscription(database, name)
         return shown(name)
 
-    @router.post("/{name}/replay")
+    @router.post("/{name}/replay", dependencies=ADMIN)
     def replay(name: Name, body: Replay | None = None) -> dict[str, Any]:
         """Tell once more what changed since a time: the latest state of each record."""
         since: datetime | None = (body or Replay()).since
         replay_subscription(database, name, since)
         return shown(name)
 
-    @router.post("/{name}/test")
+    @router.post("/{name}/test", dependencies=ADMIN)
     def test(name: Name) -> dict[str, Any]:
         """Send a test message now, and say whether it was taken."""
         failed = try_out(database, name, loopback=get_settings().outbound_loopback)

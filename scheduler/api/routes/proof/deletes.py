@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
+from scheduler.api.who import ADMIN, READ
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
 from worker.db.database import Database
@@ -28,7 +29,7 @@ def deletes_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     place = "/connections/{connection_id}/streams/{stream}/deletes"
 
-    @router.get(place)
+    @router.get(place, dependencies=READ)
     def show(
         connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=0, le=1000)] = 20
     ) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def deletes_routes(database: Database) -> APIRouter:
             "examples": [{**each, "raw": each["raw"] and read_sent(each["raw"])} for each in examples],
         }
 
-    @router.post(place)
+    @router.post(place, dependencies=ADMIN)
     def decide(
         connection_id: Name, stream: Name, body: Decision, request: Request, response: Response
     ) -> dict[str, Any]:

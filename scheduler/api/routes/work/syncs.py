@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import run_json, sync_json
+from scheduler.api.who import READ, SYNC
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.connections.systems import known_systems, source_of
 from scheduler.runs.lists import end_of, list_runs, read_run
@@ -80,7 +81,7 @@ def work_routes(database: Database) -> APIRouter:
     """What the token opens."""
     router = APIRouter(prefix="/v1")
 
-    @router.post("/connections/{connection_id}/syncs", status_code=202)
+    @router.post("/connections/{connection_id}/syncs", status_code=202, dependencies=SYNC)
     def request_syncs(
         connection_id: ConnectionId, request: Request, response: Response, body: SyncRequest | None = None
     ) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def work_routes(database: Database) -> APIRouter:
         )
         return {"connection": connection["name"], "runs": [sync_json(run) for run in wanted]}
 
-    @router.get("/runs")
+    @router.get("/runs", dependencies=READ)
     def runs(
         connection: Annotated[Name | None, Query()] = None,
         stream: Annotated[Name | None, Query()] = None,
@@ -132,7 +133,7 @@ def work_routes(database: Database) -> APIRouter:
             "next": str(rows[-1]["id"]) if len(rows) == limit else None,
         }
 
-    @router.get("/runs/{run_id}")
+    @router.get("/runs/{run_id}", dependencies=READ)
     def run(run_id: UUID) -> dict[str, Any]:
         """One run, open or ended. One that was merged points to the run that carries on its work."""
         row = read_run(database, run_id)

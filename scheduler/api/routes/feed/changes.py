@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from scheduler.api.bell import Bell
 from scheduler.api.shapes import NO_NUL
+from scheduler.api.who import READ
 from scheduler.feed.changes import consumer_json, position_named, wanted_named
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -80,7 +81,7 @@ def changes_routes(database: Database) -> APIRouter:
             if not page.more and not await bell[0].wait(position.place, left):
                 return page
 
-    @router.get("/changes")
+    @router.get("/changes", dependencies=READ)
     async def changes(asked: Annotated[Asked, Query()]) -> Response:
         """Changes after a position, in the order of the feed. `next` is what to give as `after` for what follows.
 
@@ -97,23 +98,23 @@ def changes_routes(database: Database) -> APIRouter:
 
 
 def _consumer_routes(router: APIRouter, database: Database) -> None:
-    @router.get("/consumers")
+    @router.get("/consumers", dependencies=READ)
     def list_consumers() -> dict[str, Any]:
         """All readers whose position is kept here, and how far behind they are."""
         return {"consumers": [consumer_json(consumer) for consumer in consumers(database)]}
 
-    @router.get("/consumers/{name}")
+    @router.get("/consumers/{name}", dependencies=READ)
     def one_consumer(name: Name) -> dict[str, Any]:
         return consumer_json(find_consumer(database, name))
 
-    @router.put("/consumers/{name}")
+    @router.put("/consumers/{name}", dependencies=READ)
     def commit_consumer(name: Name, body: Commit | None = None) -> dict[str, Any]:
         """Remember how far it has read: the `next` of the page it is done with. Makes it if it isn't there."""
         text = (body or Commit()).position
         commit(database, name, position_named(database, text, place="body.position"))
         return consumer_json(find_consumer(database, name))
 
-    @router.delete("/consumers/{name}", status_code=204)
+    @router.delete("/consumers/{name}", status_code=204, dependencies=READ)
     def forget_consumer(name: Name) -> Response:
         delete_consumer(database, name)
         return Response(status_code=204)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from scheduler.api.shapes import Moment
+from scheduler.api.who import READ
 from scheduler.feed.changes import position_named
 from scheduler.feed.models import find_model, read_model
 from worker.connectors.manifest.views.canonical import MODELS
@@ -21,7 +22,7 @@ def models_routes(database: Database) -> APIRouter:
     """What the token opens."""
     router = APIRouter(prefix="/v1")
 
-    @router.get("/models")
+    @router.get("/models", dependencies=READ)
     def models() -> dict[str, Any]:
         """Which models there are, and which fields each has."""
         return {
@@ -31,7 +32,7 @@ def models_routes(database: Database) -> APIRouter:
             ]
         }
 
-    @router.get("/models/{model}")
+    @router.get("/models/{model}", dependencies=READ)
     def records(
         model: Annotated[str, Path(min_length=1, max_length=200)],
         updated_after: Annotated[Moment | None, Query()] = None,

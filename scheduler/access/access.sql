@@ -1,0 +1,29 @@
+-- Tokens: who is this, and what may they do?
+
+-- name: find_principal
+-- One row of a unique index for each request: what was revoked a moment ago is gone. `used` says that its last use is worth a line.
+SELECT t.id, t.owner, t.environment, t.scopes, t.connections, t.tenants, t.networks, t.secret_prefixes,
+       t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute' AS used
+  FROM tokens t
+ WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now());
+
+-- name: note_use
+UPDATE tokens SET last_used_at = now(), last_used_from = %(source)s
+ WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute');
+
+-- name: create_token
+INSERT INTO tokens (name, owner, environment, scopes, digest, ending, connections, tenants, networks, secret_prefixes,
+                    created_by, expires_at)
+VALUES (%(name)s, %(owner)s, %(environment)s, %(scopes)s, %(digest)s, %(ending)s, %(connections)s, %(tenants)s,
+        %(networks)s::cidr[], %(secret_prefixes)s, %(created_by)s, %(expires_at)s)
+RETURNING id;
+
+-- name: keep_bootstrap
+INSERT INTO tokens (name, owner, environment, scopes, digest, ending)
+VALUES ('bootstrap', 'operator', %(environment)s, '{admin}', %(digest)s, %(ending)s)
+ON CONFLICT (digest) DO NOTHING;
+
+-- name: note_act
+INSERT INTO audit (actor, token_id, environment, tenant, action, target, connection_id, request_id, source, detail)
+VALUES (%(actor)s, %(token_id)s, %(environment)s, %(tenant)s, %(action)s, %(target)s, %(connection_id)s, %(request_id)s,
+        %(source)s, %(detail)s);

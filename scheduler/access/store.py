@@ -1,0 +1,101 @@
+"""Tokens as rows: made, and found by what somebody shows."""
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from scheduler.access.principal import Principal, Scope
+from scheduler.access.tokens import digest_of, environment_of, make_token
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.errors import NeedsOperator
+
+queries = load_queries("scheduler.access", "access.sql")
+
+
+def create_token(
+    database: Database,
+    *,
+    name: str,
+    owner: str,
+    environment: str,
+    scopes: Sequence[Scope],
+    connections: Sequence[int] | None = None,
+    tenants: Sequence[str] | None = None,
+    networks: Sequence[str] | None = None,
+    secret_prefixes: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+    created_by: UUID | None = None,
+) -> tuple[UUID, str]:
+    """A new token's id, and the token itself, which is never seen again."""
+    token = make_token(environment)
+    row = database.one(
+        queries.create_token,
+        {
+            "name": name,
+            "owner": owner,
+            "environment": environment,
+            "scopes": [str(scope) for scope in scopes],
+            "digest": digest_of(token),
+            "ending": token[-4:],
+            "connections": None if connections is None else list(connections),
+            "tenants": None if tenants is None else list(tenants),
+            "networks": None if networks is None else list(networks),
+            "secret_prefixes": None if secret_prefixes is None else list(secret_prefixes),
+            "created_by": created_by,
+            "expires_at": expires_at,
+        },
+    )
+    assert row is not None  # noqa: S101 - INSERT … RETURNING answers
+    return row["id"], token
+
+
+def keep_bootstrap(database: Database, token: str) -> None:
+    """Let this token in, which was set or kept by whoever runs Headrace, unless somebody revoked it since."""
+    environment = environment_of(token)
+    if environment is None:
+        raise NeedsOperator(
+            "bad_bootstrap_token",
+            "HEADRACE_API_TOKEN is no token of Headrace: it looks like hr_live_… or hr_test_….",
+            hint="Make one with `headrace token create`, or leave it unset.",
+        )
+    database.run(
+        queries.keep_bootstrap,
+        {"environment": environment, "digest": digest_of(token), "ending": token[-4:]},
+    )
+
+
+def find_principal(database: Database, token: str, source: str | None) -> Principal | None:
+    """Who shows this token from this address; None where it is no good, for whatever reason."""
+    if environment_of(token) is None:
+        return None
+    row = database.one(queries.find_principal, {"digest": digest_of(token)})
+    if row is None or not _is_within(source, row["networks"]):
+        return None
+    if row["used"]:
+        database.run(queries.note_use, {"id": row["id"], "source": source})
+    return Principal(
+        token_id=row["id"],
+        owner=row["owner"],
+        environment=row["environment"],
+        scopes=frozenset(map(Scope, row["scopes"])),
+        connections=_set(row["connections"]),
+        tenants=_set(row["tenants"]),
+        secret_prefixes=None if row["secret_prefixes"] is None else tuple(row["secret_prefixes"]),
+    )
+
+
+def _set(values: Any) -> frozenset[Any] | None:
+    return None if values is None else frozenset(values)
+
+
+def _is_within(source: str | None, networks: Sequence[Any] | None) -> bool:
+    if networks is None:
+        return True
+    try:
+        address = ipaddress.ip_address(source or "")
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(str(network)) for network in networks)

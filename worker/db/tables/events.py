@@ -1,0 +1,97 @@
+"""Events of webhooks: the work that they are, what was refused, and how well they tell."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
+
+from worker.db.tables.parts import EMPTY, NOW, UUID7, count, metadata, time
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=UUID7),
+    Column("connection_id", BigInteger, nullable=False),
+    Column("stream_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text),
+    Column("type", Text),
+    Column("event_key", Text, nullable=False),
+    Column("record", LargeBinary),
+    time("said_at"),
+    time("received_at", null=False, default=NOW),
+    Column("request_id", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("run_id", UUID),
+    count("attempts", SmallInteger),
+    Column("outcome", Text),
+    Column("error", Text),
+    time("done_at"),
+    Index("events_pending", "stream_id", "id", postgresql_where=text("state = 'pending'")),
+    Index("events_connection", "connection_id", text("id DESC")),
+    postgresql_partition_by="RANGE (id)",
+)
+
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True),
+    Column("key", Text, primary_key=True),
+    time("received_at", null=False, default=NOW),
+    Index("event_keys_age", "received_at"),
+)
+
+webhook_refusals = Table(
+    "webhook_refusals",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=UUID7),
+    Column("connection_id", BigInteger),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("headers", JSONB, nullable=False, server_default=EMPTY),
+    Column("body", Text),
+    Column("source", INET),
+    Column("request_id", Text, nullable=False),
+    Index("webhook_refusals_connection", "connection_id", text("id DESC")),
+)
+
+webhook_counts = Table(
+    "webhook_counts",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True),
+    Column("stream_id", BigInteger, primary_key=True, server_default=text("0")),
+    Column("day", Date, primary_key=True, server_default=text("CURRENT_DATE")),
+    count("received"),
+    count("repeated"),
+    count("refused"),
+    count("told"),
+    count("missed"),
+)
+
+webhook_registrations = Table(
+    "webhook_registrations",
+    metadata,
+    Column("connection_id", BigInteger, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("remote_id", Text),
+    Column("state", Text, nullable=False, server_default="wanted"),
+    Column("url", Text, nullable=False),
+    time("expires_at"),
+    time("next_at", null=False, default=NOW),
+    count("attempts", Integer),
+    Column("error", Text),
+    time("created_at", null=False, default=NOW),
+    time("updated_at", null=False, default=NOW),
+    Index("webhook_registrations_due", "next_at"),
+)
