@@ -22,6 +22,8 @@ import msgspec
 
 from worker.errors import HeadraceError
 from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the port, defined a layer below
+from worker.webhooks.delivery import Delivery as Delivery  # noqa: PLC0414 - the same
+from worker.webhooks.delivery import Reply as Reply  # noqa: PLC0414 - the same
 
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
@@ -116,6 +118,28 @@ class Gone:
     reason: DeleteReason
     at: datetime | None = None
     """When it went, by the system's clock: what was seen later is not touched. None: it is gone now."""
+
+
+HintKind = Literal["record", "full", "delete", "stream"]
+"""What a webhook says: look at this record; here it is, whole; it is gone; something in this stream has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One thing that a webhook tells of. It is a hint: what the copy takes from it is the engine's to decide."""
+
+    stream: str
+    kind: HintKind
+    event_key: str
+    """The system's id of this event, or a digest: the same twice is the same event."""
+    key: str | None = None
+    """Of the record; None with `stream` alone."""
+    type: str | None = None
+    """As the system calls it."""
+    record: bytes | None = None
+    """With `full`: the record's bytes."""
+    said_at: datetime | None = None
+    """When it happened, as the system says."""
 
 
 @dataclass(slots=True)
@@ -275,6 +299,39 @@ class Auth(Protocol):
     ) -> Generator[Request, Response, None]: ...
 
 
+class Webhooks(Protocol):
+    """How a system's webhooks are proved and understood. Opens nothing and reads no clock.
+
+    `secrets` are opened values by the manifest's names for them; one that holds several lines is several secrets, any of
+    which may prove a webhook while they are rotated.
+    """
+
+    @property
+    def secret_names(self) -> Sequence[str]:
+        """The secrets that prove webhooks, of those that the manifest names."""
+        ...
+
+    def handshake(self, delivery: Delivery, secrets: Mapping[str, str]) -> Reply | None:
+        """What to answer where the system only asks whether somebody is there. None: it is no handshake."""
+        ...
+
+    def verify(self, delivery: Delivery, secrets: Mapping[str, str], now: datetime) -> None:
+        """Raise `worker.webhooks.delivery.Refusal` for what isn't proved to be the system's, or is too old."""
+        ...
+
+    def hints(self, delivery: Delivery) -> Sequence[Hint]:
+        """What it tells of, of a webhook that was verified. What concerns no stream is left out; `Refusal` if unreadable.
+
+        An event without an id or a time, whose repetition says something new, gets a key of its own each time.
+        """
+        ...
+
+    @property
+    def believes_deletes(self) -> Mapping[str, bool]:
+        """By stream: a `delete` is evidence as it is (True), or only after a re-read finds nothing."""
+        ...
+
+
 class Source(Protocol):
     """A connector bound to one connection's settings. Cheap to make, safe to share between threads."""
 
@@ -286,6 +343,11 @@ class Source(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def webhooks(self) -> Webhooks | None:
+        """How its webhooks are taken; None: it sends none that we know of."""
+        ...
 
     def stream(self, name: str) -> Stream:
         """The stream of that name, or `NotFound` with the nearest valid name."""

@@ -206,6 +206,7 @@ class _Bound:
     base_url: str
     auth: Auth = field(default_factory=lambda: HeaderAuth("Authorization", "Bearer ", "token"))
     limits: Limits = field(default_factory=Limits)
+    webhooks: None = None
 
     def stream(self, name: str) -> Stream:
         raise NotImplementedError(name)

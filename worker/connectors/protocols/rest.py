@@ -16,6 +16,7 @@ from worker.connectors.contract import (
     Request,
     Response,
     Stream,
+    Webhooks,
     Window,
 )
 from worker.connectors.cursors import format_cursor
@@ -49,6 +50,10 @@ class RestSource:
             self.base_url, {"Accept": "application/json", **headers}, params, settings, self.failure
         )
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
+
+    @property
+    def webhooks(self) -> Webhooks | None:
+        return None
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self._manifest.system)

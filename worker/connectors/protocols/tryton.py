@@ -23,6 +23,7 @@ from worker.connectors.contract import (
     Request,
     Response,
     Stream,
+    Webhooks,
     Window,
 )
 from worker.connectors.cursors import typed_json
@@ -59,6 +60,10 @@ class TrytonSource:
             name: TrytonStream(spec, url, manifest.rpc_size, headers)
             for name, spec in manifest.streams.items()
         }
+
+    @property
+    def webhooks(self) -> Webhooks | None:
+        return None
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self._manifest.system)
