@@ -32,7 +32,7 @@ _CODES = {
 }
 
 
-_STATUSES = {"ambiguous_connection": 409, "position_expired": 410}
+_STATUSES = {"ambiguous_connection": 409, "position_expired": 410, "changed_meanwhile": 412}
 
 
 class Unauthorized(HeadraceError):
