@@ -123,7 +123,7 @@ class Sender:
         """
         try:
             with ctx.steps.step("secrets"):
-                secrets = {name: open_secret(reference) for name, reference in ctx.secrets.items()}
+                secrets = {name: open_secret(reference).reveal() for name, reference in ctx.secrets.items()}
             held = self._held.of(ctx.connection_id, secrets)
             judge = Judge(ctx.source, request.absent)
             proof = Proof(

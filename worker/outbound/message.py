@@ -52,7 +52,7 @@ def trial_message(subscription: str, identifier: str, now: datetime) -> Message:
 
 def open_signers(reference: str) -> list[Webhook]:
     """What signs with the secret, or with each of several with a space between. Raises `NeedsOperator`."""
-    return [_signer(text, reference) for text in open_secret(reference).split()]
+    return [_signer(text, reference) for text in open_secret(reference).reveal().split()]
 
 
 def signed_headers(message: Message, signers: Sequence[Webhook], now: datetime) -> dict[str, str]:

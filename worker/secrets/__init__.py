@@ -1,5 +1,16 @@
 """The only place where a secret is opened. Everywhere else there are references, which are safe to store and show."""
 
-from worker.secrets.reference import Reference, open_secret, parse_reference
+from worker.secrets.opening import check_reference, is_writable, open_secret, write_secret
+from worker.secrets.reference import Reference, is_within, parse_reference
+from worker.secrets.value import Secret
 
-__all__ = ["Reference", "open_secret", "parse_reference"]
+__all__ = [
+    "Reference",
+    "Secret",
+    "check_reference",
+    "is_within",
+    "is_writable",
+    "open_secret",
+    "parse_reference",
+    "write_secret",
+]

@@ -1,28 +1,30 @@
-"""What does a reference to a secret look like, and who opens it?
+"""What does a reference to a secret look like?
 
-    env://NAME             an environment variable of the worker
-    file:///absolute/path  a file that the worker may read
+    env://NAME                                  an environment variable of the worker
+    file:///absolute/path                       a file that the worker may read
+    vault://mount/path#key[?version=3]          a field of a secret in Vault or OpenBao (KV version 1 or 2)
+    aws-sm://name[#key][?stage=AWSPREVIOUS]     a secret in AWS Secrets Manager, or a field of its JSON
+    azure-kv://vault/name[/version]             a secret in Azure Key Vault
 
-Promises: an opened value is known to the redactor before anybody else sees it. What isn't a reference is refused
-without being repeated, since it may be the secret itself, typed in by mistake.
-Does not promise that the value is right: that is for the system to say.
+What isn't a reference is refused without being repeated, since it may be the secret itself, typed in by mistake. A
+reference has one way of being written: nothing in it is decoded, and no `.` or `..` leads elsewhere, so that comparing
+the beginnings of two texts says which store and folder they lead to.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
-from worker.errors import InvalidInput, NeedsOperator
-from worker.secrets import env, file
-from worker.telemetry.redaction import redactor
+from worker.errors import InvalidInput
+from worker.secrets.stores.known import STORES
 
-_OPENERS: Mapping[str, Callable[[str], str]] = {"env": env.read, "file": file.read}
-_FAULTS: Mapping[str, Callable[[str], str | None]] = {"env": env.fault, "file": file.fault}
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _LONGEST = 4096
 _HINT = (
-    "Put the value into an environment variable or a file and write env://NAME or file:///absolute/path here."
+    "Put the value into a secret store and write its reference here: env://NAME, file:///absolute/path,"
+    " vault://mount/path#key, aws-sm://name or azure-kv://vault/name."
 )
 
 
@@ -45,26 +47,32 @@ def parse_reference(text: object, *, name: str = "secret") -> Reference:
             "plain_secret", f"The value given for `{name}` is not a reference to a secret.", hint=_HINT
         )
     scheme, rest = found[1], found[2]
-    if scheme not in _OPENERS:
-        near = get_close_matches(scheme.lower(), _OPENERS, n=1)
-        known = " and ".join(f"{each}://" for each in _OPENERS)
+    if scheme not in STORES:
+        near = get_close_matches(scheme.lower(), STORES, n=1)
+        known = ", ".join(f"{each}://" for each in STORES)
         raise InvalidInput(
             "unknown_secret_scheme",
             f"The value given for `{name}` has a scheme that isn't known; known are {known}.",
             hint=f"Did you mean {near[0]}://?" if near else _HINT,
         )
-    fault = _FAULTS[scheme](rest)
-    if fault is not None:
-        raise InvalidInput("bad_secret_reference", f"The value given for `{name}` {fault}.", hint=_HINT)
-    return Reference(scheme, rest)
-
-
-def open_secret(reference: str) -> str:
-    """The value behind a reference, or `NeedsOperator` saying what to mend. It is redacted from here on."""
     try:
-        parsed = parse_reference(reference)
-    except InvalidInput as exc:
-        raise NeedsOperator("secret_unresolved", exc.message, hint=exc.hint) from None
-    value = _OPENERS[parsed.scheme](parsed.name)
-    redactor.add(value)
-    return value
+        return Reference(scheme, STORES[scheme].canonical(rest))
+    except ValueError as exc:
+        raise InvalidInput(
+            "bad_secret_reference", f"The value given for `{name}` {exc}.", hint=_HINT
+        ) from None
+
+
+known_reference = lru_cache(maxsize=16_384)(parse_reference)
+"""The same for references that are opened again and again."""
+
+
+def is_within(reference: Reference, prefixes: Iterable[str]) -> bool:
+    """Whether the reference begins with one of these texts, such as `vault://live/` or `env://LIVE_`."""
+    text = str(reference)
+    return any(text.startswith(_as_written(prefix)) for prefix in prefixes)
+
+
+def _as_written(prefix: str) -> str:
+    """Vaults and secrets in Azure have no case, so their references are kept in small letters."""
+    return prefix.lower() if prefix.lower().startswith("azure-kv://") else prefix

@@ -71,7 +71,7 @@ def test_a_reference_to_nothing_possible_is_refused_and_not_repeated(text: str) 
 def test_a_variable_is_opened_and_redacted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CMMS_TOKEN", "env-planted-value")
 
-    assert open_secret("env://CMMS_TOKEN") == "env-planted-value"
+    assert open_secret("env://CMMS_TOKEN").reveal() == "env-planted-value"
     assert redactor.redact("env-planted-value") == MASK
 
 
@@ -98,14 +98,14 @@ def test_a_missing_or_empty_variable_is_named_with_what_to_do(monkeypatch: pytes
 def test_a_file_is_opened_without_the_newline_at_its_end(tmp_path: Path, content: bytes, value: str) -> None:
     (tmp_path / "token").write_bytes(content)
 
-    assert open_secret(f"file://{tmp_path}/token") == value
+    assert open_secret(f"file://{tmp_path}/token").reveal() == value
 
 
 def test_a_file_that_was_rotated_is_seen_at_the_next_use(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("first-value")
-    assert open_secret(f"file://{tmp_path}/token") == "first-value"
+    assert open_secret(f"file://{tmp_path}/token").reveal() == "first-value"
     (tmp_path / "token").write_text("second-value")
-    assert open_secret(f"file://{tmp_path}/token") == "second-value"
+    assert open_secret(f"file://{tmp_path}/token").reveal() == "second-value"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def privacy_key(settings: Settings) -> PrivacyKey:
             "Fields are to be hashed, or records were erased, and there is no key to make digests with.",
             hint="Set HEADRACE_PRIVACY_KEY to env://NAME or file:///path, the same for every worker: docs/privacy.md.",
         )
-    value = open_secret(settings.privacy_key)
+    value = open_secret(settings.privacy_key).reveal()
     if len(value) < SHORTEST_KEY:
         raise NeedsOperator(
             "weak_privacy_key",

@@ -1,0 +1,75 @@
+"""Who opens a secret, and who writes one?
+
+Promises: an opened value is known to the redactor before anybody else sees it. A reference outside of what its
+environment allows is refused, whoever asks.
+Does not promise that the value is right: that is for the system to say.
+"""
+
+from typing import Literal
+
+from worker.config import Settings, get_settings
+from worker.errors import InvalidInput, NeedsOperator
+from worker.secrets.reference import Reference, is_within, known_reference, parse_reference
+from worker.secrets.stores.known import STORES
+from worker.secrets.stores.port import not_writable
+from worker.secrets.value import Secret
+from worker.telemetry.redaction import redactor
+
+Environment = Literal["live", "test"]
+
+
+def check_reference(
+    text: object, *, environment: str, name: str = "secret", settings: Settings | None = None
+) -> Reference:
+    """A reference that a connection of this environment may use, or `InvalidInput` without repeating what was given."""
+    reference = parse_reference(text, name=name)
+    prefixes = allowed_prefixes(environment, settings)
+    if prefixes and not is_within(reference, prefixes):
+        raise InvalidInput(
+            "secret_outside_environment",
+            f"The reference given for `{name}` is outside of what {environment} connections may use.",
+            hint=f"It must begin with {' or '.join(prefixes)}.",
+        )
+    return reference
+
+
+def allowed_prefixes(environment: str, settings: Settings | None = None) -> tuple[str, ...]:
+    """How references of this environment must begin; empty: as they like."""
+    found = settings or get_settings()
+    return found.live_secrets if environment == "live" else found.test_secrets
+
+
+def open_secret(reference: str, *, environment: str | None = None) -> Secret:
+    """The value behind a reference, redacted from here on, or `NeedsOperator` that says what to mend.
+
+    `environment`: of the connection on whose behalf it is opened; None: for the installation itself.
+    """
+    found = _parsed(reference, environment)
+    value = STORES[found.scheme].read(found.name)
+    redactor.add(value)
+    return Secret(value)
+
+
+def is_writable(reference: str) -> bool:
+    """Whether a value may be written there, as far as the store says so without being written to."""
+    found = _parsed(reference, None)
+    return STORES[found.scheme].writable(found.name)
+
+
+def write_secret(reference: str, value: str) -> None:
+    """Put a value where the reference leads. Raises `NeedsOperator` (`secret_not_writable`) where it can't be."""
+    redactor.add(value)
+    found = _parsed(reference, None)
+    if not value.strip():
+        raise not_writable(reference, "an empty value is no secret")
+    STORES[found.scheme].write(found.name, value)
+
+
+def _parsed(reference: str, environment: str | None) -> Reference:
+    try:
+        if environment is not None and allowed_prefixes(environment):
+            return check_reference(reference, environment=environment)
+        return known_reference(reference)
+    except InvalidInput as exc:
+        code = exc.code if exc.code == "secret_outside_environment" else "secret_unresolved"
+        raise NeedsOperator(code, exc.message, hint=exc.hint) from None
