@@ -34,12 +34,24 @@ events = Table(
     Column("state", Text, nullable=False, server_default="pending"),
     Column("run_id", UUID),
     count("attempts", SmallInteger),
+    time("not_before"),
     Column("outcome", Text),
     Column("error", Text),
     time("done_at"),
     Index("events_pending", "stream_id", "id", postgresql_where=text("state = 'pending'")),
     Index("events_connection", "connection_id", text("id DESC")),
+    Index("events_record", "stream_id", "key", "received_at", postgresql_where=text("key IS NOT NULL")),
     postgresql_partition_by="RANGE (id)",
+)
+
+untold_changes = Table(
+    "untold_changes",
+    metadata,
+    Column("stream_id", BigInteger, ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    time("found_at", null=False, default=NOW),
+    time("changed_at"),
+    Index("untold_changes_found", "found_at"),
 )
 
 event_keys = Table(

@@ -102,6 +102,7 @@ CREATE TABLE events (
     state         text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'failed')),
     run_id        uuid,                                -- that did it, or tries to
     attempts      smallint NOT NULL DEFAULT 0,
+    not_before    timestamptz,                         -- it failed alone: the others don't wait for it
     outcome       text,                                -- created, updated, unchanged, deleted, older, absent, …
     error         text,
     done_at       timestamptz,
@@ -110,6 +111,17 @@ CREATE TABLE events (
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 CREATE INDEX events_pending ON events (stream_id, id) WHERE state = 'pending';
 CREATE INDEX events_connection ON events (connection_id, id DESC);
+CREATE INDEX events_record ON events (stream_id, key, received_at) WHERE key IS NOT NULL;
+
+-- Changes that the poll found and of which no webhook had told by then. One that is only slower than the poll tells yet.
+CREATE TABLE untold_changes (
+    stream_id  bigint NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    key        text NOT NULL,
+    found_at   timestamptz NOT NULL DEFAULT now(),
+    changed_at timestamptz,                            -- as the system says
+    PRIMARY KEY (stream_id, key)
+);
+CREATE INDEX untold_changes_found ON untold_changes (found_at);
 
 -- What must be unique for longer than a partition, in a small table of its own.
 CREATE TABLE event_keys (
@@ -166,6 +178,7 @@ CREATE INDEX webhook_registrations_due ON webhook_registrations (next_at);
 
 -- poll: adaptive. By how much a stream's interval is stretched now; 1: as the file says.
 ALTER TABLE streams ADD COLUMN poll_stretch double precision NOT NULL DEFAULT 1 CHECK (poll_stretch >= 1);
+ALTER TABLE streams ADD COLUMN stretched_at timestamptz;
 
 -- A kind of run of its own: a webhook must not wait behind somebody's long re-sync.
 ALTER TABLE runs DROP CONSTRAINT runs_track_check;
@@ -176,6 +189,9 @@ ALTER TABLE cursors DROP CONSTRAINT cursors_track_check;
 ALTER TABLE cursors ADD CONSTRAINT cursors_track_check
     CHECK (track IN ('live', 'history', 'sweep', 'records', 'verify', 'events')) NOT VALID;
 ALTER TABLE cursors VALIDATE CONSTRAINT cursors_track_check;
+
+-- Disconnected: nothing is fetched any more and no secret is known, and what was read stays.
+ALTER TABLE connections ADD COLUMN disconnected_at timestamptz;
 
 -- Customers. ------------------------------------------------------------------------------------------------------------------
 -- A link with which somebody connects one system, or logs one connection in again, and sees nothing else.
