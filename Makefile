@@ -21,8 +21,8 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 .PHONY: test
 test: $(VENV)/.dev ## all tests; says what it skips and how to get it
 	@$(BIN)/pytest tests -q -n auto --maxprocesses 4 --ignore tests/faults $(ARGS)
-	@# What kills servers and measures waits is alone on the machine.
-	@$(BIN)/pytest tests/faults -q $(ARGS)
+	@# What kills servers and measures waits needs room: two files at a time, each with an installation of its own.
+	@$(BIN)/pytest tests/faults -q -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## lint, format, types, import contracts
