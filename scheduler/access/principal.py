@@ -54,13 +54,14 @@ class Principal:
 
     @property
     def view(self) -> dict[str, Any]:
-        """Parameters for lists: `headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c)`."""
+        """Parameters for lists: `headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)`."""
         return {
             "environment": self.environment,
             "tenants": None if self.tenants is None else sorted(self.tenants),
             "connections": None if self.connections is None else sorted(self.connections),
+            "labels": None,
         }
 
 
-EVERYTHING: Mapping[str, Any] = {"environment": None, "tenants": None, "connections": None}
+EVERYTHING: Mapping[str, Any] = {"environment": None, "tenants": None, "connections": None, "labels": None}
 """The same parameters for the command line, which has the database anyway."""

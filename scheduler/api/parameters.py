@@ -1,6 +1,7 @@
 """Which query parameters does a route know? Any other is refused."""
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -13,7 +14,7 @@ def refuse_unknown(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    known = _known(route)
+    known = _known(route.dependant)
     for name in request.query_params:
         if name not in known:
             raise InvalidInput(
@@ -24,10 +25,10 @@ def refuse_unknown(request: Request) -> None:
             )
 
 
-def _known(route: APIRoute) -> set[str]:
-    """The names of its parameters; of one that is a model, those of its fields."""
-    known: set[str] = set()
-    for field in route.dependant.query_params:
+def _known(dependant: Dependant) -> set[str]:
+    """The names of its parameters, and of what it depends on; of one that is a model, those of its fields."""
+    known: set[str] = set().union(*map(_known, dependant.dependencies))
+    for field in dependant.query_params:
         shape = field.field_info.annotation
         if isinstance(shape, type) and issubclass(shape, BaseModel):
             known |= set(shape.model_fields)

@@ -144,8 +144,9 @@ SELECT DISTINCT name FROM connections c
 -- name: list_connections
 -- The page is cut before the streams are counted, so the cost follows what is shown and not what there is.
 WITH page AS (
-    SELECT * FROM connections
+    SELECT * FROM connections c
      WHERE (name, id) > (%(after_name)s, %(after_id)s)
+       AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
      ORDER BY name, id LIMIT %(limit)s
 )
 SELECT c.id, c.name, c.environment, c.system, c.tenant, c.paused_at, s.streams, s.failing, s.history_pending,

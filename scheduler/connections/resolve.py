@@ -34,11 +34,12 @@ def find_connection(database: Database, text: str, view: Mapping[str, Any] = EVE
         raise InvalidInput(exc.code, exc.message, hint=f"Say live/{name} or test/{name}.") from None
 
 
-def list_connections(database: Database, *, limit: int, after: tuple[str, int] = ("", 0)) -> list[DictRow]:
+def list_connections(
+    database: Database, *, limit: int, after: tuple[str, int] = ("", 0), view: Mapping[str, Any] = EVERYTHING
+) -> list[DictRow]:
     """Connections in the order of their names, from behind `after`, each with what its streams are up to."""
-    return database.all(
-        queries.list_connections, {"limit": limit, "after_name": after[0], "after_id": after[1]}
-    )
+    params = {"limit": limit, "after_name": after[0], "after_id": after[1], **view}
+    return database.all(queries.list_connections, params)
 
 
 def streams_of(database: Database, connection_id: int) -> list[DictRow]:

@@ -12,6 +12,7 @@ import sqlalchemy
 from psycopg.rows import DictRow
 from sqlalchemy import Select, Table, null, select
 
+from scheduler.connections.view import EVERYTHING, View, seen
 from worker.db.database import Database, database_errors
 from worker.db.queries import load_queries
 from worker.db.tables import connections, run_history, runs, streams
@@ -38,13 +39,14 @@ def list_runs(
     stream_id: int | None = None,
     state: State | None = None,
     before: UUID | None = None,
+    view: View = EVERYTHING,
 ) -> list[DictRow]:
-    """Open and past runs, the newest first; `before` is the last id of the page before this one."""
+    """Open and past runs of what `view` shows, the newest first; `before` is the last id of the page before this one."""
     filters = {"connection_id": connection_id, "stream_id": stream_id, "state": state}
     found: list[DictRow] = []
     with database_errors(), database.engine.connect() as db:
         for table in _tables(state):
-            statement = _runs_of(table, filters, before).limit(limit)
+            statement = _runs_of(table, filters, before, view).limit(limit)
             found += [dict(row) for row in db.execute(statement).mappings()]
     # A run that ended between the two statements was seen in both: what became of it stands last.
     newest = {row["id"]: row for row in found}
@@ -57,7 +59,7 @@ def _tables(state: State | None) -> list[Table]:
     return [runs] if state in OPEN else [run_history]
 
 
-def _runs_of(table: Table, filters: Mapping[str, Any], before: UUID | None) -> Select[Any]:
+def _runs_of(table: Table, filters: Mapping[str, Any], before: UUID | None, view: View) -> Select[Any]:
     """A page of one table. Filters are put together here, so that each set of them has a plan of its own."""
     past = table is run_history
     statement = (
@@ -80,6 +82,8 @@ def _runs_of(table: Table, filters: Mapping[str, Any], before: UUID | None) -> S
     for column, value in filters.items():
         if value is not None:
             statement = statement.where(table.c[column] == value)
+    if view != EVERYTHING:
+        statement = statement.where(seen(view))
     if past and filters["state"] not in {None, State.SUCCEEDED}:
         statement = statement.where(sqlalchemy.not_(table.c.uneventful))  # these are never among the many
     return statement if before is None else statement.where(table.c.id < before)
@@ -103,9 +107,9 @@ def find_run(database: Database, text: str) -> DictRow:
     return run
 
 
-def read_run(database: Database, run_id: UUID) -> DictRow | None:
-    """The run, wherever it is now. It may move from the open ones to the past ones between the two looks."""
-    params = {"run": run_id}
+def read_run(database: Database, run_id: UUID, view: View = EVERYTHING) -> DictRow | None:
+    """The run, wherever it is now, if `view` shows it. It may move from the open ones to the past ones between the two looks."""
+    params = {"run": run_id, **view}
     return database.one(sql.open_run, params) or database.one(sql.past_run, params)
 
 

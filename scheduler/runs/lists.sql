@@ -16,10 +16,10 @@ SELECT r.id, c.name AS connection, s.name AS stream, r.track, r.scope, r.lane, r
   FROM runs r
   JOIN streams s ON s.id = r.stream_id
   JOIN connections c ON c.id = r.connection_id
- WHERE r.id = %(run)s;
+ WHERE r.id = %(run)s AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c);
 
 -- name: past_run
--- The connection may be gone by now, and what it did is still known.
+-- The connection may be gone by now, and what it did is still known to whoever sees everything.
 SELECT h.id, c.name AS connection, s.name AS stream, h.track, h.scope, h.lane, h.cause, h.state, h.merged_into, h.queue,
        h.claim_no, h.attempt, h.worker, h.request_id, h.created_at, h.started_at, h.finished_at,
        NULL::timestamptz AS not_before, NULL AS wait_reason, NULL::timestamptz AS lease_until,
@@ -29,7 +29,7 @@ SELECT h.id, c.name AS connection, s.name AS stream, h.track, h.scope, h.lane, h
   FROM run_history h
   LEFT JOIN streams s ON s.id = h.stream_id
   LEFT JOIN connections c ON c.id = h.connection_id
- WHERE h.id = %(run)s;
+ WHERE h.id = %(run)s AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c);
 
 -- name: watched_runs
 -- What a person who waits still has to wait for: the runs asked for, and the history that a first sync leaves behind.

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.api.who import READ, SYNC
-from scheduler.connections.resolve import find_connection
+from scheduler.api.who import READ, SYNC, connection_of
 from scheduler.connections.systems import known_systems
 from scheduler.runs.history import histories, pause_histories, resume_histories
 from scheduler.runs.waits import allowances
@@ -33,9 +32,11 @@ def history_routes(database: Database) -> APIRouter:
     place = "/connections/{connection_id}/history"
 
     @router.get(place, dependencies=READ)
-    def show(connection_id: ConnectionId, stream: Annotated[Name | None, Query()] = None) -> dict[str, Any]:
+    def show(
+        connection_id: ConnectionId, request: Request, stream: Annotated[Name | None, Query()] = None
+    ) -> dict[str, Any]:
         """How far each stream's history is, and what is left: records, requests, seconds. `null`: nobody can say."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         with allowances(database, load_settings(), known_systems(), connection) as wait:
             found = histories(database, connection, wait, stream)
         return {"connection": connection["name"], "histories": [each.as_json() for each in found]}
@@ -43,7 +44,7 @@ def history_routes(database: Database) -> APIRouter:
     @router.post(place, dependencies=SYNC)
     def act(connection_id: ConnectionId, body: Action, request: Request) -> dict[str, Any]:
         """Stop at the next page, or go on; the streams that do."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         if body.action == "pause":
             return {"streams": pause_histories(database, connection, body.stream)}
         resumed = resume_histories(

@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.filters import Shown
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import run_json, sync_json
-from scheduler.api.who import READ, SYNC
-from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.api.who import READ, SYNC, connection_of, principal_of
+from scheduler.connections.resolve import find_stream
 from scheduler.connections.systems import known_systems, source_of
 from scheduler.runs.lists import end_of, list_runs, read_run
 from scheduler.runs.resync import Scope, check_scope, forecast_of, request_resync, scope_of
@@ -86,7 +87,7 @@ def work_routes(database: Database) -> APIRouter:
         connection_id: ConnectionId, request: Request, response: Response, body: SyncRequest | None = None
     ) -> dict[str, Any]:
         """Ask for a sync now. A run that is queued already is joined; the answer names the runs to watch."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         if body is not None and body.scope is not None:
             return _resync(database, connection, body, request, response)
         wanted = request_sync(
@@ -104,6 +105,9 @@ def work_routes(database: Database) -> APIRouter:
 
     @router.get("/runs", dependencies=READ)
     def runs(
+        *,
+        request: Request,
+        view: Shown,
         connection: Annotated[Name | None, Query()] = None,
         stream: Annotated[Name | None, Query()] = None,
         state: Annotated[State | None, Query()] = None,
@@ -113,7 +117,7 @@ def work_routes(database: Database) -> APIRouter:
         """Runs, the newest first. `next` is what to give as `before` for the page that follows."""
         found, stream_id = None, None
         if connection is not None:
-            found = find_connection(database, connection)
+            found = connection_of(request, database, connection)
         if stream is not None:
             if found is None:
                 raise InvalidInput(
@@ -127,6 +131,7 @@ def work_routes(database: Database) -> APIRouter:
             state=state,
             before=before,
             limit=limit,
+            view=view,
         )
         return {
             "runs": [run_json(row) for row in rows],
@@ -134,9 +139,9 @@ def work_routes(database: Database) -> APIRouter:
         }
 
     @router.get("/runs/{run_id}", dependencies=READ)
-    def run(run_id: UUID) -> dict[str, Any]:
+    def run(run_id: UUID, request: Request) -> dict[str, Any]:
         """One run, open or ended. One that was merged points to the run that carries on its work."""
-        row = read_run(database, run_id)
+        row = read_run(database, run_id, principal_of(request).view)
         if row is None:
             raise NotFound("unknown_run", "There is no run with this id.")
         return run_json(row, end=end_of(database, row) if row["merged_into"] else None)

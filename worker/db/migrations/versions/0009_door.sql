@@ -65,6 +65,12 @@ CREATE FUNCTION headrace_sees(environment text, tenants text[], ids bigint[], c 
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT ($1 IS NULL OR c.environment = $1) AND ($2 IS NULL OR c.tenant = ANY ($2)) AND ($3 IS NULL OR c.id = ANY ($3))
 $$;
+-- The same, of those that carry these labels; NULL is any.
+CREATE FUNCTION headrace_sees(environment text, tenants text[], ids bigint[], labels jsonb, c connections)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ($1 IS NULL OR c.environment = $1) AND ($2 IS NULL OR c.tenant = ANY ($2)) AND ($3 IS NULL OR c.id = ANY ($3))
+           AND ($4 IS NULL OR c.labels @> $4)
+$$;
 CREATE INDEX connections_tenant ON connections (tenant) WHERE tenant IS NOT NULL;
 CREATE INDEX connections_labels ON connections USING gin (labels);
 
@@ -74,7 +80,9 @@ CREATE TABLE idempotency_keys (
     key         text NOT NULL,
     request     bytea NOT NULL,                        -- SHA-256 over method, path and body: the same key says the same thing
     created_at  timestamptz NOT NULL DEFAULT now(),
-    done_at     timestamptz,                           -- NULL: it is being worked on, or whoever did so died
+    claim_no    integer NOT NULL DEFAULT 1,            -- whoever was taken for dead can't answer for its successor
+    lease_until timestamptz NOT NULL DEFAULT now(),    -- renewed while it is worked on; lapsed: whoever did so died
+    done_at     timestamptz,                           -- NULL: nobody was answered yet
     status      smallint,
     headers     jsonb,
     body        bytea,
