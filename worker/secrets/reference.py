@@ -22,6 +22,8 @@ from worker.secrets.stores.known import STORES
 
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _LONGEST = 4096
+_OPEN_ENDS = ("/", "_", "-", ".", ":")
+_PARTS = "/#?"
 _HINT = (
     "Put the value into a secret store and write its reference here: env://NAME, file:///absolute/path,"
     " vault://mount/path#key, aws-sm://name or azure-kv://vault/name."
@@ -69,10 +71,21 @@ known_reference = lru_cache(maxsize=16_384)(parse_reference)
 
 def is_within(reference: Reference, prefixes: Iterable[str]) -> bool:
     """Whether the reference begins with one of these texts, such as `vault://live/` or `env://LIVE_`."""
-    text = str(reference)
-    return any(text.startswith(_as_written(prefix)) for prefix in prefixes)
+    return any(covers(prefix, str(reference)) for prefix in prefixes)
 
 
-def _as_written(prefix: str) -> str:
+def covers(prefix: str, text: str) -> bool:
+    """Whether all that begins with `text`, a reference or a prefix itself, lies within `prefix`.
+
+    A prefix that ends within a name means that name whole: `vault://live` covers `vault://live/a` and not
+    `vault://live-evil/a`. One that ends in `/`, `_` or the like covers whatever follows.
+    """
+    start, within = _as_written(prefix), _as_written(text)
+    if not within.startswith(start):
+        return False
+    return start.endswith(_OPEN_ENDS) or within == start or within[len(start)] in _PARTS
+
+
+def _as_written(text: str) -> str:
     """Vaults and secrets in Azure have no case, so their references are kept in small letters."""
-    return prefix.lower() if prefix.lower().startswith("azure-kv://") else prefix
+    return text.lower() if text.lower().startswith("azure-kv://") else text
