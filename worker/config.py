@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Port of Flower, on the loopback address; 0 takes a free one."""
     api_token: SecretStr | None = None
     """A first admin token of the API, in the form hr_live_…. Not set: one is made, and kept in `<home>/api-token`."""
+    api_rate: int = Field(default=6000, ge=0)
+    """How many requests a minute one token may make of one process of the API; 0: any number."""
     public_url: str | None = None
     """Where systems and customers reach the API from outside, such as https://headrace.example.com: for webhooks and log-ins."""
     live_secrets: Annotated[tuple[str, ...], NoDecode] = ()
@@ -54,6 +56,22 @@ class Settings(BaseSettings):
     """The same for test connections."""
     secret_cache: float = Field(default=300.0, ge=0)
     """For how long an opened secret of a store is used before it is read again; a 401 of its system reads it again at once."""
+    secret_keep: float = Field(default=86_400.0, ge=0)
+    """For how long running connections go on with the secrets that they hold while their store is away."""
+    vault_token: str | None = None
+    """`env://NAME` or `file:///path` of a token for Vault or OpenBao. Not set: `VAULT_TOKEN`, where nothing else logs in."""
+    vault_role_id: str | None = None
+    """`env://NAME` or `file:///path` of the role id with which to log in by AppRole."""
+    vault_secret_id: str | None = None
+    """The same of its secret id."""
+    vault_kubernetes_role: str | None = None
+    """The role with which to log in by the service account of a pod."""
+    vault_kubernetes_jwt: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    """Where the service account's token is."""
+    vault_auth_mount: str | None = None
+    """Where that way of logging in is mounted, if not at `approle` or `kubernetes`."""
+    azure_vault_url: str = "https://{vault}.vault.azure.net"
+    """Where a vault of Azure is; other clouds have other endings, such as `https://{vault}.vault.usgovcloudapi.net`."""
 
     task_events: bool = False
     """Workers report each task for Flower to show. `headrace up` switches it on; it costs a few messages a task."""

@@ -5,6 +5,9 @@ from functools import partial
 from fastapi import Depends, FastAPI
 
 from scheduler.access.store import find_principal
+from scheduler.api.around.idempotency import Idempotency
+from scheduler.api.around.keys import Keys
+from scheduler.api.around.rates import RateLimit, Rates
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
 from scheduler.api.parameters import refuse_unknown
@@ -13,6 +16,7 @@ from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
 from scheduler.api.routes.health import health_routes
 from scheduler.health.looks import readiness
+from worker.config import load_settings
 from worker.db.database import Database
 
 
@@ -24,6 +28,9 @@ def create_app(database: Database) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
+    app.add_middleware(Idempotency, keys=Keys(database))
+    if (quota := load_settings().api_rate) > 0:
+        app.add_middleware(RateLimit, rates=Rates(quota))
     app.add_middleware(Guard, find=partial(find_principal, database))
     app.add_middleware(Frame)
     return app

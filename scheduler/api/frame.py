@@ -1,7 +1,8 @@
 """What goes around every request: its id, its time, its size, and a last word where everything else failed.
 
 `X-Request-ID` is taken from the client if it is harmless, and made otherwise; it stands in every answer, in every log
-line of the request, and on the runs that the request asked for. Emits: request_served.
+line of the request, and on the runs that the request asked for. HEAD is answered as GET is, without a body, and a GET
+whose answer the client has already (`If-None-Match`) with 304. Emits: request_served.
 """
 
 import re
@@ -14,14 +15,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.api.problems import REQUEST_ID, problem, unexpected
+from scheduler.api.etag import matches
+from scheduler.api.problems import REQUEST_ID, problem, refusal, unexpected
 
-MAX_BODY = 64 * 1024
-"""No route of today needs more."""
+MAX_BODY = 1024 * 1024
+"""Ten thousand ids, or a large webhook."""
 
 _HARMLESS = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}\Z")
 _QUIET = {"/healthz", "/readyz"}
 """Asked every few seconds by machines; logged at DEBUG."""
+_OWN_HEAD = ("/webhooks/", "/connect/")
+"""There a HEAD may mean something of its own."""
+_BODY_HEADERS = ("content-length", "content-type")
 
 log = structlog.get_logger()
 
@@ -40,18 +45,18 @@ class Frame:
         scope.setdefault("state", {})[REQUEST_ID] = exchange.request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
-        request = Request(scope, receive)
+        inner = exchange.routed()
+        request = Request(inner, receive)
         try:
             if exchange.announces_too_much():
                 await _too_large(request)(scope, receive, exchange.send)
             else:
-                await self._app(scope, exchange.receive, exchange.send)
+                await self._app(inner, exchange.receive, exchange.send)
         except Exception as exc:
-            answer = unexpected(request, exc)
-            if exchange.status is None:
-                await answer(scope, receive, exchange.send)
-            else:
+            if exchange.status is not None:
                 raise
+            answer = refusal(request, exc) if isinstance(exc, HTTPException) else unexpected(request, exc)
+            await answer(inner, receive, exchange.send)
         finally:
             exchange.say()
             structlog.contextvars.clear_contextvars()
@@ -68,6 +73,14 @@ class _Exchange:
         self._send = send
         self._read = 0
         self._begun = time.perf_counter()
+        self._without_body = False
+
+    def routed(self) -> Scope:
+        """The scope as the routes see it: a HEAD finds what a GET would."""
+        if self.scope["method"] != "HEAD" or self.scope["path"].startswith(_OWN_HEAD):
+            return self.scope
+        self._without_body = True
+        return {**self.scope, "method": "GET"}
 
     def announces_too_much(self) -> bool:
         length = _header(self.scope, b"content-length") or b"0"
@@ -77,18 +90,26 @@ class _Exchange:
         message = await self._receive()
         self._read += len(message.get("body", b""))
         if self._read > MAX_BODY:
-            raise HTTPException(413, f"The body is longer than {MAX_BODY // 1024} kB.")
+            raise HTTPException(413, _TOO_LONG, {"Connection": "close"})
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            if self._is_known(message["status"], headers):
+                message = {**message, "status": 304}
+                headers = MutableHeaders(scope=message)
+                self._without_body = True
+                for name in _BODY_HEADERS:
+                    del headers[name]
+            self.status = message["status"]
             headers["X-Request-ID"] = self.request_id
             headers["X-Response-Time"] = f"{self._milliseconds()}ms"
             headers.append("Server-Timing", f"app;dur={self._milliseconds()}")
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "no-store")
+        elif self._without_body and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     def say(self) -> None:
@@ -101,8 +122,19 @@ class _Exchange:
             ms=self._milliseconds(),
         )
 
+    def _is_known(self, status: int, headers: MutableHeaders) -> bool:
+        """Whether the client has this answer already."""
+        given = _header(self.scope, b"if-none-match")
+        etag = headers.get("etag")
+        if given is None or etag is None or status != 200 or self.scope["method"] not in {"GET", "HEAD"}:
+            return False
+        return matches(given.decode("latin-1"), etag, weak=True)
+
     def _milliseconds(self) -> float:
         return round((time.perf_counter() - self._begun) * 1000, 2)
+
+
+_TOO_LONG = f"The body is longer than {MAX_BODY // 1024:,} kB."
 
 
 def request_id_of(scope: Scope) -> str:
@@ -118,7 +150,6 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def _too_large(request: Request) -> ASGIApp:
-    detail = f"The body is longer than {MAX_BODY // 1024} kB."
-    answer = problem(request, 413, "body_too_large", detail)
+    answer = problem(request, 413, "body_too_large", _TOO_LONG)
     answer.headers["Connection"] = "close"
     return answer

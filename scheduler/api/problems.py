@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from scheduler.runs.syncs import Refused
 from worker.errors import HeadraceError, InvalidInput, NotFound, Transient
@@ -32,7 +33,14 @@ _CODES = {
 }
 
 
-_STATUSES = {"ambiguous_connection": 409, "position_expired": 410, "changed_meanwhile": 412}
+_STATUSES = {
+    "ambiguous_connection": 409,
+    "idempotency_in_flight": 409,
+    "name_taken": 409,
+    "connection_disconnected": 409,
+    "position_expired": 410,
+    "changed_meanwhile": 412,
+}
 
 
 class Unauthorized(HeadraceError):
@@ -108,11 +116,43 @@ def answer_to(request: Request, error: HeadraceError) -> JSONResponse:
     if status >= 500:
         log.warning("request_failed", code=error.code, error=error.message, status=status)
     place = getattr(error, "place", None)
-    return problem(request, status, error.code, error.message, hint=error.hint, place=place)
+    more = [_one_of_many(each) for each in getattr(error, "problems", ())]
+    return problem(
+        request, status, error.code, error.message, hint=error.hint, place=place, problems=more or None
+    )
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+def _one_of_many(error: InvalidInput) -> dict[str, Any]:
+    words = {"code": error.code, "detail": redactor.redact(error.message), "place": error.place}
+    return words if error.hint is None else {**words, "hint": redactor.redact(error.hint)}
+
+
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+    if error.status_code != 405:
+        return refusal(request, error)
+    allowed = {"Allow": ", ".join(_methods_at(request))}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=allowed)
+    answer = refusal(request, error)
+    answer.headers.update(allowed)
+    return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that may be asked of this path; the framework names those of one route."""
+    scope = request.scope
+    here = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(scope)[0] != Match.NONE
+    ]
+    methods = {method for route in here for method in route.methods or ()}
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+def refusal(request: Request, error: HTTPException) -> JSONResponse:
+    """What the framework refuses, as an answer."""
     status = error.status_code
     code = _CODES.get(status, "bad_request" if status < 500 else "internal_error")
     detail = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from scheduler.api.around.keys import KEEP_DAYS, prune_keys
 from scheduler.beat.upkeep.partitions import Kept, keep_partitions
 from scheduler.keeping.storage import in_words, keep_sample
 from worker.config import Settings
@@ -84,6 +85,12 @@ RETENTIONS = (
     ),
     Retention(
         "verifications", "results of comparisons", "keep_verifications", _pruned_by(sql.prune_verifications)
+    ),
+    Retention(
+        "idempotency",
+        "answers to requests that may come again",
+        None,
+        lambda database, _days: prune_keys(database, KEEP_DAYS, BATCH),
     ),
 )
 

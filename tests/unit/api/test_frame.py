@@ -117,3 +117,50 @@ def test_a_crash_after_the_answer_began_ends_the_connection() -> None:
 
     with pytest.raises((RuntimeError, ExceptionGroup)):
         anyio.run(go)
+
+
+async def _tagged(_request: Request) -> Response:
+    return JSONResponse({"a": 1}, headers={"ETag": '"one"'})
+
+
+def test_head_is_answered_as_get_is_without_a_body(ask: Ask) -> None:
+    answer = ask("HEAD", "/echo")
+    assert (answer.status_code, answer.text) == (200, "")
+    assert int(answer.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [('"one"', 304), ('W/"one"', 304), ("*", 304), ('"two"', 200), ('"two", "one"', 304)]
+)
+def test_what_the_client_has_already_is_not_sent_again(given: str, status: int) -> None:
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(Frame(Starlette(routes=[Route("/it", _tagged)])))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.get("/it", headers={"If-None-Match": given})
+
+    answer = anyio.run(go)
+    assert answer.status_code == status
+    assert answer.text == ("" if status == 304 else '{"a":1}')
+    assert answer.headers["etag"] == '"one"'
+    assert answer.headers["x-request-id"]
+
+
+def test_a_body_that_grows_too_long_before_the_routes_is_refused_too() -> None:
+    """Those that stand between the frame and the routes read bodies, too."""
+
+    async def reads(_scope: Any, receive: Callable[[], Awaitable[Any]], _send: Any) -> None:
+        while True:
+            await receive()
+
+    async def go() -> httpx.Response:
+        async def parts() -> Any:
+            for _ in range(3):
+                yield b"x" * (MAX_BODY // 2)
+
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(Frame(reads)), base_url="http://api"
+        ) as client:
+            return await client.post("/v1/x", content=parts())
+
+    answer = anyio.run(go)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
