@@ -1,11 +1,10 @@
 """Which references to secrets may somebody point a connection at? Decisions on plain data.
 
-Whoever may change a connection decides where its secrets are sent. So nobody may name a secret that isn't theirs, and
-nobody may send a secret elsewhere that they couldn't have named: a change of the address counts like a new reference.
+Whoever may change a connection decides where its secrets are sent, so nobody may name a secret that isn't theirs. Which
+changes ask this question is `scheduler.connections.editing.rights`'s to say.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from scheduler.access.principal import Principal
 from worker.errors import HeadraceError
@@ -14,26 +13,14 @@ from worker.secrets.reference import covers
 from worker.secrets.stores.known import STORES
 
 LONGEST_PREFIX = 1000
-SENT_BY = ("system", "settings", "network", "environment")
-"""What of a connection decides where, and over whom, its secrets are sent."""
 
 
 class NotAllowed(HeadraceError):
-    """The token's scope would do, and what is asked for lies beyond its limits. Answered 403."""
+    """The token is valid, and not for this. `place` is the field that goes beyond it. Answered 403."""
 
-
-class SecretNotAllowed(NotAllowed):
-    """The token may not use this reference, which isn't repeated."""
-
-    def __init__(self, names: Iterable[str], prefixes: Iterable[str] | None) -> None:
-        allowed = " or ".join(prefixes or ())
-        super().__init__(
-            "secret_not_allowed",
-            f"This token may not point a connection at the secret given for {', '.join(names)}.",
-            hint=f"It may use references that begin with {allowed}."
-            if allowed
-            else "It may use none: a token's `secret_prefixes` say which.",
-        )
+    def __init__(self, code: str, message: str, *, place: str | None = None, hint: str | None = None) -> None:
+        super().__init__(code, message, hint=hint)
+        self.place = place
 
 
 def may_point_at(principal: Principal | None, reference: Reference | str) -> bool:
@@ -48,31 +35,6 @@ def may_point_at(principal: Principal | None, reference: Reference | str) -> boo
     if principal.secret_prefixes is None:
         return not principal.limited
     return is_within(found, principal.secret_prefixes)
-
-
-def refused_secrets(
-    principal: Principal | None, before: Mapping[str, Any] | None, after: Mapping[str, Any]
-) -> list[str]:
-    """The names of the secrets that keep this change from being made; `before` is None for a new connection.
-
-    Both are rows of a connection: `system`, `settings`, `network`, `environment`, and `secrets`, which are references.
-    What goes where it went before may stay, whosever it is.
-    """
-    known: Mapping[str, str] = (before or {}).get("secrets") or {}
-    elsewhere = before is None or any(before.get(part) != after.get(part) for part in SENT_BY)
-    return [
-        name
-        for name, reference in (after.get("secrets") or {}).items()
-        if (elsewhere or known.get(name) != reference) and not may_point_at(principal, reference)
-    ]
-
-
-def require_secrets(
-    principal: Principal | None, before: Mapping[str, Any] | None, after: Mapping[str, Any]
-) -> None:
-    """Raise `SecretNotAllowed` where a change would send a secret that isn't theirs."""
-    if refused := refused_secrets(principal, before, after):
-        raise SecretNotAllowed(refused, principal.secret_prefixes if principal else None)
 
 
 def is_prefix(text: str) -> bool:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from scheduler.access.allowed import NotAllowed
 from scheduler.runs.syncs import Refused
 from worker.errors import HeadraceError, InvalidInput, NotFound, Transient
 from worker.telemetry.redaction import redactor
@@ -66,6 +67,7 @@ class Forbidden(HeadraceError):
 _KINDS: list[tuple[type[HeadraceError], int]] = [
     (Unauthorized, 401),
     (Forbidden, 403),
+    (NotAllowed, 403),
     (NotFound, 404),
     (Refused, 409),
     (InvalidInput, 422),
