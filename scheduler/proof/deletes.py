@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from scheduler.connections.view import EVERYTHING, View
 from scheduler.runs.syncs import Refused, refuse_paused, request_one
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -35,9 +36,11 @@ class Accepted:
     count: int
 
 
-def held_deletes(database: Database, connection_id: int | None = None, *, limit: int = 500) -> list[DictRow]:
-    """Streams whose deletes wait for a decision."""
-    return database.all(sql.held_deletes, {"connection": connection_id, "limit": limit})
+def held_deletes(
+    database: Database, connection_id: int | None = None, *, limit: int = 500, view: View = EVERYTHING
+) -> list[DictRow]:
+    """Streams whose deletes wait for a decision, as far as `view` shows them."""
+    return database.all(sql.held_deletes, {"connection": connection_id, "limit": limit, **view})
 
 
 def deletes_of(database: Database, stream: Row) -> DictRow:

@@ -21,6 +21,7 @@ SELECT c.id AS connection_id, c.name AS connection, c.environment, s.id AS strea
        (SELECT count(*) FROM suspects u WHERE u.stream_id = s.id AND u.fuse = (s.fuse ->> 'number')::bigint) AS held
   FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE s.fuse IS NOT NULL AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
  ORDER BY c.name, s.name
  LIMIT %(limit)s;
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from scheduler.connections.view import EVERYTHING, View
 from worker.db.database import Database
 from worker.db.queries import load_queries
 
@@ -11,10 +12,14 @@ sql = load_queries("scheduler.proof", "drift.sql")
 
 
 def drifted(
-    database: Database, *, connection_id: int | None = None, stream_id: int | None = None
+    database: Database,
+    *,
+    connection_id: int | None = None,
+    stream_id: int | None = None,
+    view: View = EVERYTHING,
 ) -> list[DictRow]:
     """Fields that appeared, vanished or changed their type, until somebody accepts them."""
-    return database.all(sql.drifted_fields, {"connection": connection_id, "stream": stream_id})
+    return database.all(sql.drifted_fields, {"connection": connection_id, "stream": stream_id, **view})
 
 
 def fields_of(database: Database, stream_id: int) -> list[DictRow]:

@@ -8,6 +8,7 @@ SELECT c.name AS connection, s.name AS stream, f.path, f.types, f.state, f.was, 
  WHERE f.state <> 'known' AND (f.accepted_at IS NULL OR f.accepted_at < f.changed_at)
    AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
    AND (%(stream)s::bigint IS NULL OR s.id = %(stream)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
  ORDER BY c.name, c.id, s.name, f.changed_at DESC, f.path;
 
 -- name: fields_of

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from psycopg.rows import DictRow
 
+from scheduler.connections.view import EVERYTHING, View
 from scheduler.runs.lists import id_range
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -25,9 +26,9 @@ Stream = Mapping[str, Any]
 """Its row: with its id and name."""
 
 
-def summary(database: Database, connection_id: int | None) -> list[DictRow]:
-    """How much is set aside, by stream and reason."""
-    return database.all(sql.quarantine_of, {"connection": connection_id})
+def summary(database: Database, connection_id: int | None, view: View = EVERYTHING) -> list[DictRow]:
+    """How much is set aside, by stream and reason, as far as `view` shows it."""
+    return database.all(sql.quarantine_of, {"connection": connection_id, **view})
 
 
 def list_quarantined(database: Database, stream: Stream, *, limit: int) -> list[DictRow]:

@@ -5,7 +5,8 @@
 SELECT c.name AS connection, s.name AS stream, q.code, count(*) AS records, sum(q.seen)::bigint AS seen,
        min(q.first_seen_at) AS first_seen_at, max(q.last_seen_at) AS last_seen_at
   FROM quarantine q JOIN streams s ON s.id = q.stream_id JOIN connections c ON c.id = s.connection_id
- WHERE %(connection)s::bigint IS NULL OR c.id = %(connection)s
+ WHERE (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
  GROUP BY c.name, c.id, s.name, q.code
  ORDER BY c.name, c.id, s.name, records DESC, q.code;
 

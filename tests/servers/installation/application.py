@@ -1,6 +1,7 @@
 """The API in the test's own process, without a socket before it."""
 
 import asyncio
+from copy import copy
 from typing import Any
 
 import httpx
@@ -18,6 +19,12 @@ class Application:
         keep_bootstrap(database, TOKEN)
         self._transport = httpx.ASGITransport(create_app(database))
         self._headers = {"Authorization": f"Bearer {token}"}
+
+    def shown(self, token: str | None) -> "Application":
+        """The same application, for a client that shows another token, or none."""
+        other = copy(self)
+        other._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return other
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def asked() -> httpx.Response:

@@ -8,7 +8,7 @@ trial   test, of the tenant acme
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from servers.installation.application import Application
@@ -63,8 +63,9 @@ class Customers:
     """The four, by name: the numbers of their connections and streams."""
 
     database: Database
-    connections: dict[str, int]
-    streams: dict[str, int]
+    whole: Application
+    connections: dict[str, int] = field(default_factory=dict)
+    streams: dict[str, int] = field(default_factory=dict)
 
     def token(
         self,
@@ -91,7 +92,7 @@ class Customers:
 
     def api(self, environment: str = "live", **limits: Any) -> Application:
         """What the API is for whoever has such a token."""
-        return Application(self.database, self.token(environment, **limits))
+        return self.whole.shown(self.token(environment, **limits))
 
     def write(self, name: str, value: Any = 1) -> None:
         """Change the record of a connection."""
@@ -104,9 +105,9 @@ class Customers:
 
 def new_customers(database: Database) -> Customers:
     """All of it, in a database without connections."""
-    made = Customers(database, {}, {})
-    for name in CONNECTIONS:
-        add_connection(made, name, *CONNECTIONS[name])
+    made = Customers(database, Application(database))
+    for name, what in CONNECTIONS.items():
+        add_connection(made, name, *what)
     return made
 
 

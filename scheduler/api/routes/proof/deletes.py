@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
-from scheduler.api.who import ADMIN, READ
-from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.api.who import ADMIN, READ, connection_of
+from scheduler.connections.resolve import find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
 from worker.db.database import Database
 from worker.parsing.sent_json import read_sent
@@ -31,10 +31,13 @@ def deletes_routes(database: Database) -> APIRouter:
 
     @router.get(place, dependencies=READ)
     def show(
-        connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=0, le=1000)] = 20
+        connection_id: Name,
+        stream: Name,
+        request: Request,
+        limit: Annotated[int, Query(ge=0, le=1000)] = 20,
     ) -> dict[str, Any]:
         """How it stands with a stream's deletes, with some of those that are missing."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         found = deletes_of(database, row)
         examples = suspects_of(database, row, limit=limit) if limit else []
@@ -49,7 +52,7 @@ def deletes_routes(database: Database) -> APIRouter:
         connection_id: Name, stream: Name, body: Decision, request: Request, response: Response
     ) -> dict[str, Any]:
         """Delete what is held (202: a run does it), or forget it."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         if body.decision == "reject":
             return {"forgotten": reject(database, connection, row, number=body.number)}

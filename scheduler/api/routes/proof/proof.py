@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.filters import Shown
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import sync_json
-from scheduler.api.who import ADMIN, READ, SYNC
-from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.api.who import ADMIN, READ, SYNC, connection_of
+from scheduler.connections.resolve import find_stream
 from scheduler.proof import drift as drifting
 from scheduler.proof import quarantine as aside
 from scheduler.proof.explain.facts import gather
@@ -56,9 +57,9 @@ def proof_routes(database: Database) -> APIRouter:
     _add_drift(router, database)
 
     @router.get(STREAM + "/records/{key}/explain", dependencies=READ)
-    def explain(connection_id: Name, stream: Name, key: Key) -> dict[str, Any]:
+    def explain(connection_id: Name, stream: Name, key: Key, request: Request) -> dict[str, Any]:
         """Why a record is as it is, in sentences; also of one that isn't there."""
-        row = find_stream(database, find_connection(database, connection_id), stream)
+        row = find_stream(database, connection_of(request, database, connection_id), stream)
         facts = gather(database, load_settings(), row["id"], key)
         return {
             "key": key,
@@ -77,7 +78,7 @@ def _add_verify(router: APIRouter, database: Database) -> None:
     ) -> dict[str, Any]:
         """Ask for a comparison. A run that is queued already is joined."""
         wishes = body or VerifyRequest()
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         wanted = request_verify(
             database,
             connection,
@@ -93,12 +94,13 @@ def _add_verify(router: APIRouter, database: Database) -> None:
     @router.get("/connections/{connection_id}/verifications", dependencies=READ)
     def list_verifications(
         connection_id: Name,
+        request: Request,
         stream: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
         before: Annotated[UUID | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 20,
     ) -> dict[str, Any]:
         """What comparisons found, the latest first. `next` is what to give as `before` for the page that follows."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         of = find_stream(database, connection, stream)["id"] if stream else None
         rows = verifications(database, connection["id"], stream_id=of, before=before, limit=limit)
         return {
@@ -110,24 +112,29 @@ def _add_verify(router: APIRouter, database: Database) -> None:
 def _add_aside(router: APIRouter, database: Database) -> None:
     @router.get("/quarantine", dependencies=READ)
     def summary(
+        request: Request,
+        view: Shown,
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     ) -> dict[str, Any]:
         """How much is set aside, by stream and reason."""
-        found = find_connection(database, connection) if connection else None
-        return {"quarantine": aside.summary(database, found["id"] if found else None)}
+        found = connection_of(request, database, connection) if connection else None
+        return {"quarantine": aside.summary(database, found["id"] if found else None, view)}
 
     @router.get(STREAM + "/quarantine", dependencies=READ)
     def list_aside(
-        connection_id: Name, stream: Name, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+        connection_id: Name,
+        stream: Name,
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> dict[str, Any]:
         """What is set aside of a stream, the latest first."""
-        row = find_stream(database, find_connection(database, connection_id), stream)
+        row = find_stream(database, connection_of(request, database, connection_id), stream)
         return {"records": aside.list_quarantined(database, row, limit=limit)}
 
     @router.get(STREAM + "/quarantine/{record_id}", dependencies=READ)
-    def show_aside(connection_id: Name, stream: Name, record_id: UUID) -> dict[str, Any]:
+    def show_aside(connection_id: Name, stream: Name, record_id: UUID, request: Request) -> dict[str, Any]:
         """One of them, with what came."""
-        row = find_stream(database, find_connection(database, connection_id), stream)
+        row = find_stream(database, connection_of(request, database, connection_id), stream)
         found = aside.find_quarantined(database, str(record_id), stream_id=row["id"])
         return {**found, "raw": bytes(found["raw"]).decode("utf-8", "backslashreplace")}
 
@@ -136,7 +143,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         connection_id: Name, stream: Name, body: AsideRequest, request: Request, response: Response
     ) -> dict[str, Any]:
         """Try them again (202: a run does it), or forget them."""
-        connection = find_connection(database, connection_id)
+        connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         if body.action == "discard":
             return {"discarded": aside.discard(database, row, body.ids)}
@@ -156,22 +163,24 @@ def _add_aside(router: APIRouter, database: Database) -> None:
 def _add_drift(router: APIRouter, database: Database) -> None:
     @router.get("/drift", dependencies=READ)
     def drifted(
+        request: Request,
+        view: Shown,
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     ) -> dict[str, Any]:
         """Fields that appeared, vanished or changed their type, until somebody accepts them."""
-        found = find_connection(database, connection) if connection else None
-        rows = drifting.drifted(database, connection_id=found["id"] if found else None)
+        found = connection_of(request, database, connection) if connection else None
+        rows = drifting.drifted(database, connection_id=found["id"] if found else None, view=view)
         return {"fields": [{**row, "field": shown(row["path"])} for row in rows]}
 
     @router.get(STREAM + "/fields", dependencies=READ)
-    def fields(connection_id: Name, stream: Name) -> dict[str, Any]:
+    def fields(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:
         """Every field of a stream, with its types."""
-        row = find_stream(database, find_connection(database, connection_id), stream)
+        row = find_stream(database, connection_of(request, database, connection_id), stream)
         found = drifting.fields_of(database, row["id"])
         return {"fields": [{**each, "field": shown(each["path"])} for each in found]}
 
     @router.post(STREAM + "/fields/accept", dependencies=ADMIN)
-    def accept(connection_id: Name, stream: Name) -> dict[str, Any]:
+    def accept(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:
         """Take note: what changed is known from now on."""
-        row = find_stream(database, find_connection(database, connection_id), stream)
+        row = find_stream(database, connection_of(request, database, connection_id), stream)
         return {"accepted": drifting.accept(database, row["id"])}
