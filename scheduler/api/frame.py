@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scheduler.api.around.segments import keep_slashes
 from scheduler.api.etag import matches
 from scheduler.api.problems import REQUEST_ID, problem, refusal, unexpected
 
@@ -76,11 +77,12 @@ class _Exchange:
         self._without_body = False
 
     def routed(self) -> Scope:
-        """The scope as the routes see it: a HEAD finds what a GET would."""
-        if self.scope["method"] != "HEAD" or self.scope["path"].startswith(_OWN_HEAD):
-            return self.scope
+        """The scope as the routes see it: a HEAD finds what a GET would, and a name may hold a slash."""
+        scope = keep_slashes(self.scope)
+        if scope["method"] != "HEAD" or scope["path"].startswith(_OWN_HEAD):
+            return scope
         self._without_body = True
-        return {**self.scope, "method": "GET"}
+        return {**scope, "method": "GET"}
 
     def announces_too_much(self) -> bool:
         length = _header(self.scope, b"content-length") or b"0"
