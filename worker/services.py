@@ -8,9 +8,11 @@ from typing import Self
 from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
+from worker.db.advisory import SecretLocks
 from worker.db.database import Database
 from worker.engine.admission.turns import Turns
 from worker.engine.fetching.ahead import Ahead
+from worker.http.rotation import Rotation
 from worker.http.sender import Sender
 from worker.limits.budget import Budgets
 from worker.limits.quotas.stored import StoredQuotas
@@ -77,6 +79,7 @@ class Services:
                 timeout=settings.request_timeout,
                 max_bytes=settings.max_page_bytes,
                 failures=Failures(settings.require_broker_url()),
+                rotation=Rotation(SecretLocks(database)),
             ),
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
             leases=Leases(

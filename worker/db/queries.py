@@ -59,6 +59,7 @@ FILES = (
     "keep",
     "views",
     "proof",
+    "locks",
 )
 
 sql = load_queries("worker.db", *(f"statements/{name}.sql" for name in FILES))

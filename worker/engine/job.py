@@ -113,3 +113,4 @@ class Job:
             steps=self.steps,
             stream=run.stream,
         )
+            environment=run.environment,

@@ -2,26 +2,32 @@
 
 Drives the generator of a connection's `Auth`. Promises: however many threads ask at once, one logs in while the others
 wait and use what it got; a token that was refused is renewed by one of them too. What is held is dropped when a secret
-of the connection has changed since. Tokens, and headers that carry a proof, are known to the redactor before anything
-is sent.
+of the connection has changed since, or when it has come to its end. Tokens, and headers that carry a proof, are known to
+the redactor before anything is sent.
 """
 
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from os import urandom
 from threading import Lock
+from time import monotonic
 
-from worker.connectors.contract import Auth, Request, Response
+from worker.connectors.contract import Auth, Renewal, Request, Response
 from worker.errors import NeedsOperator, Transient
+from worker.secrets import Secret
 from worker.telemetry.redaction import redactor
 
 MOST_CONNECTIONS = 20_000
 MOST_REQUESTS = 8
 SHORTEST_TOKEN = 8
 REFUSED = (401, 403)
+EXPIRES_IN = "expires_in"
+"""Among what is held: for how many seconds it is good."""
+MARGIN, LONGEST_MARGIN = 0.1, 60.0
+"""A token is renewed when so much of its life is left, and no more than so many seconds: it must last for a request."""
 _CARRIES_PROOF = re.compile(r"auth|cookie|token|key|secret|session|password|signature|csrf", re.IGNORECASE)
 _TIME_OR_AMOUNT = re.compile(r"\d{1,11}(\.\d*)?|\d{4}-\d\d-\d\d[T ]?[\d:.+Z-]*")
 
@@ -41,8 +47,24 @@ class Held:
     digest: bytes
     changed: bool = False
     """The secrets are others than those that this process knew before, and were not tried yet."""
-    values: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict, repr=False)
     lock: Lock = field(default_factory=Lock)
+    ends: float = float("inf")
+    """When what is held is too old to be used, by the monotonic clock."""
+
+    @property
+    def usable(self) -> bool:
+        return bool(self.values) and monotonic() < self.ends
+
+    def settle(self) -> None:
+        """Read off how long a token that has just come is good for."""
+        said = self.values.pop(EXPIRES_IN, None)
+        if said is not None and (seconds := _seconds(said)) is not None:
+            self.ends = monotonic() + seconds - min(MARGIN * seconds, LONGEST_MARGIN)
+
+    def clear(self) -> None:
+        self.values.clear()
+        self.ends = float("inf")
 
 
 class HeldTokens:
@@ -53,7 +75,7 @@ class HeldTokens:
         self._lock = Lock()
         self._held: OrderedDict[int, Held] = OrderedDict()
 
-    def of(self, connection_id: int, secrets: Mapping[str, str]) -> Held:
+    def of(self, connection_id: int, secrets: Mapping[str, Secret]) -> Held:
         """What is held for the connection, if its secrets are still those with which it was got."""
         digest = self._digest(secrets)
         with self._lock:
@@ -65,10 +87,10 @@ class HeldTokens:
                 self._held.popitem(last=False)
             return held
 
-    def _digest(self, secrets: Mapping[str, str]) -> bytes:
+    def _digest(self, secrets: Mapping[str, Secret]) -> bytes:
         state = blake2b(key=self._key)
         for name in sorted(secrets):
-            for text in (name, secrets[name]):
+            for text in (name, secrets[name].reveal()):
                 raw = text.encode("utf-8", "surrogatepass")
                 state.update(len(raw).to_bytes(8, "big") + raw)
         return state.digest()
@@ -101,11 +123,13 @@ class Proof:
 
     auth: Auth
     request: Request
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, Secret]
     held: Held
     send: Callable[[Request], Response]
     log_in: Callable[[Request], Response]
     """Sends a request that is part of a log-in."""
+    renew: Callable[[Renewal], Response]
+    """Sends one that spends a secret, and sees to what comes instead."""
     patience: float
 
     def answer(self) -> Response:
@@ -115,9 +139,13 @@ class Proof:
 
     def _drive(self, *, may_restart: bool) -> Response | None:
         turn = _Turn(self.held.lock, self.patience)
-        if not self.held.values:
+        if not self.held.usable:
             turn.take()
-        flow = self.auth.flow(self.request, self.secrets, self.held.values)
+            if not self.held.usable:
+                self.held.clear()
+        # The connector is where a secret is used; nothing else sees it plain.
+        secrets = {name: secret.reveal() for name, secret in self.secrets.items()}
+        flow = self.auth.flow(self.request, secrets, self.held.values)
         try:
             return self._exchange(flow, turn, may_restart=may_restart)
         finally:
@@ -125,7 +153,7 @@ class Proof:
             turn.leave()
 
     def _exchange(
-        self, flow: Generator[Request, Response, None], turn: _Turn, *, may_restart: bool
+        self, flow: Generator[Request | Renewal, Response, None], turn: _Turn, *, may_restart: bool
     ) -> Response | None:
         """The flow's last answer, or None to begin again. The turn is left before the request asked for is sent."""
         outgoing = next(flow, None)
@@ -133,11 +161,15 @@ class Proof:
         for _ in range(MOST_REQUESTS):
             if outgoing is None:
                 break
-            self._keep_secret(outgoing)
-            asked_for = self._is_asked_for(outgoing)
-            if asked_for:
-                turn.leave()
-            answer = self.send(outgoing) if asked_for else self.log_in(outgoing)
+            self.held.settle()
+            if isinstance(outgoing, Renewal):
+                asked_for, answer = False, self.renew(replace(outgoing, request=self._kept(outgoing.request)))
+            else:
+                self._keep_secret(outgoing)
+                asked_for = self._is_asked_for(outgoing)
+                if asked_for:
+                    turn.leave()
+                answer = self.send(outgoing) if asked_for else self.log_in(outgoing)
             if answer.status in REFUSED and before and not turn.mine:
                 turn.take()
                 if may_restart and self.held.values != before:
@@ -149,6 +181,16 @@ class Proof:
             except NeedsOperator as exc:
                 raise exc if asked_for else LoginRefused.of(exc) from None
         return _endless()
+
+    def _kept(self, make: Callable[[str], Request]) -> Callable[[str], Request]:
+        """The same, and the redactor knows what proof it holds."""
+
+        def made(value: str) -> Request:
+            request = make(value)
+            self._keep_secret(request)
+            return request
+
+        return made
 
     def _is_asked_for(self, outgoing: Request) -> bool:
         """Whether this is the request itself: a proof changes headers or the query, a log-in is another request."""
@@ -173,6 +215,13 @@ def _tokens(name: str, value: str) -> list[str]:
         return [pair.partition("=")[2].strip() for pair in value.split(";")]
     _scheme, _, rest = value.partition(" ")
     return [rest] if rest and " " not in rest else []
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return None
 
 
 def _endless() -> Response:

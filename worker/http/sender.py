@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 import structlog
 
-from worker.connectors.contract import Request, Response, Source
+from worker.connectors.contract import Request, Response, Source, TokenAuth
 from worker.errors import HeadraceError, Transient
 from worker.http.address import Address, address_of
 from worker.http.attempt import Attempt
@@ -23,7 +23,9 @@ from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
-from worker.http.proof import Held, HeldTokens, LoginRefused, Proof
+from worker.http.opened import opened, opened_again
+from worker.http.proof import HeldTokens, LoginRefused, Proof
+from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
 from worker.http.wire.deadline import Deadline
 from worker.http.wire.exchange import TransportWire, Wire
@@ -31,7 +33,7 @@ from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import shared_wire
 from worker.limits.policy import Call
 from worker.limits.system.breaker import Breaker, Counts
-from worker.secrets import open_secret
+from worker.secrets import Secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
 
@@ -69,6 +71,8 @@ class CallContext:
     """All requests of this call only read, whatever their method: one may be sent again."""
     stream: str = ""
     """What is asked for: a stream that fails alone is not the system."""
+    environment: str | None = None
+    """The connection's: its secrets are opened if such connections may use them."""
 
     def call(self, outgoing: Request, address: Address) -> Call:
         """What such a request is to the budget."""
@@ -103,6 +107,7 @@ class Sender:
         max_bytes: int,
         failures: Counts | None = None,
         transport: httpx.BaseTransport | None = None,
+        rotation: Rotation | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._budgets = budgets
@@ -113,6 +118,7 @@ class Sender:
         self._held = HeldTokens()
         self._logins = Logins(budgets)
         self._refusals = Refusals()
+        self._rotation = rotation or Rotation()
 
     def send(
         self, ctx: CallContext, request: Request, comes: Callable[[int], None] = _nobody_asks
@@ -122,20 +128,8 @@ class Sender:
         `comes` is told how large its body is, or is by now, before that is taken into memory: it may wait, or raise.
         """
         try:
-            with ctx.steps.step("secrets"):
-                secrets = {name: open_secret(reference).reveal() for name, reference in ctx.secrets.items()}
-            held = self._held.of(ctx.connection_id, secrets)
             judge = Judge(ctx.source, request.absent)
-            proof = Proof(
-                auth=ctx.source.auth,
-                request=request,
-                secrets=secrets,
-                held=held,
-                send=lambda outgoing: self._exchange(ctx, outgoing, _Hearing(comes, judge)),
-                log_in=lambda outgoing: self._log_in(ctx, held, outgoing),
-                patience=WHOLE_ANSWER * self._timeout,
-            )
-            response = proof.answer()
+            response = self._proved(ctx, request, _Hearing(comes, judge))
             failure = judge.failure(response)
             if failure is not None:
                 raise self._heeding.words(ctx.account, response, failure)
@@ -146,12 +140,46 @@ class Sender:
                 self._logins.refused(ctx.connection_id, exc)
             raise
 
-    def _log_in(self, ctx: CallContext, held: Held, outgoing: Request) -> Response:
-        with self._logins.attempt(ctx.connection_id, held):
-            return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
+    def _proved(self, ctx: CallContext, request: Request, hearing: _Hearing) -> Response:
+        """The answer; if what we proved ourselves with is refused and was rotated meanwhile, that of a second try."""
+        secrets = opened(ctx)
+        try:
+            answer = self._proof(ctx, request, hearing, secrets).answer()
+            if answer.status != 401 or (rotated := opened_again(ctx, secrets)) is None:
+                return answer
+        except LoginRefused:
+            if (rotated := opened_again(ctx, secrets)) is None:
+                raise
+        return self._proof(ctx, request, hearing, rotated).answer()
+
+    def _proof(
+        self, ctx: CallContext, request: Request, hearing: _Hearing, secrets: Mapping[str, Secret]
+    ) -> Proof:
+        auth = ctx.source.auth
+        replaced = auth.replaced if isinstance(auth, TokenAuth) else ()
+        held = self._held.of(
+            ctx.connection_id, {name: secret for name, secret in secrets.items() if name not in replaced}
+        )
+
+        def log_in(outgoing: Request) -> Response:
+            with self._logins.attempt(ctx.connection_id, held):
+                return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
+
+        return Proof(
+            auth=auth,
+            request=request,
+            secrets=secrets,
+            held=held,
+            send=lambda outgoing: self._exchange(ctx, outgoing, hearing),
+            log_in=log_in,
+            renew=lambda renewal: self._rotation.spend(
+                ctx.secrets[renewal.secret], renewal, log_in, ctx.environment
+            ),
+            patience=WHOLE_ANSWER * self._timeout,
+        )
 
     def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
-        address = address_of(ctx.source.base_url, outgoing)
+        address = address_of(_home(ctx.source, outgoing), outgoing)
         written = _written(ctx, outgoing, address)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
@@ -233,6 +261,14 @@ class Sender:
 
     def _wire(self) -> Wire:
         return self._own_wire or shared_wire()
+
+
+def _home(source: Source, outgoing: Request) -> str:
+    """Which host a request must not leave: the system's, or that of the server which gives out its tokens."""
+    auth = source.auth
+    if isinstance(auth, TokenAuth) and outgoing.url == auth.token_url:
+        return auth.token_url
+    return source.base_url
 
 
 def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:

@@ -70,6 +70,7 @@ class Run:
     """Some of its records were erased: what comes in is screened for them."""
     runs_with_records: int = 0
     """Live runs before this one that read something, in a row."""
+    environment: str = "live"
     clock_skew: float = 0.0
     """Seconds by which the source's clock is ahead of ours."""
     _clock: float = field(default_factory=time.monotonic)

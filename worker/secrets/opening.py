@@ -5,17 +5,18 @@ environment allows is refused, whoever asks.
 Does not promise that the value is right: that is for the system to say.
 """
 
-from typing import Literal
+from collections.abc import Callable
 
 from worker.config import Settings, get_settings
 from worker.errors import InvalidInput, NeedsOperator
+from worker.secrets.cache import SecretCache
 from worker.secrets.reference import Reference, is_within, known_reference, parse_reference
 from worker.secrets.stores.known import STORES
 from worker.secrets.stores.port import not_writable
 from worker.secrets.value import Secret
 from worker.telemetry.redaction import redactor
 
-Environment = Literal["live", "test"]
+_cache = SecretCache(age=lambda: get_settings().secret_cache, longest=lambda: get_settings().secret_keep)
 
 
 def check_reference(
@@ -39,15 +40,34 @@ def allowed_prefixes(environment: str, settings: Settings | None = None) -> tupl
     return found.live_secrets if environment == "live" else found.test_secrets
 
 
-def open_secret(reference: str, *, environment: str | None = None) -> Secret:
+def open_secret(reference: str, *, environment: str | None = None, fresh: bool = False) -> Secret:
     """The value behind a reference, redacted from here on, or `NeedsOperator` that says what to mend.
 
-    `environment`: of the connection on whose behalf it is opened; None: for the installation itself.
+    `environment`: of the connection on whose behalf it is opened; None: for the installation itself. `fresh`: as the
+    store has it now, and not as it was some minutes ago. Raises `StoreUnavailable` where nobody answers.
     """
     found = _parsed(reference, environment)
-    value = STORES[found.scheme].read(found.name)
-    redactor.add(value)
-    return Secret(value)
+    store, read = STORES[found.scheme], _reading(found)
+    if store.cached:
+        value = _cache.get(str(found), store.place(found.name), read, fresh=fresh)
+    else:
+        value = Secret(read())
+    redactor.add(value.reveal())  # again at each use: those used least are forgotten
+    return value
+
+
+def open_again(reference: str, known: Secret, *, environment: str | None = None) -> Secret:
+    """The value after a system refused `known`: another one, if it was rotated since it was read."""
+    found = _parsed(reference, environment)
+    store, read = STORES[found.scheme], _reading(found)
+    if not store.cached:
+        return Secret(read())
+    return _cache.again(str(found), store.place(found.name), read, known)
+
+
+def stores_away() -> dict[str, str]:
+    """The stores that give this process no answer now, and why: what it holds of theirs is used on."""
+    return _cache.away()
 
 
 def is_writable(reference: str) -> bool:
@@ -63,6 +83,26 @@ def write_secret(reference: str, value: str) -> None:
     if not value.strip():
         raise not_writable(reference, "an empty value is no secret")
     STORES[found.scheme].write(found.name, value)
+    _cache.put(str(found), Secret(value))
+
+
+def replace_secret(reference: str, expected: Secret, value: Secret) -> bool:
+    """Put a value in the place of another; False if something else is there. Call it under the lock of the reference."""
+    redactor.add(value.reveal())
+    found = _parsed(reference, None)
+    if not STORES[found.scheme].compare_and_set(found.name, expected.reveal(), value.reveal()):
+        return False
+    _cache.put(str(found), value)
+    return True
+
+
+def _reading(found: Reference) -> Callable[[], str]:
+    def read() -> str:
+        value = STORES[found.scheme].read(found.name)
+        redactor.add(value)
+        return value
+
+    return read
 
 
 def _parsed(reference: str, environment: str | None) -> Reference:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from worker.connectors.contract import Auth, Request, Response
+from worker.connectors.contract import Auth, Renewal, Request, Response
 from worker.errors import NeedsOperator, Transient
 from worker.http.proof import Held, HeldTokens, Proof
+from worker.secrets import Secret
 from worker.telemetry.redaction import MASK, redactor
 
 ASKED = Request("GET", "assets")
@@ -70,9 +71,17 @@ def answer(status: int, body: bytes = b"") -> Response:
     return Response(status, {}, body, "https://plant.example.com/")
 
 
+def sealed(values: Mapping[str, str]) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in values.items()}
+
+
+def no_renewal(_renewal: Renewal) -> Response:
+    raise NotImplementedError
+
+
 def ask(auth: Auth, held: Held, send: Callable[[Request], Response], **kept: Any) -> Response:
-    secrets = {"token": "static-token", "password": "a-password"}
-    return Proof(auth, ASKED, secrets, held, send, send, kept.get("patience", 10)).answer()
+    secrets = sealed({"token": "static-token", "password": "a-password"})
+    return Proof(auth, ASKED, secrets, held, send, send, no_renewal, kept.get("patience", 10)).answer()
 
 
 def test_one_thread_logs_in_and_the_others_use_what_it_got() -> None:
@@ -161,13 +170,13 @@ def test_a_flow_without_an_end_is_ended(auth: Auth) -> None:
 
 def test_tokens_are_kept_until_a_secret_changes() -> None:
     tokens = HeldTokens()
-    first = tokens.of(1, {"user": "a", "password": "b"})
+    first = tokens.of(1, sealed({"user": "a", "password": "b"}))
     first.values["token"] = "x"
 
-    assert tokens.of(1, {"password": "b", "user": "a"}) is first
-    assert tokens.of(2, {"user": "a", "password": "b"}).values == {}
-    assert tokens.of(1, {"user": "a", "password": "c"}).values == {}
-    assert tokens.of(1, {"user": "ab", "password": ""}).values == {}
+    assert tokens.of(1, sealed({"password": "b", "user": "a"})) is first
+    assert tokens.of(2, sealed({"user": "a", "password": "b"})).values == {}
+    assert tokens.of(1, sealed({"user": "a", "password": "c"})).values == {}
+    assert tokens.of(1, sealed({"user": "ab", "password": ""})).values == {}
 
 
 def test_tokens_and_proofs_are_redacted_and_times_are_not() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
 from worker.connectors.manifest.limits import read_limits
+from worker.connectors.manifest.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.streams.stream import StreamManifest, paths_of, read_streams
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.manifest.views.mapping import ModelMapping
@@ -59,6 +60,7 @@ class AuthManifest:
     username: Credential | None = None
     username_setting: str | None = None
     password: str = ""
+    oauth2: OAuth2Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ def _auth(document: Document) -> AuthManifest:
         if "secret" in found:
             _check_secret(document, ("auth", kind, "secret"), found["secret"])
         return AuthManifest(kind, found.get("secret", ""), found.get("name", ""), found.get("prefix", ""))
+    if kind == "oauth2":
+        return AuthManifest(kind, oauth2=_oauth2(document, found))
     for part in ("username", "password"):
         where = ("auth", kind, part)
         credential = found[part]
@@ -194,6 +198,23 @@ def _auth(document: Document) -> AuthManifest:
     )
 
 
+def _oauth2(document: Document, found: Mapping[str, Any]) -> OAuth2Manifest:
+    where = ("auth", "oauth2")
+    for part in ("client_secret", "refresh_token"):
+        if part in found:
+            _check_secret(document, (*where, part), found[part])
+    client = found["client_id"]
+    if "secret" in client:
+        _check_secret(document, (*where, "client_id", "secret"), client["secret"])
+    else:
+        _check_setting(document, (*where, "client_id", "setting"), client["setting"])
+    lacking = {"client_credentials": "client_secret", "refresh_token": "refresh_token"}[found["grant"]]
+    if lacking not in found:
+        message = f"The grant {found['grant']} needs {lacking}: the name of a secret."
+        raise document.error(where, "bad_value", message)
+    return OAuth2Manifest.read(found)
+
+
 def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
     for where, found in _streams(document.data):
         for part, about in _parts_of_deletes(found):
@@ -203,7 +224,7 @@ def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
         for name in names_in(text):
             _check_setting(document, path, name)
             setting = settings[name]
-            optional_here = "params" in path or "headers" in path
+            optional_here = bool({"params", "headers", "scopes"} & {*path})
             if not optional_here and not setting.required and setting.default is None:
                 message = f"The setting {name} is used here, so it must be required or have a default."
                 raise document.error(path, "bad_value", message)
@@ -213,6 +234,7 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     yield ("base_url",), data["base_url"]
     for group, texts in data.get("request", {}).items():
         yield from ((("request", group, name), text) for name, text in texts.items())
+    yield from _oauth2_templates(data.get("auth", {}).get("oauth2", {}))
     if data["protocol"] == "tryton":
         yield ("tryton", "path"), data.get("tryton", {}).get("path", "/{database}/rpc/")
     streams = _streams(data)
@@ -228,6 +250,18 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         if "path" in found:
             yield (*where, "path"), found["path"]
         yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())
+
+
+def _oauth2_templates(found: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    where, consent = ("auth", "oauth2"), found.get("authorize", {})
+    yield from (((*where, "scopes"), text) for text in found.get("scopes", ()))
+    yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())
+    if "token_url" in found:
+        yield (*where, "token_url"), found["token_url"]
+    if "url" in consent:
+        yield (*where, "authorize", "url"), consent["url"]
+    params = consent.get("params", {})
+    yield from (((*where, "authorize", "params", name), text) for name, text in params.items())
 
 
 def _streams(data: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:

@@ -17,6 +17,8 @@ def make_auth(found: AuthManifest, settings: Mapping[str, Any]) -> Auth:
             return HeaderAuth(found.name, found.prefix, found.secret)
         case "basic":
             return BasicAuth(username_of(found, settings), Credential(secret=found.password))
+        case "oauth2" if found.oauth2 is not None:
+            return found.oauth2.bind(settings)
         case _:
             return NoAuth()
 

@@ -16,6 +16,7 @@ class StoreUnavailable(Transient):
     def __init__(self, store: str, why: str) -> None:
         super().__init__("secret_store_unavailable", f"The secret store {store} can't be used now: {why}.")
         self.store = store
+        self.why = why
 
 
 class Store(Protocol):

@@ -1,0 +1,40 @@
+"""Which secrets does a request go with? Those of its connection, opened for it, and opened again after a refusal."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from worker.secrets import Secret, open_again, open_secret, stores_away
+from worker.telemetry.steps import Steps
+
+
+class Holder(Protocol):
+    """On whose behalf."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]: ...
+    @property
+    def environment(self) -> str | None: ...
+    @property
+    def steps(self) -> Steps: ...
+
+
+def opened(holder: Holder) -> dict[str, Secret]:
+    """Their values. The run's steps say for how many a store is away, and what was read before is used on."""
+    with holder.steps.step("secrets") as step:
+        values = {
+            name: open_secret(reference, environment=holder.environment)
+            for name, reference in holder.secrets.items()
+        }
+        if away := stores_away():
+            step.counts["stores_away"] = len(away)
+    return values
+
+
+def opened_again(holder: Holder, refused: Mapping[str, Secret]) -> dict[str, Secret] | None:
+    """The values after a system refused these; None if none of them has changed."""
+    with holder.steps.step("secrets_again"):
+        values = {
+            name: open_again(holder.secrets[name], known, environment=holder.environment)
+            for name, known in refused.items()
+        }
+    return None if values == dict(refused) else values
