@@ -7,6 +7,7 @@ servers that it started itself, then the defaults below. Read once, frozen. The 
 
 import json
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
     """How many requests a minute one token may make of one process of the API; 0: any number."""
     public_url: str | None = None
     """Where systems and customers reach the API from outside, such as https://headrace.example.com: for webhooks and log-ins."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks of proxies before the API, separated by spaces: their `X-Forwarded-For` is believed, so that a token's networks mean its users'."""
     live_secrets: Annotated[tuple[str, ...], NoDecode] = ()
     """Prefixes that references of live connections must have, separated by spaces, such as `vault://live/ env://LIVE_`; empty: any."""
     test_secrets: Annotated[tuple[str, ...], NoDecode] = ()
@@ -159,6 +162,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_prefixes(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        found = tuple(value.split()) if isinstance(value, str) else value
+        for network in found:
+            ip_network(network)
+        return found
 
     @field_validator("idle_in_transaction_timeout", mode="after")
     @classmethod

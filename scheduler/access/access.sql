@@ -3,6 +3,7 @@
 -- name: find_principal
 -- One row of a unique index for each request: what was revoked a moment ago is gone. `used` says that its last use is worth a line.
 SELECT t.id, t.owner, t.environment, t.scopes, t.connections, t.tenants, t.networks, t.secret_prefixes,
+       t.created_at, t.expires_at, t.successor, t.revoked_at, now() AS now,
        t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute' AS used
   FROM tokens t
  WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now());

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,11 @@ class Principal:
     secret_prefixes: tuple[str, ...] | None = None
     """References that it may point a connection at; None: any that its environment allows, for a principal without limits
     to connections or tenants, else none."""
+    networks: tuple[str, ...] | None = None
+    """Where requests with it come from; None: from anywhere."""
+    expires_at: datetime | None = None
+    warning: str | None = None
+    """What its owner should know: it ends soon, or is old."""
 
     def may(self, scope: Scope) -> bool:
         return Scope.ADMIN in self.scopes or scope in self.scopes or scope is Scope.READ

@@ -1,11 +1,14 @@
 """Tokens as rows: made, and found by what somebody shows."""
 
-import ipaddress
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
+from scheduler.access.door.sources import is_within
+from scheduler.access.issuing.grants import grant_of
+from scheduler.access.issuing.lifetime import warnings_of
 from scheduler.access.principal import Principal, Scope
 from scheduler.access.tokens import digest_of, environment_of, make_token
 from worker.db.database import Database
@@ -72,30 +75,25 @@ def find_principal(database: Database, token: str, source: str | None) -> Princi
     if environment_of(token) is None:
         return None
     row = database.one(queries.find_principal, {"digest": digest_of(token)})
-    if row is None or not _is_within(source, row["networks"]):
+    return None if row is None else admitted(database, row, source)
+
+
+def admitted(database: Database, row: DictRow, source: str | None) -> Principal | None:
+    """Who they are whose token's row this is, and that they were here; None from an address that it isn't good for."""
+    grant = grant_of(row)
+    if not is_within(source, grant.networks):
         return None
     if row["used"]:
         database.run(queries.note_use, {"id": row["id"], "source": source})
     return Principal(
         token_id=row["id"],
         owner=row["owner"],
-        environment=row["environment"],
-        scopes=frozenset(map(Scope, row["scopes"])),
-        connections=_set(row["connections"]),
-        tenants=_set(row["tenants"]),
-        secret_prefixes=None if row["secret_prefixes"] is None else tuple(row["secret_prefixes"]),
+        environment=grant.environment,
+        scopes=grant.scopes,
+        connections=grant.connections,
+        tenants=grant.tenants,
+        secret_prefixes=grant.secret_prefixes,
+        networks=grant.networks,
+        expires_at=grant.expires_at,
+        warning=" ".join(warning.words for warning in warnings_of(row, row["now"])) or None,
     )
-
-
-def _set(values: Any) -> frozenset[Any] | None:
-    return None if values is None else frozenset(values)
-
-
-def _is_within(source: str | None, networks: Sequence[Any] | None) -> bool:
-    if networks is None:
-        return True
-    try:
-        address = ipaddress.ip_address(source or "")
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(str(network)) for network in networks)

@@ -4,6 +4,8 @@ from functools import partial
 
 from fastapi import Depends, FastAPI
 
+from scheduler.access.door.sessions import find_session
+from scheduler.access.door.sources import read_networks
 from scheduler.access.store import find_principal
 from scheduler.api.around.idempotency import Idempotency
 from scheduler.api.around.keys import Keys
@@ -29,8 +31,15 @@ def create_app(database: Database) -> FastAPI:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
     app.add_middleware(Idempotency, keys=Keys(database))
-    if (quota := load_settings().api_rate) > 0:
+    settings = load_settings()
+    if (quota := settings.api_rate) > 0:
         app.add_middleware(RateLimit, rates=Rates(quota))
-    app.add_middleware(Guard, find=partial(find_principal, database))
+    app.add_middleware(
+        Guard,
+        find=partial(find_principal, database),
+        find_session=partial(find_session, database),
+        trusted=read_networks(settings.trusted_proxies),
+        public_url=settings.public_url,
+    )
     app.add_middleware(Frame)
     return app

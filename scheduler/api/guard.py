@@ -1,18 +1,28 @@
 """Who may pass? Whoever shows a valid token; strangers get the same answer for every path but the open ones.
 
 Before anything of the request is read or looked up, so that a stranger learns neither which routes there are nor which
-names. What somebody may do once inside is said by each route (`scheduler.api.who`).
+names. A browser shows the cookie of its session instead, which counts for a change only where a page of ours sends it.
+What somebody may do once inside is said by each route (`scheduler.api.who`). Emits: guessing_held.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scheduler.access.allowed import NotAllowed
+from scheduler.access.door.cookies import SAFE, is_ours, session_of
+from scheduler.access.door.guessing import Guessing, Kind
+from scheduler.access.door.sessions import digest_of_session
+from scheduler.access.door.sources import Network, source_of
 from scheduler.access.principal import Principal
-from scheduler.api.problems import Unauthorized, answer_to
-from scheduler.api.who import PRINCIPAL
+from scheduler.access.tokens import digest_of, environment_of
+from scheduler.api.problems import Unauthorized, answer_to, problem
+from scheduler.api.who import PRINCIPAL, SESSION, SOURCE
 from worker.errors import HeadraceError
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -22,39 +32,117 @@ OPEN_TREES = ("/webhooks/", "/connect/")
 
 Find = Callable[[str, str | None], Principal | None]
 
+log = structlog.get_logger()
+
+
+class TooManyGuesses(HeadraceError):
+    """Somebody at this address was wrong too often."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(
+            "too_many_guesses",
+            "Too many requests with a wrong token came from this address.",
+            hint=f"Try again in {wait} s.",
+        )
+        self.wait = wait
+
 
 class Guard:
-    """Stands before all routes. `find` tells who shows this token from this address."""
+    """Stands before all routes. `find` tells who shows this token from this address, `find_session` the same of a cookie."""
 
-    def __init__(self, app: ASGIApp, *, find: Find) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        find: Find,
+        find_session: Find = lambda _value, _source: None,
+        trusted: Sequence[Network] = (),
+        public_url: str | None = None,
+        guessing: Guessing | None = None,
+    ) -> None:
         self._app = app
         self._find = find
+        self._find_session = find_session
+        self._trusted = trusted
+        self._public_url = public_url
+        self._guessing = guessing or Guessing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _is_open(scope["path"]):
-            try:
-                who = await self._who(scope)
-            except HeadraceError as error:
-                await answer_to(Request(scope), error)(scope, receive, send)
-                return
-            scope.setdefault("state", {})[PRINCIPAL] = who
-        await self._app(scope, receive, send)
-
-    async def _who(self, scope: Scope) -> Principal:
-        given = [value for key, value in scope["headers"] if key == b"authorization"]
-        if len(given) != 1:
-            raise Unauthorized
-        scheme, _, token = given[0].partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise Unauthorized
+        if scope["type"] == "websocket":  # nothing here speaks it
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         client = scope.get("client")
-        who = await run_in_threadpool(
-            self._find, token.strip().decode("latin-1"), client[0] if client else None
-        )
-        if who is None:
+        state = scope.setdefault("state", {})
+        source = source_of(client[0] if client else None, _headers(scope, b"x-forwarded-for"), self._trusted)
+        state[SOURCE] = source
+        if is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            who = await self._who(scope, source)
+        except TooManyGuesses as error:
+            answer = problem(Request(scope), 429, error.code, error.message, hint=error.hint)
+            answer.headers["Retry-After"] = str(error.wait)
+            await answer(scope, receive, send)
+            return
+        except HeadraceError as error:
+            await answer_to(Request(scope), error)(scope, receive, send)
+            return
+        state[PRINCIPAL] = who
+        await self._app(scope, receive, partial(_warned, send, who.warning) if who.warning else send)
+
+    async def _who(self, scope: Scope, source: str | None) -> Principal:
+        given = _headers(scope, b"authorization")
+        if not given:
+            return await self._by_session(scope, source)
+        scheme, _, rest = given[0].partition(" ")
+        if len(given) != 1 or scheme.lower() != "bearer":
             raise Unauthorized
+        token = rest.strip()
+        kind = Kind.MALFORMED if environment_of(token) is None else Kind.TOKEN
+        return await self._look(self._find, token, source, kind, digest_of(token))
+
+    async def _by_session(self, scope: Scope, source: str | None) -> Principal:
+        host = next(iter(_headers(scope, b"host")), "")
+        value = session_of(_headers(scope, b"cookie"), host)
+        if value is None:
+            raise Unauthorized
+        who = await self._look(self._find_session, value, source, Kind.SESSION, digest_of_session(value))
+        if scope["method"] not in SAFE and not is_ours(_headers(scope, b"origin"), host, self._public_url):
+            raise NotAllowed(
+                "cross_site",
+                "A session changes something only from a page of this Headrace.",
+                hint="Programs send `Authorization: Bearer <token>` instead of a cookie.",
+            )
+        scope["state"][SESSION] = value
+        return who
+
+    async def _look(self, find: Find, value: str, source: str | None, kind: Kind, digest: bytes) -> Principal:
+        if wait := self._guessing.take(source, kind, digest):
+            log.warning("guessing_held", source=source, kind=kind, wait=wait)
+            raise TooManyGuesses(wait)
+        who = None if kind is Kind.MALFORMED else await run_in_threadpool(find, value, source)
+        if who is None:
+            self._guessing.was_wrong(source, digest)
+            raise Unauthorized
+        self._guessing.was_right(source, kind, digest)
         return who
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether nobody needs a token there."""
     return path in OPEN_PATHS or path.startswith(OPEN_TREES)
+
+
+async def _warned(send: Send, warning: str, message: Message) -> None:
+    """Every answer tells whoever reads headers that the token wants looking after."""
+    if message["type"] == "http.response.start":
+        MutableHeaders(scope=message)["X-Token-Warning"] = warning
+    await send(message)
+
+
+def _headers(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

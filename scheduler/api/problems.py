@@ -39,6 +39,9 @@ _STATUSES = {
     "idempotency_in_flight": 409,
     "name_taken": 409,
     "connection_disconnected": 409,
+    "token_replaced": 409,
+    "token_revoked": 409,
+    "token_expired": 409,
     "position_expired": 410,
     "changed_meanwhile": 412,
 }

@@ -17,6 +17,10 @@ from worker.db.database import Database
 
 PRINCIPAL = "principal"
 """Where the guard keeps them in `request.state`."""
+SOURCE = "source"
+"""The address that they ask from, also on open paths; None: unknown."""
+SESSION = "session"
+"""The value of their cookie, where it was one that let them in."""
 
 
 class Needs:
@@ -44,12 +48,17 @@ def principal_of(request: Request) -> Principal:
 
 def actor_of(request: Request) -> Actor:
     """The same, for the audit log."""
-    client = request.client
     return Actor.of(
         principal_of(request),
         request_id=getattr(request.state, REQUEST_ID),
-        source=client.host if client else None,
+        source=source_of(request),
     )
+
+
+def source_of(request: Request) -> str | None:
+    """The address that a request comes from, also through the proxies that are trusted."""
+    source: str | None = getattr(request.state, SOURCE, None)
+    return source
 
 
 def connection_of(request: Request, database: Database, text: str) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from uuid import UUID
 import pytest
 
 from scheduler.access.allowed import (
+    NotAllowed,
     all_within,
     is_prefix,
     may_point_at,
+    refused_secrets,
+    require_secrets,
 )
 from scheduler.access.principal import Principal, Scope
 from worker.errors import InvalidInput
@@ -53,6 +56,48 @@ def test_the_command_line_may_use_any() -> None:
 def test_what_could_lead_elsewhere_is_no_reference(reference: str) -> None:
     with pytest.raises(InvalidInput):
         may_point_at(somebody(secret_prefixes=("file:///live/",)), reference)
+
+
+BEFORE = {
+    "system": "demo",
+    "environment": "live",
+    "settings": {"url": "https://erp.example"},
+    "network": {},
+    "secrets": {"token": "env://THEIRS"},
+}
+EDITOR = somebody(secret_prefixes=("env://MINE_",))
+
+
+def test_what_goes_where_it_went_before_may_stay() -> None:
+    assert refused_secrets(EDITOR, BEFORE, BEFORE | {"labels": {"a": "b"}}) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"url": "https://evil.example"}},
+        {"network": {"proxy": "http://evil.example"}},
+        {"system": "other"},
+        {"secrets": {"token": "env://OTHERS"}},
+        {"secrets": {"token": "env://THEIRS", "more": "env://THEIRS"}},
+    ],
+)
+def test_anothers_secret_is_sent_nowhere_else(change: dict[str, Any]) -> None:
+    """The secret stays where it is, the host changes: that would send it to a host of their own."""
+    with pytest.raises(NotAllowed) as caught:
+        require_secrets(EDITOR, BEFORE, BEFORE | change)
+    assert "THEIRS" not in str(caught.value)
+    assert "env://MINE_" in str(caught.value)
+
+
+def test_ones_own_secret_may_be_sent_anywhere() -> None:
+    after = BEFORE | {"settings": {"url": "https://new.example"}, "secrets": {"token": "env://MINE_A"}}
+    assert refused_secrets(EDITOR, BEFORE, after) == []
+    assert refused_secrets(EDITOR, None, after) == []
+
+
+def test_a_new_connection_may_use_ones_own_alone() -> None:
+    assert refused_secrets(EDITOR, None, BEFORE) == ["token"]
 
 
 @pytest.mark.parametrize("text", ["env://", "env://LIVE_", "file:///run/secrets/"])
