@@ -28,3 +28,22 @@ ON CONFLICT (digest) DO NOTHING;
 INSERT INTO audit (actor, token_id, environment, tenant, action, target, connection_id, request_id, source, detail)
 VALUES (%(actor)s, %(token_id)s, %(environment)s, %(tenant)s, %(action)s, %(target)s, %(connection_id)s, %(request_id)s,
         %(source)s, %(detail)s);
+
+-- name: list_acts
+-- By what the row itself says: a connection that went to another customer leaves its past with the one who had it. Ids grow
+-- with time, and partitions are cut by them: a look at the last week opens those of a week.
+SELECT a.id, a.at, a.actor, a.token_id, a.environment, a.tenant, a.action, a.target, a.connection_id, a.request_id, a.source,
+       a.detail
+  FROM audit a
+ WHERE (a.token_id = %(self)s
+        OR ((%(environment)s::text IS NULL OR a.environment = %(environment)s OR (a.environment IS NULL AND %(whole)s))
+            AND (%(tenants)s::text[] IS NULL OR a.tenant = ANY (%(tenants)s))
+            AND (%(connections)s::bigint[] IS NULL OR a.connection_id = ANY (%(connections)s))))
+   AND (%(connection)s::bigint IS NULL OR a.connection_id = %(connection)s)
+   AND (%(action)s::text IS NULL OR starts_with(a.action, %(action)s))
+   AND (%(actor)s::text IS NULL OR a.actor = %(actor)s)
+   AND (%(token)s::uuid IS NULL OR a.token_id = %(token)s)
+   AND (%(since)s::timestamptz IS NULL OR a.at >= %(since)s)
+   AND (%(until)s::timestamptz IS NULL OR a.at < %(until)s)
+   AND a.id >= %(first)s::uuid AND a.id < %(before)s::uuid
+ ORDER BY a.id DESC LIMIT %(limit)s;

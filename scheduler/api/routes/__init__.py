@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from scheduler.api.routes.access.audit import audit_routes
+from scheduler.api.routes.access.sessions import sessions_routes
+from scheduler.api.routes.access.tokens import tokens_routes
 from scheduler.api.routes.feed.changes import changes_routes
 from scheduler.api.routes.feed.models import models_routes
 from scheduler.api.routes.feed.subscriptions import subscriptions_routes
@@ -21,4 +24,7 @@ ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     deletes_routes,
     proof_routes,
     models_routes,
+    tokens_routes,
+    sessions_routes,
+    audit_routes,
 )

@@ -1,0 +1,50 @@
+"""The route of the audit log: who used which power, on what. It is read here, and changed nowhere."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from scheduler.access.acts import list_acts
+from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.routes.access import shapes
+from scheduler.api.shapes import Moment
+from scheduler.api.who import ADMIN, connection_of, principal_of
+from worker.db.database import Database
+
+
+def audit_routes(database: Database) -> APIRouter:
+    """What the token opens."""
+    router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+    @router.get("", dependencies=ADMIN, response_model=shapes.ActsShape)
+    def acts(
+        request: Request,
+        *,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        connection: Annotated[shapes.Text | None, Query()] = None,
+        action: Annotated[shapes.Text | None, Query()] = None,
+        actor: Annotated[shapes.Text | None, Query()] = None,
+        token: Annotated[UUID | None, Query()] = None,
+        since: Annotated[Moment | None, Query()] = None,
+        until: Annotated[Moment | None, Query()] = None,
+    ) -> dict[str, Any]:
+        """What was done on what you see, and what you did, the newest first. `action` may be the beginning of one: `token.`"""
+        [before] = read_cursor(cursor, UUID)
+        named = None if connection is None else connection_of(request, database, connection)
+        rows = list_acts(
+            database,
+            principal_of(request),
+            limit=limit + 1,
+            before=before,
+            connection=None if named is None else named["id"],
+            action=action,
+            actor=actor,
+            token=token,
+            since=since,
+            until=until,
+        )
+        return page_of("acts", rows, limit, by=lambda row: (row["id"],))
+
+    return router
