@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
+# Tests wait for servers more than they work: one process more than there are processors, four at most.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -ge 3 ] && echo 4 || echo $$((n + 1)))
 
 ##@ Use it
 .PHONY: run
@@ -20,7 +22,7 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 ##@ Work on it
 .PHONY: test
 test: $(VENV)/.dev ## all tests; says what it skips and how to get it
-	@$(BIN)/pytest tests -q -n auto --maxprocesses 4 --ignore tests/faults $(ARGS)
+	@$(BIN)/pytest tests -q -n $(JOBS) --ignore tests/faults $(ARGS)
 	@# What kills servers and measures waits needs room: two files at a time, each with an installation of its own.
 	@$(BIN)/pytest tests/faults -q -n 2 --dist loadfile $(ARGS)
 
@@ -33,7 +35,7 @@ lint: $(VENV)/.dev ## lint, format, types, import contracts
 
 .PHONY: check
 check: lint ## the same, and the tests without servers
-	$(BIN)/pytest tests/unit tests/connectors -q -n auto --maxprocesses 4 -m "not integration" $(ARGS)
+	$(BIN)/pytest tests/unit tests/connectors -q -n $(JOBS) -m "not integration" $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure against baselines in the same run (FULL=1 all of it, ONLY=case,case, WRITE=table.md)
