@@ -8,7 +8,8 @@ from scheduler.feed.changes import position_named
 from scheduler.health.looks import Finding
 from worker.db.database import Database
 from worker.errors import HeadraceError, InvalidInput
-from worker.outbound.address import AddressRefused, check_host, read_target
+from worker.http.wire.destination import AddressRefused
+from worker.outbound.address import check_host, read_target
 from worker.outbound.retry import Failed
 from worker.outbound.subscriptions import add_subscription, find_subscription, subscriptions
 from worker.outbound.trial import send_trial

@@ -114,3 +114,4 @@ class Job:
             stream=run.stream,
         )
             environment=run.environment,
+            network=run.network,

@@ -8,7 +8,7 @@ again is decided on the run's row.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
+from worker.http.network.settings import network_of
 from worker.http.opened import opened, opened_again
 from worker.http.proof import HeldTokens, LoginRefused, Proof
 from worker.http.rotation import Rotation
@@ -30,10 +31,10 @@ from worker.http.translate import foreign_errors, translated
 from worker.http.wire.deadline import Deadline
 from worker.http.wire.exchange import TransportWire, Wire
 from worker.http.wire.message import Outgoing, TooLarge
-from worker.http.wire.process import shared_wire
+from worker.http.wire.process import network_wires, shared_wire
 from worker.limits.policy import Call
 from worker.limits.system.breaker import Breaker, Counts
-from worker.secrets import Secret
+from worker.secrets import Secret, open_secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
 
@@ -73,6 +74,8 @@ class CallContext:
     """What is asked for: a stream that fails alone is not the system."""
     environment: str | None = None
     """The connection's: its secrets are opened if such connections may use them."""
+    network: Mapping[str, str] = field(default_factory=dict)
+    """How the connection's requests leave, where that is not as everybody's do: see `worker.http.network`."""
 
     def call(self, outgoing: Request, address: Address) -> Call:
         """What such a request is to the budget."""
@@ -239,7 +242,7 @@ class Sender:
             deadline = Deadline.of(WHOLE_ANSWER * self._timeout, self._timeout)
             said_by = f"The answer of {address.place} to {written.method} {address.path}"
             try:
-                answer = self._wire().exchange(written, attempt, deadline, self._max_bytes)
+                answer = self._wire(ctx).exchange(written, attempt, deadline, self._max_bytes)
             except TooLarge:
                 raise too_large(said_by, self._max_bytes) from None
             step.counts["status"] = answer.status
@@ -259,8 +262,16 @@ class Sender:
         if isinstance(translated(error, address.place, ""), Transient):
             self._heeding.no_answer(ctx.account, error, who=who, place=address.place)
 
-    def _wire(self) -> Wire:
-        return self._own_wire or shared_wire()
+    def _wire(self, ctx: CallContext) -> Wire:
+        if self._own_wire is not None:
+            return self._own_wire
+        if not ctx.network:
+            return shared_wire()
+        return network_wires().of(
+            network_of(ctx.network),
+            ctx.environment or "",
+            lambda reference: open_secret(reference, environment=ctx.environment).reveal(),
+        )
 
 
 def _home(source: Source, outgoing: Request) -> str:

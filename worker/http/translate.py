@@ -4,12 +4,14 @@
     no connection, cut off       Transient      unreachable
     an answer that isn't HTTP    Transient      broken_answer
     a certificate not to trust   NeedsOperator  tls_failed
+    ours isn't trusted           NeedsOperator  client_certificate_refused
     a request that can't be made NeedsOperator  bad_request
 
 Messages name the host and the request without its query. The texts of httpx and h11 are left out where they may
 repeat a header.
 """
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -59,6 +61,8 @@ _MEANINGS: Sequence[tuple[type[httpx.HTTPError], str, str]] = (
 
 def translated(exc: httpx.HTTPError, host: str, asked: str) -> HeadraceError:
     """Our error for one of httpx's."""
+    if isinstance(exc, httpx.NetworkError) and (alert := _alert_about_us(exc)) is not None:
+        return _refuses_us(alert, host)
     if isinstance(exc, httpx.ConnectError):
         return _not_connected(exc, host)
     if isinstance(exc, httpx.UnsupportedProtocol):
@@ -75,7 +79,7 @@ def _not_connected(exc: Exception, host: str) -> HeadraceError:
         return NeedsOperator(
             "tls_failed",
             f"The certificate of {host} can't be trusted: {why}.",
-            hint="Add the authority that issued it to the operating system's store, or mend the certificate.",
+            hint="An authority of your own goes under network.ca of the connection, or into the operating system's store.",
         )
     if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError) for cause in causes):
         return NeedsOperator(
@@ -83,11 +87,41 @@ def _not_connected(exc: Exception, host: str) -> HeadraceError:
             f"{host} does not speak TLS as it should.",
             hint="Is the address right, with https:// and the port that serves it?",
         )
+    if any(isinstance(cause, UnicodeError) for cause in causes):
+        return NeedsOperator(
+            "bad_address",
+            f"{host} is no name that a host can have.",
+            hint="Look at the connection's address.",
+        )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Transient("unreachable", f"The name {host} could not be resolved.")
     refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
     return Transient(
         "unreachable", f"{host} {'refused the connection' if refused else 'could not be reached'}."
+    )
+
+
+_ALERT = re.compile(r"_ALERT_(.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED)$")
+
+
+def _alert_about_us(exc: BaseException) -> str | None:
+    """What a system says, in TLS, of the certificate that we showed, or didn't."""
+    for cause in _causes(exc):
+        if isinstance(cause, ssl.SSLError) and (found := _ALERT.search(getattr(cause, "reason", "") or "")):
+            return found[1]
+    return None
+
+
+def _refuses_us(alert: str, host: str) -> NeedsOperator:
+    lacks = alert == "CERTIFICATE_REQUIRED"
+    return NeedsOperator(
+        "client_certificate_refused",
+        f"{host} asks for a client certificate."
+        if lacks
+        else f"{host} does not accept our client certificate ({alert.replace('_', ' ').lower()}).",
+        hint="It goes under network.client_certificate of the connection, as a reference."
+        if lacks
+        else "Has it run out, and is it of an authority that the system trusts?",
     )
 
 

@@ -11,9 +11,11 @@ from typing import cast
 import httpcore
 from standardwebhooks import Webhook
 
-from worker.http.wire.deadline import Deadline, within
+from worker.http.network.tls import trusted
+from worker.http.wire.deadline import Deadline, DeadlineBackend, within
+from worker.http.wire.destination import AddressRefused, Resolve
 from worker.http.wire.pool import Pool
-from worker.outbound.address import AddressRefused, CheckedBackend, Resolve, Target, trusted
+from worker.outbound.address import Target, guard_of
 from worker.outbound.message import Message, signed_headers
 from worker.outbound.retry import Failed, outcome_of
 
@@ -44,7 +46,7 @@ class Courier:
     @cached_property
     def _pool(self) -> Pool:
         """Made at the first message: most processes send none."""
-        backend = CheckedBackend(loopback=self._loopback, resolve=self._resolve)
+        backend = DeadlineBackend(guard_of(loopback=self._loopback, resolve=self._resolve))
         return Pool(
             trusted(), most_open=MOST_OPEN, most_idle=MOST_IDLE, kept_alive=KEPT_ALIVE, backend=backend
         )

@@ -71,6 +71,8 @@ class Run:
     runs_with_records: int = 0
     """Live runs before this one that read something, in a row."""
     environment: str = "live"
+    network: Mapping[str, str] = field(default_factory=dict)
+    """How its requests leave, where that is not as everybody's do."""
     clock_skew: float = 0.0
     """Seconds by which the source's clock is ahead of ours."""
     _clock: float = field(default_factory=time.monotonic)

@@ -15,6 +15,12 @@ def caused(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:
     return error
 
 
+def alert(name: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, name)
+    error.reason = f"TLSV13_ALERT_{name}"
+    return error
+
+
 @pytest.mark.parametrize(
     ("foreign", "kind", "code"),
     [
@@ -30,6 +36,14 @@ def caused(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:
         (caused(httpx.ConnectError("x"), ssl.SSLEOFError(8, "eof")), Transient, "unreachable"),
         (caused(httpx.ConnectError("x"), ssl.SSLError(1, "WRONG_VERSION")), NeedsOperator, "tls_failed"),
         (caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")), NeedsOperator, "tls_failed"),
+        (
+            caused(httpx.ConnectError("x"), alert("CERTIFICATE_REQUIRED")),
+            NeedsOperator,
+            "client_certificate_refused",
+        ),
+        (caused(httpx.ReadError("x"), alert("BAD_CERTIFICATE")), NeedsOperator, "client_certificate_refused"),
+        (caused(httpx.ReadError("x"), alert("INTERNAL_ERROR")), Transient, "unreachable"),
+        (caused(httpx.ConnectError("x"), UnicodeError("x")), NeedsOperator, "bad_address"),
         (httpx.RemoteProtocolError("x"), Transient, "broken_answer"),
         (httpx.DecodingError("x"), Transient, "broken_answer"),
         (httpx.UnsupportedProtocol("x"), NeedsOperator, "bad_request"),

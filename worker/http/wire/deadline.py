@@ -1,11 +1,13 @@
 """When has one answer taken long enough, however it comes?
 
 httpx bounds each wait, and a system that sends a byte now and then keeps every wait short. So a `Deadline` bounds their
-sum too: connecting, sending and reading, headers that drip included.
+sum too: connecting, sending and reading, headers that drip included. Connections are opened here, so it is here that
+none leads to where nothing of ours is: see `destination`.
 """
 
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import local
 from time import monotonic
@@ -13,6 +15,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import httpcore
+
+from worker.http.wire.destination import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def _left(timeout: float | None, error: type[Exception]) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
-class DeadlineStream(httpcore.NetworkStream):
+class BoundedStream(httpcore.NetworkStream):
     """A connection's stream, every wait on which is cut to what is left."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -82,9 +86,6 @@ class DeadlineStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        told, _now.told = _now.told, None
-        if told is not None:
-            told.before_sending()
         self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -94,14 +95,27 @@ class DeadlineStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return type(self)(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
+class DeadlineStream(BoundedStream):
+    """The same, to a system: whoever wants to know is told before the first byte leaves."""
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        told, _now.told = _now.told, None
+        if told is not None:
+            told.before_sending()
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+
 class DeadlineBackend(httpcore.SyncBackend):
-    """Opens connections whose streams keep the deadline."""
+    """Opens connections, to where they may lead, whose streams keep the deadline."""
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        self._guard = guard or Guard()
 
     def connect_tcp(
         self,
@@ -111,7 +125,18 @@ class DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        del local_address, socket_options
         if _now.told is not None:
             _now.told.connecting()
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return DeadlineStream(super().connect_tcp(host, port, left, local_address, socket_options))
+        return DeadlineStream(self._opened(host, port, timeout))
+
+    def _opened(self, host: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
+        """To the first of the checked addresses that takes it. The host's name stays what certificates are checked against."""
+        try:
+            addresses = self._guard.addresses(host, port)
+        except (OSError, UnicodeError) as exc:
+            raise httpcore.ConnectError(f"{host} has no address") from exc
+        for address in addresses[:-1]:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return super().connect_tcp(address, port, _left(timeout, httpcore.ConnectTimeout))
+        return super().connect_tcp(addresses[-1], port, _left(timeout, httpcore.ConnectTimeout))

@@ -82,6 +82,15 @@ class Pool:
         for each in late:
             each.close()
 
+    def sweep(self) -> None:
+        """Close the idle ones that have been so for too long."""
+        with self._changed:
+            late = self._expired()
+            self._open -= len(late)
+            self._changed.notify(len(late))
+        for each in late:
+            each.close()
+
     def close(self) -> None:
         """Close the idle ones now, and those in use when they come back."""
         with self._changed:

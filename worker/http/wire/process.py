@@ -1,14 +1,15 @@
-"""Which wire has this process? One, made at the first use and anew after a fork.
+"""Which wires has this process? One for all, and one for each network of its own, made at the first use and anew after
+a fork.
 
 Two processes must not speak on one connection, and a child must not say goodbye in its parent's name. Certificates are
-checked against the operating system's store and certifi's together.
+checked against the operating system's store and certifi's together, but for a network with authorities of its own.
 """
 
 import os
 from threading import Lock
 
-import httpx
-
+from worker.http.network.kept import NetworkWires
+from worker.http.network.tls import trusted
 from worker.http.wire.exchange import PooledWire
 from worker.http.wire.pool import Pool
 
@@ -23,6 +24,7 @@ class _Process:
     def __init__(self) -> None:
         self.lock = Lock()
         self.wire: PooledWire | None = None
+        self.networks = NetworkWires()
 
 
 _process = _Process()
@@ -50,9 +52,15 @@ def shared_wire() -> PooledWire:
         return process.wire
 
 
+def network_wires() -> NetworkWires:
+    """The wires of connections that don't leave as all others do."""
+    return _process.networks
+
+
 def close_shared_wire() -> None:
     """Close what is open; the next use opens anew."""
     process = _process
+    process.networks.close()
     with process.lock:
         if process.wire is not None:
             process.wire.close()
@@ -61,8 +69,6 @@ def close_shared_wire() -> None:
 
 def direct_wire() -> PooledWire:
     """A wire straight to the systems: the environment's proxies are not used."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
     return PooledWire(
-        Pool(context, most_open=MOST_CONNECTIONS, most_idle=MOST_KEPT_ALIVE, kept_alive=KEPT_ALIVE)
+        Pool(trusted(), most_open=MOST_CONNECTIONS, most_idle=MOST_KEPT_ALIVE, kept_alive=KEPT_ALIVE)
     )
