@@ -56,7 +56,7 @@ def apply(
             now = execute(tx, queries.lock_apply)[0]["now"]
             plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
             _refuse_more_deletions(plan, confirmed)
-            _carry_out(tx, plan, now)
+            carry_out(tx, plan, now)
             return plan.done()
 
     plan = retrying(work)
@@ -97,7 +97,8 @@ def _with_records(
     return [replace(row, records=counts.get(row.id, 0)) for row in current]
 
 
-def _carry_out(tx: Transaction, plan: Plan, now: datetime) -> None:
+def carry_out(tx: Transaction, plan: Plan, now: datetime) -> list[int]:
+    """Write what was planned; the numbers of the plan's connections, in its order."""
     if plan.deletions:
         delete_connections(tx, [row.id for row in plan.deletions])
     _end_runs(tx, plan, now)
@@ -106,11 +107,14 @@ def _carry_out(tx: Transaction, plan: Plan, now: datetime) -> None:
     ]
     if renamed:
         execute(tx, queries.clear_names, {"connections": renamed})
+    written = []
     for one in plan.connections:
         connection_id = _write_connection(tx, one)
+        written.append(connection_id)
         for stream in one.streams:
             if stream.touched:
                 _write_stream(tx, connection_id, stream, now)
+    return written
 
 
 def _end_runs(tx: Transaction, plan: Plan, now: datetime) -> None:
@@ -133,7 +137,7 @@ def _end_runs(tx: Transaction, plan: Plan, now: datetime) -> None:
 def _write_connection(tx: Transaction, planned: PlannedConnection) -> int:
     params: dict[str, Any] = {
         "file_id": planned.file_id,
-        "applied": Jsonb(planned.applied),
+        "applied": None if planned.applied is None else Jsonb(planned.applied),
         **{
             key: Jsonb(value) if key in GROUPS else value
             for key, value in unflatten(planned.fields, groups=GROUPS).items()

@@ -149,7 +149,7 @@ WITH page AS (
        AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
      ORDER BY name, id LIMIT %(limit)s
 )
-SELECT c.id, c.name, c.environment, c.system, c.tenant, c.paused_at, s.streams, s.failing, s.history_pending,
+SELECT c.id, c.name, c.environment, c.system, c.tenant, c.labels, c.paused_at, s.streams, s.failing, s.history_pending,
        s.last_success_at, s.next_run_at, r.open_runs
   FROM page c
   CROSS JOIN LATERAL (

@@ -8,6 +8,7 @@ feed, so they follow in batches (`scheduler.beat.upkeep.retention`), found by th
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.current import queries
 from scheduler.connections.resolve import find_connection_in
 from scheduler.connections.transactions import Transaction, execute, retrying
@@ -26,7 +27,9 @@ class Removed:
     records: int
 
 
-def remove_connection(database: Database, name: str, environment: str | None = None) -> Removed:
+def remove_connection(
+    database: Database, name: str, environment: str | None = None, *, actor: Actor = COMMAND_LINE
+) -> Removed:
     """Delete the connection and everything that came through it. Raises `NotFound`."""
 
     def work() -> Removed:
@@ -34,6 +37,8 @@ def remove_connection(database: Database, name: str, environment: str | None = N
             execute(tx, queries.lock_apply)
             row = find_connection_in(tx, name, environment)
             streams, records = delete_connections(tx, [row["id"]])
+            detail = {"streams": streams, "records": records}
+            note_act(tx, actor, "connection.delete", row["name"], about=row, detail=detail)
             return Removed(row["id"], row["name"], row["environment"], streams, records)
 
     return retrying(work)

@@ -54,6 +54,10 @@ class Document:
             spot = spot[:-1]
         return self.lines.get(spot, 1)
 
+    def holds(self, place: str) -> bool:
+        """Whether that is a place in here already."""
+        return place.startswith(f"{self.name}:")
+
     def error(self, path: Path_, code: str, message: str, *, hint: str | None = None) -> InvalidInput:
         """The error to raise for what stands at `path`."""
         return InvalidInput(code, message, place=self.place(path), hint=hint)

@@ -7,18 +7,30 @@ from fastapi import APIRouter
 from scheduler.api.routes.access.audit import audit_routes
 from scheduler.api.routes.access.sessions import sessions_routes
 from scheduler.api.routes.access.tokens import tokens_routes
+from scheduler.api.routes.connections.connections import connections_routes
+from scheduler.api.routes.connections.streams import streams_routes
 from scheduler.api.routes.feed.changes import changes_routes
 from scheduler.api.routes.feed.models import models_routes
 from scheduler.api.routes.feed.subscriptions import subscriptions_routes
 from scheduler.api.routes.proof.deletes import deletes_routes
 from scheduler.api.routes.proof.proof import proof_routes
+from scheduler.api.routes.work.copy import copy_routes
 from scheduler.api.routes.work.history import history_routes
-from scheduler.api.routes.work.syncs import work_routes
+from scheduler.api.routes.work.records import records_routes
+from scheduler.api.routes.work.runs import runs_routes
+from scheduler.api.routes.work.syncs import syncs_routes
+from scheduler.api.routes.work.systems import systems_routes
 from worker.db.database import Database
 
 ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
-    work_routes,
+    connections_routes,
+    streams_routes,
+    syncs_routes,
+    runs_routes,
     history_routes,
+    records_routes,
+    copy_routes,
+    systems_routes,
     changes_routes,
     subscriptions_routes,
     deletes_routes,

@@ -27,7 +27,8 @@ class DesiredStream:
 class DesiredConnection:
     """One connection with all streams of its system. `secrets` are references."""
 
-    file_id: str
+    file_id: str | None
+    """By which a file knows it; None: it was made without one."""
     environment: str
     name: str
     system: str

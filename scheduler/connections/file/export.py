@@ -22,6 +22,8 @@ HEADER = """\
 # The connections of this Headrace, as they are. `headrace apply` with this file changes nothing.
 # Secrets are references: the values stay where they are.
 """
+FIELDS = ("tenant", "budget", "labels", "settings", "secrets")
+"""What of a row a file says as it stands there."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -50,7 +52,7 @@ def _connection(row: CurrentConnection, file_id: str, known: frozenset[str] | No
         "system": row.system,
         "environment": row.environment,
     }
-    for key in ("tenant", "budget", "labels", "settings", "secrets"):
+    for key in FIELDS:
         if value := getattr(row, key):
             entry[key] = dict(value) if isinstance(value, Mapping) else value
     if streams:

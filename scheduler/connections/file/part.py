@@ -1,6 +1,7 @@
 """One connection's part of the file: its data, its places, and the problems found in it so far."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from worker.errors import InvalidInput
@@ -37,7 +38,7 @@ class Part:
     def check_schema(self, schema: Mapping[str, Any]) -> None:
         """Note what the schema finds, and where, so that nothing else stumbles over it."""
         # A document of its own, so that fields are called by their short names.
-        document = Document(self._whole.name, self.data, self._lines)
+        document = replace(self._whole, data=self.data, lines=self._lines)
         found = find_problems(document, schema)
         misspelled = {problem.path[:-1] for problem in found if problem.misspelled}
         self._broken = [problem.path for problem in found if problem.path]
@@ -84,7 +85,7 @@ class Part:
         try:
             return read()
         except InvalidInput as exc:
-            if exc.place is not None and exc.place.startswith(f"{self._whole.name}:"):
+            if exc.place is not None and self._whole.holds(exc.place):
                 self.problems.append(exc)
             else:
                 within = tuple(exc.place.split(".")) if exc.place else ()

@@ -34,7 +34,7 @@ def read_desired(document: Document, registry: Registry) -> Desired:
         raise Problems(document.name, [problem.error(document) for problem in broken])
     connections, problems = [], []
     for part in parts_of(document, "connections"):
-        connection = _read_connection(part, registry)
+        connection = _read_connection(part, registry, _schema_of_a_connection())
         problems.extend(part.problems)
         if connection is not None:
             connections.append(connection)
@@ -43,6 +43,15 @@ def read_desired(document: Document, registry: Registry) -> Desired:
         problems.sort(key=lambda problem: _line(problem, document.name))
         raise Problems(document.name, problems)
     return Desired(document.name, connections)
+
+
+def read_entry(document: Document, registry: Registry) -> DesiredConnection:
+    """A document that is one connection, without an id that a file would know it by. Raises `Problems`."""
+    part = Part(document, (), document.lines)
+    found = _read_connection(part, registry, schema_of_an_entry())
+    if found is None or part.problems:
+        raise Problems(document.name, part.problems)
+    return found
 
 
 def load_schema() -> dict[str, Any]:
@@ -73,9 +82,19 @@ def _schema_of_a_connection() -> dict[str, Any]:
     return {"$defs": schema["$defs"], "$ref": "#/$defs/connection"}
 
 
-def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None:
+@lru_cache(maxsize=1)
+def schema_of_an_entry() -> dict[str, Any]:
+    """A connection as the API takes it: the same, known by its name instead of an id."""
+    schema = load_schema()
+    connection = schema["$defs"]["connection"]
+    connection["required"] = ["name", "system"]
+    del connection["properties"]["id"]
+    return {"$defs": schema["$defs"], **connection}
+
+
+def _read_connection(part: Part, registry: Registry, schema: Mapping[str, Any]) -> DesiredConnection | None:
     """None where something is wrong with it; `part` collects what. Whatever is sound is looked at all the same."""
-    part.check_schema(_schema_of_a_connection())
+    part.check_schema(schema)
     check_text(part)
     check_secrecy(part)
     times = _read_times(part)
@@ -95,9 +114,9 @@ def _read_connection(part: Part, registry: Registry) -> DesiredConnection | None
 def _connection(part: Part, streams: Sequence[DesiredStream]) -> DesiredConnection:
     data = part.data
     return DesiredConnection(
-        file_id=data["id"],
+        file_id=data.get("id"),
         environment=data.get("environment", "live"),
-        name=data.get("name", data["id"]),
+        name=data["name"] if "name" in data else data["id"],
         system=data["system"],
         tenant=data.get("tenant"),
         labels=data.get("labels", {}),

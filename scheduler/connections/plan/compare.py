@@ -32,7 +32,9 @@ def make_plan(
     changes: list[Change] = []
     planned: list[PlannedConnection] = []
     for wanted, row in pairs:
-        connection, said = _create(wanted) if row is None else _compare(wanted, row, overwrite=overwrite)
+        connection, said = (
+            plan_creation(wanted) if row is None else plan_change(wanted, row, overwrite=overwrite)
+        )
         planned.append(connection)
         changes.extend(said)
     absent = absent_connections(desired, current)
@@ -52,7 +54,9 @@ _Pair = tuple[DesiredConnection, CurrentConnection | None]
 
 
 def _pairs(desired: Iterable[DesiredConnection], current: Iterable[CurrentConnection]) -> list[_Pair]:
-    by_id = {(row.environment, row.file_id): row for row in current if row.file_id is not None}
+    by_id: dict[tuple[str, str | None], CurrentConnection] = {
+        (row.environment, row.file_id): row for row in current if row.file_id is not None
+    }
     by_name = {(row.environment, row.name): row for row in current if row.file_id is None}
     return [
         (
@@ -63,7 +67,8 @@ def _pairs(desired: Iterable[DesiredConnection], current: Iterable[CurrentConnec
     ]
 
 
-def _create(wanted: DesiredConnection) -> tuple[PlannedConnection, list[Change]]:
+def plan_creation(wanted: DesiredConnection) -> tuple[PlannedConnection, list[Change]]:
+    """A connection that isn't there yet."""
     fields = _wanted_fields(wanted)
     streams = [
         PlannedStream(None, s.name, s.schedule, s.history_days, s.enabled, s.options) for s in wanted.streams
@@ -77,9 +82,10 @@ def _create(wanted: DesiredConnection) -> tuple[PlannedConnection, list[Change]]
     return planned, [Change("created", wanted.environment, wanted.name, note=note)]
 
 
-def _compare(
+def plan_change(
     wanted: DesiredConnection, row: CurrentConnection, *, overwrite: bool
 ) -> tuple[PlannedConnection, list[Change]]:
+    """One that is: what differs, field by field."""
     last = dict(row.applied or {})
     last_streams = last.pop("streams", {})
     merged = merge(

@@ -76,11 +76,11 @@ class PlannedConnection:
     """A connection's row as it is to be. `fields` are the columns, keyed as in `merge`."""
 
     current: CurrentConnection | None
-    file_id: str
+    file_id: str | None
     environment: str
     system: str
     fields: Fields
-    applied: Mapping[str, Any]
+    applied: Mapping[str, Any] | None
     streams: Sequence[PlannedStream]
     changed: bool
 

@@ -1,0 +1,114 @@
+"""What connections and their streams look like in the OpenAPI document."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StreamShape(BaseModel):
+    """What is set of a stream; beside these, every option of the connections file that is set, by its name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    enabled: bool
+    schedule: dict[str, Any]
+    history: str
+
+
+class ConnectionShape(BaseModel):
+    """What is set of a connection. `file` is its id in a connections file; null: no file made it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    name: str
+    system: str
+    environment: Literal["live", "test"]
+    tenant: str | None
+    budget: str | None
+    labels: dict[str, str]
+    settings: dict[str, Any]
+    secrets: dict[str, str]
+    file: str | None
+    paused: bool
+    disconnected: bool
+    paused_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    streams: dict[str, StreamShape]
+
+
+class ListedConnection(BaseModel):
+    """A connection in a list, with what its streams are up to."""
+
+    id: int
+    name: str
+    environment: Literal["live", "test"]
+    system: str
+    tenant: str | None
+    labels: dict[str, str]
+    paused_at: datetime | None
+    streams: int
+    failing: int
+    history_pending: int
+    last_success_at: datetime | None
+    next_run_at: datetime | None
+    open_runs: int
+
+
+class Connections(BaseModel):
+    """A page of them, by name."""
+
+    connections: list[ListedConnection]
+    next: str | None
+
+
+class LastError(BaseModel):
+    code: str
+    words: str | None
+
+
+class ListedStream(StreamShape):
+    """A stream with how it is doing. `fresh_as_of` is when its last good run began to ask."""
+
+    name: str
+    next_run_at: datetime | None
+    open_run: str | None
+    wait_reason: str | None
+    last_outcome: str | None
+    last_finished_at: datetime | None
+    last_success_at: datetime | None
+    failures: int
+    error: LastError | None
+    history_done_at: datetime | None
+
+
+class Streams(BaseModel):
+    connection: str
+    streams: list[ListedStream]
+
+
+class NamedStream(StreamShape):
+    """What is set of one stream."""
+
+    connection: str
+    name: str
+
+
+class Paused(BaseModel):
+    """`changed` is false where it was so already; `running` runs still end their work."""
+
+    connection: str
+    paused: bool
+    changed: bool
+    running: int = 0
+
+
+class Removed(BaseModel):
+    """What went. With `data=keep` nothing of the copy does."""
+
+    connection: str
+    data: Literal["keep", "delete"]
+    streams: int
+    records: int

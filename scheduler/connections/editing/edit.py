@@ -1,0 +1,210 @@
+"""One connection is made, or becomes another. One transaction, with its line in the audit log.
+
+Promises: nothing gets onto the rows that a file couldn't bring there, and nobody goes beyond their token: see `rights`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scheduler.access.allowed import NotAllowed
+from scheduler.access.audit import Actor, note_act
+from scheduler.access.principal import Principal
+from scheduler.connections.apply import carry_out
+from scheduler.connections.current import CurrentConnection, CurrentStream
+from scheduler.connections.current import queries as shared
+from scheduler.connections.editing.body import Body, body_of, mistaken
+from scheduler.connections.editing.entry import entry_of, patched
+from scheduler.connections.editing.rights import defaults_of, refuse_changed, refuse_new
+from scheduler.connections.file.desired import DesiredConnection, Problems
+from scheduler.connections.file.reading import read_entry
+from scheduler.connections.plan import Change, Plan, plan_change, plan_creation
+from scheduler.connections.plan.compare import COLUMNS, GROUPS
+from scheduler.connections.plan.merge import unflatten
+from scheduler.connections.plan.model import PlannedConnection
+from scheduler.connections.transactions import Transaction, execute, retrying
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.db.queries import load_queries
+from worker.errors import InvalidInput, NotFound
+
+queries = load_queries("scheduler.connections.editing", "editing.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Who edits. Without a principal it is whoever has the database anyway."""
+
+    actor: Actor
+    who: Principal | None = None
+
+
+Look = Callable[[CurrentConnection], None]
+"""Looks at what is there, under the lock of the change, and may refuse it by raising."""
+
+
+def create_connection(database: Database, registry: Registry, body: Body, editor: Editor) -> int:
+    """Make the connection that a body describes; its number. Raises `Mistaken` and `NotAllowed`."""
+    defaults = defaults_of(editor.who) if editor.who else {}
+    wanted = _read({**defaults, **body.data}, registry)
+    planned, changes = plan_creation(wanted)
+    planned = replace(planned, applied=None)
+    if editor.who is not None:
+        refuse_new(editor.who, _becomes(planned))
+
+    def work() -> int:
+        with database.transaction() as tx:
+            created = _write(tx, planned, changes, editor)
+            about = {"id": created, "environment": planned.environment, "tenant": wanted.tenant}
+            detail = {"system": planned.system, "secrets": sorted(wanted.secrets)}
+            note_act(tx, editor.actor, "connection.create", wanted.name, about=about, detail=detail)
+            return created
+
+    return retrying(work)
+
+
+def change_connection(
+    database: Database,
+    registry: Registry,
+    connection_id: int,
+    patch: Mapping[str, Any],
+    editor: Editor,
+    *,
+    look: Look = lambda _: None,
+) -> Sequence[Change]:
+    """Let the connection become what a merge patch says; what changed. Raises as `create_connection` does."""
+
+    def work() -> Sequence[Change]:
+        with database.transaction() as tx:
+            execute(tx, shared.lock_apply)
+            row = read_one(tx, connection_id, lock=True)
+            if editor.who is not None and not editor.who.sees({**_is(row), "id": row.id}):
+                raise gone(connection_id)
+            look(row)
+            planned, changes = _planned(row, patch, registry)
+            if editor.who is not None:
+                refuse_changed(editor.who, _is(row), _becomes(planned))
+            _write(tx, planned, changes, editor)
+            _after(tx, planned, changes, patch, editor)
+            return changes
+
+    return retrying(work)
+
+
+def read_one(tx: Transaction, connection_id: int, *, lock: bool = False) -> CurrentConnection:
+    """The connection's row with its streams, or `NotFound`."""
+    found = execute(tx, queries.lock_one if lock else queries.read_one, {"id": connection_id})
+    if not found:
+        raise gone(connection_id)
+    streams = execute(tx, queries.read_streams_of, {"id": connection_id})
+    for stream in streams:
+        del stream["connection_id"]
+    return CurrentConnection(**found[0], streams=[CurrentStream(**stream) for stream in streams])
+
+
+def gone(connection_id: int) -> NotFound:
+    """What is said of a connection that isn't there, or not for whoever asks."""
+    return NotFound("unknown_connection", f"There is no connection {str(connection_id)!r}.")
+
+
+def known_streams(registry: Registry, row: CurrentConnection) -> Sequence[str]:
+    """The streams that its system has now; those of its rows where the system isn't installed any more."""
+    try:
+        return registry.get(row.system).stream_names
+    except NotFound:
+        return [stream.name for stream in row.streams]
+
+
+def _read(data: Mapping[str, Any], registry: Registry) -> DesiredConnection:
+    try:
+        return read_entry(body_of(data), registry)
+    except Problems as found:
+        raise mistaken(found) from None
+
+
+def _planned(
+    row: CurrentConnection, patch: Mapping[str, Any], registry: Registry
+) -> tuple[PlannedConnection, Sequence[Change]]:
+    for fixed in ("system", "environment"):
+        if fixed in patch and patch[fixed] != getattr(row, fixed):
+            raise InvalidInput(
+                f"{fixed}_changed",
+                f"The {fixed} of a connection can't change.",
+                place=f"body.{fixed}",
+                hint="Make another connection.",
+            )
+    entry = patched(entry_of(row, known_streams(registry, row)), patch)
+    planned, changes = plan_change(_read(entry, registry), row, overwrite=True)
+    streams = planned.streams
+    if row.file_id is not None:  # what its system gained or lost is for the file to say
+        mine = set(entry["streams"]) & {stream.name for stream in row.streams}
+        streams = [stream for stream in streams if stream.name in mine]
+        changes = [change for change in changes if change.stream is None or change.stream in mine]
+    return replace(planned, file_id=row.file_id, applied=row.applied, streams=streams), changes
+
+
+def _write(tx: Transaction, planned: PlannedConnection, changes: Sequence[Change], editor: Editor) -> int:
+    now = execute(tx, shared.lock_apply)[0]["now"]
+    at = 0 if planned.current is None else planned.current.id
+    name = {"environment": planned.environment, "name": planned.fields["name",], "id": at}
+    if execute(tx, queries.name_taken, name):
+        raise InvalidInput(
+            "name_taken",
+            f"The name {name['name']!r} belongs to another connection.",
+            place="body.name",
+            hint="Choose another name.",
+        )
+    _refuse_budget(tx, planned, editor)
+    [written] = carry_out(tx, Plan("", tuple(changes), (), (planned,), ()), now)
+    return written
+
+
+def _refuse_budget(tx: Transaction, planned: PlannedConnection, editor: Editor) -> None:
+    budget, current = planned.fields.get(("budget",)), planned.current
+    if editor.who is None or budget is None or (current is not None and current.budget == budget):
+        return
+    shared_with = {"system": planned.system, "budget": budget, **editor.who.view}
+    if editor.who.limited and execute(tx, queries.budget_of_others, shared_with):
+        raise NotAllowed(
+            "budget_not_yours",
+            "Your token may not join this budget.",
+            place="body.budget",
+            hint="Choose another, or leave it out for a budget of its own.",
+        )
+
+
+def _after(
+    tx: Transaction,
+    planned: PlannedConnection,
+    changes: Sequence[Change],
+    patch: Mapping[str, Any],
+    editor: Editor,
+) -> None:
+    row = planned.current
+    assert row is not None  # noqa: S101 - it is a change
+    if "secrets" in patch:
+        execute(tx, queries.reconnect, {"id": row.id})
+    if not changes:
+        return
+    if not planned.changed:
+        execute(tx, queries.touch, {"id": row.id})
+    about = {"id": row.id, "environment": row.environment, "tenant": planned.fields["tenant",]}
+    note_act(tx, editor.actor, "connection.change", row.name, about=about, detail={"changed": _said(changes)})
+
+
+def _said(changes: Sequence[Change]) -> list[str]:
+    """Which fields, never their values: `settings.base_url`, `parts: schedule`."""
+    said: list[str] = []
+    for change in changes:
+        where = f"{change.stream}: " if change.stream else ""
+        said += [where + field.field for field in change.fields] or [where + change.kind]
+    return said
+
+
+def _is(row: CurrentConnection) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("environment", "system", *COLUMNS)}
+
+
+def _becomes(planned: PlannedConnection) -> dict[str, Any]:
+    columns = unflatten(planned.fields, groups=GROUPS)
+    return {"environment": planned.environment, "system": planned.system, **columns}
