@@ -59,6 +59,7 @@ FILES = (
     "keep",
     "views",
     "proof",
+    "events",
     "locks",
 )
 

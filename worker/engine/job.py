@@ -10,7 +10,7 @@ import structlog
 from worker.connectors.contract import Page, Source
 from worker.engine.admission.opening import keep_to_windows
 from worker.engine.keep.screens import Screen
-from worker.engine.loading.load import Extra, Loaded, Loader, Observed
+from worker.engine.loading.load import Extra, Loaded, Loader, Note, Observed
 from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
 from worker.engine.watching.cursor import CursorWatch
@@ -43,6 +43,8 @@ class Job:
     """What every page goes through before anything of it is kept."""
     extras: Sequence[Extra] = ()
     """What is written along with its records."""
+    notes: Sequence[Note] = ()
+    """What else its commits mean."""
     authoritative: bool = False
     """What it reads counts whatever its version: somebody asked for it to be read again."""
     watch: CursorWatch | None = None
@@ -78,6 +80,7 @@ class Job:
                 lease=engine.settings.lease,
                 authoritative=self.authoritative,
                 extras=self.extras,
+                notes=self.notes,
             )
         with self.steps.step("load", records=count):
             loaded = self.loader.load_pages(pages, checkpoint)
@@ -112,6 +115,6 @@ class Job:
             request_id=run.request_id,
             steps=self.steps,
             stream=run.stream,
-        )
             environment=run.environment,
             network=run.network,
+        )

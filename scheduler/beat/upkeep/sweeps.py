@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from scheduler.beat.beside import Beside
+from scheduler.beat.hearing import remember_events
 from scheduler.beat.upkeep.retention import Pruning, finish_removals, keep_all_partitions
 from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
@@ -86,6 +87,7 @@ def _wake_deliveries(services: Services) -> None:
 
 SWEEPS = (
     Sweep("deliveries", 1.0, _wake_deliveries),
+    Sweep("events", 1.0, remember_events),
     Sweep("feed", 2.0, _keep_feed),
     Sweep("rescue", 2.0, _rescue),
     Sweep("times", 300.0, _mend_times),

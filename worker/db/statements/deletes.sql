@@ -188,7 +188,10 @@ SELECT k.key FROM unnest(%(keys)s::text[]) AS k (key)
 -- Of keys that were asked for and aren't there: how many the copy holds, beside all that it holds.
 SELECT count(*) AS held, count(*) FILTER (WHERE key = ANY (%(keys)s) AND observed_at < %(at)s) AS absent,
        (SELECT coalesce(sum(deleted), 0)::bigint FROM sweeps
-         WHERE stream_id = %(stream)s AND finished_at > now() - interval '1 day') AS deleted,
+         WHERE stream_id = %(stream)s AND finished_at > now() - interval '1 day')
+       + (SELECT count(*) FROM records_NN r
+           WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.deleted_at > now() - interval '1 day'
+             AND r.cause_kind = 'event' AND r.delete_reason IS DISTINCT FROM 'erased') AS deleted,
        nextval(pg_get_serial_sequence('sweeps', 'generation')) AS number
   FROM records_NN WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND deleted_at IS NULL;
 

@@ -73,7 +73,7 @@ WITH written AS (
     INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
                                  first_seen_at, deleted_at, cause_kind, cause_id, change_kind, delete_reason, exact)
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.content_hash, n.version, n.observed_at, n.source_updated_at,
-           now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
+           now(), CASE WHEN n.deleted THEN now() END, %(cause)s, %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END, n.exact
       FROM staged_records n
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
@@ -107,7 +107,7 @@ WITH held AS (
        FOR NO KEY UPDATE OF r
 )
 UPDATE records_NN r
-   SET deleted_at = now(), delete_reason = held.reason, observed_at = held.at, cause_kind = 'run', cause_id = %(run)s,
+   SET deleted_at = now(), delete_reason = held.reason, observed_at = held.at, cause_kind = %(cause)s, cause_id = %(run)s,
        change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'), change_kind = 'deleted'
   FROM held
  WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = held.key
@@ -137,7 +137,7 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO records_NN AS r (bucket, stream_id, key, raw, content_hash, version, observed_at, source_updated_at,
                                  first_seen_at, deleted_at, cause_kind, cause_id, change_kind, delete_reason)
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.hash, n.version, n.at, n.updated,
-           now(), CASE WHEN n.deleted THEN now() END, 'run', %(run)s,
+           now(), CASE WHEN n.deleted THEN now() END, %(cause)s, %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END
       FROM incoming n
      WHERE NOT n.known OR (n.differs AND n.newer IS TRUE)

@@ -95,7 +95,7 @@ WITH gone AS (
                              records_created, records_updated, records_deleted, records_refused, records_rejected,
                              error_code, error, steps)
     SELECT id,
-           %(outcome)s = 'succeeded' AND attempt = 0 AND cause IN ('schedule', 'sweep')
+           %(outcome)s = 'succeeded' AND attempt = 0 AND cause IN ('schedule', 'sweep', 'webhook')
                AND records_created + records_updated + records_deleted + records_refused + records_rejected = 0,
            stream_id, connection_id, queue, track, scope, lane, cause, %(outcome)s, claim_no, attempt, worker,
            request_id, created_at, started_at, pages, records_read, records_created, records_updated, records_deleted,

@@ -19,7 +19,7 @@ from worker.engine.port import Engine
 from worker.errors import HeadraceError, LostLease
 from worker.runs.finish import Failure, LastPage, finish_run, give_back
 from worker.runs.states import State
-from worker.runs.wakeups.publish import send_for
+from worker.runs.wakeups.publish import Wakeup, send_for
 
 log = structlog.get_logger()
 
@@ -68,12 +68,17 @@ def complete(
             raise
         load_last()
         row, successor = ended()
-    _say_finished(job, outcome, words, row)
+    say_finished(job, outcome, words, row)
+    wake(engine, successor)
+
+
+def wake(engine: Engine, successor: Wakeup | None) -> None:
+    """Send for the run that waited behind one that has ended."""
     if successor:
         send_for(engine.database, [successor])
 
 
-def _say_finished(job: Job, outcome: State, words: Failure | None, row: DictRow) -> None:
+def say_finished(job: Job, outcome: State, words: Failure | None, row: DictRow) -> None:
     """One line for a run that found nothing to do, and that says all the same where it worked and how long."""
     said = {} if words is None else {"error_code": words.code, "error": words.words}
     log.info(
@@ -102,6 +107,7 @@ def settle_run(engine: Engine, job: Job, error: HeadraceError) -> None:
         max_attempts=engine.settings.max_attempts,
         now=run.now(),
         dice=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        owes=run.track == "events",
     )
     if isinstance(decision, GiveBack):
         log.info(
@@ -154,5 +160,4 @@ def _end(engine: Engine, job: Job, decision: End) -> None:
     )
     level = log.info if decision.outcome is State.CANCELLED else log.error
     level("run_finished", outcome=str(decision.outcome), error_code=failure.code, error=failure.words)
-    if successor:
-        send_for(engine.database, [successor])
+    wake(engine, successor)

@@ -11,6 +11,8 @@ FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 900.0
 SHORTEST_WAIT = 1.0
 """For a limit, even where its time seems past: the clocks of two servers differ, and asked at once it refuses at once."""
+FOR_A_PERSON = 300.0
+"""Seconds until something that a person must mend is tried again, where it can't be left alone."""
 SPREAD = 0.25
 """A share of each wait that is left to the dice, so that what failed together doesn't come back together."""
 
@@ -34,9 +36,11 @@ class End:
 
 
 def settle(
-    error: HeadraceError, *, attempt: int, max_attempts: int, now: datetime, dice: float
+    error: HeadraceError, *, attempt: int, max_attempts: int, now: datetime, dice: float, owes: bool = False
 ) -> GiveBack | End:
-    """`attempt` counts the failures before this one; `dice` is in [0, 1)."""
+    """`attempt` counts the failures before this one; `dice` is in [0, 1). `owes`: events wait for this run, and would wait
+    for the next one as well, so it is never over: it waits with its words, and is the one that others would ask for.
+    """
     failure = Failure(error.code, str(error))
     match error:
         case Draining():
@@ -52,7 +56,9 @@ def settle(
         case Transient() if attempt + 1 < max_attempts:
             return GiveBack(backoff(attempt, dice), "retry", spent=True, failure=failure)
         case _:
-            return End(State.FAILED, failure)
+            least = 0.0 if isinstance(error, Transient) else FOR_A_PERSON
+            again = GiveBack(max(least, backoff(attempt, dice)), "retry", spent=True, failure=failure)
+            return again if owes else End(State.FAILED, failure)
 
 
 def backoff(attempt: int, dice: float) -> float:

@@ -82,6 +82,14 @@ class Extra(Protocol):
         ...
 
 
+class Note(Protocol):
+    """What else a commit means: written in the same transaction, after its records, whether there are any or not."""
+
+    def write(self, connection: "psycopg.Connection[DictRow]", run: Run) -> None:
+        """Send it and wait for nothing: it may go along with others."""
+        ...
+
+
 @dataclass(slots=True)
 class _Sifted:
     """What has to be written, in the order of the keys."""
@@ -106,13 +114,16 @@ class Loader:
         lease: float,
         authoritative: bool = False,
         extras: Sequence[Extra] = (),
+        notes: Sequence[Note] = (),
     ) -> None:
         """`authoritative`: what differs is written whatever its version, unless the copy holds what was seen later."""
         self._database = database
         self._run = run
         self._lease = lease
+        self._cause = "event" if run.track == "events" else "run"
         self._authoritative = authoritative
         self._extras = extras
+        self._notes = notes
         self._pages = run.pages
         self._backend: int | None = None
         self._alone: bool | None = None
@@ -195,8 +206,20 @@ class Loader:
             self._sifting = row["updated"] < MOSTLY * len(batch.rows)
             return row
         if sifted.changed:
-            return _only(connection.execute(self._sql["load_page"], params | row_arrays(sifted.changed)))
-        return _only(connection.execute(sql.checkpoint_page, params))
+            return self._write_few(connection, self._sql["load_page"], params | row_arrays(sifted.changed))
+        return self._write_few(connection, sql.checkpoint_page, params)
+
+    def _write_few(
+        self, connection: "psycopg.Connection[DictRow]", statement: str, params: dict[str, Any]
+    ) -> DictRow:
+        """One statement and one trip; what else it means goes along."""
+        if not self._notes:
+            return _only(connection.execute(statement, params))
+        with connection.pipeline(), connection.transaction():
+            written = connection.execute(statement, params)
+            for note in self._notes:
+                note.write(connection, self._run)
+        return _only(written)
 
     def _sift(self, connection: "psycopg.Connection[DictRow]", rows: Sequence[Row]) -> _Sifted:
         """Leave out what the copy holds already, in the same version or a later one."""
@@ -246,7 +269,9 @@ class Loader:
                 _copy(
                     connection,
                     self._sql["copy_new"],
-                    new_rows(sifted.new, bucket=run.bucket, stream=run.stream_id, run=run.id),
+                    new_rows(
+                        sifted.new, bucket=run.bucket, stream=run.stream_id, cause=self._cause, run=run.id
+                    ),
                 )
             counts: dict[str, int] = {"created": len(sifted.new)}
             moved = sifted.moved
@@ -263,9 +288,14 @@ class Loader:
             counts["deleted"] = counts.get("deleted", 0) + len(buried)
             for extra in self._extras:
                 extra.after(connection, self._run, keys)
-            row = _only(connection.execute(sql.checkpoint_page, params | counts))
+            row = self._end_many(connection, params | counts)
         row["keys"] = [record.key for rows in (sifted.new, sifted.changed) for record, _ in rows] + buried
         return row
+
+    def _end_many(self, connection: "psycopg.Connection[DictRow]", params: dict[str, Any]) -> DictRow:
+        for note in self._notes:
+            note.write(connection, self._run)
+        return _only(connection.execute(sql.checkpoint_page, params))
 
     def _bury(
         self, connection: "psycopg.Connection[DictRow]", batch: Batch, params: dict[str, Any]
@@ -295,6 +325,7 @@ class Loader:
             "lease": self._lease,
             "bucket": self._run.bucket,
             "stream": self._run.stream_id,
+            "cause": self._cause,
             "track": self._run.track,
             "slice": self._run.cursor.slice,
             "authoritative": self._authoritative,

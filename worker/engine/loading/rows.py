@@ -78,9 +78,9 @@ def staged_rows(rows: Iterable[Row]) -> Iterator[bytes]:
     return _copy(rows, struct.pack("!h", 8), staged=True)
 
 
-def new_rows(rows: Iterable[Row], *, bucket: int, stream: int, run: UUID) -> Iterator[bytes]:
+def new_rows(rows: Iterable[Row], *, bucket: int, stream: int, cause: str, run: UUID) -> Iterator[bytes]:
     """The body of `copy_new`, for records that aren't deleted and whose bytes Postgres can keep."""
-    same = (struct.pack("!h", bucket), struct.pack("!q", stream), b"run", run.bytes, b"created")
+    same = (struct.pack("!h", bucket), struct.pack("!q", stream), cause.encode(), run.bytes, b"created")
     head = struct.pack("!h", 11) + b"".join(_length(len(value)) + value for value in same)
     return _copy(rows, head, staged=False)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from worker.engine.job import Job
 from worker.engine.port import Engine
+from worker.engine.tracks.events import follow_events
 from worker.engine.tracks.history import read_history
 from worker.engine.tracks.records import read_records
 from worker.engine.tracks.sweep import sweep_stream
@@ -18,4 +19,5 @@ TRACKS: Mapping[str, Track] = {
     "sweep": sweep_stream,
     "verify": verify,
     "records": read_records,
+    "events": follow_events,
 }
