@@ -81,7 +81,7 @@ class SecretCache:
             if entry.value is not None and not fresh and self._clock() - entry.read_at < self._age():
                 return entry.value
             if entry.refusal is not None and (
-                asked_at <= entry.asked_at or (not fresh and asked_at - entry.asked_at < REFUSED_FOR)
+                entry.asked_at > asked_at or (not fresh and asked_at - entry.asked_at < REFUSED_FOR)
             ):
                 raise _again(entry.refusal)
             return self._read(entry, place, read, fresh=fresh)

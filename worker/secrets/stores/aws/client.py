@@ -108,7 +108,9 @@ class AwsClients:
                     max_pool_connections=16,
                 )
                 session = boto3.session.Session()
-                self._clients[region] = session.client("secretsmanager", region_name=region, config=settings)
+                # AWS_REGION is what every other client of AWS heeds; this one knows AWS_DEFAULT_REGION alone.
+                where = region or variable("AWS_REGION")
+                self._clients[region] = session.client("secretsmanager", region_name=where, config=settings)
             return self._clients[region]
 
 

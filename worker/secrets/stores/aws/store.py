@@ -121,10 +121,8 @@ class AwsStore:
 
     def _get(self, wanted: Name) -> tuple[str, str]:
         """The text, and the version that it is."""
-        which = {"VersionStage": wanted.stage, "VersionId": wanted.version}
-        answer = self._call(
-            wanted, "get_secret_value", **{name: value for name, value in which.items() if value is not None}
-        )
+        which = {"VersionId": wanted.version} if wanted.version else {"VersionStage": wanted.stage or CURRENT}
+        answer = self._call(wanted, "get_secret_value", **which)
         text = answer.get("SecretString")
         if text is None:
             try:

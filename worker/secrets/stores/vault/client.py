@@ -115,7 +115,12 @@ class VaultClient:
             if monotonic() - self._logged_in_at < FRESH or self._is_good(client):
                 return False
             self._log_in(client)
-            return bool(client.token != token)
+            if client.token == token:
+                client.token = ""
+                raise login_refused(
+                    self.place, "the token that it is given has expired or was revoked", _HINT
+                )
+            return True
 
     def _is_good(self, client: Any) -> bool:
         try:
