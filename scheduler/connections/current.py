@@ -45,6 +45,7 @@ class CurrentConnection:
     applied: Mapping[str, Any] | None
     paused: bool
     streams: Sequence[CurrentStream]
+    network: Mapping[str, str] = field(default_factory=dict)
     records: int = 0
     """How many records its deletion would take along; counted only where a deletion is planned."""
 

@@ -6,13 +6,13 @@
 SELECT pg_advisory_xact_lock(hashtextextended('headrace connections', 0)), now() AS now;
 
 -- name: read_connections
-SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
        paused_at IS NOT NULL AS paused
   FROM connections ORDER BY id;
 
 -- name: lock_connections
 -- Nobody pauses or resumes one between the plan and its rows.
-SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
        paused_at IS NOT NULL AS paused
   FROM connections ORDER BY id FOR NO KEY UPDATE;
 
@@ -31,15 +31,16 @@ SELECT s.connection_id, count(*) AS records
 UPDATE connections SET name = 'renaming ' || gen_random_uuid() WHERE id = ANY (%(connections)s);
 
 -- name: create_connection
-INSERT INTO connections (file_id, environment, system, name, tenant, budget, labels, settings, secrets, applied)
+INSERT INTO connections (file_id, environment, system, name, tenant, budget, labels, settings, secrets,
+                         network, applied)
 VALUES (%(file_id)s, %(environment)s, %(system)s, %(name)s, %(tenant)s, %(budget)s, %(labels)s, %(settings)s,
-        %(secrets)s, %(applied)s)
+        %(secrets)s, %(network)s, %(applied)s)
 RETURNING id;
 
 -- name: change_connection
 UPDATE connections
    SET file_id = %(file_id)s, name = %(name)s, tenant = %(tenant)s, budget = %(budget)s, labels = %(labels)s,
-       settings = %(settings)s, secrets = %(secrets)s, applied = %(applied)s, updated_at = now()
+       settings = %(settings)s, secrets = %(secrets)s, network = %(network)s, applied = %(applied)s, updated_at = now()
  WHERE id = %(id)s;
 
 -- name: remember_applied

@@ -53,6 +53,20 @@ class StreamStorage:
     def bytes(self) -> int:
         return self.records.bytes + self.versions.bytes + self.quarantine.bytes
 
+    def as_json(self) -> dict[str, Any]:
+        """For programs. `exact` is false for what was told from a sample."""
+        amounts = {"records": self.records, "versions": self.versions, "quarantine": self.quarantine}
+        return {
+            "connection": self.connection,
+            "environment": self.environment,
+            "stream": self.stream,
+            "bytes": self.bytes,
+            **{
+                name: {"rows": amount.rows, "bytes": amount.bytes, "exact": amount.exact}
+                for name, amount in amounts.items()
+            },
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -78,6 +92,16 @@ class Room:
             return None
         return self.disk.free / self.grows
 
+    def as_json(self) -> dict[str, Any]:
+        """For programs. None: it can't be told."""
+        return {
+            "bytes": self.bytes,
+            "bytes_a_day": None if self.grows is None else round(self.grows),
+            "disk_bytes": self.disk.total if self.disk else None,
+            "disk_free": self.disk.free if self.disk else None,
+            "days_left": None if self.days_left is None else round(self.days_left, 1),
+        }
+
     @property
     def is_little(self) -> bool:
         """Whether somebody should do something about it."""
@@ -87,11 +111,11 @@ class Room:
         return soon or self.disk.free < LITTLE_SHARE * self.disk.total
 
 
-def read_storage(database: Database) -> list[StreamStorage]:
-    """What each stream takes, in the order of the names."""
+def read_storage(database: Database, connection_id: int | None = None) -> list[StreamStorage]:
+    """What each stream takes, of all connections or of one, in the order of the names."""
     found = {
         row["id"]: StreamStorage(row["connection"], row["environment"], row["stream"])
-        for row in database.all(sql.stored_streams)
+        for row in database.all(sql.stored_streams, {"connection": connection_id})
     }
     with database.connection() as connection:
         for stream_id, amount in _amounts(connection, "records").items():

@@ -10,6 +10,7 @@ SELECT c.oid::regclass::text AS name, pg_relation_size(c.oid) / current_setting(
 -- name: stored_streams
 SELECT s.id, s.name AS stream, c.name AS connection, c.environment
   FROM streams s JOIN connections c ON c.id = s.connection_id
+ WHERE %(connection)s::bigint IS NULL OR c.id = %(connection)s
  ORDER BY c.name, c.environment, s.name;
 
 -- name: quarantined

@@ -19,17 +19,36 @@ PAGE = 1000
 
 
 def records_as_of(
-    database: Database, stream: Mapping[str, Any], at: datetime, *, deleted: bool, limit: int | None
+    database: Database,
+    stream: Mapping[str, Any],
+    at: datetime,
+    *,
+    deleted: bool,
+    limit: int | None,
+    after: str = "",
 ) -> Iterator[DictRow]:
     """The records as they were at a time, a page in memory at once. Raises `InvalidInput` where that can't be told."""
     check_known(database, stream, at)
-    return _pages(database, stream, at, deleted=deleted, limit=limit)
+    return _pages(database, stream, at, deleted=deleted, limit=limit, after=after)
+
+
+def record_as_of(database: Database, stream: Mapping[str, Any], key: str, at: datetime) -> DictRow | None:
+    """One of them, a tombstone too; None: there was none."""
+    check_known(database, stream, at)
+    params = {"bucket": stream["bucket"], "stream": stream["id"], "key": key, "at": at}
+    return database.one(sql.record_as_of, params)
 
 
 def _pages(
-    database: Database, stream: Mapping[str, Any], at: datetime, *, deleted: bool, limit: int | None
+    database: Database,
+    stream: Mapping[str, Any],
+    at: datetime,
+    *,
+    deleted: bool,
+    limit: int | None,
+    after: str,
 ) -> Iterator[DictRow]:
-    after, left = "", limit
+    left = limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         page = database.all(

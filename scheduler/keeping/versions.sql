@@ -35,6 +35,20 @@ SELECT key, raw, version, source_updated_at, observed_at, first_seen_at, deleted
  ORDER BY key
  LIMIT %(limit)s;
 
+-- name: record_as_of
+-- The same for one record.
+SELECT v.key, v.raw::text AS raw, v.version, v.source_updated_at, v.observed_at, v.first_seen_at, v.deleted_at,
+       v.change_kind
+  FROM record_versions v
+ WHERE v.stream_id = %(stream)s AND v.key = %(key)s AND v.valid_from <= %(at)s AND v.valid_to > %(at)s
+UNION ALL
+SELECT r.key, r.raw::text, r.version, r.source_updated_at, r.observed_at, r.first_seen_at, r.deleted_at, r.change_kind
+  FROM records r
+ WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = %(key)s AND r.first_seen_at <= %(at)s
+   AND NOT EXISTS (SELECT FROM record_versions v
+                    WHERE v.stream_id = r.stream_id AND v.key = r.key AND v.valid_to > %(at)s)
+ LIMIT 1;
+
 -- name: changes_of_run
 -- What it brought, where that is still there or was kept since, with what it took the place of.
 SELECT a.key, a.change_kind, a.raw AS after, b.raw::text AS before, b.deleted_at IS NOT NULL AS was_deleted, a.superseded

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from scheduler.access.audit import Actor
 from scheduler.runs.history import sql
 from scheduler.runs.syncs import Wanted, refuse_paused, request_one
 from worker.connectors.contract import Stream
@@ -119,6 +120,7 @@ def request_resync(
     *,
     cause: Literal["api", "cli"],
     request_id: str,
+    actor: Actor | None = None,
 ) -> Wanted:
     """Ask for it; a queued run for the same scope is joined. `connection` and `row` are the rows of both."""
     few = scope.ids is not None and len(set(scope.ids)) <= FEW_IDS and can_be_asked(stream)
@@ -132,6 +134,7 @@ def request_resync(
         request_id=request_id,
         track="records",
         scope=scope.as_json(),
+        actor=actor,
     )
     return Wanted(run.id, row["id"], row["name"], run.created)
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
+from psycopg.rows import DictRow
+
+from scheduler.access.audit import Actor, note_act
 from scheduler.connections.resolve import streams_of, unknown_stream
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -41,8 +45,9 @@ def request_sync(
     request_id: str,
     track: str = "live",
     scope: Mapping[str, Any] | None = None,
+    actor: Actor | None = None,
 ) -> list[Wanted]:
-    """Ask for a run of each named stream, or of all that are switched on. `connection` is its row."""
+    """Ask for a run of each named stream, or of all that are switched on. `connection` is its row; `actor` is noted."""
     chosen = choose_streams(database, connection, names)
     with database.transaction() as transaction:
         runs = [
@@ -58,6 +63,11 @@ def request_sync(
             )
             for stream in chosen
         ]
+        if actor is not None:
+            names = [stream["name"] for stream in chosen]
+            _note(
+                transaction, actor, connection, {"track": track, "streams": names[:20], "count": len(names)}
+            )
     publish((run.id, run.queue) for run in runs if run.ready)
     return [
         Wanted(run.id, stream["id"], stream["name"], run.created)
@@ -75,6 +85,7 @@ def request_one(
     request_id: str,
     track: str,
     scope: Mapping[str, Any],
+    actor: Actor | None = None,
 ) -> Requested:
     """Ask for one run of one stream, whatever its connection may do now. Both are rows."""
     with database.transaction() as transaction:
@@ -88,9 +99,21 @@ def request_one(
             track=track,
             scope=scope,
         )
+        if actor is not None:
+            detail = {"track": track, "streams": [stream["name"]], "scope": sorted(scope)}
+            _note(transaction, actor, connection, detail)
     if run.ready:
         publish([(run.id, run.queue)])
     return run
+
+
+def _note(
+    transaction: psycopg.Connection[DictRow],
+    actor: Actor,
+    connection: Mapping[str, Any],
+    detail: Mapping[str, Any],
+) -> None:
+    note_act(transaction, actor, "sync.request", connection["name"], about=connection, detail=detail)
 
 
 def refuse_paused(connection: Mapping[str, Any]) -> None:

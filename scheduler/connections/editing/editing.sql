@@ -2,12 +2,12 @@
 
 -- name: lock_one
 -- Held until the change is committed: whoever changes, pauses or deletes it at the same time comes before or after.
-SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
        paused_at IS NOT NULL AS paused
   FROM connections WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: read_one
-SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, budget, applied,
+SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
        paused_at IS NOT NULL AS paused
   FROM connections WHERE id = %(id)s;
 
@@ -38,7 +38,8 @@ UPDATE connections SET disconnected_at = NULL, updated_at = now() WHERE id = %(i
 -- name: disconnect
 -- What was read stays readable. The references go, so that nothing can be fetched any more.
 UPDATE connections
-   SET disconnected_at = coalesce(disconnected_at, now()), paused_at = coalesce(paused_at, now()), secrets = '{}',
+   SET disconnected_at = coalesce(disconnected_at, now()), paused_at = coalesce(paused_at, now()),
+       secrets = '{}', network = '{}',
        updated_at = now()
  WHERE id = %(id)s;
 

@@ -6,19 +6,41 @@ from functools import partial
 from scheduler.connections.file.part import Part, Step
 from scheduler.connections.file.secrecy import secret_paths
 from worker.connectors.contract import Connector
+from worker.http.network import settings as network
+from worker.http.network.settings import REFERENCES
 from worker.parsing.documents import nearest, suggest
-from worker.secrets import parse_reference
+from worker.secrets import check_reference, parse_reference
 
 MISPLACED = "Put it under secrets as a reference, such as env://NAME or file:///absolute/path."
 
 
 def check_secrecy(part: Part) -> None:
     """References only under secrets, and no secret among the settings: true of every system, known or not."""
-    for name, reference in part.mapping("secrets").items():
-        if part.sound("secrets", name):
-            part.attempt(partial(parse_reference, reference, name=name), "secrets", name, otherwise=None)
+    for name in part.mapping("secrets"):
+        _check_reference(part, "secrets", name)
     for path in secret_paths(part.mapping("settings")):
         _refuse_setting(part, path)
+
+
+def check_network(part: Part) -> None:
+    """References to certificates and passwords, and a proxy that can be meant."""
+    given = part.mapping("network")
+    for name in given:
+        if name in REFERENCES:
+            _check_reference(part, "network", name)
+    if part.sound("network"):
+        part.attempt(partial(network.check_network, given), "network", otherwise=None)
+
+
+def _check_reference(part: Part, *path: str) -> None:
+    """A reference that a connection of this environment may use."""
+    if not part.sound(*path):
+        return
+    environment = part.get("environment") or "live"
+    check = (
+        partial(check_reference, environment=environment) if part.sound("environment") else parse_reference
+    )
+    part.attempt(partial(check, part.get(*path), name=path[-1]), *path, otherwise=None)
 
 
 def check_settings(part: Part, connector: Connector) -> None:

@@ -40,6 +40,8 @@ class DesiredConnection:
     streams: Sequence[DesiredStream]
     place: str
     """`file:line`"""
+    network: Mapping[str, str] = field(default_factory=dict)
+    """How its requests leave: a proxy, and references to certificates. See `worker.http.network`."""
     history_by_default: bool = False
     """The file says nothing about history, so the default is worth a word."""
 

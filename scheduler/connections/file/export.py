@@ -22,7 +22,7 @@ HEADER = """\
 # The connections of this Headrace, as they are. `headrace apply` with this file changes nothing.
 # Secrets are references: the values stay where they are.
 """
-FIELDS = ("tenant", "budget", "labels", "settings", "secrets")
+FIELDS = ("tenant", "budget", "labels", "settings", "secrets", "network")
 """What of a row a file says as it stands there."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

@@ -10,7 +10,13 @@ from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 
-from scheduler.connections.file.checks import check_secrecy, check_secrets, check_settings, check_text
+from scheduler.connections.file.checks import (
+    check_network,
+    check_secrecy,
+    check_secrets,
+    check_settings,
+    check_text,
+)
 from scheduler.connections.file.desired import Desired, DesiredConnection, DesiredStream, Problems
 from scheduler.connections.file.part import Part, parts_of
 from scheduler.connections.options.schedule import (
@@ -97,6 +103,7 @@ def _read_connection(part: Part, registry: Registry, schema: Mapping[str, Any]) 
     part.check_schema(schema)
     check_text(part)
     check_secrecy(part)
+    check_network(part)
     times = _read_times(part)
     options = _read_options(part)
     system = part.get("system")
@@ -122,6 +129,7 @@ def _connection(part: Part, streams: Sequence[DesiredStream]) -> DesiredConnecti
         labels=data.get("labels", {}),
         settings=data.get("settings", {}),
         secrets=data.get("secrets", {}),
+        network=data.get("network", {}),
         budget=data.get("budget"),
         streams=streams,
         place=part.place(),

@@ -14,7 +14,7 @@ from scheduler.connections.plan.merge import FieldChange, Key, Merged, flatten, 
 from scheduler.connections.plan.model import Change, Kind, Plan, PlannedConnection, PlannedStream
 from worker.errors import InvalidInput
 
-GROUPS = ("labels", "settings", "secrets")
+GROUPS = ("labels", "settings", "secrets", "network")
 COLUMNS = ("name", "tenant", "budget", *GROUPS)
 STREAM_GROUPS = ("options",)
 STREAM_COLUMNS = ("schedule", "history_days", "enabled", *STREAM_GROUPS)

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.transactions import Transaction, execute, retrying
 from scheduler.keeping.erasure.take_back import take_back_runs
 from worker.config import Settings
@@ -50,27 +51,48 @@ class Erased:
 
 
 def erase_record(
-    database: Database, settings: Settings, stream: Mapping[str, Any], key: str, reason: str | None = None
+    database: Database,
+    settings: Settings,
+    stream: Mapping[str, Any],
+    key: str,
+    reason: str | None = None,
+    *,
+    actor: Actor = COMMAND_LINE,
+    connection: Mapping[str, Any] | None = None,
 ) -> Erased:
-    """Remove the record of this key, whether the copy holds it or not. Raises `NeedsOperator` without a privacy key."""
+    """Remove the record of this key, whether the copy holds it or not. Raises `NeedsOperator` without a privacy key.
+
+    Who had it erased is noted, with the connection's row, and nothing of the record.
+    """
     if not key or "\0" in key:
         raise InvalidInput(
             "bad_key", "This is no record's key.", hint="Give it as `headrace records` shows it."
         )
     secret = privacy_key(settings)
-    erasure = _note(database, stream, secret, key, reason)
+    erasure = _note(database, stream, secret, key, reason, by=(actor, connection))
     wakeups = take_back_runs(database, stream)
     removed = retrying(lambda: _remove(database, stream, key, erasure))
     log.info("record_erased", stream_id=stream["id"], erasure=str(erasure), removed=dict(removed))
     return Erased(removed, wakeups)
 
 
-def allow_again(database: Database, settings: Settings, stream: Mapping[str, Any], key: str | None) -> int:
+def allow_again(
+    database: Database,
+    settings: Settings,
+    stream: Mapping[str, Any],
+    key: str | None,
+    *,
+    actor: Actor = COMMAND_LINE,
+    connection: Mapping[str, Any] | None = None,
+) -> int:
     """Let the record come back at the next sync that reads it; None: all of the stream. How many erasures went."""
     digest = None if key is None else privacy_key(settings).of_key(stream["id"], key)
     with database.transaction() as tx:
         gone = execute(tx, sql.allow_again, {"stream": stream["id"], "digest": digest})
         execute(tx, sql.note_allowed, {"stream": stream["id"]})
+        if gone:
+            what = {"count": len(gone)}
+            note_act(tx, actor, "record.allow", f"stream {stream['name']}", about=connection, detail=what)
     if not gone:
         what = "Nothing" if key is None else "No such record"
         raise NotFound("not_erased", f"{what} was erased from this stream.")
@@ -78,7 +100,13 @@ def allow_again(database: Database, settings: Settings, stream: Mapping[str, Any
 
 
 def _note(
-    database: Database, stream: Mapping[str, Any], secret: PrivacyKey, key: str, reason: str | None
+    database: Database,
+    stream: Mapping[str, Any],
+    secret: PrivacyKey,
+    key: str,
+    reason: str | None,
+    *,
+    by: tuple[Actor, Mapping[str, Any] | None],
 ) -> Any:
     params = {
         "stream": stream["id"],
@@ -93,7 +121,18 @@ def _note(
                 "Records were erased from this stream with another key than the one behind HEADRACE_PRIVACY_KEY.",
                 hint="Give it the key that it had then, or let all of them come back: --allow-all.",
             )
-        return execute(tx, sql.note_erasure, params)[0]["id"]
+        erasure = execute(tx, sql.note_erasure, params)[0]["id"]
+        actor, connection = by
+        what = {"erasure": str(erasure)}
+        note_act(
+            tx,
+            actor,
+            "record.erase",
+            f"stream {stream['name']}",
+            about=connection,
+            detail={"erasure": str(erasure)},
+        )
+        return erasure
 
 
 def _remove(database: Database, stream: Mapping[str, Any], key: str, erasure: Any) -> dict[str, int]:

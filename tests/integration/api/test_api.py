@@ -241,7 +241,7 @@ def test_runs_are_listed_page_by_page_without_gap_or_repeat(server: Server) -> N
         seen += [run["id"] for run in page["runs"]]
         if page["next"] is None:
             break
-        before = f"&before={page['next']}"
+        before = f"&cursor={page['next']}"
     assert len(seen) == 26
     assert ids < set(seen)
     assert seen == sorted(seen, reverse=True)
@@ -257,7 +257,8 @@ def test_runs_are_listed_page_by_page_without_gap_or_repeat(server: Server) -> N
         ("/v1/runs/00000000-0000-0000-0000-000000000000", 404, "unknown_run"),
         ("/v1/runs?limit=0", 422, "bad_value"),
         ("/v1/runs?limit=99999999999999999999", 422, "bad_value"),
-        ("/v1/runs?before=x", 422, "bad_value"),
+        ("/v1/runs?before=x", 422, "unknown_parameter"),
+        ("/v1/runs?cursor=x", 422, "bad_cursor"),
         ("/v1/runs?state=resting", 422, "bad_value"),
         ("/v1/runs?connection=nope", 404, "unknown_connection"),
         ("/v1/runs?stream=sites", 422, "missing_connection"),

@@ -253,6 +253,45 @@ class TestSecrets:
 
 
 class TestSchema:
+    @pytest.mark.parametrize(
+        ("network", "code"),
+        [
+            ({"ca": "-----BEGIN planted"}, "plain_secret"),
+            ({"client_certificate": "env://CERT", "client_key": "planted"}, "plain_secret"),
+            ({"client_key": "env://KEY"}, "bad_network"),
+            ({"proxy_user": "planted"}, "bad_network"),
+            ({"proxy": "http://p:1", "proxy_password": "env://P"}, "bad_network"),
+            ({"proxy": "http://p:1", "proxy_user": "me:planted"}, "bad_network"),
+            ({"proxy": "http://me:planted@p:1"}, "secret_in_settings"),
+            ({"proxy": "socks5://planted:1"}, "bad_proxy"),
+            ({"proxy": "planted"}, "bad_proxy"),
+            ({"proxy": "http://p/planted"}, "bad_proxy"),
+            ({"proxy": "http://p:999999"}, "bad_proxy"),
+            ({"proxy": "http://[planted"}, "bad_proxy"),
+            ({"proxy": "http://0xa9fea9fe"}, "address_refused"),
+            ({"proxy": "http://metadata.google.internal"}, "address_refused"),
+            ({"verify": False}, "unknown_key"),
+        ],
+    )
+    def test_a_network_that_can_not_be_meant_is_refused_and_not_repeated(
+        self, network: dict[str, Any], code: str
+    ) -> None:
+        told = refused(entry(network=network))
+        assert [problem.code for problem in told.problems] == [code]
+        assert "planted" not in f"{told} {[problem.hint for problem in told.problems]}"
+
+    def test_a_network_is_taken_as_it_stands(self) -> None:
+        network = {
+            "ca": "file:///ca.pem",
+            "client_certificate": "env://CERT",
+            "client_key": "env://KEY",
+            "client_key_password": "env://KEY_PASSWORD",
+            "proxy": "https://proxy.example:3128",
+            "proxy_user": "me",
+            "proxy_password": "env://PROXY_PASSWORD",
+        }
+        assert read(entry(network=network)).connections[0].network == network
+
     def test_the_schema_is_valid_and_says_what_each_field_is_for(self) -> None:
         schema = load_schema()
         Draft202012Validator.check_schema(schema)

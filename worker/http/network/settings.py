@@ -7,10 +7,9 @@
 Pure.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-
-import httpx
 
 from worker.errors import InvalidInput, NeedsOperator
 from worker.http.wire.destination import AddressRefused, Guard
@@ -25,6 +24,7 @@ _NEEDS = {
     "proxy_password": "proxy_user",
 }
 _PORTS = {"http": 80, "https": 443}
+_PROXY = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +80,25 @@ def check_network(given: Mapping[str, object]) -> None:
 
 def read_proxy(text: object) -> Origin:
     """Where a proxy is, or `InvalidInput` without repeating what was given: people write passwords there."""
-    try:
-        url = httpx.URL(text) if isinstance(text, str) else None
-        host = url.raw_host.decode("ascii") if url is not None and url.host else ""
-    except (httpx.InvalidURL, ValueError, TypeError):
-        url, host = None, ""
-    if url is None or not host or url.scheme not in _PORTS or url.raw_path not in (b"/", b"") or url.fragment:
-        raise InvalidInput(
-            "bad_proxy",
-            "The proxy's address can't be read.",
-            place="proxy",
-            hint="Write it as http://host:port, or https://host:port for one that speaks TLS itself.",
-        )
-    if url.userinfo:
+    found = _PROXY.fullmatch(text) if isinstance(text, str) else None
+    port = int(found[3] or _PORTS[found[1]]) if found is not None else 0
+    if isinstance(text, str) and "@" in text:
         raise InvalidInput(
             "secret_in_settings",
             "The proxy's address holds a user or a password, and it is stored as it is.",
             place="proxy",
             hint="Give proxy_user, and proxy_password as a reference such as env://PROXY_PASSWORD.",
         )
+    if found is None or not 0 < port < 65536:
+        raise InvalidInput(
+            "bad_proxy",
+            "The proxy's address can't be read.",
+            place="proxy",
+            hint="Write it as http://host:port, or https://host:port for one that speaks TLS itself.",
+        )
+    host = found[2].strip("[]").lower()
     try:
         Guard().check_name(host)
     except AddressRefused as exc:
         raise InvalidInput(exc.code, exc.message, place="proxy", hint=exc.hint) from None
-    return Origin(url.scheme, host, url.port or _PORTS[url.scheme])
+    return Origin(found[1], host, port)

@@ -1,8 +1,4 @@
-"""The command that shows the copy itself.
-
-Read in pages by key and written out as they come: a stream of millions needs no memory, and no transaction stays open
-while a slow reader reads, which would hold back the change feed of everybody.
-"""
+"""The command that shows the copy itself, written out as it is read."""
 
 import csv
 import json
@@ -17,12 +13,9 @@ from scheduler.cli.output import AsJson, note, print_table
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.keeping.moment import parse_moment
+from scheduler.keeping.reading import read_records
 from scheduler.keeping.versions import records_as_of
-from worker.db.database import Database
-from worker.db.queries import load_queries
 
-sql = load_queries("scheduler.cli.commands.copy", "records.sql")
-PAGE = 1000
 LIMIT = 50
 LOOK_AHEAD = 200
 """So many records are looked at to find the columns of a CSV."""
@@ -80,28 +73,6 @@ def records(
             _print(rows)
     if rows.more:
         note(f"These are the first {limit:,}; --all shows all of them.")
-
-
-def read_records(database: Database, stream: Row, *, deleted: bool, limit: int | None) -> Iterator[Row]:
-    """The records as they are now, a page in memory at a time."""
-    after, left = "", limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        page = database.all(
-            sql.records_of,
-            {
-                "bucket": stream["bucket"],
-                "stream": stream["id"],
-                "after": after,
-                "deleted": deleted,
-                "limit": size,
-            },
-        )
-        yield from page
-        if len(page) < size:
-            return
-        after = page[-1]["key"]
-        left = None if left is None else left - size
 
 
 class _Counted:

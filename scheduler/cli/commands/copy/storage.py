@@ -1,14 +1,14 @@
 """The command that shows what the copy takes, and how long there is room for it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection
-from scheduler.keeping.storage import Amount, Room, StreamStorage, in_words, look_at_room, read_storage, size
+from scheduler.keeping.storage import Amount, StreamStorage, in_words, look_at_room, read_storage, size
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def storage(
         where = (chosen["name"], chosen["environment"])
         found = [each for each in found if (each.connection, each.environment) == where]
     if as_json:
-        print_json({"streams": [_as_json(each) for each in found], "database": _room(room)})
+        print_json({"streams": [each.as_json() for each in found], "database": room.as_json()})
         return
     rows = _by_stream(found) if chosen is not None else _by_connection(found)
     name = "stream" if chosen is not None else "connection"
@@ -83,28 +83,3 @@ def _sum(amounts: Sequence[Amount]) -> Amount:
 
 def _count(amount: Amount) -> str:
     return f"{amount.rows:,}" if amount.exact else f"~{amount.rows:,}"
-
-
-def _as_json(each: StreamStorage) -> dict[str, Any]:
-    return {
-        "connection": each.connection,
-        "environment": each.environment,
-        "stream": each.stream,
-        "bytes": each.bytes,
-        **{
-            name: {"rows": amount.rows, "bytes": amount.bytes, "exact": amount.exact}
-            for name, amount in (
-                ("records", each.records), ("versions", each.versions), ("quarantine", each.quarantine),
-            )
-        },
-    }  # fmt: skip
-
-
-def _room(room: Room) -> dict[str, Any]:
-    return {
-        "bytes": room.bytes,
-        "bytes_a_day": None if room.grows is None else round(room.grows),
-        "disk_bytes": room.disk.total if room.disk else None,
-        "disk_free": room.disk.free if room.disk else None,
-        "days_left": None if room.days_left is None else round(room.days_left, 1),
-    }
