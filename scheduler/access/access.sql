@@ -37,8 +37,8 @@ SELECT a.id, a.at, a.actor, a.token_id, a.environment, a.tenant, a.action, a.tar
   FROM audit a
  WHERE (a.token_id = %(self)s
         OR ((%(environment)s::text IS NULL OR a.environment = %(environment)s OR (a.environment IS NULL AND %(whole)s))
-            AND (%(tenants)s::text[] IS NULL OR a.tenant = ANY (%(tenants)s))
-            AND (%(connections)s::bigint[] IS NULL OR a.connection_id = ANY (%(connections)s))))
+            AND (%(tenants)s::text[] IS NULL OR a.tenant = ANY (%(tenants)s::text[]))
+            AND (%(connections)s::bigint[] IS NULL OR a.connection_id = ANY (%(connections)s::bigint[]))))
    AND (%(connection)s::bigint IS NULL OR a.connection_id = %(connection)s)
    AND (%(action)s::text IS NULL OR starts_with(a.action, %(action)s))
    AND (%(actor)s::text IS NULL OR a.actor = %(actor)s)

@@ -47,8 +47,8 @@ SELECT t.id, t.name, t.owner, t.environment, t.scopes, t.ending, t.connections, 
        (SELECT array_agg(c.name ORDER BY c.id) FROM connections c WHERE c.id = ANY (t.connections)) AS connection_names
   FROM tokens t
  WHERE (%(environment)s::text IS NULL OR t.environment = %(environment)s)
-   AND (t.id = %(self)s OR ((%(tenants)s::text[] IS NULL OR t.tenants <@ %(tenants)s)
-                            AND (%(connections)s::bigint[] IS NULL OR t.connections <@ %(connections)s)))
+   AND (t.id = %(self)s OR ((%(tenants)s::text[] IS NULL OR t.tenants <@ %(tenants)s::text[])
+                            AND (%(connections)s::bigint[] IS NULL OR t.connections <@ %(connections)s::bigint[])))
    AND (%(ended)s OR (t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())))
    AND (%(id)s::uuid IS NULL OR t.id = %(id)s)
    AND (%(owner)s::text IS NULL OR t.owner = %(owner)s)

@@ -27,9 +27,11 @@ class Application:
         return other
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = self._headers | more.pop("headers", {})
+
         async def asked() -> httpx.Response:
             async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-                return await client.request(method, path, headers=self._headers, **more)
+                return await client.request(method, path, headers=headers, **more)
 
         return asyncio.run(asked())
 

@@ -1,0 +1,418 @@
+"""Tokens through the API: made, shown, replaced, ended; and never more than whoever makes them has."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from servers.installation.application import Application
+from servers.rows.customers import Customers
+
+from scheduler.access.audit import COMMAND_LINE
+from scheduler.access.issuing.grants import own_grant
+from scheduler.access.issuing.issue import issue, revoke, rotate
+from scheduler.access.principal import Scope
+from scheduler.access.store import create_token, find_principal
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def admin(customers: Customers) -> Iterator[Application]:
+    """An admin of live without limits; afterwards there are no tokens but the first."""
+    yield customers.api()
+    customers.database.run("DELETE FROM tokens WHERE name <> 'bootstrap'")
+
+
+def made(api: Application, **body: Any) -> dict[str, Any]:
+    answer = api.post("/v1/tokens", {"name": "t", "scopes": ["read"]} | body)
+    assert answer.status_code == 201, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def test_a_token_is_shown_once_and_only_its_digest_is_kept(customers: Customers, admin: Application) -> None:
+    shown = made(admin, name="reports", owner="ann", scopes=["read", "sync"])
+    assert shown["token"].startswith("hr_live_")
+    assert (shown["name"], shown["owner"], shown["state"]) == ("reports", "ann", "valid")
+    again = admin.read(f"/v1/tokens/{shown['id']}")
+    assert "token" not in again
+    assert again["ends_in"] == shown["token"][-4:]
+    for row in customers.database.all("SELECT row_to_json(t)::text AS text FROM tokens t"):
+        assert shown["token"] not in row["text"]
+    for row in customers.database.all("SELECT row_to_json(a)::text AS text FROM audit a"):
+        assert shown["token"] not in row["text"]
+    assert admin.shown(shown["token"]).get("/v1/tokens/self").json()["id"] == shown["id"]
+
+
+def test_a_token_without_admin_makes_none_and_sees_only_itself(
+    customers: Customers, admin: Application
+) -> None:
+    for scope in ("read", "sync", "write"):
+        api = customers.api(scopes=(Scope(scope),))
+        assert api.post("/v1/tokens", {"name": "t", "scopes": ["read"]}).status_code == 403
+        assert api.get("/v1/tokens").status_code == 403
+        assert api.get("/v1/audit").status_code == 403
+        assert api.get("/v1/tokens/self").status_code == 200
+
+
+SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+
+EXCESSES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "of all customers": ({"tenants": ["acme"]}, {"tenants": None}, "tenants"),
+    "of another customer": ({"tenants": ["acme"]}, {"tenants": ["acme", "brick"]}, "tenants"),
+    "of all connections": ({"connections": ["acme"]}, {"connections": None}, "connections"),
+    "from anywhere": ({"networks": ["127.0.0.0/8"]}, {"networks": None}, "networks"),
+    "from a wider network": ({"networks": ["127.0.0.0/8"]}, {"networks": ["0.0.0.0/0"]}, "networks"),
+    "from a network of the other family": ({"networks": ["127.0.0.0/8"]}, {"networks": ["::/0"]}, "networks"),
+    "with any secret": ({"secret_prefixes": ["env://A_"]}, {"secret_prefixes": None}, "secret_prefixes"),
+    "with another secret": (
+        {"secret_prefixes": ["env://A_"]}, {"secret_prefixes": ["env://"]}, "secret_prefixes"
+    ),
+    "with a secret though it has none": (
+        {"tenants": ["acme"]}, {"secret_prefixes": ["env://A_"]}, "secret_prefixes"
+    ),
+    "for ever": ({"expires_at": LATER}, {"expires_at": None}, "expires_at"),
+    "for longer": (
+        {"expires_at": LATER},
+        {"expires_at": (datetime.now(UTC) + timedelta(days=31)).isoformat()},
+        "expires_at",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXCESSES)
+def test_nobody_makes_a_token_that_may_more(customers: Customers, admin: Application, name: str) -> None:
+    own, wanted, field = EXCESSES[name]
+    maker = customers.api(**own)
+    answer = maker.post("/v1/tokens", {"name": "t", "scopes": ["admin"]} | wanted)
+    assert (answer.status_code, answer.json()["code"]) == (403, "exceeds_your_token"), answer.text
+    assert answer.json()["place"] == f"body.{field}"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (own, wanted, _) in EXCESSES.items() if own.keys() == wanted.keys()]
+)
+def test_what_is_left_out_is_as_the_makers(customers: Customers, admin: Application, name: str) -> None:
+    """A token that is made by one with a limit has it, whether or not anybody thought of it."""
+    own, _, field = EXCESSES[name]
+    maker = customers.api(**own)
+    shown, mine = made(maker, scopes=["admin"]), maker.read("/v1/tokens/self")
+    assert shown[field] == mine[field] is not None
+
+
+def test_a_connection_that_the_maker_does_not_see_cannot_be_named(
+    customers: Customers, admin: Application
+) -> None:
+    maker = customers.api(tenants=["acme"])
+    body = {"name": "t", "scopes": ["read"], "connections": ["brick"]}
+    answer = maker.post("/v1/tokens", body)
+    unknown = maker.post("/v1/tokens", body | {"connections": ["nobodys"]})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_connection")
+    assert answer.json()["detail"].replace("brick", "nobodys") == unknown.json()["detail"]
+
+
+def test_a_test_token_makes_test_tokens(customers: Customers, admin: Application) -> None:
+    shown = made(customers.api("test"))
+    assert shown["environment"] == "test"
+    assert shown["token"].startswith("hr_test_")
+
+
+def test_tokens_that_may_more_are_neither_shown_nor_replaced_nor_ended(
+    customers: Customers, admin: Application
+) -> None:
+    """Whoever could replace a greater token would have it."""
+    greater = made(admin, scopes=["admin"])
+    others = made(admin, scopes=["read"], tenants=["brick"])
+    small = customers.api(tenants=["acme"])
+    mine = made(small)
+    listed = {token["id"] for token in small.read("/v1/tokens")["tokens"]}
+    assert mine["id"] in listed
+    assert not {greater["id"], others["id"]} & listed
+    for token in (greater, others):
+        for method, path in (("GET", ""), ("POST", "/rotate"), ("POST", "/revoke")):
+            answer = small.ask(method, f"/v1/tokens/{token['id']}{path}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_token"), path
+    assert small.post(f"/v1/tokens/{mine['id']}/rotate", {}).status_code == 201
+
+
+def test_tokens_of_the_other_environment_are_not_there(customers: Customers, admin: Application) -> None:
+    shown = made(admin)
+    assert customers.api("test").get(f"/v1/tokens/{shown['id']}").status_code == 404
+
+
+def test_a_token_with_wider_secrets_is_not_replaced_by_one_with_narrower(
+    customers: Customers, admin: Application
+) -> None:
+    wider = made(admin, scopes=["admin"])
+    narrow = customers.api(secret_prefixes=["env://A_"])
+    answer = narrow.post(f"/v1/tokens/{wider['id']}/rotate", {})
+    assert (answer.status_code, answer.json()["code"]) == (403, "exceeds_your_token")
+
+
+def test_the_old_token_is_good_for_the_overlap_and_no_longer(
+    customers: Customers, admin: Application
+) -> None:
+    old = made(admin, tenants=["acme"])
+    fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 3600}).json()
+    assert fresh["tenants"] == ["acme"]
+    for token in (old["token"], fresh["token"]):
+        assert admin.shown(token).get("/v1/tokens/self").status_code == 200
+    shown = admin.read(f"/v1/tokens/{old['id']}")
+    assert (shown["state"], shown["replaced_by"]) == ("replaced", fresh["id"])
+    customers.database.run("UPDATE tokens SET expires_at = now() WHERE id = %(id)s", {"id": old["id"]})
+    assert admin.shown(old["token"]).get("/v1/tokens/self").status_code == 401
+    assert admin.shown(fresh["token"]).get("/v1/tokens/self").status_code == 200
+
+
+def test_without_overlap_the_old_one_ends_at_once(customers: Customers, admin: Application) -> None:
+    old = made(admin)
+    assert admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 0}).status_code == 201
+    assert admin.shown(old["token"]).get("/v1/tokens/self").status_code == 401
+
+
+def test_an_overlap_never_lengthens_a_life(customers: Customers, admin: Application) -> None:
+    old = made(admin, expires_at=SOON)
+    fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 30 * 86400}).json()
+    assert admin.read(f"/v1/tokens/{old['id']}")["expires_at"] == old["expires_at"] == fresh["expires_at"]
+    longer = admin.post(f"/v1/tokens/{fresh['id']}/rotate", {"expires_at": LATER}).json()
+    assert longer["expires_at"] > fresh["expires_at"]
+
+
+def test_a_token_that_ends_does_not_rotate_itself_into_a_longer_life(
+    customers: Customers, admin: Application
+) -> None:
+    stolen = made(admin, scopes=["admin"], expires_at=SOON)
+    thief = admin.shown(stolen["token"])
+    answer = thief.post(f"/v1/tokens/{stolen['id']}/rotate", {"expires_at": LATER})
+    assert answer.json()["code"] == "exceeds_your_token"
+    assert thief.post(f"/v1/tokens/{stolen['id']}/rotate", {}).json()["expires_at"] == stolen["expires_at"]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("rotate", "token_replaced"), ("revoke", "token_revoked"), (None, "token_expired")]
+)
+def test_what_has_ended_is_not_replaced(
+    customers: Customers, admin: Application, end: str | None, code: str
+) -> None:
+    old = made(admin)
+    if end:
+        admin.post(f"/v1/tokens/{old['id']}/{end}", {})
+    else:
+        customers.database.run("UPDATE tokens SET expires_at = now() WHERE id = %(id)s", {"id": old["id"]})
+    answer = admin.post(f"/v1/tokens/{old['id']}/rotate", {})
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+
+
+def test_what_is_revoked_is_gone_with_the_next_request_and_harmless_twice(
+    customers: Customers, admin: Application
+) -> None:
+    old = made(admin)
+    assert admin.shown(old["token"]).get("/v1/tokens/self").status_code == 200
+    first, second = (admin.post(f"/v1/tokens/{old['id']}/revoke", {}).json() for _ in range(2))
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert first["state"] == "revoked"
+    refused = admin.shown(old["token"]).get("/v1/tokens/self")
+    unknown = admin.shown("hr_live_" + "0" * 28).get("/v1/tokens/self")
+    assert refused.status_code == 401
+    assert refused.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
+    ended = {token["id"] for token in admin.read("/v1/tokens", ended=True)["tokens"]}
+    assert old["id"] in ended
+    assert old["id"] not in {token["id"] for token in admin.read("/v1/tokens")["tokens"]}
+
+
+def test_all_that_a_stolen_token_made_ends_with_it_if_asked_so(
+    customers: Customers, admin: Application
+) -> None:
+    stolen = made(admin, scopes=["admin"])
+    child = made(admin.shown(stolen["token"]), scopes=["admin"])
+    grandchild = made(admin.shown(child["token"]), scopes=["admin"])
+    fresh = admin.shown(grandchild["token"]).post(f"/v1/tokens/{grandchild['id']}/rotate", {}).json()
+    apart = made(admin)
+    done = admin.post(f"/v1/tokens/{stolen['id']}/revoke", {"with_made": True}).json()
+    assert set(done["made"]) == {child["id"], grandchild["id"], fresh["id"]}
+    for token in (stolen, child, grandchild, fresh):
+        assert admin.shown(token["token"]).get("/v1/tokens/self").status_code == 401
+    assert admin.shown(apart["token"]).get("/v1/tokens/self").status_code == 200
+
+
+def test_whoever_revokes_a_replaced_token_is_told_that_the_fresh_one_lives(
+    customers: Customers, admin: Application
+) -> None:
+    old = made(admin)
+    fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {}).json()
+    assert fresh["id"] in " ".join(admin.post(f"/v1/tokens/{old['id']}/revoke", {}).json()["notes"])
+
+
+def test_the_last_admin_who_ends_their_own_token_is_told_how_to_come_back(
+    customers: Customers, admin: Application
+) -> None:
+    api = customers.api("test")
+    own = api.read("/v1/tokens/self")
+    customers.database.run(
+        "UPDATE tokens SET revoked_at = now() WHERE environment = 'test' AND id <> %(id)s", own
+    )
+    done = api.post(f"/v1/tokens/{own['id']}/revoke", {})
+    assert done.status_code == 200
+    [note] = done.json()["notes"]
+    assert "headrace token create NAME --scope admin --environment test" in note
+    assert api.get("/v1/tokens/self").status_code == 401
+
+
+def test_every_use_of_a_power_over_tokens_is_in_the_audit_log(
+    customers: Customers, admin: Application
+) -> None:
+    old = made(admin, owner="ann", tenants=["acme"])
+    admin.post(f"/v1/tokens/{old['id']}/rotate", {})
+    admin.post(f"/v1/tokens/{old['id']}/revoke", {})
+    acts = admin.read("/v1/audit", action="token.")["acts"][:3]
+    assert [act["action"] for act in acts] == ["token.revoke", "token.rotate", "token.create"]
+    assert all(old["id"] in act["target"] or act["action"] == "token.create" for act in acts)
+    own = admin.read("/v1/tokens/self")
+    assert {act["token_id"] for act in acts} == {own["id"]}
+    assert acts[2]["detail"]["tenants"] == ["acme"]
+    assert all(act["request_id"] for act in acts)
+
+
+def test_two_who_replace_a_token_at_once_make_one(customers: Customers, admin: Application) -> None:
+    old, _ = create_token(
+        customers.database, name="t", owner="o", environment="live", scopes=[Scope.READ]
+    )  # fmt: skip
+    codes = in_parallel(*[lambda: rotate(customers.database, COMMAND_LINE, None, old)] * 8)
+    assert sorted(codes) == ["done", *["token_replaced"] * 7]
+    assert (
+        len(customers.database.all("SELECT FROM tokens WHERE name = 't' AND id <> %(id)s", {"id": old})) == 2
+    )
+
+
+def test_admins_who_replace_each_others_tokens_at_once_do_not_wait_for_ever(
+    customers: Customers, admin: Application
+) -> None:
+    """Each holds their own token while they change the other's."""
+    one, two = (find_principal(customers.database, customers.token(), None) for _ in range(2))
+    assert one is not None
+    assert two is not None
+    codes = in_parallel(
+        *[
+            lambda: rotate(customers.database, COMMAND_LINE, one, two.token_id),
+            lambda: rotate(customers.database, COMMAND_LINE, two, one.token_id),
+        ]
+        * 3
+    )
+    assert sorted(codes) == ["done", "done", *["token_replaced"] * 4]
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_a_token_that_is_being_ended_makes_nothing_that_stays(
+    customers: Customers, admin: Application, _round: int
+) -> None:
+    """However close the two come: what it made before it ended is ended with it, and afterwards it makes none."""
+    who = find_principal(customers.database, customers.token(), None)
+    assert who is not None
+    barrier = threading.Barrier(5)
+
+    def make() -> None:
+        barrier.wait(10)
+        issue(customers.database, COMMAND_LINE, who, name="child", owner="o", grant=own_grant(who))
+
+    def end() -> None:
+        barrier.wait(10)
+        revoke(customers.database, COMMAND_LINE, None, who.token_id, with_made=True)
+
+    codes = in_parallel(make, make, end, make, make)
+    assert set(codes) <= {"done", "token_ended"}
+    left = customers.database.all(
+        "SELECT FROM tokens WHERE created_by = %(id)s AND revoked_at IS NULL", {"id": who.token_id}
+    )
+    assert left == []
+
+
+def in_parallel(*works: Callable[[], object]) -> list[str]:
+    """How each of them ended."""
+    codes: list[str] = []
+
+    def go(work: Callable[[], object]) -> None:
+        try:
+            work()
+            codes.append("done")
+        except Exception as exc:  # noqa: BLE001 - what it was is looked at
+            codes.append(getattr(exc, "code", repr(exc)))
+
+    threads = [threading.Thread(target=go, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"name": ""}, "body.name"),
+        ({"name": "a\nb"}, "body.name"),
+        ({"owner": "cli"}, "body.owner"),
+        ({"scopes": []}, "body.scopes"),
+        ({"scopes": ["root"]}, "body.scopes.0"),
+        ({"tenants": []}, "body.tenants"),
+        ({"tenants": ["\x00"]}, "body.tenants.0"),
+        ({"networks": ["10.0.0.1/8"]}, "body.networks.0"),
+        ({"networks": ["nowhere"]}, "body.networks.0"),
+        ({"secret_prefixes": [""]}, "body.secret_prefixes.0"),
+        ({"secret_prefixes": ["file:///a/../b"]}, "body.secret_prefixes.0"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "body.expires_at"),
+        ({"expires_at": 7}, "body.expires_at"),
+        ({"tenant": "acme"}, "body.tenant"),
+    ],
+)
+def test_a_wrong_wish_is_refused_with_its_place(admin: Application, body: dict[str, Any], place: str) -> None:
+    answer = admin.post("/v1/tokens", {"name": "t", "scopes": ["read"]} | body)
+    assert (answer.status_code, answer.json()["place"]) == (422, place), answer.text
+
+
+def test_half_a_character_in_a_name_is_refused(admin: Application) -> None:
+    answer = admin.ask("POST", "/v1/tokens", content=b'{"name": "\\ud800", "scopes": ["read"]}')
+    assert answer.status_code == 422, answer.text
+
+
+def test_a_token_that_ends_soon_says_so_in_every_answer(customers: Customers, admin: Application) -> None:
+    shown = made(admin, expires_at=(datetime.now(UTC) + timedelta(days=40)).isoformat())
+    api = admin.shown(shown["token"])
+    assert "x-token-warning" not in api.get("/v1/tokens/self").headers
+    customers.database.run(
+        "UPDATE tokens SET created_at = now() - interval '91 days', expires_at = now() + interval '3 days 1 hour'"
+        " WHERE id = %(id)s",
+        shown,
+    )
+    answer = api.get("/v1/tokens/self")
+    assert [warning["code"] for warning in answer.json()["warnings"]] == ["expires_soon", "not_rotated"]
+    assert "ends in 3 days" in answer.headers["x-token-warning"]
+    assert "91 days" in answer.headers["x-token-warning"]
+    assert "x-token-warning" in api.get("/v1/nothing").headers
+
+
+def test_when_and_from_where_a_token_was_used_is_known(customers: Customers, admin: Application) -> None:
+    shown = made(admin)
+    assert shown["last_used_at"] is None
+    admin.shown(shown["token"]).get("/v1/tokens/self")
+    again = admin.read(f"/v1/tokens/{shown['id']}")
+    assert again["last_used_at"] is not None
+    assert again["last_used_from"] == "127.0.0.1"
+
+
+def test_tokens_are_read_in_pages(customers: Customers, admin: Application) -> None:
+    ids = [made(admin)["id"] for _ in range(5)]
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = admin.read("/v1/tokens", limit=2, **({"cursor": cursor} if cursor else {}))
+        found += [token["id"] for token in page["tokens"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found[:5] == ids[::-1]
+    assert len(found) == len(set(found))
+    assert UUID(found[0])
