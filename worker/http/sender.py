@@ -15,9 +15,9 @@ from typing import Protocol
 import httpx
 import structlog
 
-from worker.connectors.contract import Request, Response, Source, TokenAuth
+from worker.connectors.contract import Request, Response, Source
 from worker.errors import HeadraceError, Transient
-from worker.http.address import Address, address_of
+from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
 from worker.http.grant import Grant, Permit, Permits, Refusals
@@ -159,7 +159,7 @@ class Sender:
         self, ctx: CallContext, request: Request, hearing: _Hearing, secrets: Mapping[str, Secret]
     ) -> Proof:
         auth = ctx.source.auth
-        replaced = auth.replaced if isinstance(auth, TokenAuth) else ()
+        replaced = auth.replaced if gets_tokens(auth) else ()
         held = self._held.of(
             ctx.connection_id, {name: secret for name, secret in secrets.items() if name not in replaced}
         )
@@ -182,7 +182,7 @@ class Sender:
         )
 
     def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
-        address = address_of(_home(ctx.source, outgoing), outgoing)
+        address = address_of(home_of(ctx.source, outgoing), outgoing)
         written = _written(ctx, outgoing, address)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
@@ -272,14 +272,6 @@ class Sender:
             ctx.environment or "",
             lambda reference: open_secret(reference, environment=ctx.environment).reveal(),
         )
-
-
-def _home(source: Source, outgoing: Request) -> str:
-    """Which host a request must not leave: the system's, or that of the server which gives out its tokens."""
-    auth = source.auth
-    if isinstance(auth, TokenAuth) and outgoing.url == auth.token_url:
-        return auth.token_url
-    return source.base_url
 
 
 def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:

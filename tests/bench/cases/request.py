@@ -71,7 +71,10 @@ def run(full: bool) -> Iterator[Line]:
         yield _line("a small request", found, "httpcore", "")
         yield _wall_line("a small request, time on the clock", found, "httpx")
         port = httpx.URL(data.url).port or 0
-        with patch("socket.create_connection", _to_the_source):
+        with (
+            patch("socket.create_connection", _to_the_source),
+            patch("worker.http.wire.destination.resolve_host", _resolved),
+        ):
             crowds = {"ours": _crowd(wire_ask(port)), "httpcore": _crowd(pool_ask(port))}
             shared = {name: [crowd(3) for _ in range(3 if full else 1)] for name, crowd in crowds.items()}
         yield _line(f"a request of {THREADS} threads to {HOSTS} hosts", shared, "httpcore", "")
@@ -136,6 +139,10 @@ def pool_ask(port: int) -> AskHost:
         return pool.request("GET", url, headers=PAIRS).content
 
     return ask
+
+
+def _resolved(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
 
 
 _connect = socket.create_connection
