@@ -15,8 +15,8 @@ ODD = '{"b": 1.10, "a": 123456789012345678901234567890,\r\n "c": "\\u00e4"}'
 def add(customers: Customers, key: str, raw: str = "{}", *, deleted: bool = False) -> None:
     customers.database.run(
         "INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, cause_kind, cause_id, change_kind,"
-        " deleted_at) SELECT bucket, id, %(key)s, %(raw)s, gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created',"
-        " CASE WHEN %(deleted)s THEN now() END FROM streams WHERE id = %(stream)s",
+        " deleted_at) SELECT bucket, id, %(key)s, %(raw)s, gen_random_uuid(), now(), 'run', gen_random_uuid(),"
+        " CASE WHEN %(deleted)s THEN 'deleted' ELSE 'created' END, CASE WHEN %(deleted)s THEN now() END FROM streams WHERE id = %(stream)s",
         {"key": key, "raw": raw, "deleted": deleted, "stream": customers.streams["acme"]},
     )
 
@@ -92,8 +92,8 @@ def test_a_record_is_shown_as_it_was(api: Application, customers: Customers) -> 
     )
     customers.database.run(
         "INSERT INTO record_versions (stream_id, key, raw, content_hash, observed_at, first_seen_at, valid_from, valid_to,"
-        ' cause_kind, cause_id, change_kind, ended_by) SELECT stream_id, key, \'{"state": "old"}\', content_hash, observed_at,'
-        " now() - interval '20 h', now() - interval '20 h', now() - interval '1 h', cause_kind, cause_id, 'created',"
+        ' cause_id, change_kind, ended_by) SELECT stream_id, key, \'{"state": "old"}\', content_hash, observed_at,'
+        " now() - interval '20 h', now() - interval '20 h', now() - interval '1 h', cause_id, 'created',"
         " gen_random_uuid() FROM records WHERE stream_id = %(s)s",
         stream,
     )
