@@ -9,6 +9,7 @@ import structlog
 
 from worker.connectors.contract import Page, Source
 from worker.engine.admission.opening import keep_to_windows
+from worker.engine.events.meter import MissMeter
 from worker.engine.keep.screens import Screen
 from worker.engine.loading.load import Extra, Loaded, Loader, Note, Observed
 from worker.engine.planning.plan import Checkpoint
@@ -49,6 +50,8 @@ class Job:
     """What it reads counts whatever its version: somebody asked for it to be read again."""
     watch: CursorWatch | None = None
     """Told of what was loaded, where the stream's cursor is at stake."""
+    meter: MissMeter | None = None
+    """Told of what was written, where webhooks should have told of it."""
     loader: Loader | None = field(default=None, repr=False)
     """Made for the first page that has something to load: most runs have none."""
 
@@ -89,6 +92,8 @@ class Job:
                 note_fields(engine.database, self.run, seen.page)
         if self.watch is not None:
             self.watch.loaded([seen.page for seen in pages], loaded.written)
+        if self.meter is not None and loaded.written:
+            self.meter.wrote(loaded.written)
         self.rejected += loaded.rejected
         self.pages += len(pages)
         self.read += count + sum(len(seen.page.rejected) + len(seen.page.gone) for seen in pages)

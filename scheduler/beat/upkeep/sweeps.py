@@ -12,6 +12,7 @@ import structlog
 
 from scheduler.beat.beside import Beside
 from scheduler.beat.hearing import remember_events
+from scheduler.beat.meter import judge_misses
 from scheduler.beat.upkeep.retention import Pruning, finish_removals, keep_all_partitions
 from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
@@ -101,6 +102,7 @@ SWEEPS = (
     Sweep("room", 3600.0, _beside.sweep("room", _pruning.watch_room)),
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),
+    Sweep("misses", 30.0, _beside.sweep("misses", judge_misses)),
     Sweep("retries", 60.0, _beside.sweep("retries", retry_quarantines)),
     Sweep("views", 5.0, _viewing.tend),
 )

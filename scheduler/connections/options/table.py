@@ -58,6 +58,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("look_back", parse_look_back, file_look_back),
     Option("materialise"),
     Option("models", parse_models),
+    Option("poll"),
     Option("sweep", parse_sweep, file_round),
     Option("verify", parse_verify, file_round),
     Option("windows", parse_windows, file_windows),

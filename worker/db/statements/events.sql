@@ -100,3 +100,73 @@ SELECT (SELECT count(*) FROM records_NN r
 SELECT count(*) >= %(many)s AS enough
   FROM (SELECT FROM records_NN r
          WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.deleted_at IS NULL LIMIT %(many)s) few;
+
+-- name: note_untold
+-- Of what a live run wrote: whatever no webhook told of so far is kept for a while, since one may only be slower than the poll.
+-- A word of the whole stream told of it, too. A change is told of after it happened, clocks being as they are.
+WITH wrote AS (
+    SELECT r.key, r.source_updated_at AS at,
+           EXISTS (SELECT FROM events e
+                    WHERE e.stream_id = r.stream_id AND (e.key = r.key OR e.key IS NULL)
+                      AND e.received_at >= least(now(), coalesce(r.source_updated_at, now() - interval '15 minutes'))
+                                           - make_interval(secs => %(tolerance)s)) AS told
+      FROM records_NN r
+     WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = ANY (%(keys)s) AND r.cause_id = %(run)s
+), untold AS (
+    INSERT INTO untold_changes AS u (stream_id, key, changed_at)
+    SELECT %(stream)s, w.key, w.at FROM wrote w WHERE NOT w.told ORDER BY w.key
+    ON CONFLICT (stream_id, key) DO UPDATE SET changed_at = excluded.changed_at
+)
+SELECT count(*) FILTER (WHERE told) AS told FROM wrote;
+
+-- name: count_told
+INSERT INTO webhook_counts AS w (connection_id, stream_id, told)
+SELECT s.connection_id, s.id, %(told)s FROM streams s WHERE s.id = %(stream)s
+ON CONFLICT (connection_id, stream_id, day) DO UPDATE SET told = w.told + excluded.told;
+
+-- name: judge_untold
+-- Who had time enough to be told of, and wasn't, was missed.
+WITH late AS (
+    DELETE FROM untold_changes
+     WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM untold_changes u
+                              WHERE u.found_at < now() - make_interval(secs => %(grace)s)
+                              ORDER BY u.found_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
+    RETURNING stream_id, key, coalesce(changed_at, found_at - interval '15 minutes') AS at
+), judged AS (
+    SELECT l.stream_id, count(*) FILTER (WHERE t.told) AS told, count(*) FILTER (WHERE NOT t.told) AS missed
+      FROM late l
+     CROSS JOIN LATERAL (
+          SELECT EXISTS (SELECT FROM events e
+                          WHERE e.stream_id = l.stream_id AND (e.key = l.key OR e.key IS NULL)
+                            AND e.received_at >= l.at - make_interval(secs => %(tolerance)s)) AS told
+     ) t
+     GROUP BY l.stream_id
+), counted AS (
+    INSERT INTO webhook_counts AS w (connection_id, stream_id, told, missed)
+    SELECT s.connection_id, s.id, j.told, j.missed FROM judged j JOIN streams s ON s.id = j.stream_id ORDER BY s.id
+    ON CONFLICT (connection_id, stream_id, day) DO UPDATE SET told = w.told + excluded.told, missed = w.missed + excluded.missed
+)
+SELECT stream_id, told, missed FROM judged;
+
+-- name: adaptive_streams
+-- Streams that may be asked less often while webhooks tell of what changes, with what is known of that.
+SELECT s.id, s.poll_stretch AS stretch, coalesce(s.stretched_at < now() - make_interval(secs => %(rest)s), true) AS rested,
+       c.told, c.missed
+  FROM streams s
+ CROSS JOIN LATERAL (
+      SELECT coalesce(sum(w.told), 0)::bigint AS told, coalesce(sum(w.missed), 0)::bigint AS missed
+        FROM webhook_counts w
+       WHERE w.connection_id = s.connection_id AND w.stream_id = s.id AND w.day >= current_date - 1
+ ) c
+ WHERE s.options ? 'poll' AND s.options ->> 'poll' = 'adaptive' AND s.enabled
+   AND (c.told + c.missed > 0 OR s.poll_stretch > 1);
+
+-- name: stretch_streams
+-- Who is asked more often from here on is asked so at once.
+UPDATE streams s
+   SET poll_stretch = g.stretch, stretched_at = now(),
+       next_run_at = CASE WHEN g.stretch < s.poll_stretch AND jsonb_typeof(s.schedule -> 'every') = 'number'
+                          THEN least(s.next_run_at, now() + make_interval(secs => (s.schedule ->> 'every')::float8 * g.stretch))
+                          ELSE s.next_run_at END
+  FROM unnest(%(streams)s::bigint[], %(stretches)s::float8[]) AS g (stream_id, stretch)
+ WHERE s.id = g.stream_id AND s.poll_stretch <> g.stretch;

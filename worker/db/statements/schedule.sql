@@ -45,8 +45,7 @@ WITH given AS (
         AS g (stream_id, schedule, place, following)
 ), due AS MATERIALIZED (
     SELECT s.id, s.connection_id, s.place, s.next_run_at,
-           CASE WHEN s.options ? 'windows' THEN s.schedule || jsonb_build_object('windows', s.options -> 'windows')
-                ELSE s.schedule END AS schedule,
+           headrace_schedule(s) AS schedule,
            headrace_account(c) AS account, replace(%(queue)s, '*', c.system) AS queue
       FROM streams s JOIN connections c ON c.id = s.connection_id
      WHERE s.next_run_at <= now()
@@ -270,7 +269,7 @@ WITH due AS (
      WHERE next_run_at > now() + interval '2 hours'
        AND next_run_at > now() + interval '2 hours' + make_interval(secs =>
            CASE WHEN jsonb_typeof(schedule -> 'every') = 'number'
-                THEN 2 * least(greatest(0, (schedule ->> 'every')::numeric), 31622400) ELSE 0 END::float8)
+                THEN 2 * poll_stretch * least(greatest(0, (schedule ->> 'every')::numeric), 31622400) ELSE 0 END::float8)
     RETURNING id
 ), lapsed AS (
     UPDATE runs SET lease_until = now() WHERE state = 'running' AND lease_until > now() + interval '1 day' RETURNING id

@@ -40,7 +40,7 @@ events = Table(
     time("done_at"),
     Index("events_pending", "stream_id", "id", postgresql_where=text("state = 'pending'")),
     Index("events_connection", "connection_id", text("id DESC")),
-    Index("events_record", "stream_id", "key", "received_at", postgresql_where=text("key IS NOT NULL")),
+    Index("events_record", "stream_id", "key", "received_at"),
     postgresql_partition_by="RANGE (id)",
 )
 

@@ -104,8 +104,20 @@ def settle(connection: "psycopg.Connection[DictRow]", run: Run, marks: Sequence[
     connection.execute(in_partition(sql.settle_events, run.bucket), _settled(run, marks))
 
 
+CHANGES = ("created", "updated", "deleted")
+"""Outcomes that say that a webhook told of something before the poll found it."""
+
+
+def count_told(connection: "psycopg.Connection[DictRow]", run: Run, marks: Marks) -> None:
+    """Add up what was told of, once."""
+    told = sum(marks.told[change] for change in CHANGES)
+    marks.told.clear()
+    if told:
+        connection.execute(sql.count_told, {"stream": run.stream_id, "told": told})
+
+
 def finish_if_none_left(
-    database: Database, run: Run, outcome: State, **more: Any
+    database: Database, run: Run, outcome: State, marks: Marks, **more: Any
 ) -> tuple[DictRow, Wakeup | None] | None:
     """End the run; None: something has come meanwhile, and it goes on."""
     with database.transaction() as connection:
@@ -116,6 +128,7 @@ def finish_if_none_left(
             raise LostLease(run.id)
         if left["found"]:
             return None
+        count_told(connection, run, marks)
         return finish_run_in(connection, run.id, run.claim_no, outcome, **more)
 
 

@@ -15,13 +15,13 @@ from worker.engine.events.answers import Answers
 from worker.engine.events.asking import ask_all
 from worker.engine.events.coalesce import Event, Work, coalesce
 from worker.engine.events.commit import Commits
-from worker.engine.events.ledger import finish_if_none_left, pending
+from worker.engine.events.ledger import count_told, finish_if_none_left, pending
 from worker.engine.events.trust import Trust
 from worker.engine.events.whole import take_whole
 from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.engine.tracks.records import can_be_asked
-from worker.errors import SliceEnded
+from worker.errors import HeadraceError, SliceEnded
 from worker.runs.finish import Failure
 from worker.runs.states import State
 
@@ -30,14 +30,11 @@ def follow_events(engine: Engine, job: Job) -> None:
     """Do what the stream's webhooks told of, and end the run when nothing is left."""
     source = engine.registry.get(job.run.system).bind(job.run.settings)
     follower = _Follower(engine, job, source, source.stream(job.run.stream))
-    while True:
-        while events := pending(engine.database, job.run):
-            follower.take(events)
-            job.check()
-            if time.monotonic() > job.turn_ends:
-                raise SliceEnded("This turn is used up; the run goes on after others had theirs.")
-        if follower.end():
-            return
+    try:
+        follower.follow()
+    except HeadraceError:
+        follower.count()
+        raise
 
 
 class _Follower:
@@ -50,6 +47,22 @@ class _Follower:
         self._believed = webhooks is not None and webhooks.believes_deletes.get(stream.name, False)
         self._commits = Commits(engine, job)
         self._answers = Answers(job, self._commits, Trust(engine, job))
+
+    def follow(self) -> None:
+        """Look after look, to the end."""
+        while True:
+            while events := pending(self._engine.database, self._job.run):
+                self.take(events)
+                self._job.check()
+                if time.monotonic() > self._job.turn_ends:
+                    raise SliceEnded("This turn is used up; the run goes on after others had theirs.")
+            if self.end():
+                return
+
+    def count(self) -> None:
+        """What was told of so far, of a run that doesn't end here."""
+        with self._engine.database.connection() as connection:
+            count_told(connection, self._job.run, self._commits.marks)
 
     def take(self, events: Sequence[Event]) -> None:
         """One look: do all of it."""
@@ -73,7 +86,12 @@ class _Follower:
         if words is not None:
             state = State.PARTIAL
         ended = finish_if_none_left(
-            self._engine.database, job.run, state, failure=words, steps=job.steps.as_json()
+            self._engine.database,
+            job.run,
+            state,
+            self._commits.marks,
+            failure=words,
+            steps=job.steps.as_json(),
         )
         if ended is None:
             return False

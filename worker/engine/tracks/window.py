@@ -15,6 +15,7 @@ from worker.engine.deletes.tombstones import read_tombstones
 from worker.engine.ending.commit import complete
 from worker.engine.ending.judged import judged
 from worker.engine.ending.outcome import Verdict
+from worker.engine.events.meter import meter_of
 from worker.engine.fetching.extract import Extractor, Fetched
 from worker.engine.fetching.groups import grouped
 from worker.engine.history import begin
@@ -49,6 +50,7 @@ def read_window(engine: Engine, job: Job) -> None:
     plan = plan_run(run, stream.traits, run.now())
     begin(engine.database, run, stream.traits, plan)
     job.watch = CursorWatch(engine.database, run, stream.traits)
+    job.meter = meter_of(engine.database, run, source)
     extractor = Extractor(
         engine.sender,
         job.context(source),

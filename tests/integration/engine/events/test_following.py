@@ -7,37 +7,10 @@ from uuid import UUID
 
 import pytest
 from servers.rows.events import Events
-from servers.systems.mill import Works, iso, past
+from servers.systems.mill import Works, iso
 from servers.systems.scripted import Said
 
-from worker.engine.perform import carry_out
-from worker.runs.states import Lane
-
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def stream(works: Works) -> int:
-    """Thirty records, all in the copy."""
-    past(works, 30, days=30)
-    found = works.stream()
-    works.live(found)
-    works.finish(found)
-    works.mill.paths.clear()
-    return found
-
-
-@pytest.fixture
-def events(works: Works, stream: int) -> Events:
-    return Events(works.services.database, stream)
-
-
-def follow(works: Works, stream: int) -> dict[str, Any]:
-    """One run of events; how it ended, or stands."""
-    run = works.request(stream, "events", lane=Lane.WEBHOOK, cause="webhook")
-    works.services.database.run("UPDATE runs SET not_before = now() WHERE track = 'events'")
-    carry_out(works.services, run)
-    return works.outcome(run)
 
 
 def held(works: Works, stream: int, key: str) -> dict[str, Any]:
@@ -57,7 +30,7 @@ def test_a_record_that_a_webhook_names_is_asked_for_and_its_event_done(
 ) -> None:
     works.mill.put("r0003", works.now(), note="new")
     event = events.tell("r0003")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], run["records_updated"]) == ("succeeded", 1)
     assert works.copy(stream) == works.mill.records
     row = events.row(event)
@@ -72,7 +45,7 @@ def test_a_burst_for_one_record_is_one_request(works: Works, stream: int, events
     for _ in range(40):
         events.tell("r0003")
     events.tell("r0004")
-    follow(works, stream)
+    works.follow(stream)
     assert sorted(works.mill.paths) == ["/orders/r0003", "/orders/r0004"]
     assert events.states() == [("r0003", "done", "updated")] * 40 + [("r0004", "done", "unchanged")]
 
@@ -83,7 +56,7 @@ def test_more_records_than_go_in_one_statement_are_asked_for_side_by_side(
     for number in range(120):
         works.mill.put(f"n{number:03}", works.now())
         events.tell(f"n{number:03}")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], run["records_created"]) == ("succeeded", 120)
     assert works.copy(stream) == works.mill.records
     assert {outcome for _, _, outcome in events.states()} == {"created"}
@@ -94,7 +67,7 @@ def test_a_record_that_came_whole_is_taken_without_a_question(
 ) -> None:
     works.mill.put("r0003", works.now(), note="new")
     event = events.tell("r0003", "full", record=whole(works, "r0003"))
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], works.mill.paths) == ("succeeded", [])
     assert works.copy(stream) == works.mill.records
     row = events.row(event)
@@ -108,10 +81,10 @@ def test_what_arrives_out_of_order_does_no_harm(works: Works, stream: int, event
         states.append(whole(works, "r0003"))
     for state in (states[2], states[0], states[1]):
         events.tell("r0003", "full", record=state)
-    follow(works, stream)
+    works.follow(stream)
     assert works.copy(stream)["r0003"]["note"] == 2
     late = events.tell("r0003", "full", record=states[1])
-    follow(works, stream)
+    works.follow(stream)
     assert works.copy(stream)["r0003"]["note"] == 2
     assert events.row(late)["outcome"] == "older"
 
@@ -122,18 +95,18 @@ def test_a_whole_record_without_version_or_time_is_only_a_hint(
     works.mill.put("r0003", works.now(), note="now")
     told = {key: value for key, value in works.mill.records["r0003"].items() if key != "version"}
     events.tell("r0003", "full", record=json.dumps(told | {"note": "then"}).encode())
-    follow(works, stream)
+    works.follow(stream)
     assert works.mill.paths == ["/orders/r0003"]
     assert works.copy(stream)["r0003"]["note"] == "now"
 
 
 def test_a_delete_counts_once_the_system_says_so_too(works: Works, stream: int, events: Events) -> None:
     events.tell("r0003", "delete")
-    follow(works, stream)
+    works.follow(stream)
     assert "r0003" in works.copy(stream), "it is still there"
     del works.mill.records["r0003"]
     event = events.tell("r0003", "delete")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert run["records_deleted"] == 1
     assert "r0003" not in works.copy(stream)
     record = held(works, stream, "r0003")
@@ -148,9 +121,9 @@ def test_a_record_that_is_gone_is_not_brought_back_by_a_late_word_of_it(
     last = whole(works, "r0003")
     del works.mill.records["r0003"]
     events.tell("r0003", "delete")
-    follow(works, stream)
+    works.follow(stream)
     events.tell("r0003", "full", record=last, said_at=works.now() - timedelta(minutes=1))
-    follow(works, stream)
+    works.follow(stream)
     assert "r0003" not in works.copy(stream)
 
 
@@ -160,7 +133,7 @@ def test_more_deletes_than_the_fuse_lets_pass_wait_for_a_person(
     works.mill.records.clear()
     for number in range(30):
         events.tell(f"r{number:04}", "delete")
-    follow(works, stream)
+    works.follow(stream)
     assert len(works.copy(stream)) == 30
     assert works.row(stream)["fuse"]["count"] == 30
     assert {outcome for _, _, outcome in events.states()} == {"held"}
@@ -172,7 +145,7 @@ def test_deletes_one_by_one_are_deletes_to_the_fuse_all_the_same(
     works.mill.records.clear()
     for number in range(25):
         events.tell(f"r{number:04}", "delete")
-        follow(works, stream)
+        works.follow(stream)
     assert len(works.copy(stream)) == 10, "twenty may go in a day"
     assert works.row(stream)["fuse"] is not None
 
@@ -183,7 +156,7 @@ def test_a_system_that_suddenly_knows_nothing_is_not_believed(
     works.mill.records.clear()
     for number in range(15):
         events.tell(f"r{number:04}")
-    follow(works, stream)
+    works.follow(stream)
     assert len(works.copy(stream)) >= 20, "ten at most were told of a change and not there"
     assert "sweep" in {outcome for _, _, outcome in events.states()}
 
@@ -192,7 +165,7 @@ def test_a_word_of_the_stream_alone_brings_a_live_run(works: Works, stream: int,
     works.mill.put("r0003", works.now(), note="new")
     for _ in range(5):
         events.tell(None, "stream")
-    follow(works, stream)
+    works.follow(stream)
     runs = works.services.database.all("SELECT * FROM runs WHERE track = 'live'")
     assert [(run["lane"], run["cause"], run["request_id"]) for run in runs] == [(1, "webhook", "r-hook")]
     assert events.states() == [(None, "done", "live_run")] * 5
@@ -206,7 +179,7 @@ def test_where_one_record_cant_be_asked_for_a_live_run_looks(works: Works) -> No
     events = Events(works.services.database, stream)
     events.tell("r0003")
     gone = events.tell("r0004", "delete")
-    follow(works, stream)
+    works.follow(stream)
     works.carry_out_ready()
     assert works.copy(stream) == works.mill.records
     assert events.row(gone)["outcome"] == "sweep"
@@ -220,14 +193,14 @@ def test_a_poisoned_event_fails_alone_and_is_given_up_with_words(
     for attempt in range(1, 5):
         works.mill.put("r0004", works.now(), note=attempt)
         other = events.tell("r0004")
-        run = follow(works, stream)
+        run = works.follow(stream)
         assert run["state"] == "succeeded"
         assert events.row(other)["outcome"] == "updated"
         row = events.row(poison)
         assert (row["state"], row["attempts"]) == ("pending", attempt)
         assert row["not_before"] > works.now()
         events.due_again()
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], run["error_code"]) == ("partial", "events_failed")
     row = events.row(poison)
     assert (row["state"], row["attempts"]) == ("failed", 5)
@@ -239,13 +212,13 @@ def test_an_answer_that_breaks_for_one_record_keeps_nobody_else_waiting(
 ) -> None:
     works.mill.singles["r0003"] = (500, "application/json", b"{}")
     broken = events.tell("r0003")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert run["state"] == "succeeded", "the run doesn't wait: who comes next finds none that does"
     row = events.row(broken)
     assert (row["state"], row["attempts"]) == ("pending", 1)
     del works.mill.singles["r0003"]
     events.due_again()
-    follow(works, stream)
+    works.follow(stream)
     assert events.row(broken)["outcome"] == "unchanged"
 
 
@@ -253,12 +226,12 @@ def test_a_system_that_is_down_is_no_fault_of_the_events(works: Works, stream: i
     works.serve(lambda _asked: Said(b"{}", 503))
     for number in range(20):
         events.tell(f"r{number:04}")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], run["wait_reason"]) == ("queued", "retry")
     assert {state for _, state, _ in events.states()} == {"pending"}
     assert {events.row(id_)["attempts"] for id_ in ids(events)} == {0}
     works.serve(works.mill)
-    follow(works, stream)
+    works.follow(stream)
     assert {state for _, state, _ in events.states()} == {"done"}
 
 
@@ -268,7 +241,7 @@ def test_a_run_that_a_person_must_help_waits_and_is_never_over(
     works.serve(lambda _asked: Said(b"{}", 401))
     events.tell("r0003")
     for _ in range(4):
-        run = follow(works, stream)
+        run = works.follow(stream)
         assert (run["state"], run["wait_reason"]) == ("queued", "retry")
         assert run["not_before"] > works.now() + timedelta(minutes=4)
     assert run["error_code"] is not None
@@ -277,11 +250,11 @@ def test_a_run_that_a_person_must_help_waits_and_is_never_over(
 def test_events_of_a_stream_that_is_switched_off_wait(works: Works, stream: int, events: Events) -> None:
     works.services.database.run("UPDATE streams SET enabled = false WHERE id = %(s)s", {"s": stream})
     events.tell("r0003")
-    run = follow(works, stream)
+    run = works.follow(stream)
     assert (run["state"], works.mill.paths) == ("succeeded", [])
     assert events.states() == [("r0003", "pending", None)]
     works.services.database.run("UPDATE streams SET enabled = true WHERE id = %(s)s", {"s": stream})
-    follow(works, stream)
+    works.follow(stream)
     assert events.states() == [("r0003", "done", "unchanged")]
 
 
@@ -293,7 +266,7 @@ def test_what_may_not_be_kept_is_screened_from_whole_records_too(
     )
     works.mill.put("r0003", works.now(), note="private", site="north")
     events.tell("r0003", "full", record=whole(works, "r0003"))
-    follow(works, stream)
+    works.follow(stream)
     assert "note" not in works.copy(stream)["r0003"]
     assert works.copy(stream)["r0003"]["site"] == "north"
 
@@ -306,6 +279,6 @@ def ids(events: Events) -> list[UUID]:
 def test_a_time_of_the_system_counts_by_our_clock(works: Works, stream: int, events: Events) -> None:
     works.mill.put("r0003", works.now(), note="new")
     events.tell("r0003", "full", record=whole(works, "r0003"), said_at=works.now() + timedelta(hours=3))
-    follow(works, stream)
+    works.follow(stream)
     assert held(works, stream, "r0003")["observed_at"] <= works.now()
     assert iso(works.now()) > works.copy(stream)["r0003"]["at"]

@@ -119,7 +119,7 @@ CREATE TABLE events (
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 CREATE INDEX events_pending ON events (stream_id, id) WHERE state = 'pending';
 CREATE INDEX events_connection ON events (connection_id, id DESC);
-CREATE INDEX events_record ON events (stream_id, key, received_at) WHERE key IS NOT NULL;
+CREATE INDEX events_record ON events (stream_id, key, received_at);
 
 -- Changes that the poll found and of which no webhook had told by then. One that is only slower than the poll tells yet.
 CREATE TABLE untold_changes (
@@ -187,6 +187,15 @@ CREATE INDEX webhook_registrations_due ON webhook_registrations (next_at);
 -- poll: adaptive. By how much a stream's interval is stretched now; 1: as the file says.
 ALTER TABLE streams ADD COLUMN poll_stretch double precision NOT NULL DEFAULT 1 CHECK (poll_stretch >= 1);
 ALTER TABLE streams ADD COLUMN stretched_at timestamptz;
+CREATE INDEX streams_adaptive ON streams (id) WHERE options ? 'poll';
+-- What beat reckons a stream's next point by: its schedule, the plant's windows, and how far webhooks let it stretch.
+CREATE FUNCTION headrace_schedule(s streams) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN s.poll_stretch > 1 AND s.options ->> 'poll' = 'adaptive' AND NOT s.schedule ? 'at'
+                     AND jsonb_typeof(s.schedule -> 'every') = 'number'
+                THEN jsonb_set(s.schedule, '{every}', to_jsonb(least(31622400, floor((s.schedule ->> 'every')::numeric * s.poll_stretch::numeric))))
+                ELSE s.schedule END
+           || CASE WHEN s.options ? 'windows' THEN jsonb_build_object('windows', s.options -> 'windows') ELSE '{}' END
+$$;
 
 -- A kind of run of its own: a webhook must not wait behind somebody's long re-sync.
 ALTER TABLE runs DROP CONSTRAINT runs_track_check;
