@@ -16,6 +16,7 @@ from scheduler.api.parameters import refuse_unknown
 from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
+from scheduler.api.routes.document import document_routes
 from scheduler.api.routes.health import health_routes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
@@ -27,6 +28,7 @@ def create_app(database: Database) -> FastAPI:
     # No pages of documentation: theirs load scripts from elsewhere.
     app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_routes(Readiness(lambda: readiness(database))))
+    app.include_router(document_routes(), dependencies=[Depends(refuse_unknown)])
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
