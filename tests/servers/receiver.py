@@ -25,6 +25,7 @@ class Receiver:
     events: list[dict[str, Any]] = field(default_factory=list)
     """Every event that came with a signature that is right, whatever was answered."""
     ids: list[str] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
     forged: int = 0
     secret: str = SECRET
     busy: int = 0
@@ -60,6 +61,7 @@ class Receiver:
             with self._lock:
                 self.events.append(event)
                 self.ids.append(headers["webhook-id"])
+                self.request_ids.append(headers.get("x-request-id", ""))
             return self.answer(event)
         finally:
             with self._lock:

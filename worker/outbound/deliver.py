@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 import structlog
 from psycopg.rows import DictRow
@@ -58,6 +59,8 @@ class Turn:
         self._target = read_target(row["url"])
         self._signers = open_signers(row["secret"])
         self._log = log.bind(subscription=row["name"], host=self._target.place)
+        self._request_id = f"deliver-{uuid4()}"
+        self._log = self._log.bind(request_id=self._request_id)
         self.sent = 0
 
     def go_on(self) -> bool:
@@ -108,7 +111,7 @@ class Turn:
 
         def carry(change: DictRow) -> Sent:
             message = message_of(change, epoch, subscription=self._row["id"])
-            return Sent(change, self._courier.carry(self._target, message, self._signers))
+            return Sent(change, self._courier.carry(self._target, message, self._signers, self._request_id))
 
         with ThreadPoolExecutor(len(changes), thread_name_prefix="deliver") as pool:
             return list(pool.map(carry, changes))

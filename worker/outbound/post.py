@@ -51,10 +51,13 @@ class Courier:
             trusted(), most_open=MOST_OPEN, most_idle=MOST_IDLE, kept_alive=KEPT_ALIVE, backend=backend
         )
 
-    def carry(self, target: Target, message: Message, signers: list[Webhook]) -> Failed | None:
-        """None: it was taken; else what came instead."""
+    def carry(
+        self, target: Target, message: Message, signers: list[Webhook], request_id: str
+    ) -> Failed | None:
+        """None: it was taken; else what came instead. `request_id`: by which the logs of both sides tell of it."""
         now = self._clock()
-        request = _request(target, message, signed_headers(message, signers, now))
+        headers_sent = {**signed_headers(message, signers, now), "x-request-id": request_id}
+        request = _request(target, message, headers_sent)
         try:
             with within(Deadline.of(WHOLE, WAIT)):
                 response = self._pool.handle_request(request)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import structlog
 from psycopg.rows import DictRow
 
 from worker.outbound.address import read_target
@@ -17,6 +18,7 @@ def send_trial(subscription: DictRow, *, loopback: bool) -> Failed | None:
     try:
         signers = open_signers(subscription["secret"])
         message = trial_message(subscription["name"], f"msg_test_{uuid4()}", datetime.now(UTC))
-        return courier.carry(read_target(subscription["url"]), message, signers)
+        request_id = structlog.contextvars.get_contextvars().get("request_id") or f"test-{uuid4()}"
+        return courier.carry(read_target(subscription["url"]), message, signers, request_id)
     finally:
         courier.close()

@@ -43,6 +43,8 @@ def test_what_changes_is_told_once_and_signed(hooks: Hooks) -> None:
         ("record.deleted", "a"),
     }
     assert hooks.receiver.forged == 0
+    (request_id,) = {*hooks.receiver.request_ids}
+    assert request_id.startswith("deliver-")
     row = hooks.row()
     assert (row["delivered"], row["pending"], row["lease_until"]) == (2, 0, None)
     assert parse_position(row["position"]).place == look(hooks.database).end
