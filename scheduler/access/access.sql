@@ -12,13 +12,6 @@ SELECT t.id, t.owner, t.environment, t.scopes, t.connections, t.tenants, t.netwo
 UPDATE tokens SET last_used_at = now(), last_used_from = %(source)s
  WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute');
 
--- name: create_token
-INSERT INTO tokens (name, owner, environment, scopes, digest, ending, connections, tenants, networks, secret_prefixes,
-                    created_by, expires_at)
-VALUES (%(name)s, %(owner)s, %(environment)s, %(scopes)s, %(digest)s, %(ending)s, %(connections)s, %(tenants)s,
-        %(networks)s::cidr[], %(secret_prefixes)s, %(created_by)s, %(expires_at)s)
-RETURNING id;
-
 -- name: keep_bootstrap
 INSERT INTO tokens (name, owner, environment, scopes, digest, ending)
 VALUES ('bootstrap', 'operator', %(environment)s, '{admin}', %(digest)s, %(ending)s)

@@ -1,58 +1,17 @@
-"""Tokens as rows: made, and found by what somebody shows."""
-
-from collections.abc import Sequence
-from datetime import datetime
-from uuid import UUID
+"""Tokens as rows: who is it that shows this one?"""
 
 from psycopg.rows import DictRow
 
 from scheduler.access.door.sources import is_within
 from scheduler.access.issuing.grants import grant_of
 from scheduler.access.issuing.lifetime import warnings_of
-from scheduler.access.principal import Principal, Scope
-from scheduler.access.tokens import digest_of, environment_of, make_token
+from scheduler.access.principal import Principal
+from scheduler.access.tokens import digest_of, environment_of
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.errors import NeedsOperator
 
 queries = load_queries("scheduler.access", "access.sql")
-
-
-def create_token(
-    database: Database,
-    *,
-    name: str,
-    owner: str,
-    environment: str,
-    scopes: Sequence[Scope],
-    connections: Sequence[int] | None = None,
-    tenants: Sequence[str] | None = None,
-    networks: Sequence[str] | None = None,
-    secret_prefixes: Sequence[str] | None = None,
-    expires_at: datetime | None = None,
-    created_by: UUID | None = None,
-) -> tuple[UUID, str]:
-    """A new token's id, and the token itself, which is never seen again."""
-    token = make_token(environment)
-    row = database.one(
-        queries.create_token,
-        {
-            "name": name,
-            "owner": owner,
-            "environment": environment,
-            "scopes": [str(scope) for scope in scopes],
-            "digest": digest_of(token),
-            "ending": token[-4:],
-            "connections": None if connections is None else list(connections),
-            "tenants": None if tenants is None else list(tenants),
-            "networks": None if networks is None else list(networks),
-            "secret_prefixes": None if secret_prefixes is None else list(secret_prefixes),
-            "created_by": created_by,
-            "expires_at": expires_at,
-        },
-    )
-    assert row is not None  # noqa: S101 - INSERT … RETURNING answers
-    return row["id"], token
 
 
 def keep_bootstrap(database: Database, token: str) -> None:

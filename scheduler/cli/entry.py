@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, start
+from scheduler.cli.commands.access import audit, tokens
 from scheduler.cli.commands.copy import erase, export, records, storage, views
 from scheduler.cli.commands.feed import changes, subscriptions
 from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for module in (
     start, files, connections, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
-    erase, storage, doctor, demo,
+    erase, storage, doctor, demo, tokens, audit,
 ):  # fmt: skip
     module.register(app)
 

@@ -11,6 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Runs": ("sync", "runs", "history", "resync", "cursors"),
     "The copy": ("records", "views", "export", "storage", "erase"),
     "Changes": ("changes", "consumers", "subscriptions"),
+    "Access": ("token", "audit"),
     "Proof": ("verify", "explain", "deletes", "quarantine", "drift"),
 }
 

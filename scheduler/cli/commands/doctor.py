@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import typer
 
+from scheduler.access.issuing.looks import look_at_tokens
 from scheduler.beat.others import silent_beats
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, print_json, print_table
@@ -120,6 +121,7 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from look_at_feed(database)
     yield from look_at_subscriptions(database)
     yield from look_at_trust(database)
+    yield from look_at_tokens(database)
 
 
 def look_at_storage(database: Database) -> Finding:

@@ -13,8 +13,10 @@ from typing import Any
 
 from servers.installation.application import Application
 
+from scheduler.access.audit import COMMAND_LINE
+from scheduler.access.issuing.grants import Grant
+from scheduler.access.issuing.issue import issue
 from scheduler.access.principal import Scope
-from scheduler.access.store import create_token
 from worker.db.database import Database
 
 CONNECTIONS = {
@@ -77,18 +79,11 @@ class Customers:
         **more: Any,
     ) -> str:
         """A token with these limits; connections by their names here."""
-        ids = None if connections is None else [self.connections[name] for name in connections]
-        _, token = create_token(
-            self.database,
-            name="t",
-            owner="somebody",
-            environment=environment,
-            scopes=scopes,
-            tenants=tenants,
-            connections=ids,
-            **more,
-        )
-        return token
+        ids = None if connections is None else frozenset(self.connections[name] for name in connections)
+        limits = {name: tuple(value) if isinstance(value, list) else value for name, value in more.items()}
+        seen = None if tenants is None else frozenset(tenants)
+        grant = Grant(environment, frozenset(scopes), connections=ids, tenants=seen, **limits)
+        return issue(self.database, COMMAND_LINE, None, name="t", owner="somebody", grant=grant).token
 
     def api(self, environment: str = "live", **limits: Any) -> Application:
         """What the API is for whoever has such a token."""
