@@ -25,6 +25,8 @@ MINIMUM_VERSION = 160000
 CONNECT_TIMEOUT = 5
 LOST_LEASE = "HR001"
 """The SQLSTATE that `headrace_require_lease` raises."""
+OURS = "HR"
+"""How those begin that our own functions raise: they say nothing of the server."""
 
 
 class Database:
@@ -163,7 +165,7 @@ def raise_translated(exc: BaseException) -> None:
         raise NeedsOperator(
             "disk_full", "Postgres has no disk space left.", hint="Free space on its volume; nothing is lost."
         ) from exc
-    if isinstance(exc, _AWAY) and not exceeds_limit(exc) and sqlstate_of(exc) != LOST_LEASE:
+    if isinstance(exc, _AWAY) and not exceeds_limit(exc) and not sqlstate_of(exc).startswith(OURS):
         raise Transient("database_unavailable", f"Postgres can't be used now: {_words(exc)}.") from exc
 
 

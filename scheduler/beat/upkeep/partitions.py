@@ -1,7 +1,8 @@
 """How does what piles up with time stay bounded? By partitions: those to come are made ahead, old ones are dropped whole.
 
 Of the history of runs a partition holds the ids of one day, since ids grow with time; of versions, what ended in one month.
-What landed in a default partition, because no beat had run for a week, is deleted row by row when its time comes.
+What landed in a default partition, because no beat had run for a week, is deleted row by row when its time comes; of a
+table whose rows nobody may delete, the default partition goes as a whole when the time of its last row has come.
 
 To make or drop one takes the whole table for a moment, and whoever waits for that keeps every run waiting that ends. So
 each is a transaction of its own that waits for a second at most: behind a backup or a long query it is put off until the
@@ -41,6 +42,8 @@ class Kept:
     column: str = "id"
     """By which it is partitioned: a UUIDv7, or a time."""
     monthly: bool = False
+    sealed: bool = False
+    """Its rows are never changed, nor deleted but with their partition."""
 
     def first(self, day: date) -> date:
         """The first day of the partition that holds this one."""
@@ -68,7 +71,11 @@ def keep_partitions(database: Database, tables: Sequence[Kept] = RUN_HISTORY) ->
         for change in (*makes, *drops):
             if not _changed(database, kept, change):
                 break  # whoever reads a table for long is in the way of all its changes
-        _empty_default(database, kept, before=today - timedelta(days=kept.days))
+        before = today - timedelta(days=kept.days)
+        if kept.sealed:
+            _changed(database, kept, partial(_replace_default, kept, before))
+        else:
+            _empty_default(database, kept, before=before)
 
 
 def _changed(database: Database, kept: Kept, change: Callable[[psycopg.Connection[DictRow]], None]) -> bool:
@@ -146,7 +153,36 @@ def _make(kept: Kept, first: date, connection: psycopg.Connection[DictRow]) -> N
             sql.Identifier(name), sql.Identifier(kept.table), sql.Literal(lower), sql.Literal(upper)
         )
     )
+    if kept.sealed:
+        _seal(name, connection)
     log.info("partition_made", table=kept.table, day=str(first))
+
+
+def _seal(name: str, connection: psycopg.Connection[DictRow]) -> None:
+    """A trigger for TRUNCATE isn't handed on to partitions, as those for rows are."""
+    connection.execute(
+        sql.SQL(
+            "CREATE TRIGGER audit_whole BEFORE TRUNCATE ON {}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION headrace_refuse_change()"
+        ).format(sql.Identifier(name))
+    )
+
+
+def _replace_default(kept: Kept, before: date, connection: psycopg.Connection[DictRow]) -> None:
+    """Drop the default partition for an empty one, where it holds rows, and none that are kept any more."""
+    default, table = sql.Identifier(f"{kept.table}_default"), sql.Identifier(kept.table)
+    found = connection.execute(
+        sql.SQL("SELECT max({}::text) < {} AS over FROM {}").format(
+            sql.Identifier(kept.column), sql.Literal(kept.bound(before)), default
+        )
+    ).fetchone()
+    if not found or not found["over"]:
+        return
+    connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table, default))
+    connection.execute(sql.SQL("DROP TABLE {}").format(default))
+    connection.execute(sql.SQL("CREATE TABLE {} PARTITION OF {} DEFAULT").format(default, table))
+    _seal(f"{kept.table}_default", connection)
+    log.info("partition_dropped", table=kept.table, day="default")
 
 
 def _drop(table: str, day: date, connection: psycopg.Connection[DictRow]) -> None:

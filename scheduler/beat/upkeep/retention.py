@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from scheduler.access.door.sessions import prune_sessions
 from scheduler.api.around.keys import KEEP_DAYS, prune_keys
 from scheduler.beat.upkeep.partitions import Kept, keep_partitions
 from scheduler.keeping.storage import in_words, keep_sample
@@ -92,6 +93,9 @@ RETENTIONS = (
         None,
         lambda database, _days: prune_keys(database, KEEP_DAYS, BATCH),
     ),
+    Retention(
+        "sessions", "log-ins of browsers", None, lambda database, _days: prune_sessions(database, BATCH)
+    ),
 )
 
 
@@ -140,6 +144,7 @@ def partitions_kept(database: Database, settings: Settings) -> tuple[Kept, ...]:
     return (
         Kept("run_history_eventful", settings.keep_runs),
         Kept("run_history_uneventful", settings.keep_idle_runs),
+        Kept("audit", settings.keep_audit, sealed=True),
         Kept("record_versions", row["days"] if row else 0, column="valid_to", monthly=True),
     )
 

@@ -59,6 +59,9 @@ BEGIN
 END
 $$;
 CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION headrace_refuse_change();
+-- A trigger for rows is every partition's, one for TRUNCATE is not: who makes a partition gives it one.
+CREATE TRIGGER audit_whole BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION headrace_refuse_change();
+CREATE TRIGGER audit_whole BEFORE TRUNCATE ON audit_default FOR EACH STATEMENT EXECUTE FUNCTION headrace_refuse_change();
 
 -- Which connections does somebody see? One definition, for every list. `tenants` and `connections`: NULL is no limit.
 CREATE FUNCTION headrace_sees(environment text, tenants text[], ids bigint[], c connections)
