@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """Port of Flower, on the loopback address; 0 takes a free one."""
     api_token: SecretStr | None = None
-    """A first admin token of the API, in the form hr_live_…. Not set: one is made, and kept in `<home>/api-token`."""
+    """A first admin token of the API, in the form hr_live_…. Not set: where there is none at all, one is made and kept in `<home>/api-token`."""
     api_rate: int = Field(default=6000, ge=0)
     """How many requests a minute one token may make of one process of the API; 0: any number."""
     public_url: str | None = None

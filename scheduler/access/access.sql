@@ -12,10 +12,17 @@ SELECT t.id, t.owner, t.environment, t.scopes, t.connections, t.tenants, t.netwo
 UPDATE tokens SET last_used_at = now(), last_used_from = %(source)s
  WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute');
 
--- name: keep_bootstrap
+-- name: hold_first
+SELECT pg_advisory_xact_lock(7433110913);
+
+-- name: any_token
+SELECT EXISTS (SELECT FROM tokens) AS any;
+
+-- name: keep_first
 INSERT INTO tokens (name, owner, environment, scopes, digest, ending)
 VALUES ('bootstrap', 'operator', %(environment)s, '{admin}', %(digest)s, %(ending)s)
-ON CONFLICT (digest) DO NOTHING;
+ON CONFLICT (digest) DO NOTHING
+RETURNING id;
 
 -- name: note_act
 INSERT INTO audit (actor, token_id, environment, tenant, action, target, connection_id, request_id, source, detail)

@@ -9,24 +9,8 @@ from scheduler.access.principal import Principal
 from scheduler.access.tokens import digest_of, environment_of
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.errors import NeedsOperator
 
 queries = load_queries("scheduler.access", "access.sql")
-
-
-def keep_bootstrap(database: Database, token: str) -> None:
-    """Let this token in, which was set or kept by whoever runs Headrace, unless somebody revoked it since."""
-    environment = environment_of(token)
-    if environment is None:
-        raise NeedsOperator(
-            "bad_bootstrap_token",
-            "HEADRACE_API_TOKEN is no token of Headrace: it looks like hr_live_… or hr_test_….",
-            hint="Make one with `headrace token create`, or leave it unset.",
-        )
-    database.run(
-        queries.keep_bootstrap,
-        {"environment": environment, "digest": digest_of(token), "ending": token[-4:]},
-    )
 
 
 def find_principal(database: Database, token: str, source: str | None) -> Principal | None:

@@ -1,4 +1,4 @@
-"""How is the API served, and where does its token come from?"""
+"""How is the API served?"""
 
 import signal
 import socket
@@ -6,10 +6,8 @@ import socket
 import structlog
 import uvicorn
 
-from scheduler.access.store import keep_bootstrap
-from scheduler.access.tokens import environment_of, make_token
+from scheduler.access.first import let_first_in
 from scheduler.api.app import create_app
-from scheduler.embedded.private_files import kept_text, make_private_folder
 from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
@@ -18,27 +16,10 @@ from worker.db.migrate import check_schema
 from worker.errors import NeedsOperator
 from worker.runs.alive import Alive
 from worker.services import all_queues
-from worker.telemetry.redaction import redactor
 
-TOKEN_FILE = "api-token"  # noqa: S105 - a file's name
 GRACE = 5
 
 log = structlog.get_logger()
-
-
-def bootstrap_token(settings: Settings) -> str:
-    """The token that is set, else the one kept in the home, made when it is first needed."""
-    if settings.api_token is not None:
-        token = settings.api_token.get_secret_value()
-    else:
-        make_private_folder(settings.home)
-        token = kept_text(
-            settings.home / TOKEN_FILE,
-            make=lambda: make_token("live"),
-            good=lambda text: environment_of(text) is not None,
-        )
-    redactor.add(token, keep=True)
-    return token
 
 
 def run_api(settings: Settings) -> None:
@@ -51,7 +32,7 @@ def run_api(settings: Settings) -> None:
     )
     check_schema(database)
     configure(settings, all_queues(Registry.load(settings.connectors).systems()), publisher=True)
-    keep_bootstrap(database, bootstrap_token(settings))
+    let_first_in(database, settings)
     app = create_app(database)
     listener = listen(settings.host, settings.port)
     alive = Alive(database, "api")

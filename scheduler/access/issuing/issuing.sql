@@ -43,7 +43,7 @@ SELECT EXISTS (SELECT FROM tokens
 -- Those that somebody may know of: their own, and such as see no more than they do. NULL <@ is NULL: no limit is no part of one.
 SELECT t.id, t.name, t.owner, t.environment, t.scopes, t.ending, t.connections, t.tenants, t.networks, t.secret_prefixes,
        t.created_at, t.created_by, t.expires_at, t.successor, t.revoked_at, t.last_used_at, t.last_used_from,
-       now() AS now,
+       t.digest, now() AS now,
        (SELECT array_agg(c.name ORDER BY c.id) FROM connections c WHERE c.id = ANY (t.connections)) AS connection_names
   FROM tokens t
  WHERE (%(environment)s::text IS NULL OR t.environment = %(environment)s)

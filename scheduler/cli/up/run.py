@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import SecretStr
 
-from scheduler.api.server import TOKEN_FILE as API_TOKEN_FILE
-from scheduler.api.server import bootstrap_token
+from scheduler.access.first import First, let_first_in
 from scheduler.cli.commands.demo import (
     CONNECTION,
     PORT_FILE,
@@ -156,9 +155,12 @@ def _run(supervisor: Supervisor, screen: Screen, setup: Setup) -> None:
         if before != after:
             screen.step(f"The schema is at {after} now.")
         _require_broker(settings)
+        first = let_first_in(database, settings)
+        if first.made:
+            screen.step(f"The first admin token is made: it is in {first.file}, for you alone.")
         _start_work(supervisor, screen, setup.addresses, settings, database)
         log.info("up_ready", api=setup.addresses.api)
-        screen.show_places(places(setup, settings), hints(setup, settings))
+        screen.show_places(places(setup, settings, first), hints(setup, settings))
         _watch(supervisor, screen, database, demo=setup.addresses.demo is not None)
     finally:
         database.close()
@@ -219,7 +221,6 @@ def _start_work(
     supervisor: Supervisor, screen: Screen, addresses: Addresses, settings: Settings, database: Database
 ) -> None:
     screen.step("Starting workers, beat, API and Flower …")
-    bootstrap_token(settings)
     now = database.one("SELECT now() AS now")
     assert now is not None  # noqa: S101 - SELECT answers with a row
     supervisor.start(work_parts(addresses, database, since=now["now"]))
@@ -261,12 +262,11 @@ def read_overview(database: Database) -> str:
     )
 
 
-def places(setup: Setup, settings: Settings) -> list[Place]:
+def places(setup: Setup, settings: Settings, first: First) -> list[Place]:
     """What runs where, and how to log in."""
     home = settings.home
-    token = "HEADRACE_API_TOKEN" if settings.api_token else str(home / API_TOKEN_FILE)
     found = [
-        Place("API", setup.addresses.api, f"Authorization: Bearer <{token}>"),
+        Place("API", setup.addresses.api, f"Authorization: Bearer <{first.words}>"),
         Place("Flower", setup.addresses.flower, f"user headrace, password in {home / FLOWER_PASSWORD_FILE}"),
     ]
     if setup.addresses.demo is not None:

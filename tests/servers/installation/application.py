@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from servers.installation.api import TOKEN
 
-from scheduler.access.store import keep_bootstrap
+from scheduler.access.first import keep_first
 from scheduler.api.app import create_app
 from worker.db.database import Database
 
@@ -16,7 +16,7 @@ class Application:
     """Its routes on this database; `token` is what a client shows."""
 
     def __init__(self, database: Database, token: str = TOKEN) -> None:
-        keep_bootstrap(database, TOKEN)
+        keep_first(database, TOKEN)
         self._transport = httpx.ASGITransport(create_app(database))
         self._headers = {"Authorization": f"Bearer {token}"}
 

@@ -10,6 +10,7 @@ import typer
 
 from scheduler.access.allowed import is_prefix
 from scheduler.access.audit import COMMAND_LINE
+from scheduler.access.first import replace_kept
 from scheduler.access.issuing.grants import Grant
 from scheduler.access.issuing.issue import LONGEST_OVERLAP, Issued, issue, revoke, rotate
 from scheduler.access.issuing.reading import find_token, list_tokens, token_json
@@ -161,16 +162,17 @@ def rotate_one(
     seconds = parse_duration(overlap)
     if seconds > LONGEST_OVERLAP:
         raise InvalidInput("bad_option", f"--overlap is {format_duration(LONGEST_OVERLAP)} at most.")
-    with open_database(command_settings()) as database:
+    settings = command_settings()
+    with open_database(settings) as database:
         row = find_token(database, _given(token))
         made = rotate(database, COMMAND_LINE, None, row["id"], overlap=seconds, expires_at=_ends(expires))
+    kept = replace_kept(settings, row["digest"], made.token)
     _show_made(made, as_json=as_json)
-    if not as_json:
-        note(
-            f"The old one is good for {format_duration(seconds)} more."
-            if seconds
-            else "The old one has ended."
-        )
+    if as_json:
+        return
+    if kept is not None:
+        note(f"{kept} has it now.")
+    note(f"The old one is good for {format_duration(seconds)} more." if seconds else "The old one has ended.")
 
 
 @group.command("revoke")
