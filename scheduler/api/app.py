@@ -17,6 +17,7 @@ from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
 from scheduler.api.routes.document import document_routes
+from scheduler.api.routes.flower import flower_routes
 from scheduler.api.routes.health import health_routes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
@@ -31,6 +32,7 @@ def create_app(database: Database) -> FastAPI:
     app.include_router(document_routes(), dependencies=[Depends(refuse_unknown)])
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
+    app.include_router(flower_routes())
     add_handlers(app)
     app.add_middleware(Idempotency, keys=Keys(database))
     settings = load_settings()

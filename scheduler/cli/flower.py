@@ -2,7 +2,8 @@
 
 Inside this process, on our Celery application object: no module is looked up by name, and no `flowerconfig.py` of the
 folder we were started in is carried out. Read-only, behind a login kept in `<home>/flower-password`, on the loopback
-address, nothing written to disk. Its /metrics can't be put behind the login, so it is taken out.
+address, nothing written to disk. Its /metrics can't be put behind the login, so it is taken out. The API shows it under
+the same path, behind its own login.
 """
 
 import signal
@@ -11,9 +12,11 @@ import structlog
 from flower import urls
 from flower.app import Flower
 from flower.options import default_options
+from flower.utils import prepend_url
 from tornado.ioloop import IOLoop
 
 from scheduler.cli.session import open_registry
+from scheduler.embedded.flower import PASSWORD_FILE, PREFIX, USER
 from scheduler.embedded.ports import LOOPBACK, require_free
 from scheduler.embedded.private_files import kept_password, make_private_folder
 from worker.app import configure
@@ -21,8 +24,6 @@ from worker.config import Settings
 from worker.services import all_queues
 from worker.telemetry.redaction import redactor
 
-USER = "headrace"
-PASSWORD_FILE = "flower-password"  # noqa: S105 - a file's name
 MAX_TASKS = 2000
 FORGET_WORKERS_AFTER = 600
 
@@ -39,7 +40,8 @@ def run_flower(settings: Settings) -> None:
     urls.handlers[:] = [route for route in urls.handlers if _pattern(route) != "/metrics"]
     if settings.flower_port:
         require_free(settings.flower_port, server="Flower", setting="HEADRACE_FLOWER_PORT")
-    flower = Flower(capp=application, options=default_options, **urls.settings)
+    prefixed = {name: prepend_url(urls.settings[name], PREFIX) for name in ("login_url", "static_url_prefix")}
+    flower = Flower(capp=application, options=default_options, **{**urls.settings, **prefixed})
     port = flower.start_http_server()
     log.info("flower_listens", address=LOOPBACK, port=port, user=USER)
     loop = IOLoop.current()
@@ -55,6 +57,7 @@ def _set_options(settings: Settings, password: str) -> None:
         "address": LOOPBACK,
         "port": settings.flower_port,
         "basic_auth": [f"{USER}:{password}"],
+        "url_prefix": PREFIX,
         "read_only": True,
         "persistent": False,
         "max_tasks": MAX_TASKS,

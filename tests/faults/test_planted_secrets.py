@@ -166,7 +166,7 @@ def tracebacks(stack: Stack) -> bool:
 def start_flower(stack: Stack) -> tuple[str, tuple[str, str]]:
     stack.ensure("flower-1")
     port = stack.events("flower-1", "flower_listens")[-1]["port"]
-    return f"http://127.0.0.1:{port}", ("headrace", (stack.home / "flower-password").read_text().strip())
+    return f"http://127.0.0.1:{port}/flower", ("headrace", (stack.home / "flower-password").read_text().strip())
 
 
 def commands(stack: Stack) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import httpx
 
+from scheduler.embedded.flower import PREFIX
 from scheduler.embedded.supervisor.parts import Part, headrace_command
 from scheduler.health.looks import who_is_alive
 from worker.db.database import Database
@@ -35,7 +36,7 @@ class Addresses:
 
     @property
     def flower(self) -> str:
-        return f"http://127.0.0.1:{self.flower_port}"
+        return f"http://127.0.0.1:{self.flower_port}/{PREFIX}"
 
     @property
     def demo(self) -> str | None:

@@ -31,10 +31,10 @@ from scheduler.cli.commands.demo import (
     wants_demo,
 )
 from scheduler.cli.commands.demo import TOKEN_FILE as DEMO_TOKEN_FILE
-from scheduler.cli.flower import PASSWORD_FILE as FLOWER_PASSWORD_FILE
 from scheduler.cli.session import open_publisher
 from scheduler.cli.up.parts import SERVERS, Addresses, work_parts
 from scheduler.cli.up.screen import Place, Progress, Screen, headrace_words
+from scheduler.embedded import flower
 from scheduler.embedded.endpoints import clear_endpoints, write_endpoints
 from scheduler.embedded.ports import choose_port, free_port, require_free
 from scheduler.embedded.postgres.server import EmbeddedPostgres
@@ -267,7 +267,7 @@ def places(setup: Setup, settings: Settings, first: First) -> list[Place]:
     home = settings.home
     found = [
         Place("API", setup.addresses.api, f"Authorization: Bearer <{first.words}>"),
-        Place("Flower", setup.addresses.flower, f"user headrace, password in {home / FLOWER_PASSWORD_FILE}"),
+        Place("Flower", setup.addresses.flower, f"user headrace, password in {home / flower.PASSWORD_FILE}"),
     ]
     if setup.addresses.demo is not None:
         found.append(Place("demo system", setup.addresses.demo, f"token in {home / DEMO_TOKEN_FILE}"))

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,52 @@ def _look_at_flower(up: Up) -> None:
     worker = next(iter(httpx.get(f"{url}/api/workers?refresh=1", auth=login, trust_env=False).json()))
     refused = httpx.post(f"{url}/api/worker/shutdown/{worker}", auth=login, trust_env=False)
     assert refused.status_code == 403
+    assert httpx.get(url.removesuffix("/flower") + "/metrics", auth=login, trust_env=False).status_code == 404
+    _look_at_flower_behind_the_login(up, worker, next(iter(tasks)))
+
+
+def _look_at_flower_behind_the_login(up: Up, worker: str, task: str) -> None:
+    """With a token, and as a browser with the cookie that it gets for one; only what looks is there."""
+    api = up.address("API")
+    token = (up.home / "api-token").read_text().strip()
+    with httpx.Client(base_url=api, trust_env=False) as client:
+        assert client.get("/flower/tasks").status_code == 401
+        client.post("/v1/session", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+        assert client.get("/flower").headers["location"] == "/flower/"
+        home = client.get("/flower/")
+        assert home.status_code == 200
+        assert worker in home.text
+        assert "set-cookie" not in home.headers
+        inline = re.findall(r"<script[^>]*>([^<]+)</script>", home.text)
+        for script in inline:
+            digest = b64encode(sha256(script.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in home.headers["content-security-policy"]
+        assert "unsafe-inline" not in home.headers["content-security-policy"].partition("style-src")[0]
+        needed = re.findall(r'(?:src|href)="(/flower/[^"?]+)', home.text)
+        assert needed
+        for path in [
+            *needed,
+            "/flower/tasks",
+            "/flower/broker",
+            f"/flower/worker/{worker}",
+            f"/flower/task/{task}",
+        ]:
+            if "logout" not in path:
+                assert client.get(path).status_code == 200, path
+        assert task in client.get("/flower/tasks/datatable?draw=1&start=0&length=10&search[value]=&order[0][column]=7&order[0][dir]=desc&columns[7][data]=started").text  # fmt: skip
+        assert client.get("/flower/api/workers?refresh=1").status_code == 200
+        for path in (
+            "metrics",
+            "healthcheck",
+            "login",
+            "logout",
+            "static/../metrics",
+            "static/%2e%2e/metrics",
+        ):
+            assert client.get(f"/flower/{path}").status_code == 404, path
+        origin = {"Origin": api}
+        refused = client.post(f"/flower/api/worker/shutdown/{worker}", headers=origin)
+        assert refused.status_code == 405
 
 
 def _look_at_the_command_lines(up: Up) -> None:
