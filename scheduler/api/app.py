@@ -16,6 +16,7 @@ from scheduler.api.parameters import refuse_unknown
 from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES
+from scheduler.api.routes.access.login import login_routes
 from scheduler.api.routes.document import document_routes
 from scheduler.api.routes.flower import flower_routes
 from scheduler.api.routes.health import health_routes
@@ -33,6 +34,7 @@ def create_app(database: Database) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
     app.include_router(flower_routes())
+    app.include_router(login_routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)
     app.add_middleware(Idempotency, keys=Keys(database))
     settings = load_settings()

@@ -7,16 +7,19 @@ What somebody may do once inside is said by each route (`scheduler.api.who`). Em
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from urllib.parse import quote
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.access.allowed import NotAllowed
 from scheduler.access.door.cookies import SAFE, is_ours, session_of
 from scheduler.access.door.guessing import Guessing, Kind
+from scheduler.access.door.paths import is_local
 from scheduler.access.door.sessions import digest_of_session
 from scheduler.access.door.sources import Network, source_of
 from scheduler.access.principal import Principal
@@ -25,10 +28,13 @@ from scheduler.api.problems import Unauthorized, answer_to, problem
 from scheduler.api.who import PRINCIPAL, SESSION, SOURCE
 from worker.errors import HeadraceError
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login"})
 """Named one by one: a route that nobody thought of is closed."""
 OPEN_TREES = ("/webhooks/", "/connect/")
 """Where something else than a token is asked for: a signature, a link's own secret."""
+
+ADMIT = "admit"
+"""Where in `request.state` the page finds it on which people log in: who shows this token?"""
 
 Find = Callable[[str, str | None], Principal | None]
 
@@ -79,6 +85,7 @@ class Guard:
         source = source_of(client[0] if client else None, _headers(scope, b"x-forwarded-for"), self._trusted)
         state[SOURCE] = source
         if is_open(scope["path"]):
+            state[ADMIT] = partial(self._by_token, source)
             await self._app(scope, receive, send)
             return
         try:
@@ -86,6 +93,10 @@ class Guard:
         except TooManyGuesses as error:
             answer = problem(Request(scope), 429, error.code, error.message, hint=error.hint)
             answer.headers["Retry-After"] = str(error.wait)
+            await answer(scope, receive, send)
+            return
+        except Unauthorized as error:
+            answer = _to_login(scope) if _is_browser(scope) else answer_to(Request(scope), error)
             await answer(scope, receive, send)
             return
         except HeadraceError as error:
@@ -101,7 +112,9 @@ class Guard:
         scheme, _, rest = given[0].partition(" ")
         if len(given) != 1 or scheme.lower() != "bearer":
             raise Unauthorized
-        token = rest.strip()
+        return await self._by_token(source, rest.strip())
+
+    async def _by_token(self, source: str | None, token: str) -> Principal:
         kind = Kind.MALFORMED if environment_of(token) is None else Kind.TOKEN
         return await self._look(self._find, token, source, kind, digest_of(token))
 
@@ -142,6 +155,19 @@ async def _warned(send: Send, warning: str, message: Message) -> None:
     if message["type"] == "http.response.start":
         MutableHeaders(scope=message)["X-Token-Warning"] = warning
     await send(message)
+
+
+def _is_browser(scope: Scope) -> bool:
+    """A person looks at a page, and shows nothing: they are asked for a token, whatever they look for."""
+    asked = ",".join(_headers(scope, b"accept"))
+    return scope["method"] == "GET" and "text/html" in asked and not _headers(scope, b"authorization")
+
+
+def _to_login(scope: Scope) -> ASGIApp:
+    onward = quote(scope["path"], safe="/")
+    return RedirectResponse(
+        f"/login?next={quote(onward, safe='/')}" if is_local(onward) else "/login", status_code=303
+    )
 
 
 def _headers(scope: Scope, name: bytes) -> list[str]:
