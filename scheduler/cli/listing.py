@@ -10,7 +10,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Connections": ("apply", "export-config", "connections", "pause", "resume"),
     "Runs": ("sync", "runs", "history", "resync", "cursors"),
     "The copy": ("records", "views", "export", "storage", "erase"),
-    "Changes": ("changes", "consumers", "subscriptions"),
+    "Changes": ("changes", "consumers", "subscriptions", "webhooks"),
     "Access": ("token", "audit"),
     "Proof": ("verify", "explain", "deletes", "quarantine", "drift"),
 }

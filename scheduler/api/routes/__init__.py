@@ -14,6 +14,7 @@ from scheduler.api.routes.feed.models import models_routes
 from scheduler.api.routes.feed.subscriptions import subscriptions_routes
 from scheduler.api.routes.proof.deletes import deletes_routes
 from scheduler.api.routes.proof.proof import proof_routes
+from scheduler.api.routes.webhooks.numbers import webhook_numbers_routes
 from scheduler.api.routes.work.copy import copy_routes
 from scheduler.api.routes.work.history import history_routes
 from scheduler.api.routes.work.records import records_routes
@@ -39,4 +40,5 @@ ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     tokens_routes,
     sessions_routes,
     audit_routes,
+    webhook_numbers_routes,
 )

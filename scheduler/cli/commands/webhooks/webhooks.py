@@ -1,0 +1,77 @@
+"""The command about how well webhooks tell of what changes."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from scheduler.cli.output import AsJson, ago, print_json, print_table
+from scheduler.cli.session import command_settings, open_database
+from scheduler.connections.resolve import find_connection
+from scheduler.webhooks.numbers import (
+    DAYS,
+    connection_json,
+    miss_ratio,
+    numbers_by_stream,
+    numbers_of,
+    stream_json,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `headrace`."""
+    app.command()(webhooks)
+
+
+def webhooks(
+    connection: Annotated[str | None, typer.Argument(help="The connection's name or number.")] = None,
+    *,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Count over so many days.")] = DAYS,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many webhooks came, which changes they told of, and which the poll had to find.
+
+    Example: headrace webhooks plant --days 2
+    """
+    with open_database(command_settings()) as database:
+        found = find_connection(database, connection) if connection else None
+        rows = numbers_of(database, connection_id=found["id"] if found else None, days=days)
+        streams = numbers_by_stream(database, found["id"], days=days) if found else []
+    if as_json:
+        if found:
+            print_json({**connection_json(rows[0]), "streams": [stream_json(row) for row in streams]})
+        else:
+            print_json([connection_json(row) for row in rows])
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ["connection", "received", "repeated", "refused", "told", "missed", "", "pending", "last", "registered"],
+        (
+            [
+                row["connection"], row["received"], row["repeated"], row["refused"], *_changes(row),
+                ago(row["last_at"], now) if row["last_at"] else "never", row["registration"] or "",
+            ]
+            for row in rows
+        ),
+        empty="No webhook has come in these days. docs/webhooks.md tells how to have them sent.",
+    )  # fmt: skip
+    if found:
+        print_table(
+            ["stream", "received", "repeated", "told", "missed", "", "pending", "poll"],
+            (
+                [row["stream"], row["received"], row["repeated"], *_changes(row), _poll(row)]
+                for row in streams
+            ),
+        )
+
+
+def _changes(row: Mapping[str, Any]) -> list[Any]:
+    share = miss_ratio(row)
+    return [row["told"], row["missed"], "" if share is None else f"{share:.1%}", row["pending"]]
+
+
+def _poll(row: Mapping[str, Any]) -> str:
+    if row["poll"] != "adaptive":
+        return "by its schedule"
+    return "adaptive" if row["stretch"] == 1 else f"adaptive, {row['stretch']:.1f} times its interval"
