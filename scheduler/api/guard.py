@@ -13,7 +13,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.access.allowed import NotAllowed
@@ -96,8 +96,8 @@ class Guard:
             await answer(scope, receive, send)
             return
         except Unauthorized as error:
-            answer = _to_login(scope) if _is_browser(scope) else answer_to(Request(scope), error)
-            await answer(scope, receive, send)
+            refusal = _to_login(scope) if _is_browser(scope) else answer_to(Request(scope), error)
+            await refusal(scope, receive, send)
             return
         except HeadraceError as error:
             await answer_to(Request(scope), error)(scope, receive, send)
@@ -163,7 +163,7 @@ def _is_browser(scope: Scope) -> bool:
     return scope["method"] == "GET" and "text/html" in asked and not _headers(scope, b"authorization")
 
 
-def _to_login(scope: Scope) -> ASGIApp:
+def _to_login(scope: Scope) -> Response:
     onward = quote(scope["path"], safe="/")
     return RedirectResponse(
         f"/login?next={quote(onward, safe='/')}" if is_local(onward) else "/login", status_code=303
