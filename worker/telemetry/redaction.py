@@ -2,7 +2,8 @@
 
 Promises: a value given to `add` is replaced wherever `redact` sees it: plain, percent-encoded, escaped as in JSON or in
 Python's repr, or inside base64 (as the password of a Basic header is). It works by value, so it doesn't matter which
-field, message or traceback a secret strays into. Safe between threads; looking costs the same for one secret as for
+field, message or traceback a secret strays into. What has the form of a token of ours is replaced also if nobody knows it:
+a client may have put one into a path or a name. Safe between threads; looking costs the same for one secret as for
 ten thousand; nothing registered costs nothing.
 Does not promise to find a value cut in half, encrypted or hashed, or one shorter than four characters, which would
 blot out ordinary words.
@@ -33,6 +34,7 @@ MOST_LIKENESSES = 1_000
 """With more beginnings than this most letters look like one."""
 
 _BASE64_RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
+_TOKEN = re.compile(r"hr_(live|test)_[0-9A-Za-z]{28}")
 _HEX = re.compile(r"%[0-9A-F]{2}")
 _PLAIN = (bool, int, float, type(None), datetime, date, time, timedelta)
 
@@ -68,6 +70,8 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text with every registered value masked. Readers take no lock: entries are replaced whole."""
+        if "hr_" in text:
+            text = _TOKEN.sub(MASK, text)
         index = self._index
         if not index or len(text) < SHORTEST:
             return text

@@ -185,3 +185,9 @@ def test_an_endless_value_ends() -> None:
     loop["self"] = loop
 
     assert "..." in repr(redactor.walk(loop))
+
+
+def test_what_has_the_form_of_a_token_is_masked_though_nobody_knows_it() -> None:
+    token = "hr_live_" + "a1B2" * 7
+    assert Redactor().redact(f"GET /v1/runs/{token} and {token}x") == f"GET /v1/runs/{MASK} and {MASK}x"
+    assert Redactor().redact("hr_live_short hr_prod_" + "a" * 28) == "hr_live_short hr_prod_" + "a" * 28

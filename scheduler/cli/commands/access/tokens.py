@@ -23,6 +23,8 @@ from worker.db.database import Database
 from worker.errors import InvalidInput
 from worker.parsing.durations import format_duration, parse_duration
 
+LONGEST_LIFE = 36500 * 86400.0
+
 group = typer.Typer(cls=Sentences, no_args_is_help=True, rich_markup_mode=None)
 
 Token = Annotated[
@@ -256,8 +258,8 @@ def _ends(expires: str) -> datetime | None:
     if not expires:
         return None
     seconds = parse_duration(expires)
-    if not seconds:
-        raise InvalidInput("bad_option", "--expires: it would have ended already.")
+    if not 0 < seconds <= LONGEST_LIFE:
+        raise InvalidInput("bad_option", "--expires is between 1s and 36500d; left out: never.")
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 

@@ -54,6 +54,7 @@ def test_limits_are_given_as_options(headrace: Command, database: Database) -> N
         ["--secrets", "everything"],
         ["--expires", "0s"],
         ["--expires", "90"],
+        ["--expires", "999999w"],
         ["--owner", "cli"],
         ["--scope", "root"],
     ],
