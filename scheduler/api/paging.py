@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -57,12 +58,26 @@ def read_cursor(cursor: str | None, *kinds: type[Key] | type[UUID]) -> tuple[Any
             raise ValueError
         return tuple(map(_read, found, kinds))
     except (ValueError, RecursionError, binascii.Error):
-        raise InvalidInput(
-            "bad_cursor",
-            "This cursor isn't one of this list.",
-            place="query.cursor",
-            hint="Give `next` of the page before as it is, with the same filters; leave it out for the first page.",
-        ) from None
+        raise _bad_cursor() from None
+
+
+def moment_of(key: str) -> datetime:
+    """A time that a cursor holds, as ISO 8601 has it."""
+    try:
+        found = datetime.fromisoformat(key)
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _bad_cursor() from None
+    return found
+
+
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput(
+        "bad_cursor",
+        "This cursor isn't one of this list.",
+        place="query.cursor",
+        hint="Give `next` of the page before as it is, with the same filters; leave it out for the first page.",
+    )
 
 
 def _read(value: Any, kind: type[Key] | type[UUID]) -> Any:

@@ -4,6 +4,7 @@ Emits: quarantine_retry_requested, quarantine_discarded.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -31,9 +32,12 @@ def summary(database: Database, connection_id: int | None, view: View = EVERYTHI
     return database.all(sql.quarantine_of, {"connection": connection_id, **view})
 
 
-def list_quarantined(database: Database, stream: Stream, *, limit: int) -> list[DictRow]:
-    """What is set aside of a stream, the latest first; without the bytes."""
-    return database.all(sql.quarantined, {"stream": stream["id"], "limit": limit})
+def list_quarantined(
+    database: Database, stream: Stream, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[DictRow]:
+    """What is set aside of a stream, the latest first, from behind `after`: when it last came, and its id. Without the bytes."""
+    seen, last = after or (None, None)
+    return database.all(sql.quarantined, {"stream": stream["id"], "limit": limit, "seen": seen, "last": last})
 
 
 def find_quarantined(

@@ -16,6 +16,8 @@ SELECT content_hash AS id, key, code, reason, run_id, page, seen, first_seen_at,
        octet_length(raw) AS bytes
   FROM quarantine
  WHERE stream_id = %(stream)s
+   AND (%(seen)s::timestamptz IS NULL
+        OR last_seen_at <= %(seen)s AND (last_seen_at < %(seen)s OR content_hash > %(last)s))
  ORDER BY last_seen_at DESC, content_hash LIMIT %(limit)s;
 
 -- name: quarantined_bytes

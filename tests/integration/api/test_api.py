@@ -190,7 +190,7 @@ def test_a_number_is_no_time(server: Server, moment: str) -> None:
 
 
 def test_a_long_body_is_refused(server: Server) -> None:
-    answer = server.ask("POST", "/v1/connections/plant/syncs", content=b" " * 70_000)
+    answer = server.ask("POST", "/v1/connections/plant/syncs", content=b" " * 1_100_000)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
+from scheduler.api.routes.proof import shapes
 from scheduler.api.who import ADMIN, READ, connection_of
 from scheduler.connections.resolve import find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
@@ -29,7 +30,7 @@ def deletes_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     place = "/connections/{connection_id}/streams/{stream}/deletes"
 
-    @router.get(place, dependencies=READ)
+    @router.get(place, dependencies=READ, response_model=shapes.Deletes)
     def show(
         connection_id: Name,
         stream: Name,
@@ -47,7 +48,12 @@ def deletes_routes(database: Database) -> APIRouter:
             "examples": [{**each, "raw": each["raw"] and read_sent(each["raw"])} for each in examples],
         }
 
-    @router.post(place, dependencies=ADMIN)
+    @router.post(
+        place,
+        dependencies=ADMIN,
+        response_model=shapes.Forgotten | shapes.DeletesAccepted,
+        responses={202: {"model": shapes.DeletesAccepted, "description": "A run deletes them"}},
+    )
     def decide(
         connection_id: Name, stream: Name, body: Decision, request: Request, response: Response
     ) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.filters import Shown
+from scheduler.api.paging import Cursor, moment_of, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
+from scheduler.api.routes.proof import shapes
 from scheduler.api.shapes import sync_json
 from scheduler.api.who import ADMIN, READ, SYNC, connection_of
 from scheduler.connections.resolve import find_stream
@@ -56,7 +58,7 @@ def proof_routes(database: Database) -> APIRouter:
     _add_aside(router, database)
     _add_drift(router, database)
 
-    @router.get(STREAM + "/records/{key}/explain", dependencies=READ)
+    @router.get(STREAM + "/records/{key}/explain", dependencies=READ, response_model=shapes.Explained)
     def explain(connection_id: Name, stream: Name, key: Key, request: Request) -> dict[str, Any]:
         """Why a record is as it is, in sentences; also of one that isn't there."""
         row = find_stream(database, connection_of(request, database, connection_id), stream)
@@ -72,7 +74,12 @@ def proof_routes(database: Database) -> APIRouter:
 
 
 def _add_verify(router: APIRouter, database: Database) -> None:
-    @router.post("/connections/{connection_id}/verifications", status_code=202, dependencies=SYNC)
+    @router.post(
+        "/connections/{connection_id}/verifications",
+        status_code=202,
+        dependencies=SYNC,
+        response_model=shapes.RequestedRuns,
+    )
     def verify(
         connection_id: Name, request: Request, response: Response, body: VerifyRequest | None = None
     ) -> dict[str, Any]:
@@ -91,26 +98,32 @@ def _add_verify(router: APIRouter, database: Database) -> None:
         response.headers["Location"] = f"/v1/connections/{connection['id']}/verifications"
         return {"connection": connection["name"], "runs": [sync_json(run) for run in wanted]}
 
-    @router.get("/connections/{connection_id}/verifications", dependencies=READ)
+    @router.get(
+        "/connections/{connection_id}/verifications", dependencies=READ, response_model=shapes.Verifications
+    )
     def list_verifications(
         connection_id: Name,
         request: Request,
         stream: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-        before: Annotated[UUID | None, Query()] = None,
+        cursor: Cursor = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 20,
     ) -> dict[str, Any]:
-        """What comparisons found, the latest first. `next` is what to give as `before` for the page that follows."""
+        """What comparisons found, the latest first."""
+        (before,) = read_cursor(cursor, UUID)
         connection = connection_of(request, database, connection_id)
         of = find_stream(database, connection, stream)["id"] if stream else None
-        rows = verifications(database, connection["id"], stream_id=of, before=before, limit=limit)
-        return {
-            "verifications": [{**row, "drift": drift_of(row)} for row in rows],
-            "next": str(rows[-1]["run_id"]) if len(rows) == limit else None,
-        }
+        rows = verifications(database, connection["id"], stream_id=of, before=before, limit=limit + 1)
+        return page_of(
+            "verifications",
+            rows,
+            limit,
+            by=lambda row: (row["run_id"],),
+            shape=lambda row: {**row, "drift": drift_of(row)},
+        )
 
 
 def _add_aside(router: APIRouter, database: Database) -> None:
-    @router.get("/quarantine", dependencies=READ)
+    @router.get("/quarantine", dependencies=READ, response_model=shapes.AsideCounts)
     def summary(
         request: Request,
         view: Shown,
@@ -120,25 +133,34 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         found = connection_of(request, database, connection) if connection else None
         return {"quarantine": aside.summary(database, found["id"] if found else None, view)}
 
-    @router.get(STREAM + "/quarantine", dependencies=READ)
+    @router.get(STREAM + "/quarantine", dependencies=READ, response_model=shapes.AsideRecords)
     def list_aside(
         connection_id: Name,
         stream: Name,
         request: Request,
+        cursor: Cursor = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> dict[str, Any]:
         """What is set aside of a stream, the latest first."""
+        seen, last = read_cursor(cursor, str, UUID)
+        after = None if seen is None else (moment_of(seen), last)
         row = find_stream(database, connection_of(request, database, connection_id), stream)
-        return {"records": aside.list_quarantined(database, row, limit=limit)}
+        rows = aside.list_quarantined(database, row, limit=limit + 1, after=after)
+        return page_of("records", rows, limit, by=lambda row: (row["last_seen_at"].isoformat(), row["id"]))
 
-    @router.get(STREAM + "/quarantine/{record_id}", dependencies=READ)
+    @router.get(STREAM + "/quarantine/{record_id}", dependencies=READ, response_model=shapes.WholeAside)
     def show_aside(connection_id: Name, stream: Name, record_id: UUID, request: Request) -> dict[str, Any]:
         """One of them, with what came."""
         row = find_stream(database, connection_of(request, database, connection_id), stream)
         found = aside.find_quarantined(database, str(record_id), stream_id=row["id"])
         return {**found, "raw": bytes(found["raw"]).decode("utf-8", "backslashreplace")}
 
-    @router.post(STREAM + "/quarantine", dependencies=SYNC)
+    @router.post(
+        STREAM + "/quarantine",
+        dependencies=SYNC,
+        response_model=shapes.Discarded | shapes.AsideRetry,
+        responses={202: {"model": shapes.AsideRetry, "description": "A run tries them"}},
+    )
     def decide(
         connection_id: Name, stream: Name, body: AsideRequest, request: Request, response: Response
     ) -> dict[str, Any]:
@@ -161,7 +183,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
 
 
 def _add_drift(router: APIRouter, database: Database) -> None:
-    @router.get("/drift", dependencies=READ)
+    @router.get("/drift", dependencies=READ, response_model=shapes.Drift)
     def drifted(
         request: Request,
         view: Shown,
@@ -172,14 +194,14 @@ def _add_drift(router: APIRouter, database: Database) -> None:
         rows = drifting.drifted(database, connection_id=found["id"] if found else None, view=view)
         return {"fields": [{**row, "field": shown(row["path"])} for row in rows]}
 
-    @router.get(STREAM + "/fields", dependencies=READ)
+    @router.get(STREAM + "/fields", dependencies=READ, response_model=shapes.Fields)
     def fields(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:
         """Every field of a stream, with its types."""
         row = find_stream(database, connection_of(request, database, connection_id), stream)
         found = drifting.fields_of(database, row["id"])
         return {"fields": [{**each, "field": shown(each["path"])} for each in found]}
 
-    @router.post(STREAM + "/fields/accept", dependencies=ADMIN)
+    @router.post(STREAM + "/fields/accept", dependencies=ADMIN, response_model=shapes.FieldsAccepted)
     def accept(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:
         """Take note: what changed is known from now on."""
         row = find_stream(database, connection_of(request, database, connection_id), stream)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
+from scheduler.api.routes.work import shapes
 from scheduler.api.who import READ, SYNC, connection_of
 from scheduler.connections.systems import known_systems
 from scheduler.runs.history import histories, pause_histories, resume_histories
@@ -31,7 +32,7 @@ def history_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     place = "/connections/{connection_id}/history"
 
-    @router.get(place, dependencies=READ)
+    @router.get(place, dependencies=READ, response_model=shapes.Histories)
     def show(
         connection_id: ConnectionId, request: Request, stream: Annotated[Name | None, Query()] = None
     ) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def history_routes(database: Database) -> APIRouter:
             found = histories(database, connection, wait, stream)
         return {"connection": connection["name"], "histories": [each.as_json() for each in found]}
 
-    @router.post(place, dependencies=SYNC)
+    @router.post(place, dependencies=SYNC, response_model=shapes.HistoryStreams)
     def act(connection_id: ConnectionId, body: Action, request: Request) -> dict[str, Any]:
         """Stop at the next page, or go on; the streams that do."""
         connection = connection_of(request, database, connection_id)

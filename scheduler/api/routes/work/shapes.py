@@ -145,3 +145,49 @@ class RunChanges(BaseModel):
     versions: bool
     changes: list[RecordChanged]
     more: bool
+
+
+class Slices(BaseModel):
+    """Of a history; `total` is null as long as nobody knows how far back it goes."""
+
+    done: int
+    total: int | None
+
+
+class Left(BaseModel):
+    """What is still to be read; null: nobody can say."""
+
+    records: int | None
+    requests: int | None
+    seconds: float | None
+
+
+class HistoryShape(BaseModel):
+    """How far the history of one stream is. `days` is null where all is asked for."""
+
+    stream: str
+    days: int | None
+    state: str
+    slices: Slices
+    records: int
+    requests: int
+    seconds: float
+    share: float | None
+    since: Any
+    read_back_to: Any
+    left: Left
+    run: UUID | None
+    next_at: datetime | None
+    failures: int
+    error: Failure | None
+
+
+class Histories(BaseModel):
+    connection: str
+    histories: list[HistoryShape]
+
+
+class HistoryStreams(BaseModel):
+    """The streams whose history stops, or goes on."""
+
+    streams: list[str]
