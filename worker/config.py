@@ -46,9 +46,13 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """Port of Flower, on the loopback address; 0 takes a free one."""
     api_token: SecretStr | None = None
-    """A first admin token of the API, in the form hr_live_…. Not set: where there is none at all, one is made and kept in `<home>/api-token`."""
+    """A first admin token of the API, in the form hr_live_…. Not set: where there is none at all, one of live and one of test are made and kept in `<home>/api-token` and `<home>/api-token-test`."""
     api_rate: int = Field(default=6000, ge=0)
     """How many requests a minute one token may make of one process of the API; 0: any number."""
+    url: str | None = None
+    """An API elsewhere, such as `https://headrace.example.com`: commands ask it, and open no database of this machine."""
+    token: SecretStr | None = None
+    """The token for that API, or better a reference to it, such as `file:///run/secrets/headrace`."""
     public_url: str | None = None
     """Where systems and customers reach the API from outside, such as https://headrace.example.com: for webhooks and log-ins."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
@@ -157,7 +157,8 @@ def _run(supervisor: Supervisor, screen: Screen, setup: Setup) -> None:
         _require_broker(settings)
         first = let_first_in(database, settings)
         if first.made:
-            screen.step(f"The first admin token is made: it is in {first.file}, for you alone.")
+            files = " and ".join(map(str, first.files.values()))
+            screen.step(f"The first admin tokens are made, of live and of test: {files}, for you alone.")
         _start_work(supervisor, screen, setup.addresses, settings, database)
         log.info("up_ready", api=setup.addresses.api)
         screen.show_places(places(setup, settings, first), hints(setup, settings))
@@ -266,10 +267,11 @@ def places(setup: Setup, settings: Settings, first: First) -> list[Place]:
     """What runs where, and how to log in."""
     home = settings.home
     found = [
-        Place("API", setup.addresses.api, f"Authorization: Bearer <{first.words}>"),
+        Place("API", setup.addresses.api, f"Authorization: Bearer <{first.words('live')}>"),
         Place("Flower", setup.addresses.flower, f"user headrace, password in {home / flower.PASSWORD_FILE}"),
     ]
     if setup.addresses.demo is not None:
+        found[:1] = [replace(found[0], login=f"{found[0].login}, for the demo <{first.words('test')}>")]
         found.append(Place("demo system", setup.addresses.demo, f"token in {home / DEMO_TOKEN_FILE}"))
     ours = f"password in {home / 'postgres-password'}" if setup.postgres else "yours (HEADRACE_DATABASE_URL)"
     found.append(Place("Postgres", without_password(settings.require_database_url()), ours))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from scheduler.access.first import TOKEN_FILE, First, let_first_in, replace_kept
+from scheduler.access.first import FILES, First, let_first_in, replace_kept
 from scheduler.access.store import find_principal
 from scheduler.access.tokens import digest_of, make_token
 from worker.config import Settings, load_settings
@@ -22,7 +22,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def kept(settings: Settings) -> str:
-    return (settings.home / TOKEN_FILE).read_text().strip()
+    return (settings.home / FILES["live"]).read_text().strip()
 
 
 def tokens(database: Database) -> int:
@@ -31,13 +31,15 @@ def tokens(database: Database) -> int:
 
 def test_it_is_made_once_for_whoever_reads_the_home(database: Database, settings: Settings) -> None:
     first = let_first_in(database, settings)
-    assert (first.where, first.made) == ("file", True)
-    assert first.file.stat().st_mode & 0o077 == 0
-    who = find_principal(database, kept(settings), None)
-    assert who is not None
-    assert sorted(who.scopes) == ["admin"]
+    assert first.made
+    assert set(first.files) == {"live", "test"}
+    for environment, file in first.files.items():
+        assert file.stat().st_mode & 0o077 == 0
+        who = find_principal(database, file.read_text().strip(), None)
+        assert who is not None
+        assert (who.environment, sorted(who.scopes), who.limited) == (environment, ["admin"], False)
     again = let_first_in(database, settings)
-    assert (again.where, again.made, tokens(database)) == ("file", False, 1)
+    assert (again.files, again.made, tokens(database)) == (first.files, False, 2)
 
 
 def test_an_api_on_another_machine_makes_no_further_way_in(
@@ -45,9 +47,9 @@ def test_an_api_on_another_machine_makes_no_further_way_in(
 ) -> None:
     let_first_in(database, settings)
     other = settings.model_copy(update={"home": tmp_path / "other"})
-    assert let_first_in(database, other).where == "elsewhere"
-    assert not (tmp_path / "other" / TOKEN_FILE).exists()
-    assert tokens(database) == 1
+    assert let_first_in(database, other) == First({})
+    assert not (tmp_path / "other").exists()
+    assert tokens(database) == 2
 
 
 def test_of_many_that_start_at_once_one_makes_it(
@@ -64,7 +66,8 @@ def test_of_many_that_start_at_once_one_makes_it(
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sum(first.made for first in found) == tokens(database) == 1
+    assert sum(first.made for first in found) == 1
+    assert tokens(database) == 2
 
 
 @pytest.mark.parametrize(
@@ -76,28 +79,29 @@ def test_one_that_has_ended_is_not_let_in_again_and_not_shown(
     let_first_in(database, settings)
     database.run(f"UPDATE tokens SET {end}")
     first = let_first_in(database, settings)
-    assert (first.where, first.words) == ("elsewhere", "a token of yours")
+    assert first == First({})
+    assert first.words("live") == "a live token of yours"
     assert find_principal(database, kept(settings), None) is None
-    assert tokens(database) == 1
+    assert tokens(database) == 2
 
 
 def test_one_that_is_kept_is_let_into_a_new_database(database: Database, settings: Settings) -> None:
     """The process was killed between the file and the commit, or the database is another."""
     settings.home.mkdir()
     token = make_token("live")
-    (settings.home / TOKEN_FILE).write_text(token + "\n")
-    assert let_first_in(database, settings).where == "file"
+    (settings.home / FILES["live"]).write_text(token + "\n")
+    assert set(let_first_in(database, settings).files) == {"live"}
     assert find_principal(database, token, None) is not None
 
 
 def test_one_that_is_set_is_let_in_and_kept_nowhere(database: Database, settings: Settings) -> None:
     token = make_token("test")
     given = settings.model_copy(update={"api_token": SecretStr(token)})
-    assert let_first_in(database, given).where == "setting"
+    assert let_first_in(database, given) == First({}, setting=True)
     who = find_principal(database, token, None)
     assert who is not None
     assert who.environment == "test"
-    assert not (settings.home / TOKEN_FILE).exists()
+    assert not (settings.home / FILES["live"]).exists()
 
 
 def test_one_that_is_set_and_is_none_stops_the_start(database: Database, settings: Settings) -> None:
@@ -111,7 +115,7 @@ def test_how_it_came_to_be_is_in_the_audit_log(database: Database, settings: Set
     let_first_in(database, settings)
     let_first_in(database, settings)
     assert database.all("SELECT actor, action, environment FROM audit") == [
-        {"actor": "operator", "action": "token.create", "environment": "live"}
+        {"actor": "operator", "action": "token.create", "environment": environment} for environment in FILES
     ]
 
 
@@ -120,5 +124,5 @@ def test_where_the_home_keeps_the_one_that_was_replaced_it_keeps_the_fresh_one(
 ) -> None:
     let_first_in(database, settings)
     assert replace_kept(settings, digest_of(make_token("live")), "fresh") is None
-    assert replace_kept(settings, digest_of(kept(settings)), "fresh") == settings.home / TOKEN_FILE
+    assert replace_kept(settings, digest_of(kept(settings)), "fresh") == settings.home / FILES["live"]
     assert kept(settings) == "fresh"

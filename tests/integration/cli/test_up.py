@@ -68,8 +68,9 @@ def _erase_with_the_key_of_the_home(up: Up) -> None:
 
 
 def _look_at_the_api(up: Up) -> None:
-    token = (up.home / "api-token").read_text().strip()
-    assert (up.home / "api-token").stat().st_mode & 0o077 == 0
+    token = (up.home / "api-token-test").read_text().strip()  # the demo is a test connection
+    for name in ("api-token", "api-token-test"):
+        assert (up.home / name).stat().st_mode & 0o077 == 0
     headers = {"Authorization": f"Bearer {token}"}
     url = up.address("API")
     wait_until(
@@ -160,8 +161,10 @@ def _look_at_flower_behind_the_login(up: Up, worker: str, task: str) -> None:
 def _look_at_the_command_lines(up: Up) -> None:
     """Whoever may list processes may not learn a secret."""
     secrets = [path.read_text().strip() for path in up.home.glob("*-password")]
-    secrets += [(up.home / name).read_text().strip() for name in ("api-token", "demo-token")]
-    assert len(secrets) == 5
+    secrets += [
+        (up.home / name).read_text().strip() for name in ("api-token", "api-token-test", "demo-token")
+    ]
+    assert len(secrets) == 6
     lines = " ".join(
         " ".join(process.cmdline()) for process in [psutil.Process(up.process.pid), *up.children()]
     )
