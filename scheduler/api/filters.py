@@ -10,14 +10,15 @@ from scheduler.api.who import principal_of
 from scheduler.connections.view import labels_of, narrowed
 
 Tenant = Annotated[str, Query(min_length=1, max_length=200, pattern=NO_NUL)]
-Labels = Annotated[list[Annotated[str, Field(max_length=400)]], Query(max_length=20)]
+Label = Annotated[str, Field(max_length=400)]
+Labels = Annotated[list[Label], Field(max_length=20)]
 Environment = Literal["live", "test"]
 
 
 def _shown(
     request: Request,
     tenant: Tenant | None = None,
-    label: Labels = [],  # noqa: B006 - FastAPI copies it
+    label: Annotated[Labels, Query()] = [],  # noqa: B006 - FastAPI copies it
     environment: Annotated[Environment | None, Query()] = None,
 ) -> dict[str, Any]:
     """`label` is key:value, and of several all must hold."""

@@ -36,6 +36,7 @@ _CODES = {
 
 _STATUSES = {
     "ambiguous_connection": 409,
+    "ambiguous_subscription": 409,
     "idempotency_in_flight": 409,
     "name_taken": 409,
     "connection_disconnected": 409,

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.connections.view import EVERYTHING, View
 from scheduler.health.looks import Finding
 from worker.db.database import Database
 from worker.errors import HeadraceError, NotFound
-from worker.feed.consumers import MOST_COUNTED, Consumer, consumers
+from worker.feed.consumers import Consumer, consumers
 from worker.feed.epoch import unreadable
 from worker.feed.horizon import LONG, Status, status
 from worker.feed.position import Position, parse_position
@@ -31,9 +32,10 @@ def wanted_named(
     kinds: Sequence[str] | None = None,
     *,
     content: bool = True,
+    view: View = EVERYTHING,
 ) -> Wanted:
     """The changes of a connection, of one of its streams, or of all streams of a name. Raises `NotFound`."""
-    found = None if connection is None else find_connection(database, connection)
+    found = None if connection is None else find_connection(database, connection, view)
     if found is not None and stream is not None:
         find_stream(database, found, stream)
     what = Wanted(
@@ -41,6 +43,7 @@ def wanted_named(
         stream=stream,
         kinds=kinds or None,
         content=content,
+        view=view,
     )
     if found is None and stream is not None and not streams_to_read(database, what):
         raise NotFound("unknown_stream", f"No connection has a stream {stream!r}.")
@@ -56,10 +59,11 @@ def consumer_json(consumer: Consumer) -> dict[str, Any]:
         "committed_at": consumer.committed_at,
         "behind": {
             "changes": consumer.changes,
-            "at_least": consumer.changes >= MOST_COUNTED,
+            "at_least": consumer.counted_up,
             "seconds": consumer.seconds,
         },
         "expired": consumer.expired,
+        "view": dict(consumer.view),
     }
 
 

@@ -15,6 +15,7 @@ from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
 from scheduler.connections.resolve import find_connection
+from scheduler.connections.view import EVERYTHING, View
 from worker.connectors.manifest.views.canonical import MODELS, Model
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -57,15 +58,16 @@ def read_model(
     connection: str | None = None,
     updated_after: datetime | None = None,
     limit: int,
+    view: View = EVERYTHING,
 ) -> ModelPage:
-    """The page that follows a position; None begins with all that there is."""
-    only = None if connection is None else find_connection(database, connection)["id"]
+    """The page that follows a position, of what `view` shows; None begins with all that there is."""
+    only = None if connection is None else find_connection(database, connection, view)["id"]
     by_id: dict[int, Mapping[str, Any]] = {}
 
     def mapped(tx: Transaction) -> Wanted:
-        rows = tx.execute(sql.streams_of_model, {"model": model.name, "connection": only}).fetchall()
+        rows = tx.execute(sql.streams_of_model, {"model": model.name, "connection": only, **view}).fetchall()
         by_id.update({row["stream_id"]: row for row in rows})
-        return Wanted(list(by_id), [row["bucket"] for row in rows], content=False)
+        return Wanted(list(by_id), [row["bucket"] for row in rows], content=False, view=view)
 
     page = read_changes(database, after, mapped, limit=limit)
     keys: dict[int, list[str]] = {}

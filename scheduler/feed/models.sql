@@ -6,6 +6,7 @@ SELECT s.model, s.stream_id, s.connection_id, s.bucket, m.branch, m.lines
   JOIN model_mappings m ON m.mapping = s.mapping
   JOIN connections c ON c.id = s.connection_id
  WHERE s.model = %(model)s AND m.branch IS NOT NULL AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
  ORDER BY s.stream_id;
 
 -- name: lines_of_model

@@ -3,17 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scheduler.access.allowed import NotAllowed, may_point_at
+from scheduler.access.principal import Principal
 from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.connections.view import EVERYTHING, View
 from scheduler.feed.changes import position_named
 from scheduler.health.looks import Finding
 from worker.db.database import Database
 from worker.errors import HeadraceError, InvalidInput
+from worker.feed.spaces import LIMITS
 from worker.http.wire.destination import AddressRefused
 from worker.outbound.address import check_host, read_target
 from worker.outbound.retry import Failed
 from worker.outbound.subscriptions import add_subscription, find_subscription, subscriptions
 from worker.outbound.trial import send_trial
-from worker.secrets import open_secret
+from worker.secrets import check_reference, open_secret
 
 _TIMES = ("created_at", "last_success_at", "last_failure_at", "failing_since", "next_at")
 
@@ -28,13 +32,15 @@ def add_named(
     stream: str | None = None,
     kinds: Sequence[str] | None = None,
     begin: str = "now",
+    view: View = EVERYTHING,
+    space: str = "",
 ) -> dict[str, Any]:
-    """The new subscription. Raises `NotFound` and `InvalidInput`, also for an address that events must not go to."""
-    found = None if connection is None else find_connection(database, connection)
+    """The new subscription, to what `view` shows of this; `space` is that of its name. Raises `NotFound` and `InvalidInput`, also for an address that events must not go to."""
+    found = None if connection is None else find_connection(database, connection, view)
     if found is not None and stream is not None:
         find_stream(database, found, stream)
     _refuse_address(url)
-    add_subscription(
+    number = add_subscription(
         database,
         name,
         url,
@@ -43,19 +49,36 @@ def add_named(
         stream=stream,
         kinds=kinds,
         position=position_named(database, begin, place="begin"),
+        view=view,
+        space=space,
     )
-    return dict(find_subscription(database, name))
+    return next(dict(row) for row in subscriptions(database) if row["id"] == number)
+
+
+def allowed_secret(who: Principal, reference: str) -> str:
+    """The reference, if they may have events signed with what is behind it. Raises `NotAllowed`."""
+    check_reference(reference, environment=who.environment)
+    if not may_point_at(who, reference):
+        raise NotAllowed(
+            "secret_not_allowed",
+            "This token may not have events signed with that secret.",
+            place="body.secret",
+            hint="A token's `secret_prefixes` say which references it may use.",
+        )
+    return reference
 
 
 def subscription_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """A contract: fields are added, never changed or removed. The secret is its reference."""
     return {
+        "id": row["id"],
         "name": row["name"],
         "url": row["url"],
         "secret": row["secret"],
         "connection": row["connection"],
         "stream": row["stream"],
         "kinds": row["kinds"],
+        "view": {limit: row[limit] for limit in LIMITS},
         "state": row["state"],
         "reason": row["reason"],
         "position": row["position"],
@@ -71,9 +94,9 @@ def subscription_json(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def try_out(database: Database, name: str, *, loopback: bool) -> Failed | None:
+def try_out(database: Database, name: str, *, loopback: bool, view: View = EVERYTHING) -> Failed | None:
     """Send a test message now; None: it was taken."""
-    return send_trial(find_subscription(database, name), loopback=loopback)
+    return send_trial(find_subscription(database, name, view), loopback=loopback)
 
 
 def look_at_subscriptions(database: Database) -> list[Finding]:

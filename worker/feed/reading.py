@@ -7,7 +7,7 @@ wanted. A page is bounded in changes and in size, and read in one snapshot that 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -18,6 +18,7 @@ from worker.db.database import Database
 from worker.db.queries import sql
 from worker.feed.epoch import read_feed, renewing, require_epoch
 from worker.feed.position import Feed, Place, Position, going_on
+from worker.feed.spaces import EVERYTHING, View, is_limited
 
 Transaction: TypeAlias = psycopg.Connection[DictRow]
 Kind = Literal["created", "updated", "deleted"]
@@ -25,6 +26,8 @@ KINDS: tuple[Kind, ...] = ("created", "updated", "deleted")
 
 SCAN = 5_000
 """So many entries are looked at for a page of which only some are wanted."""
+AMONG_OTHERS = 4
+"""So many times as many entries are looked at as are wanted, where only those of another environment are not."""
 BYTES = 4 * 1024 * 1024
 """So much content a page has, as it is stored (compressed); one change is taken whatever its size."""
 
@@ -45,6 +48,8 @@ class Wanted:
     """Up to `until`, only what came to be known since then."""
     until: Place | None = None
     content: bool = True
+    view: View = field(default_factory=lambda: EVERYTHING)
+    """What the reader sees: whatever is wanted, nothing else is read."""
 
     @property
     def everything(self) -> bool:
@@ -52,12 +57,23 @@ class Wanted:
 
     @property
     def named(self) -> bool:
-        return self.connection_id is not None or self.stream is not None
+        return self.connection_id is not None or self.stream is not None or is_limited(self.view)
+
+    @property
+    def named_as(self) -> dict[str, Any]:
+        """How its streams are asked for."""
+        return {"connection": self.connection_id, "stream": self.stream, **self.view}
+
+    def looks_at(self, limit: int) -> int:
+        """How many entries are looked at for a page."""
+        if not self.everything:
+            return max(SCAN, limit)
+        return limit if self.view["environment"] is None else max(min(SCAN, AMONG_OTHERS * limit), limit)
 
 
 def streams_to_read(database: Database, what: Wanted) -> list[DictRow]:
     """The streams that are named, as they are now."""
-    return database.all(sql.streams_to_read, {"connection": what.connection_id, "stream": what.stream})
+    return database.all(sql.streams_to_read, what.named_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,7 @@ def read_changes(
     with reading(database) as (tx, feed):
         what = _resolved(tx, wanted if isinstance(wanted, Wanted) else wanted(tx))
         start = feed.snapshot if after is None else going_on(after, feed)
-        scan = limit if what.everything else max(SCAN, limit)
+        scan = what.looks_at(limit)
         rows = tx.execute(sql.read_feed, _params(start, what, limit, scan), prepare=False).fetchall()
     return _page(rows, start, feed, scan)
 
@@ -114,9 +130,7 @@ def _resolved(tx: Transaction, what: Wanted) -> Wanted:
     """What is wanted, by the numbers of the streams that are named."""
     if not what.named:
         return what
-    rows = tx.execute(
-        sql.streams_to_read, {"connection": what.connection_id, "stream": what.stream}
-    ).fetchall()
+    rows = tx.execute(sql.streams_to_read, what.named_as).fetchall()
     return replace(what, streams=[row["id"] for row in rows], buckets=[row["bucket"] for row in rows])
 
 
@@ -157,4 +171,5 @@ def _params(start: Position, what: Wanted, limit: int, scan: int) -> dict[str, A
         "scan": scan,
         "limit": limit,
         "bytes": BYTES,
+        **what.view,
     }

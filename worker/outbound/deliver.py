@@ -21,6 +21,7 @@ from worker.db.queries import sql
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator
 from worker.feed.position import Position, parse_position
 from worker.feed.reading import Page, Wanted, look, read_changes
+from worker.feed.spaces import given_name, view_in
 from worker.outbound.address import read_target
 from worker.outbound.message import message_of, open_signers
 from worker.outbound.post import Courier
@@ -57,8 +58,8 @@ class Turn:
         self._failing: float = row["failing"]
         self._position = parse_position(row["position"])
         self._target = read_target(row["url"])
-        self._signers = open_signers(row["secret"])
-        self._log = log.bind(subscription=row["name"], host=self._target.place)
+        self._signers = open_signers(row["secret"], environment=row["environment"])
+        self._log = log.bind(subscription=given_name(row["name"]), host=self._target.place)
         self._request_id = f"deliver-{uuid4()}"
         self._log = self._log.bind(request_id=self._request_id)
         self.sent = 0
@@ -81,7 +82,9 @@ class Turn:
     def _again(self, due: Sequence[DictRow]) -> bool:
         epoch = look(self._database).epoch
         kinds = self._row["kinds"]
-        wanted_still = [row for row in due if row["xid"] and (not kinds or row["kind"] in kinds)]
+        wanted_still = [
+            row for row in due if row["xid"] and row["seen"] and (not kinds or row["kind"] in kinds)
+        ]
         sent = self._send(wanted_still, epoch)
         dropped = [Sent(row, None) for row in due if row not in wanted_still]
         verdict = self._judge(sent, again=True)
@@ -89,7 +92,9 @@ class Turn:
 
     def _page(self) -> Page:
         row = self._row
-        what = Wanted(connection_id=row["connection_id"], stream=row["stream"], kinds=row["kinds"])
+        what = Wanted(
+            connection_id=row["connection_id"], stream=row["stream"], kinds=row["kinds"], view=view_in(row)
+        )
         if row["replay_until"] is not None:
             what = replace(what, since=row["replay_since"], until=parse_position(row["replay_until"]).place)
         return read_changes(self._database, self._position, what, limit=HANDFUL)
@@ -211,7 +216,7 @@ def deliver(
         finally:
             sent = turn.sent
             if sent:
-                log.info("deliveries_sent", subscription=row["name"], messages=sent)
+                log.info("deliveries_sent", subscription=given_name(row["name"]), messages=sent)
     except (InvalidInput, NeedsOperator) as exc:
         _give_up(database, row, exc, dice())
     finally:
@@ -251,6 +256,6 @@ def _give_up(database: Database, row: DictRow, error: HeadraceError, dice: float
         },
     )
     if verdict.disabled:
-        log.error("subscription_disabled", subscription=row["name"], reason=verdict.disabled)
+        log.error("subscription_disabled", subscription=given_name(row["name"]), reason=verdict.disabled)
     else:
-        log.warning("delivery_failed", subscription=row["name"], messages=0, words=error.message)
+        log.warning("delivery_failed", subscription=given_name(row["name"]), messages=0, words=error.message)

@@ -50,9 +50,12 @@ def trial_message(subscription: str, identifier: str, now: datetime) -> Message:
     return Message(identifier, json.dumps({"type": "subscription.test", "timestamp": when, "data": data}))
 
 
-def open_signers(reference: str) -> list[Webhook]:
-    """What signs with the secret, or with each of several with a space between. Raises `NeedsOperator`."""
-    return [_signer(text, reference) for text in open_secret(reference).reveal().split()]
+def open_signers(reference: str, *, environment: str | None = None) -> list[Webhook]:
+    """What signs with the secret, or with each of several with a space between. Raises `NeedsOperator`, also where it is
+    none of the subscription's environment.
+    """
+    found = open_secret(reference, environment=environment)
+    return [_signer(text, reference) for text in found.reveal().split()]
 
 
 def signed_headers(message: Message, signers: Sequence[Webhook], now: datetime) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 A subscription begins at the end of the feed unless told otherwise. Resuming one goes on where it was; what happened since
 is delivered, the latest state of each record once.
+
+`view` is what whoever asks sees (`worker.feed.spaces`): a subscription is there for whoever sees all that it may tell of.
+Its name is one among those of whoever sees the same as its maker; for others its number says which is meant.
 """
 
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from worker.db.queries import sql
 from worker.errors import InvalidInput, NotFound
 from worker.feed.position import Position, is_expired, parse_position
 from worker.feed.reading import KINDS, look
+from worker.feed.spaces import EVERYTHING, View, given_name, kept_name, space_in, space_of
 from worker.outbound.address import read_target
 from worker.parsing.documents import suggest
 from worker.secrets import parse_reference
@@ -34,8 +38,10 @@ def add_subscription(
     stream: str | None = None,
     kinds: Sequence[str] | None = None,
     position: Position | None = None,
-) -> None:
-    """Tell this URL of changes from here on. Raises `InvalidInput`, without repeating a URL or secret that is wrong."""
+    view: View = EVERYTHING,
+    space: str = "",
+) -> int:
+    """Tell this URL of changes of what `view` shows from here on; its number. `space` is that of the name. Raises `InvalidInput`, without repeating a URL or secret that is wrong."""
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise InvalidInput(
             "bad_name", "A subscription's name is 1 to 200 printable characters.", place="name"
@@ -49,7 +55,8 @@ def add_subscription(
     made = database.one(
         sql.add_subscription,
         {
-            "name": name,
+            **view,
+            "name": kept_name(space, name),
             "url": url,
             "secret": secret,
             "connection": connection_id,
@@ -60,50 +67,61 @@ def add_subscription(
     )
     if made is None:
         raise InvalidInput("name_taken", f"There is a subscription {name!r} already.", place="name")
+    return int(made["id"])
 
 
-def subscriptions(database: Database) -> list[DictRow]:
-    """All of them, each with what waits by itself."""
-    return database.all(sql.subscriptions, {"name": None})
+def subscriptions(database: Database, view: View = EVERYTHING) -> list[DictRow]:
+    """All that are there for whoever sees this, each with what waits by itself."""
+    rows = database.all(sql.subscriptions, {**view})
+    return [{**row, "name": given_name(row["name"]), "space": space_in(row["name"])} for row in rows]
 
 
-def find_subscription(database: Database, name: str) -> DictRow:
-    """The one of that name, or `NotFound` with the nearest one."""
-    rows = database.all(sql.subscriptions, {"name": name})
-    if rows:
-        return rows[0]
-    known = [row["name"] for row in subscriptions(database)]
-    hint = suggest(name, known) or None
+def find_subscription(database: Database, name: str, view: View = EVERYTHING) -> DictRow:
+    """The one of that name, else of that number, or `NotFound` with the nearest one."""
+    rows = subscriptions(database, view)
+    named = [row for row in rows if row["name"] == name]
+    own = [row for row in named if row["space"] == space_of(view)]
+    if found := own or named or [row for row in rows if str(row["id"]) == name]:
+        if len(found) > 1:
+            numbers = ", ".join(str(row["id"]) for row in found)
+            raise InvalidInput(
+                "ambiguous_subscription",
+                f"Several tokens have a subscription {name!r}.",
+                hint=f"Give its number: {numbers}.",
+            )
+        return found[0]
+    hint = suggest(name, [row["name"] for row in rows]) or None
     raise NotFound("unknown_subscription", f"There is no subscription {name!r}.", hint=hint)
 
 
-def pause_subscription(database: Database, name: str) -> None:
+def pause_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
     """Deliver nothing until it is resumed."""
-    find_subscription(database, name)
-    database.run(sql.pause_subscription, {"name": name})
+    database.run(sql.pause_subscription, {"id": find_subscription(database, name, view)["id"]})
 
 
-def resume_subscription(database: Database, name: str) -> None:
+def resume_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
     """Go on, also with one that was disabled. Raises `InvalidInput` where it is behind the end of the feed."""
-    row = find_subscription(database, name)
+    row = find_subscription(database, name, view)
     if is_expired(parse_position(row["position"]), look(database)):
         raise InvalidInput(
             "position_expired",
             f"{name} has not been told of deletions that were forgotten since.",
             hint=f"Let it begin again with `headrace subscriptions replay {name}`, and clear what its receiver holds.",
         )
-    database.run(sql.resume_subscription, {"name": name})
+    database.run(sql.resume_subscription, {"id": row["id"]})
 
 
-def replay_subscription(database: Database, name: str, since: datetime | None) -> None:
+def replay_subscription(
+    database: Database, name: str, since: datetime | None, view: View = EVERYTHING
+) -> None:
     """Deliver once more what changed since then, the latest state of each record; without a time, all records."""
-    row = find_subscription(database, name)
+    row = find_subscription(database, name, view)
     begin = None if since is None else _margin_before(since)
     feed = look(database)
     position = parse_position(row["position"])
     bounded = since is not None and position.place.epoch == feed.epoch and not is_expired(position, feed)
     params: dict[str, Any] = {
-        "name": name,
+        "id": row["id"],
         "position": str(feed.snapshot),
         "since": begin if bounded else None,
         "until": str(position) if bounded else None,
@@ -118,7 +136,6 @@ def _margin_before(since: datetime) -> datetime:
         raise InvalidInput("bad_time", "Nothing changed at such a time.", place="since") from None
 
 
-def remove_subscription(database: Database, name: str) -> None:
+def remove_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
     """Forget it, with all that waits for it."""
-    find_subscription(database, name)
-    database.run(sql.remove_subscription, {"name": name})
+    database.run(sql.remove_subscription, {"id": find_subscription(database, name, view)["id"]})

@@ -40,7 +40,9 @@ WITH scanned AS MATERIALIZED (
       FROM scanned s
      WHERE (%(streams)s::bigint[] IS NULL OR s.stream_id = ANY (%(streams)s::bigint[]))
        AND (%(kinds)s::text[] IS NULL OR s.change_kind = ANY (%(kinds)s::text[]))
-       AND EXISTS (SELECT FROM streams n WHERE n.id = s.stream_id)  -- what is left of a removed connection
+       AND EXISTS (SELECT FROM streams n JOIN connections c ON c.id = n.connection_id  -- none is left of a removed one
+                    WHERE n.id = s.stream_id
+                      AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c))
        AND (%(since)s::timestamptz IS NULL OR greatest(s.deleted_at, s.observed_at) >= %(since)s
             OR (s.change_xid, s.change_seq) > (%(until_xid)s::xid8, %(until_seq)s))
      ORDER BY s.change_xid, s.change_seq
@@ -109,26 +111,37 @@ RETURNING epoch;
 UPDATE feed_state SET identity = %(cluster)s WHERE identity = %(before)s;
 
 -- name: create_consumer
-INSERT INTO feed_consumers (name, position) VALUES (%(name)s, %(position)s) ON CONFLICT (name) DO NOTHING;
+INSERT INTO feed_consumers (name, position, environment, tenants, connections)
+VALUES (%(name)s, %(position)s, %(environment)s, %(tenants)s, %(connections)s)
+ON CONFLICT (name) DO NOTHING;
 
 -- name: commit_consumer
-INSERT INTO feed_consumers AS c (name, position) VALUES (%(name)s, %(position)s)
+INSERT INTO feed_consumers AS c (name, position, environment, tenants, connections)
+VALUES (%(name)s, %(position)s, %(environment)s, %(tenants)s, %(connections)s)
 ON CONFLICT (name) DO UPDATE SET position = excluded.position, committed_at = now()
 RETURNING name, position, created_at, committed_at;
 
 -- name: consumers
-SELECT name, position, created_at, committed_at FROM feed_consumers
- WHERE (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name;
+-- All, those of a space, or one by the name that it is kept under.
+SELECT name, position, created_at, committed_at, environment, tenants, connections FROM feed_consumers
+ WHERE (%(name)s::text IS NULL OR name = %(name)s)
+   AND (%(space)s::text IS NULL
+        OR CASE WHEN %(space)s = '' THEN strpos(name, E'\n') = 0 ELSE starts_with(name, %(space)s || E'\n') END)
+ ORDER BY name;
 
 -- name: delete_consumer
 DELETE FROM feed_consumers WHERE name = %(name)s;
 
 -- name: behind
--- How far behind is a reader? Counted to a bound: who is a million changes behind needs no exact number.
-SELECT count(*) AS changes,
-       extract(epoch FROM now() - (array_agg(greatest(f.deleted_at, f.observed_at)
-                                             ORDER BY f.change_xid, f.change_seq))[1])::float8 AS seconds
-  FROM (SELECT r.change_xid, r.change_seq, r.deleted_at, r.observed_at
+-- How far behind is a reader? Counted to a bound: who is a million changes behind needs no exact number. Whoever sees a part
+-- is told of that part.
+SELECT count(*) FILTER (WHERE f.seen) AS changes, count(*) AS looked_at,
+       extract(epoch FROM now() - (array_agg(greatest(f.deleted_at, f.observed_at) ORDER BY f.change_xid, f.change_seq)
+                                   FILTER (WHERE f.seen))[1])::float8 AS seconds
+  FROM (SELECT r.change_xid, r.change_seq, r.deleted_at, r.observed_at,
+               %(everything)s OR EXISTS (
+                   SELECT FROM streams n JOIN connections c ON c.id = n.connection_id
+                    WHERE n.id = r.stream_id AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, NULL, c)) AS seen
           FROM records r
          WHERE (r.change_xid, r.change_seq) > (%(xid)s::xid8, %(seq)s)
            AND r.change_xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -154,36 +167,44 @@ SELECT NULL, p.database, NULL, 'prepared', p.gid, extract(epoch FROM clock_times
 
 -- name: streams_to_read
 -- The streams of a connection, those of a name, or the one that is both.
-SELECT s.id, s.bucket FROM streams s
+SELECT s.id, s.bucket FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE (%(connection)s::bigint IS NULL OR s.connection_id = %(connection)s)
+   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
    AND (%(stream)s::text IS NULL OR s.name = %(stream)s);
 
 -- name: add_subscription
-INSERT INTO subscriptions (name, url, secret, connection_id, stream, kinds, position)
-VALUES (%(name)s, %(url)s, %(secret)s, %(connection)s, %(stream)s, %(kinds)s, %(position)s)
+INSERT INTO subscriptions (name, url, secret, connection_id, stream, kinds, position, environment, tenants, connections,
+                           labels)
+VALUES (%(name)s, %(url)s, %(secret)s, %(connection)s, %(stream)s, %(kinds)s, %(position)s, %(environment)s, %(tenants)s,
+        %(connections)s, %(labels)s)
 ON CONFLICT (name) DO NOTHING RETURNING id;
 
 -- name: subscriptions
-SELECT s.*, c.name AS connection, c.environment, p.pending, p.given_up, p.pending_next_at, p.pending_error
+-- Whoever sees all that one may tell of sees it; and those that the command line made are seen with all that is live.
+SELECT s.*, c.name AS connection, p.pending, p.given_up, p.pending_next_at, p.pending_error
   FROM subscriptions s
   LEFT JOIN connections c ON c.id = s.connection_id
+                         AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, NULL, c)
   CROSS JOIN LATERAL (
       SELECT count(next_at) AS pending, count(*) - count(next_at) AS given_up, min(next_at) AS pending_next_at,
              (array_agg(error ORDER BY failed_at DESC))[1] AS pending_error
         FROM pending_deliveries WHERE subscription_id = s.id
   ) p
- WHERE (%(name)s::text IS NULL OR s.name = %(name)s)
- ORDER BY s.name;
+ WHERE (%(environment)s::text IS NULL OR s.environment = %(environment)s
+        OR (s.environment IS NULL AND %(environment)s = 'live'))
+   AND (%(tenants)s::text[] IS NULL OR (s.environment IS NOT NULL AND s.tenants <@ %(tenants)s::text[]))
+   AND (%(connections)s::bigint[] IS NULL OR (s.environment IS NOT NULL AND s.connections <@ %(connections)s::bigint[]))
+ ORDER BY split_part(s.name, E'\n', -1), s.name;
 
 -- name: pause_subscription
-UPDATE subscriptions SET state = 'paused', reason = NULL WHERE name = %(name)s AND state <> 'paused';
+UPDATE subscriptions SET state = 'paused', reason = NULL WHERE id = %(id)s AND state <> 'paused';
 
 -- name: resume_subscription
 -- Failures so far are forgotten, also those of single records: what was given up is tried again.
 WITH resumed AS (
     UPDATE subscriptions
        SET state = 'active', reason = NULL, attempt = 0, failing_since = NULL, next_at = NULL, woken_at = NULL
-     WHERE name = %(name)s RETURNING id
+     WHERE id = %(id)s RETURNING id
 )
 UPDATE pending_deliveries p SET next_at = now(), attempt = 1, failed_at = now()
   FROM resumed r WHERE p.subscription_id = r.id;
@@ -194,10 +215,10 @@ UPDATE pending_deliveries p SET next_at = now(), attempt = 1, failed_at = now()
 UPDATE subscriptions
    SET position = %(position)s, replay_since = %(since)s, replay_until = %(until)s, claim_no = claim_no + 1,
        attempt = 0, next_at = NULL, woken_at = NULL
- WHERE name = %(name)s;
+ WHERE id = %(id)s;
 
 -- name: remove_subscription
-DELETE FROM subscriptions WHERE name = %(name)s;
+DELETE FROM subscriptions WHERE id = %(id)s;
 
 -- name: ready_subscriptions
 -- Who may be delivered to now, and isn't; whether there is something is for whoever knows the end of the feed.
@@ -270,12 +291,14 @@ SELECT count(*) AS n FROM pending_deliveries WHERE subscription_id = %(id)s;
 
 -- name: due_records
 -- The latest state of records whose time has come, once the feed has come to it: no place beyond is given out. One that is
--- there no more has nothing to say.
+-- there no more has nothing to say, nor has one that the subscription may not tell of by now.
 SELECT p.stream_id, p.key, p.attempt, extract(epoch FROM now() - p.failed_at)::float8 AS failing, o.change_xid::text AS xid,
        o.change_seq AS seq, o.change_kind AS kind, c.name AS connection, c.environment, s.name AS stream, o.version,
        o.source_updated_at, o.observed_at, o.deleted_at, o.delete_reason, o.cause_kind, o.cause_id,
-       CASE WHEN o.delete_reason IS DISTINCT FROM 'erased' THEN o.raw::text END AS raw
+       CASE WHEN o.delete_reason IS DISTINCT FROM 'erased' THEN o.raw::text END AS raw,
+       headrace_sees(u.environment, u.tenants, u.connections, u.labels, c) AS seen
   FROM pending_deliveries p
+  JOIN subscriptions u ON u.id = p.subscription_id
   JOIN streams s ON s.id = p.stream_id
   JOIN connections c ON c.id = s.connection_id
   LEFT JOIN LATERAL (SELECT * FROM records x

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from worker.db.tables.parts import NOW, Xid8, count, metadata, time
 
@@ -35,6 +36,9 @@ feed_consumers = Table(
     Column("position", Text, nullable=False),
     time("created_at", null=False, default=NOW),
     time("committed_at", null=False, default=NOW),
+    Column("environment", Text),
+    Column("tenants", ARRAY(Text)),
+    Column("connections", ARRAY(BigInteger)),
 )
 
 subscriptions = Table(
@@ -63,6 +67,10 @@ subscriptions = Table(
     time("last_failure_at"),
     Column("last_error", Text),
     time("created_at", null=False, default=NOW),
+    Column("environment", Text),
+    Column("tenants", ARRAY(Text)),
+    Column("connections", ARRAY(BigInteger)),
+    Column("labels", JSONB),
     Index("subscriptions_connection", "connection_id"),
 )
 

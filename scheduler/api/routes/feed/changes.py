@@ -6,13 +6,17 @@ Reading is a coroutine, so that those who wait for a change hold no thread; ever
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from scheduler.api.bell import Bell
+from scheduler.api.document.refusals import refusals
+from scheduler.api.filters import Environment, Labels
+from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL
-from scheduler.api.who import READ
+from scheduler.api.who import READ, principal_of
+from scheduler.connections.view import labels_of, narrowed
 from scheduler.feed.changes import consumer_json, position_named, wanted_named
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -43,6 +47,9 @@ class Asked(BaseModel):
     wait: Annotated[float, Field(ge=0, le=MOST_WAIT)] = 0
     connection: Text | None = None
     stream: Text | None = None
+    tenant: Text | None = None
+    label: Labels = []
+    environment: Environment | None = None
     kind: list[Kind] = []
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     content: bool = True
@@ -61,12 +68,21 @@ def changes_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     bell: list[Bell] = []  # made in the event loop that it belongs to
 
-    def begin(asked: Asked) -> tuple[Position | None, Wanted]:
+    def begin(request: Request, asked: Asked) -> tuple[Position | None, Wanted]:
         if asked.after is not None and asked.consumer is not None:
             raise InvalidInput("two_positions", "Give after or consumer, not both.", place="query.after")
-        what = wanted_named(database, asked.connection, asked.stream, asked.kind, content=asked.content)
+        who = principal_of(request).view
+        shown = narrowed(
+            who,
+            environment=asked.environment,
+            tenant=asked.tenant,
+            labels=labels_of(asked.label, place="query.label"),
+        )
+        what = wanted_named(
+            database, asked.connection, asked.stream, asked.kind, content=asked.content, view=shown
+        )
         if asked.consumer is not None:
-            return position_of_consumer(database, asked.consumer), what
+            return position_of_consumer(database, asked.consumer, who), what
         if asked.after is None:
             return None, what
         return position_named(database, asked.after, place="query.after"), what
@@ -81,15 +97,15 @@ def changes_routes(database: Database) -> APIRouter:
             if not page.more and not await bell[0].wait(position.place, left):
                 return page
 
-    @router.get("/changes", dependencies=READ)
-    async def changes(asked: Annotated[Asked, Query()]) -> Response:
+    @router.get("/changes", dependencies=READ, response_model=shapes.Changes, responses=refusals(410))
+    async def changes(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Changes after a position, in the order of the feed. `next` is what to give as `after` for what follows.
 
         With `wait`, an answer without changes is put off until there is one, or the seconds are over.
         """
         bell[:] = bell or [Bell(lambda: look(database).end)]
         until = time.monotonic() + asked.wait
-        position, what = await run_in_threadpool(begin, asked)
+        position, what = await run_in_threadpool(begin, request, asked)
         page = await page_after(position, what, asked.limit, until)
         return Response(page_json(page, content=asked.content), media_type="application/json")
 
@@ -98,23 +114,28 @@ def changes_routes(database: Database) -> APIRouter:
 
 
 def _consumer_routes(router: APIRouter, database: Database) -> None:
-    @router.get("/consumers", dependencies=READ)
-    def list_consumers() -> dict[str, Any]:
-        """All readers whose position is kept here, and how far behind they are."""
-        return {"consumers": [consumer_json(consumer) for consumer in consumers(database)]}
+    @router.get("/consumers", dependencies=READ, response_model=shapes.Consumers)
+    def list_consumers(request: Request) -> dict[str, Any]:
+        """Readers whose position is kept here, and how far behind they are: those of tokens that see the same."""
+        found = consumers(database, principal_of(request).view)
+        return {"consumers": [consumer_json(consumer) for consumer in found]}
 
-    @router.get("/consumers/{name}", dependencies=READ)
-    def one_consumer(name: Name) -> dict[str, Any]:
-        return consumer_json(find_consumer(database, name))
+    @router.get("/consumers/{name}", dependencies=READ, response_model=shapes.ConsumerShape)
+    def one_consumer(name: Name, request: Request) -> dict[str, Any]:
+        """One reader, and how far it is behind."""
+        return consumer_json(find_consumer(database, name, principal_of(request).view))
 
-    @router.put("/consumers/{name}", dependencies=READ)
-    def commit_consumer(name: Name, body: Commit | None = None) -> dict[str, Any]:
+    @router.put(
+        "/consumers/{name}", dependencies=READ, response_model=shapes.ConsumerShape, responses=refusals(410)
+    )
+    def commit_consumer(name: Name, request: Request, body: Commit | None = None) -> dict[str, Any]:
         """Remember how far it has read: the `next` of the page it is done with. Makes it if it isn't there."""
-        text = (body or Commit()).position
-        commit(database, name, position_named(database, text, place="body.position"))
-        return consumer_json(find_consumer(database, name))
+        text, view = (body or Commit()).position, principal_of(request).view
+        commit(database, name, position_named(database, text, place="body.position"), view)
+        return consumer_json(find_consumer(database, name, view))
 
     @router.delete("/consumers/{name}", status_code=204, dependencies=READ)
-    def forget_consumer(name: Name) -> Response:
-        delete_consumer(database, name)
+    def forget_consumer(name: Name, request: Request) -> Response:
+        """Forget a reader's position."""
+        delete_consumer(database, name, principal_of(request).view)
         return Response(status_code=204)

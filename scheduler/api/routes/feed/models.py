@@ -8,6 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from scheduler.api.document.refusals import refusals
+from scheduler.api.filters import Shown
+from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import Moment
 from scheduler.api.who import READ
 from scheduler.feed.changes import position_named
@@ -22,7 +25,7 @@ def models_routes(database: Database) -> APIRouter:
     """What the token opens."""
     router = APIRouter(prefix="/v1")
 
-    @router.get("/models", dependencies=READ)
+    @router.get("/models", dependencies=READ, response_model=shapes.Models)
     def models() -> dict[str, Any]:
         """Which models there are, and which fields each has."""
         return {
@@ -32,8 +35,12 @@ def models_routes(database: Database) -> APIRouter:
             ]
         }
 
-    @router.get("/models/{model}", dependencies=READ)
+    @router.get(
+        "/models/{model}", dependencies=READ, response_model=shapes.ModelPage, responses=refusals(410)
+    )
     def records(
+        *,
+        view: Shown,
         model: Annotated[str, Path(min_length=1, max_length=200)],
         updated_after: Annotated[Moment | None, Query()] = None,
         connection: Annotated[Text | None, Query()] = None,
@@ -46,7 +53,13 @@ def models_routes(database: Database) -> APIRouter:
         found = find_model(model)
         after = None if cursor is None else position_named(database, cursor, place="query.cursor")
         page = read_model(
-            database, found, after, connection=connection, updated_after=updated_after, limit=limit
+            database,
+            found,
+            after,
+            connection=connection,
+            updated_after=updated_after,
+            limit=limit,
+            view=view,
         )
         body = {"records": list(page.records), "next": str(page.next), "more": page.more}
         return Response(json.dumps(body, default=_plain, ensure_ascii=False), media_type="application/json")

@@ -2,16 +2,22 @@
 
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.document.refusals import refusals
+from scheduler.api.filters import Environment
+from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL, Moment
-from scheduler.api.who import ADMIN, READ
-from scheduler.feed.subscriptions import add_named, subscription_json, try_out
+from scheduler.api.who import ADMIN, READ, principal_of
+from scheduler.connections.view import View, narrowed
+from scheduler.feed.subscriptions import add_named, allowed_secret, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
 from worker.feed.reading import Kind
+from worker.feed.spaces import space_of
 from worker.outbound.subscriptions import (
     find_subscription,
     pause_subscription,
@@ -36,6 +42,9 @@ class NewSubscription(BaseModel):
     connection: Text | None = None
     stream: Text | None = None
     kinds: Annotated[list[Kind], Field(min_length=1, max_length=3)] | None = None
+    tenant: Text | None = None
+    labels: Annotated[dict[Text, Text], Field(max_length=20)] | None = None
+    environment: Environment | None = None
     begin: Text = "now"
     """`now`, `beginning`, or a position of the feed."""
 
@@ -48,56 +57,87 @@ class Replay(BaseModel):
     since: Moment | None = None
 
 
+def view_of(request: Request) -> View:
+    """What whoever asks sees."""
+    return principal_of(request).view
+
+
 def subscriptions_routes(database: Database) -> APIRouter:
     """What the token opens."""
     router = APIRouter(prefix="/v1/subscriptions")
 
-    def shown(name: str) -> dict[str, Any]:
-        return subscription_json(find_subscription(database, name))
+    _add_states(router, database)
 
-    @router.get("", dependencies=READ)
-    def list_all() -> dict[str, Any]:
-        return {"subscriptions": [subscription_json(row) for row in subscriptions(database)]}
+    @router.get("", dependencies=READ, response_model=shapes.Subscriptions)
+    def list_all(request: Request) -> dict[str, Any]:
+        """Those that tell of nothing but what the token sees."""
+        return {
+            "subscriptions": [subscription_json(row) for row in subscriptions(database, view_of(request))]
+        }
 
-    @router.post("", status_code=201, dependencies=ADMIN)
-    def add(body: NewSubscription, response: Response) -> dict[str, Any]:
-        """Tell a URL of changes from here on."""
-        given = body.model_dump(exclude={"name", "url", "secret"})
-        row = add_named(database, body.name, body.url, body.secret, **given)
-        response.headers["Location"] = f"/v1/subscriptions/{body.name}"
+    @router.post(
+        "",
+        status_code=201,
+        dependencies=ADMIN,
+        response_model=shapes.SubscriptionShape,
+        responses=refusals(410),
+    )
+    def add(body: NewSubscription, request: Request, response: Response) -> dict[str, Any]:
+        """Tell a URL of changes from here on: of what the token sees, also of what comes to it later, and no more."""
+        who = principal_of(request)
+        given = body.model_dump(include={"connection", "stream", "kinds", "begin"})
+        shown = narrowed(who.view, environment=body.environment, tenant=body.tenant, labels=body.labels)
+        row = add_named(
+            database,
+            body.name,
+            body.url,
+            allowed_secret(who, body.secret),
+            view=shown,
+            space=space_of(who.view),
+            **given,
+        )
+        response.headers["Location"] = f"/v1/subscriptions/{quote(body.name, safe='')}"
         return subscription_json(row)
 
-    @router.get("/{name}", dependencies=READ)
-    def one(name: Name) -> dict[str, Any]:
-        return shown(name)
+    @router.get("/{name}", dependencies=READ, response_model=shapes.SubscriptionShape)
+    def one(name: Name, request: Request) -> dict[str, Any]:
+        """One subscription, and whether what it tells arrives."""
+        return subscription_json(find_subscription(database, name, view_of(request)))
 
     @router.delete("/{name}", status_code=204, dependencies=ADMIN)
-    def remove(name: Name) -> Response:
-        remove_subscription(database, name)
+    def remove(name: Name, request: Request) -> Response:
+        """Tell it nothing more."""
+        remove_subscription(database, name, view_of(request))
         return Response(status_code=204)
 
-    @router.post("/{name}/pause", dependencies=ADMIN)
-    def pause(name: Name) -> dict[str, Any]:
-        pause_subscription(database, name)
-        return shown(name)
+    return router
 
-    @router.post("/{name}/resume", dependencies=ADMIN)
-    def resume(name: Name) -> dict[str, Any]:
+
+def _add_states(router: APIRouter, database: Database) -> None:
+    def shown(request: Request, name: str) -> dict[str, Any]:
+        return subscription_json(find_subscription(database, name, view_of(request)))
+
+    @router.post("/{name}/pause", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
+    def pause(name: Name, request: Request) -> dict[str, Any]:
+        """Tell it nothing until it is resumed; it misses nothing."""
+        pause_subscription(database, name, view_of(request))
+        return shown(request, name)
+
+    @router.post("/{name}/resume", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
+    def resume(name: Name, request: Request) -> dict[str, Any]:
         """Go on where it was, also after it was disabled; what was given up is tried again."""
-        resume_subscription(database, name)
-        return shown(name)
+        resume_subscription(database, name, view_of(request))
+        return shown(request, name)
 
-    @router.post("/{name}/replay", dependencies=ADMIN)
-    def replay(name: Name, body: Replay | None = None) -> dict[str, Any]:
+    @router.post("/{name}/replay", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
+    def replay(name: Name, request: Request, body: Replay | None = None) -> dict[str, Any]:
         """Tell once more what changed since a time: the latest state of each record."""
         since: datetime | None = (body or Replay()).since
-        replay_subscription(database, name, since)
-        return shown(name)
+        replay_subscription(database, name, since, view_of(request))
+        return shown(request, name)
 
-    @router.post("/{name}/test", dependencies=ADMIN)
-    def test(name: Name) -> dict[str, Any]:
+    @router.post("/{name}/test", dependencies=ADMIN, response_model=shapes.Tried)
+    def test(name: Name, request: Request) -> dict[str, Any]:
         """Send a test message now, and say whether it was taken."""
-        failed = try_out(database, name, loopback=get_settings().outbound_loopback)
+        failed = try_out(database, name, loopback=get_settings().outbound_loopback, view=view_of(request))
         return {"taken": failed is None, "words": failed.words if failed else None}
-
-    return router

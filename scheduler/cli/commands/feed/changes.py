@@ -258,7 +258,7 @@ def _show_status(found: Status, *, as_json: bool) -> None:
 
 
 def _behind(consumer: Consumer) -> str:
-    more = "+" if consumer.changes >= MOST_COUNTED else ""
+    more = "+" if consumer.counted_up else ""
     return f"{consumer.changes:,}{more}"
 
 

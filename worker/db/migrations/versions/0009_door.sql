@@ -77,6 +77,19 @@ $$;
 CREATE INDEX connections_tenant ON connections (tenant) WHERE tenant IS NOT NULL;
 CREATE INDEX connections_labels ON connections USING gin (labels);
 
+-- What a subscription may tell of, whatever becomes of the token that made it: looked at again at every delivery, so that it
+-- covers later connections of its tenants, and none that are theirs no more. All NULL: everything, as the command line sees it.
+ALTER TABLE subscriptions
+    ADD COLUMN environment text CHECK (environment IN ('live', 'test')),
+    ADD COLUMN tenants     text[],
+    ADD COLUMN connections bigint[],
+    ADD COLUMN labels      jsonb;
+-- What whoever made a reader of the feed sees; who sees anything else has readers of other names.
+ALTER TABLE feed_consumers
+    ADD COLUMN environment text CHECK (environment IN ('live', 'test')),
+    ADD COLUMN tenants     text[],
+    ADD COLUMN connections bigint[];
+
 -- Requests that came twice do their work once, for seven days.
 CREATE TABLE idempotency_keys (
     token_id    uuid NOT NULL,
