@@ -1,10 +1,12 @@
 """The commands about connections: what there is, what a file makes of it, pause and resume."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scheduler.cli import elsewhere
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database, open_publisher
@@ -12,6 +14,9 @@ from scheduler.connections.options.schedule import format_history, format_schedu
 from scheduler.connections.options.windows import format_windows
 from scheduler.connections.resolve import find_connection, list_connections, streams_of
 from worker.engine.admission.opening import is_open, next_opening, open_until, read_windows
+
+if TYPE_CHECKING:
+    from scheduler.client import Connection, Stream
 
 group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
@@ -36,8 +41,13 @@ def connections(
     """
     if context.invoked_subcommand is not None:
         return
-    with open_database(command_settings()) as database:
-        rows = list_connections(database, limit=limit, after=(after, 2**62))
+    settings = command_settings()
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            rows = elsewhere.list_connections(api, limit=limit, after=after)
+        else:
+            with open_database(settings) as database:
+                rows = list_connections(database, limit=limit, after=(after, 2**62))
     if as_json:
         print_json(rows)
         return
@@ -66,7 +76,12 @@ def show(
 
     Example: headrace connections show plant
     """
-    with open_database(command_settings()) as database:
+    settings = command_settings()
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            _show_elsewhere(api.connection(connection), api.streams(connection), as_json=as_json)
+            return
+    with open_database(settings) as database:
         found = find_connection(database, connection)
         streams = streams_of(database, found["id"])
     if as_json:
@@ -101,16 +116,22 @@ def pause(
     """
     from scheduler.connections.pause import pause as pause_now  # noqa: PLC0415
 
-    with open_database(command_settings()) as database:
-        row = find_connection(database, connection)
-        done = pause_now(database, row["name"], row["environment"])
+    settings = command_settings()
+    done: Any
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            done = api.pause(connection)
+            name = done.connection
+        else:
+            with open_database(settings) as database:
+                row = find_connection(database, connection)
+                done = pause_now(database, row["name"], row["environment"])
+                name = done.name
     if as_json:
-        print_json(
-            {"connection": done.name, "paused": True, "changed": done.changed, "running": done.running}
-        )
+        print_json({"connection": name, "paused": True, "changed": done.changed, "running": done.running})
         return
     running = f" {done.running} of its runs still end their work." if done.running else ""
-    say(f"{done.name} is paused.{running}" if done.changed else f"{done.name} was paused already.{running}")
+    say(f"{name} is paused.{running}" if done.changed else f"{name} was paused already.{running}")
 
 
 def resume(
@@ -125,15 +146,53 @@ def resume(
     from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery
 
     settings = command_settings()
-    with open_database(settings) as database:
-        open_publisher(settings)
-        row = find_connection(database, connection)
-        done = resume_now(database, row["name"], row["environment"])
-        publish(done.wakeups)
+    done: Any
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            done = api.resume(connection)
+            name = done.connection
+        else:
+            with open_database(settings) as database:
+                open_publisher(settings)
+                row = find_connection(database, connection)
+                done = resume_now(database, row["name"], row["environment"])
+                publish(done.wakeups)
+                name = done.name
     if as_json:
-        print_json({"connection": done.name, "paused": False, "changed": done.changed})
+        print_json({"connection": name, "paused": False, "changed": done.changed})
         return
-    say(f"{done.name} goes on." if done.changed else f"{done.name} wasn't paused.")
+    say(f"{name} goes on." if done.changed else f"{name} wasn't paused.")
+
+
+def _show_elsewhere(found: "Connection", streams: "Sequence[Stream]", *, as_json: bool) -> None:
+    """The same as far as the API tells it."""
+    if as_json:
+        print_json(elsewhere.connection_json(found, streams))
+        return
+    print_facts(elsewhere.connection_facts(found))
+    say("")
+    now = datetime.now(UTC)
+    print_table(
+        ["stream", "schedule", "next run", "now", "last", "fresh as of", "history", "error"],
+        (
+            [
+                each.name, _written(each.schedule) if each.enabled else "off", ago(each.next_run_at, now),
+                f"{each.open_run} ({each.wait_reason})" if each.open_run and each.wait_reason else each.open_run or "",
+                each.last_outcome, ago(each.last_success_at, now),
+                "done" if each.history_done_at else each.history,
+                (each.error.words or each.error.code) if each.failures and each.error else "",
+            ]
+            for each in streams
+        ),
+        empty="No streams.",
+    )  # fmt: skip
+
+
+def _written(schedule: Mapping[str, Any]) -> str:
+    """A schedule in the words of a connections file."""
+    words = [f"every {schedule.get('every')}"]
+    words += [f"at {schedule['at']}"] if "at" in schedule else []
+    return " ".join([*words, *([schedule["timezone"]] if "timezone" in schedule else [])])
 
 
 def _state(row: dict[str, Any]) -> str:

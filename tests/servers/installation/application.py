@@ -26,6 +26,11 @@ class Application:
         other._headers = {"Authorization": f"Bearer {token}"} if token else {}
         return other
 
+    @property
+    def transport(self) -> httpx.BaseTransport:
+        """The same for a client that waits for its answers."""
+        return _Direct(self._transport)
+
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = self._headers | more.pop("headers", {})
 
@@ -46,3 +51,20 @@ class Application:
         answer = self.get(path, **params)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+class _Direct(httpx.BaseTransport):
+    def __init__(self, transport: httpx.ASGITransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        async def answered() -> httpx.Response:
+            response = await self._transport.handle_async_request(request)
+            return httpx.Response(
+                response.status_code,
+                headers=response.headers,
+                content=await response.aread(),
+                request=request,
+            )
+
+        return asyncio.run(answered())

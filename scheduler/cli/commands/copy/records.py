@@ -4,11 +4,13 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import typer
 
+from scheduler.cli import elsewhere
 from scheduler.cli.output import AsJson, note, print_table
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection, find_stream
@@ -54,15 +56,9 @@ def records(
     """
     if sum((jsonl, as_csv, as_json)) > 1:
         raise typer.BadParameter("Choose one of --jsonl, --csv and --json.")
-    with open_database(command_settings()) as database:
-        found = find_stream(database, find_connection(database, connection), stream)
-        most = None if everything else limit + 1
-        if as_of is None:
-            read = read_records(database, found, deleted=deleted, limit=most)
-        else:
-            at = parse_moment(as_of, datetime.now(UTC))
-            read = records_as_of(database, found, at, deleted=deleted, limit=most)
-        rows = _Counted(read, None if everything else limit)
+    most = None if everything else limit
+    with _read(connection, stream, most, deleted=deleted, as_of=as_of) as read:
+        rows = _Counted(read, most)
         if jsonl:
             _write_lines(rows)
         elif as_csv:
@@ -73,6 +69,27 @@ def records(
             _print(rows)
     if rows.more:
         note(f"These are the first {limit:,}; --all shows all of them.")
+
+
+@contextmanager
+def _read(
+    connection: str, stream: str, limit: int | None, *, deleted: bool, as_of: str | None
+) -> Iterator[Iterator[Row]]:
+    """The records, one more than `limit` where there is one, from the database or from an API elsewhere."""
+    settings = command_settings()
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            found = api.records(connection, stream, deleted=deleted, as_of=as_of)
+            yield elsewhere.record_rows(found)
+            return
+    most = None if limit is None else limit + 1
+    with open_database(settings) as database:
+        row = find_stream(database, find_connection(database, connection), stream)
+        if as_of is None:
+            yield read_records(database, row, deleted=deleted, limit=most)
+        else:
+            at = parse_moment(as_of, datetime.now(UTC))
+            yield records_as_of(database, row, at, deleted=deleted, limit=most)
 
 
 class _Counted:

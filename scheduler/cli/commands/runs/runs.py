@@ -1,25 +1,28 @@
 """The commands about runs: ask for a sync, list what ran, look at one, stop one."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scheduler.cli.errors import Exit
+from scheduler.cli import elsewhere
+from scheduler.cli.commands.runs.sync import begins, sync
 from scheduler.cli.listing import Sentences
-from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
+from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import (
     command_settings,
-    new_request_id,
     open_database,
-    open_publisher,
-    open_registry,
 )
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.runs.lists import SHORT_ID, end_of, find_run, list_runs
+from worker.config import Settings
 from worker.parsing.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State
+
+if TYPE_CHECKING:
+    from scheduler.client import Run
 
 group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
@@ -28,63 +31,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `headrace`."""
     app.command()(sync)
     app.add_typer(group, name="runs")
-
-
-def sync(
-    connection: Annotated[
-        str, typer.Argument(help="Its name (`live/NAME` if both environments have it) or number.")
-    ],
-    stream: Annotated[str | None, typer.Argument(help="One stream; else all that are switched on.")] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until it is done, the first history included.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Ask for a sync now. A run that is queued already is joined.
-
-    With --wait the exit code is 1 if a run failed.
-
-    Example: headrace sync plant work_orders --wait
-    """
-    from scheduler.cli.watch import watch  # noqa: PLC0415 - only this command needs it
-    from scheduler.runs.syncs import request_sync  # noqa: PLC0415 - brings Celery
-    from scheduler.runs.waits import waits_of  # noqa: PLC0415
-
-    settings = command_settings()
-    with open_database(settings) as database:
-        open_publisher(settings)
-        found = find_connection(database, connection)
-        wanted = request_sync(
-            database, found, None if stream is None else [stream], cause="cli", request_id=new_request_id()
-        )
-        if wait:
-            try:
-                results: list[dict[str, Any]] = [dict(row) for row in watch(database, wanted)]
-            except KeyboardInterrupt:
-                note("The runs go on without you; `headrace runs` shows them.")
-                raise
-        else:
-            waits = waits_of(database, settings, open_registry(settings), found, [run.id for run in wanted])
-            results = [
-                {
-                    "id": run.id,
-                    "stream": run.stream,
-                    "joined": not run.created,
-                    **_estimated(waits.get(run.id)),
-                }
-                for run in wanted
-            ]
-    if as_json:
-        print_json({"connection": found["name"], "runs": results})
-    elif wait:
-        _print_ended(results)
-    else:
-        for run in wanted:
-            said = f"{run.stream}: {'asked for' if run.created else 'was queued already'}, run {run.id}"
-            say(said + _begins(waits.get(run.id)))
-        say(f"Watch it with `headrace runs show {wanted[0].id}`.")
-    if wait and any(row["state"] not in {State.SUCCEEDED, State.PARTIAL} for row in results):
-        raise typer.Exit(Exit.FAILED)
 
 
 @group.callback()
@@ -105,16 +51,12 @@ def runs(
         return
     if stream is not None and connection is None:
         raise typer.BadParameter("--stream needs --connection.")
-    with open_database(command_settings()) as database:
-        found = find_connection(database, connection) if connection else None
-        stream_id = find_stream(database, found, stream)["id"] if found and stream else None
-        rows = list_runs(
-            database,
-            connection_id=found["id"] if found else None,
-            stream_id=stream_id,
-            state=state,
-            limit=limit,
-        )
+    settings = command_settings()
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            rows = elsewhere.list_runs(api, limit=limit, connection=connection, stream=stream, state=state)
+        else:
+            rows = _list(settings, connection, stream, state, limit)
     if as_json:
         print_json([_as_json(row) for row in rows])
         return
@@ -133,6 +75,24 @@ def runs(
     )  # fmt: skip
 
 
+def _list(
+    settings: Settings, connection: str | None, stream: str | None, state: State | None, limit: int
+) -> list[dict[str, Any]]:
+    with open_database(settings) as database:
+        found = find_connection(database, connection) if connection else None
+        stream_id = find_stream(database, found, stream)["id"] if found and stream else None
+        return [
+            dict(row)
+            for row in list_runs(
+                database,
+                connection_id=found["id"] if found else None,
+                stream_id=stream_id,
+                state=state,
+                limit=limit,
+            )
+        ]
+
+
 @group.command("show")
 def show(
     run: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")], as_json: AsJson = False
@@ -141,13 +101,31 @@ def show(
 
     Example: headrace runs show 0199d2c4-77aa-7c1
     """
-    with open_database(command_settings()) as database:
+    settings = command_settings()
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            _show_elsewhere(elsewhere.find_run(api, run), as_json=as_json)
+            return
+    with open_database(settings) as database:
         row = find_run(database, run)
         end = end_of(database, row)
         waits = {found: estimate(place) for found, place in places(database, [row["id"]]).items()}
     if as_json:
         print_json(_as_json(row))
         return
+    _print_run(row, end, waits.get(row["id"]))
+
+
+def _show_elsewhere(found: "Run", *, as_json: bool) -> None:
+    row = elsewhere.run_row(found)
+    if as_json:
+        print_json(_as_json(row))
+        return
+    end = {"id": found.ends_as.id, "state": found.ends_as.state} if found.ends_as else None
+    _print_run(row, end, None if found.ahead is None else Estimate(found.ahead, found.begins_in))
+
+
+def _print_run(row: dict[str, Any], end: Mapping[str, Any] | None, wait: Estimate | None) -> None:
     now = datetime.now(UTC)
     print_facts(
         {
@@ -157,8 +135,8 @@ def show(
             "track": row["track"],
             "state": row["state"],
             "waits": _waits(row, now),
-            "begins": _begins(waits.get(row["id"])).removeprefix("; ") or None,
-            "merged into": f"{end['id']} ({end['state']})" if row["merged_into"] else None,
+            "begins": begins(wait).removeprefix("; ") or None,
+            "merged into": f"{end['id']} ({end['state']})" if end and row["merged_into"] else None,
             "cause": f"{row['cause']}, lane {Lane(row['lane']).name.lower()}, queue {row['queue']}",
             "request": row["request_id"],
             "worker": row["worker"],
@@ -187,50 +165,26 @@ def cancel(
     """
     from worker.runs.cancel import cancel_run  # noqa: PLC0415
 
-    with open_database(command_settings()) as database:
-        row = find_run(database, run)
-        outcome = cancel_run(database, row["id"])
+    settings = command_settings()
+    outcome: str
+    with elsewhere.elsewhere(settings) as api:
+        if api is not None:
+            run_id = elsewhere.find_run(api, run).id
+            outcome = api.cancel_run(run_id)
+        else:
+            with open_database(settings) as database:
+                run_id = find_run(database, run)["id"]
+                outcome = cancel_run(database, run_id)
     if as_json:
-        print_json({"id": row["id"], "outcome": outcome})
+        print_json({"id": run_id, "outcome": outcome})
     elif outcome == "cancelled":
-        say(f"Run {row['id']} is cancelled.")
+        say(f"Run {run_id} is cancelled.")
     else:
-        say(f"Run {row['id']} ends at its next page.")
+        say(f"Run {run_id} ends at its next page.")
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     return dict(row) | {"lane": Lane(row["lane"]).name.lower()}
-
-
-def _estimated(found: Estimate | None) -> dict[str, Any]:
-    """What a script may want of it; a run that has begun waits no longer."""
-    return {"ahead": found.ahead if found else 0, "begins_in": found.seconds if found else 0.0}
-
-
-def _begins(found: Estimate | None) -> str:
-    """When it begins, where that isn't at once."""
-    if found is None:
-        return ""
-    if found.seconds is None:
-        return "; no worker serves its queue"
-    if found.seconds < 1:
-        return ""
-    before = f"{found.ahead} before it, " if found.ahead else ""
-    return f"; {before}begins in about {format_duration(found.seconds)}"
-
-
-def _print_ended(results: list[dict[str, Any]]) -> None:
-    print_table(
-        ["stream", "track", "state", "read", "new", "changed", "deleted", "set aside", "error"],
-        (
-            [
-                row["stream"], row["track"], row["state"], row["records_read"], row["records_created"],
-                row["records_updated"], row["records_deleted"], row["records_rejected"], row["error"] or "",
-            ]
-            for row in results
-        ),
-        empty="No runs.",
-    )  # fmt: skip
 
 
 def _took(row: dict[str, Any], now: datetime) -> str | None:
