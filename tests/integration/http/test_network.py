@@ -1,5 +1,6 @@
 """Connections whose requests leave by a proxy, or with certificates of their own, on real sockets and real TLS."""
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from servers.network.certificates import Authority
 from servers.network.listening import HttpProxy, System, answer_of
+from servers.systems.bench import Bench
 
 from tests.bench.cases.request import _Bound, _NoBudget
 from worker.connectors.contract import Request, Response
@@ -342,3 +344,24 @@ def test_connections_with_the_same_network_share_their_wire_and_others_do_not(
     Asker(url, {"ca": kept(tmp_path, "again.pem", ours.certificate)})()
     assert system.connections == 2
     assert len(network_wires()._kept) == 2
+
+
+def test_a_run_goes_by_the_network_that_stands_on_its_connection(bench: Bench, opened: Open) -> None:
+    port = int(bench.demo.base_url.rpartition(":")[2])
+    proxy = opened(HttpProxy({"127.0.0.1": port}))
+    bench.services.database.run(
+        "UPDATE connections SET network = jsonb_build_object('proxy', %(url)s::text)",
+        {"url": f"http://127.0.0.1:{proxy.port}"},
+    )
+    stream = bench.stream("sites")
+    assert bench.sync(stream)["state"] == "succeeded"
+    assert bench.copy(stream)
+    assert proxy.heads
+    for head in proxy.heads:
+        assert re.search(rb"\r\nx-request-id: \S+\r\n", head), "by which its lines in the log are found"
+
+
+def test_a_word_of_a_network_that_is_not_known_sends_nothing(opened: Open) -> None:
+    system = opened(System())
+    error = Asker(f"http://127.0.0.1:{system.port}", {"brand_new": "x"}).refused(NeedsOperator)
+    assert (error.code, system.connections) == ("bad_network", 0)

@@ -90,6 +90,8 @@ class System(Listening):
             while (head := read_head(opened)) is not None:
                 self.asked.append(head)
                 opened.sendall(self.answer(head))
+                if b"\r\nconnection: close" in head.lower():
+                    return
 
 
 class HttpProxy(Listening):
@@ -119,8 +121,11 @@ class HttpProxy(Listening):
                         opened.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                         _both_ways(opened, further)
                         return
-                    further.sendall(re.sub(rb"(?i)proxy-authorization:[^\r]*\r\n", b"", head))
-                    opened.sendall(further.recv(65536))
+                    once = re.sub(rb"(?i)proxy-authorization:[^\r]*\r\n", b"", head)
+                    further.sendall(once.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                    while piece := further.recv(65536):
+                        opened.sendall(piece)
+                    return
 
 
 def read_head(opened: socket.socket) -> bytes | None:
