@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
+from psycopg.rows import DictRow
+
 from scheduler.access.allowed import NotAllowed, may_point_at
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.access.principal import Principal
 from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.connections.view import EVERYTHING, View
@@ -15,7 +19,7 @@ from worker.feed.spaces import LIMITS
 from worker.http.wire.destination import AddressRefused
 from worker.outbound.address import check_host, read_target
 from worker.outbound.retry import Failed
-from worker.outbound.subscriptions import add_subscription, find_subscription, subscriptions
+from worker.outbound.subscriptions import Noting, add_subscription, find_subscription, subscriptions
 from worker.outbound.trial import send_trial
 from worker.secrets import check_reference, open_secret
 
@@ -34,6 +38,7 @@ def add_named(
     begin: str = "now",
     view: View = EVERYTHING,
     space: str = "",
+    actor: Actor = COMMAND_LINE,
 ) -> dict[str, Any]:
     """The new subscription, to what `view` shows of this; `space` is that of its name. Raises `NotFound` and `InvalidInput`, also for an address that events must not go to."""
     found = None if connection is None else find_connection(database, connection, view)
@@ -51,8 +56,26 @@ def add_named(
         position=position_named(database, begin, place="begin"),
         view=view,
         space=space,
+        noting=noted(actor, "subscription.create", name, view=view, connection=found),
     )
     return next(dict(row) for row in subscriptions(database) if row["id"] == number)
+
+
+def noted(
+    actor: Actor,
+    action: str,
+    name: str,
+    *,
+    view: View = EVERYTHING,
+    connection: Mapping[str, Any] | None = None,
+) -> Noting:
+    """What writes down in the audit log who wanted it: about its connection, or all that it may tell of."""
+    about = connection or {"environment": view["environment"] or actor.environment}
+
+    def note(tx: psycopg.Connection[DictRow]) -> None:
+        note_act(tx, actor, action, f"subscription {name}", about=about)
+
+    return note
 
 
 def allowed_secret(who: Principal, reference: str) -> str:

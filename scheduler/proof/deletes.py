@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.view import EVERYTHING, View
 from scheduler.runs.syncs import Refused, refuse_paused, request_one
 from worker.db.database import Database
@@ -78,6 +79,7 @@ def accept(
     cause: Cause,
     request_id: str,
     number: int | None = None,
+    actor: Actor = COMMAND_LINE,
 ) -> Accepted:
     """Have what is held deleted. `number` is that of the fuse that was looked at; `Refused` if it is another by now."""
     with database.transaction() as transaction:
@@ -94,17 +96,29 @@ def accept(
         )
         decision = {"accepted_at": datetime.now(UTC).isoformat(), "accepted_by": cause}
         transaction.execute(sql.note_decision, {"stream": stream["id"], "decision": Jsonb(decision)})
+        detail = {"stream": stream["name"], "records": fuse["count"], "run": str(run.id)}
+        note_act(transaction, actor, "deletes.accept", connection["name"], about=connection, detail=detail)
     if run.ready:
         publish([(run.id, run.queue)])
     return Accepted(run.id, fuse["count"])
 
 
-def reject(database: Database, connection: Row, stream: Row, *, number: int | None = None) -> int:
+def reject(
+    database: Database,
+    connection: Row,
+    stream: Row,
+    *,
+    number: int | None = None,
+    actor: Actor = COMMAND_LINE,
+) -> int:
     """Forget who is suspected; how many were."""
     with database.transaction() as transaction:
         _fuse(transaction, connection, stream, number)
         row = transaction.execute(sql.reject_deletes, {"stream": stream["id"]}).fetchone()
-    return int(row["forgotten"]) if row else 0
+        forgotten = int(row["forgotten"]) if row else 0
+        detail = {"stream": stream["name"], "records": forgotten}
+        note_act(transaction, actor, "deletes.reject", connection["name"], about=connection, detail=detail)
+    return forgotten
 
 
 def _fuse(

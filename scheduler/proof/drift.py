@@ -1,9 +1,11 @@
 """Which fields changed at the systems, and does somebody know? The reads behind the command line and the API."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg.rows import DictRow
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.view import EVERYTHING, View
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -27,9 +29,19 @@ def fields_of(database: Database, stream_id: int) -> list[DictRow]:
     return database.all(sql.fields_of, {"stream": stream_id})
 
 
-def accept(database: Database, stream_id: int) -> int:
+def accept(
+    database: Database,
+    connection: Mapping[str, Any],
+    stream: Mapping[str, Any],
+    *,
+    actor: Actor = COMMAND_LINE,
+) -> int:
     """Take note of what changed; how many fields that were."""
-    return database.run(sql.accept_fields, {"stream": stream_id})
+    with database.transaction() as tx:
+        fields = tx.execute(sql.accept_fields, {"stream": stream["id"]}).rowcount
+        detail = {"stream": stream["name"], "fields": fields}
+        note_act(tx, actor, "fields.accept", connection["name"], about=connection, detail=detail)
+    return fields
 
 
 def what_happened(row: DictRow) -> str:

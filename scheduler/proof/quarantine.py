@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from psycopg.rows import DictRow
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.view import EVERYTHING, View
 from scheduler.runs.lists import id_range
 from worker.connectors.registry import Registry
@@ -67,6 +68,7 @@ def request_retry(
     cause: Literal["api", "cli", "repair"],
     request_id: str,
     ids: Sequence[UUID] | None = None,
+    actor: Actor | None = None,
 ) -> Requested:
     """Ask for a run that reads them again: all of the stream, or these."""
     from scheduler.runs.syncs import request_one  # noqa: PLC0415 - brings Celery, which a list doesn't need
@@ -80,15 +82,26 @@ def request_retry(
         request_id=request_id,
         track="records",
         scope={"quarantine": True if ids is None else sorted(map(str, ids))},
+        actor=actor,
     )
     log.info("quarantine_retry_requested", stream=stream["name"], run=str(wanted.id), cause=cause)
     return wanted
 
 
-def discard(database: Database, stream: Stream, ids: Sequence[UUID] | None = None) -> int:
+def discard(
+    database: Database,
+    connection: Mapping[str, Any],
+    stream: Stream,
+    ids: Sequence[UUID] | None = None,
+    *,
+    actor: Actor = COMMAND_LINE,
+) -> int:
     """Forget what was set aside: all of the stream, or these; how many there were."""
     hashes = None if ids is None else list(ids)
-    gone = database.run(sql.discard_quarantined, {"stream": stream["id"], "hashes": hashes})
+    with database.transaction() as tx:
+        gone = tx.execute(sql.discard_quarantined, {"stream": stream["id"], "hashes": hashes}).rowcount
+        detail = {"stream": stream["name"], "records": gone}
+        note_act(tx, actor, "quarantine.discard", connection["name"], about=connection, detail=detail)
     log.info("quarantine_discarded", stream=stream["name"], records=gone)
     return gone
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from scheduler.access.audit import COMMAND_LINE, Actor
 from scheduler.runs.syncs import Wanted, request_sync
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -22,6 +23,7 @@ def request_verify(
     repair: bool,
     cause: Literal["api", "cli"],
     request_id: str,
+    actor: Actor = COMMAND_LINE,
 ) -> list[Wanted]:
     """Ask for a comparison of each named stream, or of all that are switched on. `connection` is its row."""
     scope: dict[str, Any] = {}
@@ -30,7 +32,14 @@ def request_verify(
     if repair:
         scope["repair"] = True
     return request_sync(
-        database, connection, names, cause=cause, request_id=request_id, track="verify", scope=scope or None
+        database,
+        connection,
+        names,
+        cause=cause,
+        request_id=request_id,
+        track="verify",
+        scope=scope or None,
+        actor=actor,
     )
 
 

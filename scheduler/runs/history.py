@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.connections.resolve import find_stream
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -147,13 +148,20 @@ def state_of(row: Mapping[str, Any], now: datetime, *, begun: bool) -> str:
 
 
 def pause_histories(
-    database: Database, connection: Mapping[str, Any], stream: str | None = None
+    database: Database,
+    connection: Mapping[str, Any],
+    stream: str | None = None,
+    *,
+    actor: Actor = COMMAND_LINE,
 ) -> list[str]:
     """Stop what isn't done, of all streams or of one; the names of those that are paused now."""
     paused = []
     for row in database.all(sql.histories_of, _wanted(database, connection, stream)):
-        if database.one(shared.pause_history, {"stream": row["id"]}) is None:
-            continue
+        with database.transaction() as transaction:
+            if transaction.execute(shared.pause_history, {"stream": row["id"]}).fetchone() is None:
+                continue
+            detail = {"stream": row["name"]}
+            note_act(transaction, actor, "history.pause", connection["name"], about=connection, detail=detail)
         for run in database.all(shared.history_runs, {"stream": row["id"]}):
             cancel_run(database, run["id"])
         paused.append(row["name"])
@@ -168,6 +176,7 @@ def resume_histories(
     *,
     cause: Literal["api", "cli"],
     request_id: str,
+    actor: Actor = COMMAND_LINE,
 ) -> list[str]:
     """Let go on what isn't done, at once and whatever stopped it; the names of those that do."""
     resumed, wakeups = [], []
@@ -185,6 +194,10 @@ def resume_histories(
                 cause=cause,
                 request_id=request_id,
                 track="history",
+            )
+            detail = {"stream": row["name"]}
+            note_act(
+                transaction, actor, "history.resume", connection["name"], about=connection, detail=detail
             )
         resumed.append(row["name"])
         if run.ready:

@@ -7,10 +7,11 @@ is delivered, the latest state of each record once.
 Its name is one among those of whoever sees the same as its maker; for others its number says which is meant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 from psycopg.rows import DictRow
 
 from worker.db.database import Database
@@ -22,6 +23,9 @@ from worker.feed.spaces import EVERYTHING, View, given_name, kept_name, space_in
 from worker.outbound.address import read_target
 from worker.parsing.documents import suggest
 from worker.secrets import parse_reference
+
+Noting = Callable[[psycopg.Connection[DictRow]], None]
+"""Writes down, in the same transaction, who wanted it."""
 
 LONGEST_NAME = 200
 MARGIN = timedelta(minutes=15)
@@ -40,6 +44,7 @@ def add_subscription(
     position: Position | None = None,
     view: View = EVERYTHING,
     space: str = "",
+    noting: Noting | None = None,
 ) -> int:
     """Tell this URL of changes of what `view` shows from here on; its number. `space` is that of the name. Raises `InvalidInput`, without repeating a URL or secret that is wrong."""
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
@@ -52,21 +57,22 @@ def add_subscription(
         )
     read_target(url, place="url")
     parse_reference(secret, name="secret")
-    made = database.one(
-        sql.add_subscription,
-        {
-            **view,
-            "name": kept_name(space, name),
-            "url": url,
-            "secret": secret,
-            "connection": connection_id,
-            "stream": stream,
-            "kinds": list(kinds) if kinds else None,
-            "position": str(position or look(database).latest),
-        },
-    )
-    if made is None:
-        raise InvalidInput("name_taken", f"There is a subscription {name!r} already.", place="name")
+    params = {
+        **view,
+        "name": kept_name(space, name),
+        "url": url,
+        "secret": secret,
+        "connection": connection_id,
+        "stream": stream,
+        "kinds": list(kinds) if kinds else None,
+        "position": str(position or look(database).latest),
+    }
+    with database.transaction() as tx:
+        made = tx.execute(sql.add_subscription, params).fetchone()
+        if made is None:
+            raise InvalidInput("name_taken", f"There is a subscription {name!r} already.", place="name")
+        if noting is not None:
+            noting(tx)
     return int(made["id"])
 
 
@@ -94,12 +100,17 @@ def find_subscription(database: Database, name: str, view: View = EVERYTHING) ->
     raise NotFound("unknown_subscription", f"There is no subscription {name!r}.", hint=hint)
 
 
-def pause_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
+def pause_subscription(
+    database: Database, name: str, view: View = EVERYTHING, *, noting: Noting | None = None
+) -> None:
     """Deliver nothing until it is resumed."""
-    database.run(sql.pause_subscription, {"id": find_subscription(database, name, view)["id"]})
+    row = find_subscription(database, name, view)
+    _change(database, sql.pause_subscription, {"id": row["id"]}, noting)
 
 
-def resume_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
+def resume_subscription(
+    database: Database, name: str, view: View = EVERYTHING, *, noting: Noting | None = None
+) -> None:
     """Go on, also with one that was disabled. Raises `InvalidInput` where it is behind the end of the feed."""
     row = find_subscription(database, name, view)
     if is_expired(parse_position(row["position"]), look(database)):
@@ -108,11 +119,16 @@ def resume_subscription(database: Database, name: str, view: View = EVERYTHING) 
             f"{name} has not been told of deletions that were forgotten since.",
             hint=f"Let it begin again with `headrace subscriptions replay {name}`, and clear what its receiver holds.",
         )
-    database.run(sql.resume_subscription, {"id": row["id"]})
+    _change(database, sql.resume_subscription, {"id": row["id"]}, noting)
 
 
 def replay_subscription(
-    database: Database, name: str, since: datetime | None, view: View = EVERYTHING
+    database: Database,
+    name: str,
+    since: datetime | None,
+    view: View = EVERYTHING,
+    *,
+    noting: Noting | None = None,
 ) -> None:
     """Deliver once more what changed since then, the latest state of each record; without a time, all records."""
     row = find_subscription(database, name, view)
@@ -126,7 +142,7 @@ def replay_subscription(
         "since": begin if bounded else None,
         "until": str(position) if bounded else None,
     }
-    database.run(sql.replay_subscription, params)
+    _change(database, sql.replay_subscription, params, noting)
 
 
 def _margin_before(since: datetime) -> datetime:
@@ -136,6 +152,16 @@ def _margin_before(since: datetime) -> datetime:
         raise InvalidInput("bad_time", "Nothing changed at such a time.", place="since") from None
 
 
-def remove_subscription(database: Database, name: str, view: View = EVERYTHING) -> None:
+def remove_subscription(
+    database: Database, name: str, view: View = EVERYTHING, *, noting: Noting | None = None
+) -> None:
     """Forget it, with all that waits for it."""
-    database.run(sql.remove_subscription, {"id": find_subscription(database, name, view)["id"]})
+    row = find_subscription(database, name, view)
+    _change(database, sql.remove_subscription, {"id": row["id"]}, noting)
+
+
+def _change(database: Database, statement: str, params: Mapping[str, Any], noting: Noting | None) -> None:
+    with database.transaction() as tx:
+        tx.execute(statement, params)
+        if noting is not None:
+            noting(tx)

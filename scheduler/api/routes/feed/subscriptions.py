@@ -11,9 +11,9 @@ from scheduler.api.document.refusals import refusals
 from scheduler.api.filters import Environment
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL, Moment
-from scheduler.api.who import ADMIN, READ, principal_of
+from scheduler.api.who import ADMIN, READ, actor_of, principal_of
 from scheduler.connections.view import View, narrowed
-from scheduler.feed.subscriptions import add_named, allowed_secret, subscription_json, try_out
+from scheduler.feed.subscriptions import add_named, allowed_secret, noted, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
 from worker.feed.reading import Kind
@@ -94,6 +94,7 @@ def subscriptions_routes(database: Database) -> APIRouter:
             allowed_secret(who, body.secret),
             view=shown,
             space=space_of(who.view),
+            actor=actor_of(request),
             **given,
         )
         response.headers["Location"] = f"/v1/subscriptions/{quote(body.name, safe='')}"
@@ -107,7 +108,9 @@ def subscriptions_routes(database: Database) -> APIRouter:
     @router.delete("/{name}", status_code=204, dependencies=ADMIN)
     def remove(name: Name, request: Request) -> Response:
         """Tell it nothing more."""
-        remove_subscription(database, name, view_of(request))
+        remove_subscription(
+            database, name, view_of(request), noting=noted(actor_of(request), "subscription.delete", name)
+        )
         return Response(status_code=204)
 
     return router
@@ -120,20 +123,30 @@ def _add_states(router: APIRouter, database: Database) -> None:
     @router.post("/{name}/pause", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
     def pause(name: Name, request: Request) -> dict[str, Any]:
         """Tell it nothing until it is resumed; it misses nothing."""
-        pause_subscription(database, name, view_of(request))
+        pause_subscription(
+            database, name, view_of(request), noting=noted(actor_of(request), "subscription.pause", name)
+        )
         return shown(request, name)
 
     @router.post("/{name}/resume", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
     def resume(name: Name, request: Request) -> dict[str, Any]:
         """Go on where it was, also after it was disabled; what was given up is tried again."""
-        resume_subscription(database, name, view_of(request))
+        resume_subscription(
+            database, name, view_of(request), noting=noted(actor_of(request), "subscription.resume", name)
+        )
         return shown(request, name)
 
     @router.post("/{name}/replay", dependencies=ADMIN, response_model=shapes.SubscriptionShape)
     def replay(name: Name, request: Request, body: Replay | None = None) -> dict[str, Any]:
         """Tell once more what changed since a time: the latest state of each record."""
         since: datetime | None = (body or Replay()).since
-        replay_subscription(database, name, since, view_of(request))
+        replay_subscription(
+            database,
+            name,
+            since,
+            view_of(request),
+            noting=noted(actor_of(request), "subscription.replay", name),
+        )
         return shown(request, name)
 
     @router.post("/{name}/test", dependencies=ADMIN, response_model=shapes.Tried)

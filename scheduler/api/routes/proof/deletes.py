@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
-from scheduler.api.who import ADMIN, READ, connection_of
+from scheduler.api.who import ADMIN, READ, actor_of, connection_of
 from scheduler.connections.resolve import find_stream
 from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
 from worker.db.database import Database
@@ -61,7 +61,9 @@ def deletes_routes(database: Database) -> APIRouter:
         connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         if body.decision == "reject":
-            return {"forgotten": reject(database, connection, row, number=body.number)}
+            return {
+                "forgotten": reject(database, connection, row, number=body.number, actor=actor_of(request))
+            }
         done = accept(
             database,
             connection,
@@ -69,6 +71,7 @@ def deletes_routes(database: Database) -> APIRouter:
             cause="api",
             request_id=getattr(request.state, REQUEST_ID),
             number=body.number,
+            actor=actor_of(request),
         )
         response.status_code = 202
         response.headers["Location"] = f"/v1/runs/{done.run}"

@@ -11,7 +11,7 @@ from scheduler.api.paging import Cursor, moment_of, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
 from scheduler.api.shapes import sync_json
-from scheduler.api.who import ADMIN, READ, SYNC, connection_of
+from scheduler.api.who import ADMIN, READ, SYNC, actor_of, connection_of
 from scheduler.connections.resolve import find_stream
 from scheduler.proof import drift as drifting
 from scheduler.proof import quarantine as aside
@@ -94,6 +94,7 @@ def _add_verify(router: APIRouter, database: Database) -> None:
             repair=wishes.repair,
             cause="api",
             request_id=getattr(request.state, REQUEST_ID),
+            actor=actor_of(request),
         )
         response.headers["Location"] = f"/v1/connections/{connection['id']}/verifications"
         return {"connection": connection["name"], "runs": [sync_json(run) for run in wanted]}
@@ -168,7 +169,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         if body.action == "discard":
-            return {"discarded": aside.discard(database, row, body.ids)}
+            return {"discarded": aside.discard(database, connection, row, body.ids, actor=actor_of(request))}
         run = aside.request_retry(
             database,
             connection,
@@ -176,6 +177,7 @@ def _add_aside(router: APIRouter, database: Database) -> None:
             cause="api",
             request_id=getattr(request.state, REQUEST_ID),
             ids=body.ids,
+            actor=actor_of(request),
         )
         response.status_code = 202
         response.headers["Location"] = f"/v1/runs/{run.id}"
@@ -204,5 +206,6 @@ def _add_drift(router: APIRouter, database: Database) -> None:
     @router.post(STREAM + "/fields/accept", dependencies=ADMIN, response_model=shapes.FieldsAccepted)
     def accept(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:
         """Take note: what changed is known from now on."""
-        row = find_stream(database, connection_of(request, database, connection_id), stream)
-        return {"accepted": drifting.accept(database, row["id"])}
+        found = connection_of(request, database, connection_id)
+        row = find_stream(database, found, stream)
+        return {"accepted": drifting.accept(database, found, row, actor=actor_of(request))}

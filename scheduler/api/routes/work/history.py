@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.work import shapes
-from scheduler.api.who import READ, SYNC, connection_of
+from scheduler.api.who import READ, SYNC, actor_of, connection_of
 from scheduler.connections.systems import known_systems
 from scheduler.runs.history import histories, pause_histories, resume_histories
 from scheduler.runs.waits import allowances
@@ -47,9 +47,14 @@ def history_routes(database: Database) -> APIRouter:
         """Stop at the next page, or go on; the streams that do."""
         connection = connection_of(request, database, connection_id)
         if body.action == "pause":
-            return {"streams": pause_histories(database, connection, body.stream)}
+            return {"streams": pause_histories(database, connection, body.stream, actor=actor_of(request))}
         resumed = resume_histories(
-            database, connection, body.stream, cause="api", request_id=getattr(request.state, REQUEST_ID)
+            database,
+            connection,
+            body.stream,
+            cause="api",
+            request_id=getattr(request.state, REQUEST_ID),
+            actor=actor_of(request),
         )
         return {"streams": resumed}
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.errors import Exit
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
@@ -151,8 +152,10 @@ def pause(name: Name) -> None:
 
     Example: headrace subscriptions pause warehouse
     """
+    from scheduler.feed.subscriptions import noted  # noqa: PLC0415
+
     with open_database(command_settings()) as database:
-        pause_subscription(database, name)
+        pause_subscription(database, name, noting=noted(COMMAND_LINE, "subscription.pause", name))
     say(f"{name} is paused.")
 
 
@@ -162,8 +165,10 @@ def resume(name: Name) -> None:
 
     Example: headrace subscriptions resume warehouse
     """
+    from scheduler.feed.subscriptions import noted  # noqa: PLC0415
+
     with open_database(command_settings()) as database:
-        resume_subscription(database, name)
+        resume_subscription(database, name, noting=noted(COMMAND_LINE, "subscription.resume", name))
     say(f"{name} goes on where it was.")
 
 
@@ -180,8 +185,10 @@ def replay(
     Example: headrace subscriptions replay warehouse --since 2026-03-01T06:00:00Z
     """
     then = None if since is None else parse_moment(since, datetime.now(UTC))
+    from scheduler.feed.subscriptions import noted  # noqa: PLC0415
+
     with open_database(command_settings()) as database:
-        replay_subscription(database, name, then)
+        replay_subscription(database, name, then, noting=noted(COMMAND_LINE, "subscription.replay", name))
     say(f"{name} is told once more of {'all records' if then is None else f'what changed since {since}'}.")
 
 
@@ -191,8 +198,10 @@ def remove(name: Name) -> None:
 
     Example: headrace subscriptions remove warehouse
     """
+    from scheduler.feed.subscriptions import noted  # noqa: PLC0415
+
     with open_database(command_settings()) as database:
-        remove_subscription(database, name)
+        remove_subscription(database, name, noting=noted(COMMAND_LINE, "subscription.delete", name))
     say(f"{name} is removed.")
 
 

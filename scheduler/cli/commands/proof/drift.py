@@ -38,8 +38,8 @@ def drift(
     with open_database(command_settings()) as database:
         found = find_connection(database, connection) if connection else None
         of = find_stream(database, found, stream) if found and stream else None
-        if accepted and of:
-            count = accept(database, of["id"])
+        if accepted and found and of:
+            count = accept(database, found, of)
             if as_json:
                 print_json({"accepted": count})
             else:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.connections.resolve import find_connection, find_stream
@@ -60,13 +61,15 @@ def quarantine(
         elif retry:
             open_publisher(settings)
             ids = _ids(database, only, of)
-            run = request_retry(database, found, of, cause="cli", request_id=new_request_id(), ids=ids)
+            run = request_retry(
+                database, found, of, cause="cli", request_id=new_request_id(), ids=ids, actor=COMMAND_LINE
+            )
             if as_json:
                 print_json({"run": run.id, "joined": not run.created})
             else:
                 say(f"They are read again by run {run.id}; `headrace runs show {run.id}` says how it went.")
         elif drop:
-            gone = discard(database, of, _ids(database, only, of))
+            gone = discard(database, found, of, _ids(database, only, of))
             if as_json:
                 print_json({"discarded": gone})
             else:
