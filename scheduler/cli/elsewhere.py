@@ -127,6 +127,7 @@ def connection_facts(found: "Connection") -> dict[str, Any]:
         "paused since": found.paused_at,
         **{f"setting {name}": value for name, value in found.settings.items()},
         **{f"secret {name}": reference for name, reference in found.secrets.items()},
+        **{f"network {name}": value for name, value in found.network.items()},
         **{f"label {name}": value for name, value in found.labels.items()},
     }
 

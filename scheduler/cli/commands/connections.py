@@ -99,6 +99,7 @@ def show(
             **_windows(streams),
             **{f"setting {name}": value for name, value in found["settings"].items()},
             **{f"secret {name}": reference for name, reference in found["secrets"].items()},
+            **{f"network {name}": value for name, value in found["network"].items()},
             **{f"label {name}": value for name, value in found["labels"].items()},
         }
     )

@@ -67,7 +67,7 @@ def test_commands_ask_the_api_and_say_the_same(
         assert (there.code, _calm(there.out)) == (0, _calm(here[look].out)), (look, there.err)
 
     shown = headrace("connections", "show", "plant")
-    for words in ("every 1d at 02:00", "env://HEADRACE_TEST_TOKEN", "region", "work_orders"):
+    for words in ("every 1d at 02:00", "env://HEADRACE_TEST_TOKEN", "network proxy", "region", "work_orders"):
         assert words in shown.out
     assert headrace("connections", "show", "plant", "--json").json["secrets"] == {
         "token": "env://HEADRACE_TEST_TOKEN"

@@ -30,6 +30,7 @@ class ConnectionShape(BaseModel):
     labels: dict[str, str]
     settings: dict[str, Any]
     secrets: dict[str, str]
+    network: dict[str, str]
     file: str | None
     paused: bool
     disconnected: bool
