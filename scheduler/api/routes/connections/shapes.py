@@ -113,3 +113,23 @@ class Removed(BaseModel):
     data: Literal["keep", "delete"]
     streams: int
     records: int
+
+
+class TrialFinding(BaseModel):
+    about: str
+    outcome: Literal["ok", "warning", "failed", "skipped"]
+    words: str
+    code: str | None
+    hint: str | None
+
+
+class Trial(BaseModel):
+    """`reached`: it works, though single streams may be refused. `fine`: none is."""
+
+    connection: str
+    summary: str
+    reached: bool
+    fine: bool
+    streams_found: list[str]
+    streams_missing: list[str]
+    findings: list[TrialFinding]

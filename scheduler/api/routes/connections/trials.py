@@ -1,0 +1,34 @@
+"""The route that tries a connection out: does its system answer, and what may be read?"""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from scheduler.api.problems import REQUEST_ID
+from scheduler.api.routes.connections import shapes
+from scheduler.api.routes.connections.connections import ConnectionId
+from scheduler.api.who import SYNC, connection_of
+from scheduler.connections.systems import known_systems
+from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
+from worker.config import load_settings
+from worker.db.database import Database
+
+
+def trials_routes(database: Database) -> APIRouter:
+    """What the token opens."""
+    router = APIRouter(prefix="/v1/connections", tags=["connections"])
+
+    @router.post("/{connection_id}/test", dependencies=SYNC, response_model=shapes.Trial)
+    def test(connection_id: ConnectionId, request: Request) -> dict[str, Any]:
+        """Open its secrets, ask its system for a little of each stream, and say what was found. 200 whatever that is."""
+        found = connection_of(request, database, connection_id)
+        with trial_sender(database, load_settings()) as sender:
+            report = try_connection(
+                sender,
+                known_systems(),
+                Candidate.of(database, found),
+                request_id=getattr(request.state, REQUEST_ID),
+            )
+        return {"connection": found["name"], "summary": report.summary(), **report.as_json()}
+
+    return router

@@ -1,0 +1,1 @@
+"""The commands that set connections up: `connect`, `test`, and links for customers."""
