@@ -16,6 +16,7 @@ from servers.installation.traces import all_stores, flower_pages, forms, leaks
 from servers.systems.scripted import Asked, Said, scripted_source
 from servers.waiting import wait_until
 
+from scheduler.access.tokens import make_token
 from scheduler.connections.apply import apply
 from scheduler.embedded.supervisor.processes import spawn
 from worker.app import RUN_TASK, celery_app
@@ -28,7 +29,7 @@ MARK = "pl4nted"
 ENV_TOKEN = "pl4nted-env/t0ken+with=odd&signs%41"
 FILE_TOKEN = "pl4nted-file-t0ken-aeiou-12345"
 PASSWORD = "pl4nted:basic/p4ssword?"
-API_TOKEN = "pl4nted-api-t0ken-for-the-first-start"
+API_TOKEN = make_token("live", bits=0x706C346E746564 << 64)
 SETTINGS = {
     "HEADRACE_LOG_LEVEL": "DEBUG",
     "HEADRACE_TASK_EVENTS": "true",
