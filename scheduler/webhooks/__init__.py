@@ -1,1 +1,1 @@
-"""Webhooks as they come in, what became of what they told of, and whether systems send them at all."""
+"""How do webhooks come in? Proved, stored before they are answered, and their runs asked for in the same commit."""
