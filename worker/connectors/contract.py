@@ -22,8 +22,10 @@ import msgspec
 
 from worker.errors import HeadraceError
 from worker.limits.policy import Limits as Limits  # noqa: PLC0414 - part of the port, defined a layer below
+from worker.secrets import Secret
 from worker.webhooks.delivery import Delivery as Delivery  # noqa: PLC0414 - the same
 from worker.webhooks.delivery import Reply as Reply  # noqa: PLC0414 - the same
+from worker.webhooks.delivery import Told
 
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
@@ -285,8 +287,6 @@ class Stream(Protocol):
         ...
 
 
-class Auth(Protocol):
-    """How requests of a connection prove who they are.
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """A log-in that spends a secret which the system may replace: the refresh token of OAuth 2.0.
@@ -305,6 +305,8 @@ class Renewal:
     """The system gives out another each time, so the store must be one that can be written."""
 
 
+class Auth(Protocol):
+    """How requests of a connection prove who they are.
 
     A generator in the manner of httpx: it yields requests and is sent the answer to each. The last request that it
     yields is the one asked for, with its proof; those before it log in, refresh, fetch a token. `held` lives as long as
@@ -345,19 +347,25 @@ class Webhooks(Protocol):
         """The secrets that prove webhooks, of those that the manifest names."""
         ...
 
-    def handshake(self, delivery: Delivery, secrets: Mapping[str, str]) -> Reply | None:
+    def handshake(self, delivery: Delivery, secrets: Mapping[str, Secret], now: datetime) -> Reply | None:
         """What to answer where the system only asks whether somebody is there. None: it is no handshake."""
         ...
 
-    def verify(self, delivery: Delivery, secrets: Mapping[str, str], now: datetime) -> None:
-        """Raise `worker.webhooks.delivery.Refusal` for what isn't proved to be the system's, or is too old."""
+    def verify(self, delivery: Delivery, secrets: Mapping[str, Secret], now: datetime) -> bytes:
+        """What was proved, for `told`. Raises `worker.webhooks.delivery.Refusal` for what isn't the system's, or is too old."""
         ...
 
-    def hints(self, delivery: Delivery) -> Sequence[Hint]:
-        """What it tells of, of a webhook that was verified. What concerns no stream is left out; `Refusal` if unreadable.
+    def told(self, delivery: Delivery, proved: bytes, fresh: str) -> Told[Hint]:
+        """What a webhook that was verified tells of. What concerns no stream is left out; `Refusal` if all is unreadable.
 
-        An event without an id or a time, whose repetition says something new, gets a key of its own each time.
+        An event without an id or a time, whose repetition says something new, gets `fresh` into its key: a text of this
+        webhook alone.
         """
+        ...
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """The streams that webhooks tell of: a change that none told of was missed."""
         ...
 
     @property

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from worker.errors import InvalidInput
+
+H = TypeVar("H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,11 @@ class Refusal(InvalidInput):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message, place="webhook")
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Generic[H]):
+    """What a webhook tells of, and which of its events couldn't be read: one bad event stops no other."""
+
+    hints: Sequence[H]
+    refused: Sequence[Refusal] = ()

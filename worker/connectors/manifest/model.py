@@ -19,6 +19,8 @@ from worker.connectors.manifest.streams.stream import StreamManifest, paths_of, 
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.connectors.manifest.views.tables import read_model_mappings
+from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
+from worker.connectors.manifest.webhooks.reading import read_webhooks
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.throttling import ThrottledWords
 from worker.errors import InvalidInput
@@ -85,6 +87,7 @@ class Manifest:
     rpc_size: int
     streams: Mapping[str, StreamManifest]
     models: tuple[ModelMapping, ...] = ()
+    webhooks: WebhooksManifest | None = None
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +135,7 @@ def read_manifest(document: Document) -> Manifest:
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),
         models=read_model_mappings(document, list(data["streams"])),
+        webhooks=read_webhooks(document),
     )
 
 

@@ -24,6 +24,7 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.paging.chained import ByLink
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
@@ -44,16 +45,14 @@ class RestSource:
         self.base_url = fill_base_url(manifest.base_url, settings)
         self.auth: Auth = make_auth(manifest.auth, settings)
         self.limits: Limits = manifest.limits
+        spec = manifest.webhooks
+        self.webhooks: Webhooks | None = None if spec is None else ManifestWebhooks(spec, self.stream)
         headers = fill_all(manifest.headers, settings)
         params = fill_all(manifest.params, settings)
         common = _Common(
             self.base_url, {"Accept": "application/json", **headers}, params, settings, self.failure
         )
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
-
-    @property
-    def webhooks(self) -> Webhooks | None:
-        return None
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self._manifest.system)

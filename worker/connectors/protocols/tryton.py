@@ -32,6 +32,7 @@ from worker.connectors.manifest.streams.deletes import IDS_PER_PAGE, MOST_IDS
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import TRYTON_TIMES, StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
+from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.paging.paging import smaller
 from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.stream import ManifestStream, stream_named
@@ -55,15 +56,13 @@ class TrytonSource:
         self.auth: Auth = make_auth(auth, settings)
         if auth.kind == "tryton":
             self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
+        spec = manifest.webhooks
+        self.webhooks: Webhooks | None = None if spec is None else ManifestWebhooks(spec, self.stream)
         headers = fill_all(manifest.headers, settings)
         self._streams = {
             name: TrytonStream(spec, url, manifest.rpc_size, headers)
             for name, spec in manifest.streams.items()
         }
-
-    @property
-    def webhooks(self) -> Webhooks | None:
-        return None
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self._manifest.system)
