@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, start
-from scheduler.cli.commands.access import audit, tokens
+from scheduler.cli.commands.access import audit, secrets, tokens
 from scheduler.cli.commands.consent import trial
 from scheduler.cli.commands.copy import erase, export, records, storage, views
 from scheduler.cli.commands.feed import changes, subscriptions
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 for module in (
     start, files, connections, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
-    erase, storage, doctor, demo, tokens, audit, webhooks,
+    erase, storage, doctor, demo, tokens, audit, secrets, webhooks,
 ):  # fmt: skip
     module.register(app)
 

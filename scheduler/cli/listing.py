@@ -11,7 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Runs": ("sync", "runs", "history", "resync", "cursors"),
     "The copy": ("records", "views", "export", "storage", "erase"),
     "Changes": ("changes", "consumers", "subscriptions", "webhooks"),
-    "Access": ("token", "audit"),
+    "Access": ("token", "audit", "secrets"),
     "Proof": ("verify", "explain", "deletes", "quarantine", "drift"),
 }
 

@@ -30,4 +30,7 @@ SELECT c.name AS connection, s.name AS stream, s.failures, s.last_error_code, s.
  ORDER BY s.failures DESC, c.name, s.name LIMIT 10;
 
 -- name: secret_references
-SELECT name, secrets FROM connections WHERE paused_at IS NULL ORDER BY name;
+SELECT name, environment, secrets, network FROM connections WHERE paused_at IS NULL ORDER BY name;
+
+-- name: subscription_secrets
+SELECT name, environment, secret FROM subscriptions ORDER BY name;

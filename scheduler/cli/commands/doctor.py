@@ -29,7 +29,7 @@ from worker.config import Settings
 from worker.db.database import Database
 from worker.errors import HeadraceError
 from worker.parsing.durations import format_duration
-from worker.secrets import open_secret
+from worker.secrets import StoreUnavailable, open_secret
 
 GIGABYTE = 1024**3
 LEAST_SPACE = GIGABYTE // 2
@@ -162,11 +162,19 @@ def _look_at_failures(database: Database) -> Iterator[Finding]:
 
 def look_at_secrets(database: Database) -> Iterator[Finding]:
     """Opened here and forgotten. A worker may have another environment, so it is a warning and no more."""
-    broken = False
+    broken, away = False, set[str]()
     for row in database.all(sql.secret_references):
         for name, reference in row["secrets"].items():
             try:
-                open_secret(reference)
+                open_secret(reference, environment=row["environment"])
+            except StoreUnavailable as exc:
+                broken = True
+                if exc.store not in away:  # it is one finding, however many references it holds
+                    away.add(exc.store)
+                    held = (
+                        "Workers go on with what they hold of it, for as long as HEADRACE_SECRET_KEEP says."
+                    )
+                    yield Finding("secrets", "warn", exc.message, held)
             except HeadraceError as exc:
                 broken = True
                 words = f"{row['name']}: {name} can't be opened here: {exc.message}"

@@ -1,0 +1,105 @@
+"""A secret that was rotated in its store: a 401 has it read again, once, and the same request goes well."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from servers.secrets.fresh import Begin
+
+from worker.config import get_settings
+from worker.connectors.auth import HeaderAuth
+from worker.connectors.contract import Limits, Request, Response
+from worker.errors import HeadraceError, NeedsOperator
+from worker.http.sender import CallContext, Sender
+from worker.limits.budget import Budgets
+from worker.secrets.stores.known import STORES
+from worker.telemetry.steps import Steps
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True)
+class PlantSource:
+    base_url: str = "https://plant.test"
+    auth: HeaderAuth = field(default_factory=lambda: HeaderAuth("Authorization", "Bearer ", "token"))
+    limits: Limits = field(default_factory=Limits)
+
+    def stream(self, name: str) -> object:
+        raise NotImplementedError(name)
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        return NeedsOperator("auth_refused", "No.") if response.status == 401 else None
+
+
+@dataclass
+class Rotating:
+    """A store in the place of Vault, and a system that knows its value."""
+
+    value: str = "planted-first"
+    good: str = "planted-first"
+    reads: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def read(self, _name: str) -> str:
+        self.reads += 1
+        return self.value
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.headers["authorization"].removeprefix("Bearer "))
+        return httpx.Response(200 if self.asked[-1] == self.good else 401, text="{}")
+
+
+@pytest.fixture
+def rotating(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rotating, Begin]]:
+    begin, store = Begin(monkeypatch), Rotating()
+    begin({"VAULT_ADDR": "http://vault.test"})
+    monkeypatch.setattr(STORES["vault"], "read", store.read)
+    yield store, begin
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def sender(broker_url: str, rotating: tuple[Rotating, Begin]) -> Iterator[Sender]:
+    budgets = Budgets(broker_url, short_wait=2)
+    yield Sender(budgets, timeout=5, max_bytes=1000, transport=httpx.MockTransport(rotating[0]))
+    budgets.close()
+
+
+def ask(sender: Sender) -> int:
+    context = CallContext(
+        connection_id=1,
+        account="plant",
+        lane=3,
+        source=PlantSource(),  # type: ignore[arg-type]
+        secrets={"token": "vault://secret/app#token"},
+        request_id="r",
+        steps=Steps(),
+    )
+    return sender.send(context, Request("GET", "assets")).status
+
+
+def test_a_rotation_is_taken_up_by_the_request_that_is_refused(
+    sender: Sender, rotating: tuple[Rotating, Begin]
+) -> None:
+    plant, begin = rotating
+    assert ask(sender) == 200
+    plant.value = plant.good = "planted-second"
+    begin.now += 60
+    assert [ask(sender), ask(sender)] == [200, 200]
+    assert plant.asked == ["planted-first", "planted-first", "planted-second", "planted-second"]
+    assert plant.reads == 2
+
+
+def test_refusals_that_no_rotation_explains_do_not_hammer_the_store(
+    sender: Sender, rotating: tuple[Rotating, Begin]
+) -> None:
+    plant, begin = rotating
+    ask(sender)
+    plant.good = "planted-unknown"
+    begin.now += 60
+    for _ in range(10):
+        with pytest.raises(NeedsOperator):
+            ask(sender)
+    assert plant.reads == 2
+    assert len(plant.asked) == 11
