@@ -107,7 +107,14 @@ def test_a_token_that_was_revoked_is_refused_while_its_neighbours_guess(
 
 @pytest.mark.parametrize(
     "token",
-    ["", "x", "hr_live_", "hr_live_" + "0" * 28, make_token("live", bits=5)[:-1] + "é", "hr_prod_" + "0" * 28],
+    [
+        "",
+        "x",
+        "hr_live_",
+        "hr_live_" + "0" * 28,
+        make_token("live", bits=5)[:-1] + "é",
+        "hr_prod_" + "0" * 28,
+    ],
 )
 def test_strangers_get_one_answer(door: Door, token: str) -> None:
     sent = {"Authorization": f"Bearer {token}".encode()}

@@ -1,7 +1,6 @@
 """Tokens through the API: made, shown, replaced, ended; and never more than whoever makes them has."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,11 +9,7 @@ import pytest
 from servers.installation.application import Application
 from servers.rows.customers import Customers
 
-from scheduler.access.audit import COMMAND_LINE
-from scheduler.access.issuing.grants import own_grant
-from scheduler.access.issuing.issue import issue, revoke, rotate
 from scheduler.access.principal import Scope
-from scheduler.access.store import find_principal
 
 pytestmark = pytest.mark.integration
 
@@ -276,74 +271,6 @@ def test_every_use_of_a_power_over_tokens_is_in_the_audit_log(
     assert {act["token_id"] for act in acts} == {own["id"]}
     assert acts[2]["detail"]["tenants"] == ["acme"]
     assert all(act["request_id"] for act in acts)
-
-
-def test_two_who_replace_a_token_at_once_make_one(customers: Customers, admin: Application) -> None:
-    old = UUID(made(admin, name="twice")["id"])
-    codes = in_parallel(*[lambda: rotate(customers.database, COMMAND_LINE, None, old)] * 8)
-    assert sorted(codes) == ["done", *["token_replaced"] * 7]
-    assert len(customers.database.all("SELECT FROM tokens WHERE name = 'twice'")) == 2
-
-
-def test_admins_who_replace_each_others_tokens_at_once_do_not_wait_for_ever(
-    customers: Customers, admin: Application
-) -> None:
-    """Each holds their own token while they change the other's."""
-    one, two = (find_principal(customers.database, customers.token(), None) for _ in range(2))
-    assert one is not None
-    assert two is not None
-    codes = in_parallel(
-        *[
-            lambda: rotate(customers.database, COMMAND_LINE, one, two.token_id),
-            lambda: rotate(customers.database, COMMAND_LINE, two, one.token_id),
-        ]
-        * 3
-    )
-    assert sorted(codes) == ["done", "done", *["token_replaced"] * 4]
-
-
-@pytest.mark.parametrize("_round", range(5))
-def test_a_token_that_is_being_ended_makes_nothing_that_stays(
-    customers: Customers, admin: Application, _round: int
-) -> None:
-    """However close the two come: what it made before it ended is ended with it, and afterwards it makes none."""
-    who = find_principal(customers.database, customers.token(), None)
-    assert who is not None
-    barrier = threading.Barrier(5)
-
-    def make() -> None:
-        barrier.wait(10)
-        issue(customers.database, COMMAND_LINE, who, name="child", owner="o", grant=own_grant(who))
-
-    def end() -> None:
-        barrier.wait(10)
-        revoke(customers.database, COMMAND_LINE, None, who.token_id, with_made=True)
-
-    codes = in_parallel(make, make, end, make, make)
-    assert set(codes) <= {"done", "token_ended"}
-    left = customers.database.all(
-        "SELECT FROM tokens WHERE created_by = %(id)s AND revoked_at IS NULL", {"id": who.token_id}
-    )
-    assert left == []
-
-
-def in_parallel(*works: Callable[[], object]) -> list[str]:
-    """How each of them ended."""
-    codes: list[str] = []
-
-    def go(work: Callable[[], object]) -> None:
-        try:
-            work()
-            codes.append("done")
-        except Exception as exc:  # noqa: BLE001 - what it was is looked at
-            codes.append(getattr(exc, "code", repr(exc)))
-
-    threads = [threading.Thread(target=go, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return codes
 
 
 @pytest.mark.parametrize(
