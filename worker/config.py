@@ -2,7 +2,7 @@
 
 First the environment (`HEADRACE_…`), then `endpoints.json` in Headrace's home, which `headrace up` writes for the
 servers that it started itself, then the defaults below. Read once, frozen. The only reader of the environment but for
-`worker/secrets/env.py`.
+`worker/secrets/stores/env.py`.
 """
 
 import json
