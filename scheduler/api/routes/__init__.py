@@ -8,6 +8,7 @@ from scheduler.api.routes.access.audit import audit_routes
 from scheduler.api.routes.access.sessions import sessions_routes
 from scheduler.api.routes.access.tokens import tokens_routes
 from scheduler.api.routes.connections.connections import connections_routes
+from scheduler.api.routes.connections.links import links_routes
 from scheduler.api.routes.connections.streams import streams_routes
 from scheduler.api.routes.connections.trials import trials_routes
 from scheduler.api.routes.feed.changes import changes_routes
@@ -15,6 +16,7 @@ from scheduler.api.routes.feed.models import models_routes
 from scheduler.api.routes.feed.subscriptions import subscriptions_routes
 from scheduler.api.routes.proof.deletes import deletes_routes
 from scheduler.api.routes.proof.proof import proof_routes
+from scheduler.api.routes.webhooks.events import events_routes
 from scheduler.api.routes.webhooks.numbers import webhook_numbers_routes
 from scheduler.api.routes.work.copy import copy_routes
 from scheduler.api.routes.work.history import history_routes
@@ -28,6 +30,7 @@ ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     connections_routes,
     streams_routes,
     trials_routes,
+    links_routes,
     syncs_routes,
     runs_routes,
     history_routes,
@@ -42,5 +45,6 @@ ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     tokens_routes,
     sessions_routes,
     audit_routes,
+    events_routes,
     webhook_numbers_routes,
 )

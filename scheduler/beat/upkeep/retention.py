@@ -16,6 +16,7 @@ from scheduler.access.door.sessions import prune_sessions
 from scheduler.api.around.keys import KEEP_DAYS, prune_keys
 from scheduler.beat.upkeep.partitions import Kept, keep_partitions
 from scheduler.keeping.storage import in_words, keep_sample
+from scheduler.webhooks.events import prune_event_keys, prune_refusals
 from worker.config import Settings
 from worker.db.database import Database
 from worker.db.partitions import in_partition
@@ -88,6 +89,18 @@ RETENTIONS = (
         "verifications", "results of comparisons", "keep_verifications", _pruned_by(sql.prune_verifications)
     ),
     Retention(
+        "event keys",
+        "which events of webhooks came before",
+        "keep_event_keys",
+        lambda database, days: prune_event_keys(database, days, BATCH),
+    ),
+    Retention(
+        "refusals",
+        "webhooks that were not taken",
+        "keep_refusals",
+        lambda database, days: prune_refusals(database, days, BATCH),
+    ),
+    Retention(
         "idempotency",
         "answers to requests that may come again",
         None,
@@ -144,6 +157,7 @@ def partitions_kept(database: Database, settings: Settings) -> tuple[Kept, ...]:
     return (
         Kept("run_history_eventful", settings.keep_runs),
         Kept("run_history_uneventful", settings.keep_idle_runs),
+        Kept("events", settings.keep_events),
         Kept("audit", settings.keep_audit, sealed=True),
         Kept("record_versions", row["days"] if row else 0, column="valid_to", monthly=True),
     )
