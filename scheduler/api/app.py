@@ -20,6 +20,7 @@ from scheduler.api.routes.access.login import login_routes
 from scheduler.api.routes.document import document_routes
 from scheduler.api.routes.flower import flower_routes
 from scheduler.api.routes.health import health_routes
+from scheduler.api.routes.webhooks.receive import receive_routes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
 from worker.db.database import Database
@@ -33,6 +34,7 @@ def create_app(database: Database) -> FastAPI:
     app.include_router(document_routes(), dependencies=[Depends(refuse_unknown)])
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
+    app.include_router(receive_routes(database))
     app.include_router(flower_routes())
     app.include_router(login_routes(database), dependencies=[Depends(refuse_unknown)])
     add_handlers(app)

@@ -98,6 +98,11 @@ class Database:
         with self.connection() as connection:
             return connection.execute(statement, params).rowcount
 
+    def another(self, *, name: str, pool: int) -> "Database":
+        """The same Postgres with connections of its own, for work that must not wait for the others'."""
+        url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return Database(url, name=name, pool=pool, overflow=0)
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -1,0 +1,191 @@
+"""Who gathers webhooks into commits? One thread a process: whoever comes while a commit is under way is in the next.
+
+Promises: `add` returns when what was given is committed, or raises. Waking workers and counting happen afterwards, on
+another thread, and hold up nobody: with Valkey away they cost delay and nothing else.
+Emits: webhooks_not_stored, webhook_runs_late.
+"""
+
+import asyncio
+import queue
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from scheduler.webhooks.storing import Event, Stored, sql, store, want_forgotten
+from worker.db.database import Database
+from worker.errors import HeadraceError, Transient
+from worker.runs.wakeups.publish import Wakeup, publish
+
+log = structlog.get_logger()
+
+LINGER = 0.003
+"""Seconds for which the first of a commit waits for others."""
+MOST = 500
+COUNT_EVERY = 1.0
+MOST_AFTER = 2_000
+"""Commits that wait to be woken for; of more, beat finds the runs."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    events: Sequence[Event]
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[int]"
+
+
+class Collector:
+    """Stores webhooks. Made once a process; started by the first that comes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._given: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._after: queue.Queue[tuple[Stored, Sequence[Event]] | None] = queue.Queue(MOST_AFTER)
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[int, int, str]] = Counter()
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    async def add(self, events: Sequence[Event]) -> int:
+        """Commit these; how many were new. `Transient` where Postgres can't be used now."""
+        self._start()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[int] = loop.create_future()
+        self._given.put(_Waiting(events, loop, done))
+        return await done
+
+    def refused(self, connection_id: int) -> None:
+        """Count one that wasn't taken; 0: there is no such connection."""
+        self._start()
+        with self._lock:
+            self._counts[connection_id, 0, "refused"] += 1
+
+    def close(self) -> None:
+        self._stop.set()
+        self._given.put(None)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self) -> None:
+        if self._threads:
+            return
+        with self._lock:
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(target=work, name=name, daemon=True)
+                    for name, work in (("webhooks", self._commit), ("webhooks-after", self._follow))
+                ]
+                for thread in self._threads:
+                    thread.start()
+
+    def _commit(self) -> None:
+        while (first := self._given.get()) is not None:
+            batch = [first]
+            self._stop.wait(LINGER)
+            while len(batch) < MOST:
+                try:
+                    more = self._given.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    self._given.put(None)
+                    break
+                batch.append(more)
+            self._store(batch)
+
+    def _store(self, batch: list[_Waiting]) -> None:
+        events = [event for waiting in batch for event in waiting.events]
+        try:
+            stored = store(self._database, events)
+        except Exception as exc:  # noqa: BLE001 - whoever waits must hear of it
+            self._store_apart(batch, exc)
+            return
+        self._settle(batch, stored, events)
+
+    def _store_apart(self, batch: list[_Waiting], error: Exception) -> None:
+        """What can't be stored must not stop the others that came with it."""
+        if isinstance(error, HeadraceError) or len(batch) == 1:
+            code = getattr(error, "code", type(error).__name__)
+            log.warning("webhooks_not_stored", webhooks=len(batch), error=code)
+            for waiting in batch:
+                failure = Transient("database_unavailable", "Postgres can't be used now.")
+                _resolve(waiting, failure)
+            return
+        for waiting in batch:
+            self._store([waiting])
+
+    def _settle(self, batch: list[_Waiting], stored: Stored, events: list[Event]) -> None:
+        with self._lock:
+            for event in events:
+                new = (event.connection_id, event.hint.event_key) in stored.fresh
+                self._counts[event.connection_id, event.stream_id, "received" if new else "repeated"] += 1
+        for waiting in batch:
+            fresh = sum(
+                (event.connection_id, event.hint.event_key) in stored.fresh for event in waiting.events
+            )
+            _resolve(waiting, fresh)
+        try:
+            self._after.put_nowait((stored, events))
+        except queue.Full:
+            log.warning("webhook_runs_late", events=len(events))
+
+    def _follow(self) -> None:
+        """Wake workers, ask for runs that were claimed between, and count: after the answers."""
+        while not self._stop.is_set() or not self._after.empty():
+            try:
+                found = self._after.get(timeout=COUNT_EVERY)
+            except queue.Empty:
+                found = None
+            gathered = [] if found is None else [found]
+            while found is not None and not self._after.empty():
+                if (more := self._after.get_nowait()) is not None:
+                    gathered.append(more)
+            try:
+                self._wake(gathered)
+                self._write_counts()
+            except Exception as exc:  # noqa: BLE001 - beat finds what is missed here
+                log.warning("webhook_runs_late", error=type(exc).__name__)
+
+    def _wake(self, gathered: Sequence[tuple[Stored, Sequence[Event]]]) -> None:
+        if not gathered:
+            return
+        wakeups: list[Wakeup] = [wakeup for stored, _ in gathered for wakeup in stored.wakeups]
+        events = [event for stored, events in gathered for event in events if stored.fresh]
+        streams = sorted({event.stream_id for event in events})
+        if streams:
+            wakeups += want_forgotten(self._database, streams, events[0].request_id)
+        publish(dict.fromkeys(wakeups))
+
+    def _write_counts(self) -> None:
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        places = sorted({(connection, stream) for connection, stream, _ in counts})
+        if places:
+            self._database.run(
+                sql.count_webhooks,
+                {
+                    "connections": [connection for connection, _ in places],
+                    "streams": [stream for _, stream in places],
+                    **{
+                        what: [counts[(*place, what)] for place in places]
+                        for what in ("received", "repeated", "refused")
+                    },
+                },
+            )
+
+
+def _resolve(waiting: _Waiting, outcome: int | Exception) -> None:
+    def tell() -> None:
+        if waiting.done.done():
+            return
+        if isinstance(outcome, Exception):
+            waiting.done.set_exception(outcome)
+        else:
+            waiting.done.set_result(outcome)
+
+    try:
+        waiting.loop.call_soon_threadsafe(tell)
+    except RuntimeError:  # the loop has ended: nobody waits for the answer any more
+        return

@@ -1,0 +1,148 @@
+"""Webhooks at the door: what is proved is in the table before it is answered, and everything else is answered alike."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from servers.installation.application import Application
+from servers.postgres import PostgresServer
+from standardwebhooks import Webhook
+
+from worker.db.database import Database
+
+SECRET = base64.b64encode(b"k" * 32).decode()
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: PostgresServer) -> Iterator[Database]:
+    with postgres_server.fresh_database() as url:
+        database = Database(url, name="test", pool=4)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def plant(database: Database, monkeypatch: pytest.MonkeyPatch) -> "Plant":
+    monkeypatch.setenv("HOOK_SECRET", f"whsec_{SECRET}")
+    return Plant(database)
+
+
+class Plant:
+    """A connection whose system sends webhooks."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.name = f"plant-{uuid4().hex[:8]}"
+        self.api = Application(database).shown(None)
+        row = database.one(
+            """INSERT INTO connections (name, environment, system, settings, secrets)
+               VALUES (%(name)s, 'live', 'demo', '{"base_url": "http://127.0.0.1:1"}',
+                       '{"webhook_secret": "env://HOOK_SECRET", "token": "env://HOOK_SECRET"}') RETURNING id""",
+            {"name": self.name},
+        )
+        assert row
+        self.id = row["id"]
+        stream = database.one(
+            """INSERT INTO streams (connection_id, name, bucket, schedule) VALUES (%(id)s, 'parts', 1, '{"every": 900}')
+               RETURNING id""",
+            {"id": self.id},
+        )
+        assert stream
+        self.stream = stream["id"]
+
+    def send(
+        self, *, event: str | None = None, at: datetime | None = None, to: str | None = None, **change: Any
+    ) -> httpx.Response:
+        content, headers = self.signed(event, at, change)
+        return self.api.ask("POST", f"/webhooks/{to or self.name}", content=content, headers=headers)
+
+    def burst(self, many: int) -> list[int]:
+        """So many at once."""
+
+        async def sent() -> list[int]:
+            async with httpx.AsyncClient(transport=self.api._transport, base_url="http://api") as client:
+                asked = (self.signed(None, None, {}) for _ in range(many))
+                answers = await asyncio.gather(
+                    *(client.post(f"/webhooks/{self.name}", content=c, headers=h) for c, h in asked)
+                )
+            return [answer.status_code for answer in answers]
+
+        return asyncio.run(sent())
+
+    def signed(
+        self, event: str | None, at: datetime | None, change: dict[str, Any]
+    ) -> tuple[str, dict[str, str]]:
+        moment = at or datetime.now(UTC)
+        body = json.dumps(
+            {"type": "part.updated", "timestamp": moment.isoformat(), "data": {"id": "P-1"}} | change
+        )
+        identifier = event or f"msg_{uuid4().hex}"
+        headers = {
+            "webhook-id": identifier,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": Webhook(SECRET).sign(identifier, moment, body),
+        }
+        return body, headers
+
+    def events(self) -> list[dict[str, Any]]:
+        return self.database.all(
+            "SELECT * FROM events WHERE connection_id = %(id)s ORDER BY id", {"id": self.id}
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.database.all("SELECT * FROM runs WHERE connection_id = %(id)s", {"id": self.id})
+
+
+def test_what_is_answered_with_200_is_in_the_table_with_its_run(plant: Plant) -> None:
+    answer = plant.send()
+    assert answer.status_code == 200, answer.text
+    (event,), (run,) = plant.events(), plant.runs()
+    assert (event["kind"], event["key"], event["state"]) == ("record", "P-1", "pending")
+    assert (run["track"], run["cause"], run["lane"], run["queue"]) == (
+        "events",
+        "webhook",
+        1,
+        "sync.demo.live",
+    )
+
+
+def test_a_replay_is_answered_alike_and_ignored(plant: Plant) -> None:
+    assert [plant.send(event="msg_1").json()["new"] for _ in range(3)] == [1, 0, 0]
+    assert len(plant.events()) == 1
+
+
+def test_a_burst_asks_for_one_run(plant: Plant) -> None:
+    assert plant.burst(10) == [200] * 10
+    assert (len(plant.events()), len(plant.runs())) == (10, 1)
+
+
+def test_unknown_unproved_and_unreadable_are_answered_alike(plant: Plant) -> None:
+    answers = [
+        plant.send(to="nobody"),
+        plant.send(at=datetime.now(UTC) - timedelta(hours=1)),
+        plant.api.ask("POST", f"/webhooks/{plant.name}", content=b"{"),
+        plant.api.ask("GET", f"/webhooks/{plant.name}"),
+    ]
+    bodies = [{k: v for k, v in answer.json().items() if k != "request_id"} for answer in answers]
+    assert {answer.status_code for answer in answers} == {403}
+    assert all(body == bodies[0] for body in bodies)
+    kept = plant.database.all(
+        "SELECT reason FROM webhook_refusals WHERE connection_id = %(id)s ORDER BY id", {"id": plant.id}
+    )
+    assert [row["reason"] for row in kept] == ["too_old", "no_signature", "malformed"]
+    assert plant.events() == []
+
+
+def test_an_answer_waits_for_nobody_who_holds_a_run(plant: Plant) -> None:
+    plant.send()
+    with plant.database.transaction() as holder:
+        holder.execute("UPDATE runs SET lane = lane WHERE connection_id = %(id)s", {"id": plant.id})
+        assert plant.send().status_code == 200
+        assert len(plant.events()) == 2
