@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     database_pool: int = Field(default=4, ge=1, le=100)
     """Connections to Postgres for the runs of a process, none held while a system is asked; one more keeps its leases."""
 
+    connect_key: str | None = None
+    """Reference to the key that log-ins at systems are proved with. Not set: one is kept in `<home>/connect-key`; APIs on several machines need one in common."""
     privacy_key: str | None = None
     """`env://NAME` or `file:///path` of the key that fields are hashed with and erased records are known by: docs/privacy.md."""
     keep_tombstones: int = Field(default=90, ge=1)

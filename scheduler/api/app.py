@@ -10,6 +10,7 @@ from scheduler.access.store import find_principal
 from scheduler.api.around.idempotency import Idempotency
 from scheduler.api.around.keys import Keys
 from scheduler.api.around.rates import RateLimit, Rates
+from scheduler.api.consent.routes import consent_routes
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
 from scheduler.api.parameters import refuse_unknown
@@ -21,6 +22,7 @@ from scheduler.api.routes.document import document_routes
 from scheduler.api.routes.flower import flower_routes
 from scheduler.api.routes.health import health_routes
 from scheduler.api.routes.webhooks.receive import receive_routes
+from scheduler.api.scopes import require_scopes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
 from worker.db.database import Database
@@ -37,6 +39,8 @@ def create_app(database: Database) -> FastAPI:
     app.include_router(receive_routes(database))
     app.include_router(flower_routes())
     app.include_router(login_routes(database), dependencies=[Depends(refuse_unknown)])
+    app.include_router(consent_routes(database))
+    require_scopes(app)
     add_handlers(app)
     app.add_middleware(Idempotency, keys=Keys(database))
     settings = load_settings()

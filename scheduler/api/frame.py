@@ -119,7 +119,7 @@ class _Exchange:
         say(
             "request_served",
             method=self.scope["method"],
-            path=self.scope["path"][:200],
+            path=_shown(self.scope["path"]),
             status=self.status,
             ms=self._milliseconds(),
         )
@@ -137,6 +137,11 @@ class _Exchange:
 
 
 _TOO_LONG = f"The body is longer than {MAX_BODY // 1024:,} kB."
+
+
+def _shown(path: str) -> str:
+    """For the log. What follows there is a link's secret, or a clean path that tells nothing more."""
+    return "/connect/…" if path.startswith("/connect/") else path[:200]
 
 
 def request_id_of(scope: Scope) -> str:

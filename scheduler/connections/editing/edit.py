@@ -39,11 +39,21 @@ class Editor:
     who: Principal | None = None
 
 
+Also = Callable[[Transaction, int], None]
+"""What is done in the same transaction, for the connection of this number."""
+
 Look = Callable[[CurrentConnection], None]
 """Looks at what is there, under the lock of the change, and may refuse it by raising."""
 
 
-def create_connection(database: Database, registry: Registry, body: Body, editor: Editor) -> int:
+def create_connection(
+    database: Database,
+    registry: Registry,
+    body: Body,
+    editor: Editor,
+    *,
+    also: Also = lambda _tx, _id: None,
+) -> int:
     """Make the connection that a body describes; its number. Raises `Mistaken` and `NotAllowed`."""
     defaults = defaults_of(editor.who) if editor.who else {}
     wanted = _read({**defaults, **body.data}, registry)
@@ -55,6 +65,7 @@ def create_connection(database: Database, registry: Registry, body: Body, editor
     def work() -> int:
         with database.transaction() as tx:
             created = _write(tx, planned, changes, editor)
+            also(tx, created)
             about = {"id": created, "environment": planned.environment, "tenant": wanted.tenant}
             detail = {"system": planned.system, "secrets": sorted(wanted.secrets)}
             note_act(tx, editor.actor, "connection.create", wanted.name, about=about, detail=detail)
@@ -71,6 +82,7 @@ def change_connection(
     editor: Editor,
     *,
     look: Look = lambda _: None,
+    also: Also = lambda _tx, _id: None,
 ) -> Sequence[Change]:
     """Let the connection become what a merge patch says; what changed. Raises as `create_connection` does."""
 
@@ -85,6 +97,7 @@ def change_connection(
             if editor.who is not None:
                 refuse_changed(editor.who, _is(row), _becomes(planned))
             _write(tx, planned, changes, editor)
+            also(tx, row.id)
             _after(tx, planned, changes, patch, editor)
             return changes
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -133,3 +134,28 @@ class Trial(BaseModel):
     streams_found: list[str]
     streams_missing: list[str]
     findings: list[TrialFinding]
+
+
+class Link(BaseModel):
+    """A connect link. `connection` is the one that is logged in again, or that it has made."""
+
+    id: UUID
+    environment: Literal["live", "test"]
+    system: str
+    name: str
+    tenant: str | None
+    connection: int | None
+    created_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class MadeLink(Link):
+    url: str
+
+
+class Links(BaseModel):
+    links: list[Link]
+    next: str | None

@@ -238,12 +238,14 @@ CREATE TABLE connect_links (
     tenant        text,
     labels        jsonb NOT NULL DEFAULT '{}',
     settings      jsonb NOT NULL DEFAULT '{}',         -- given already, so not asked for
+    secrets       jsonb NOT NULL DEFAULT '{}',         -- references given already, such as those of our client at the system
     store         text NOT NULL,                       -- prefix of references, where what is typed in is written to
     return_url    text,
     created_by    uuid,
     created_at    timestamptz NOT NULL DEFAULT now(),
     expires_at    timestamptz NOT NULL,
     opened_at     timestamptz,
+    session       bytea,                               -- SHA-256 of the cookie of the browser that opened it
     used_at       timestamptz,
     revoked_at    timestamptz
 );

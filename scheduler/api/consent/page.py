@@ -1,0 +1,139 @@
+"""The pages as HTML. Everything that isn't ours is escaped; nothing that was typed in is ever shown again."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from starlette.responses import HTMLResponse
+
+from scheduler.connections.consent.needs import Needs
+from scheduler.connections.trial.report import Report
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def _page(title: str, body: str, *, status: int = 200, head: str = "") -> HTMLResponse:
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{escape(title)}</title><link rel="stylesheet" href="/connect/look.css">{head}</head>'
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
+    )
+    return HTMLResponse(text, status, HEADERS)
+
+
+def gone() -> HTMLResponse:
+    """Whatever the reason: it was used, has expired, was taken back, was opened elsewhere, or never existed."""
+    return _page(
+        "This link is not valid",
+        "<p>It may have expired, or have been opened or used before.</p><p>Ask whoever sent it to you for a new one.</p>",
+        status=404,
+    )
+
+
+def welcome(title: str, name: str, secret: str) -> HTMLResponse:
+    """What a link leads to. Only the button opens it, so that programs which look into mails use nothing up."""
+    return _page(
+        f"Connect {title}",
+        f"<p>You were asked to connect <strong>{escape(name)}</strong>.</p>"
+        '<p class="soft">What you enter goes to a secret store and is shown to nobody. This link works once, in this browser.</p>'
+        f'<form method="post" action="/connect/start"><input type="hidden" name="link" value="{escape(secret)}">'
+        "<button>Continue</button></form>",
+    )
+
+
+def form(
+    needs: Needs,
+    name: str,
+    proof: str,
+    *,
+    typed: Mapping[str, Any] | None = None,
+    wrong: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    """What is to be typed in. Settings are shown again after a mistake, secrets aren't."""
+    fields = [
+        _field(f"setting.{each.name}", each.name, each.description, str((typed or {}).get(each.name, "")))
+        for each in needs.settings
+    ]
+    fields += [
+        _field(f"secret.{each.name}", each.name, " ".join(filter(None, (each.description, each.find))))
+        for each in needs.secrets
+    ]
+    act = f"Continue to {needs.title}" if needs.consent is not None else "Connect"
+    said = f'<p class="bad" role="alert">{escape(wrong)}</p>' if wrong else ""
+    login = f"<p>You will log in at {escape(needs.title)} and come back here.</p>" if needs.consent else ""
+    return _page(
+        f"Connect {needs.title}",
+        f"<p><strong>{escape(name)}</strong></p>{said}{login}"
+        f'<form method="post" action="/connect/form" autocomplete="off"><input type="hidden" name="proof" value="{escape(proof)}">'
+        f"{''.join(fields)}<button>{escape(act)}</button></form>",
+        status=status,
+    )
+
+
+def _field(key: str, name: str, about: str, value: str | None = None) -> str:
+    kind = "password" if value is None else "text"
+    shown = "" if value is None else f' value="{escape(value)}"'
+    label = name.replace("_", " ").capitalize()
+    return (
+        f'<label for="{escape(key)}">{escape(label)}</label><small>{escape(about)}</small>'
+        f'<input id="{escape(key)}" name="{escape(key)}" type="{kind}"{shown} required maxlength="8000" '
+        'autocomplete="off" autocapitalize="none" spellcheck="false">'
+    )
+
+
+def away(title: str, address: str) -> HTMLResponse:
+    """To where somebody logs in; the browser goes by itself."""
+    target = escape(address)
+    return _page(
+        f"On to {title}",
+        f'<p>Log in there; you come back here by yourself.</p><a class="button" rel="noreferrer" href="{target}">Continue</a>',
+        head=f'<meta http-equiv="refresh" content="0; url={target}">',
+    )
+
+
+def not_reached(title: str, report: Report) -> HTMLResponse:
+    """It doesn't work as it was given."""
+    failure = report.first_failure
+    words = failure.words if failure is not None else report.summary()
+    return _page(
+        f"{title} could not be connected",
+        f'<p class="bad" role="alert">{escape(words)}</p>'
+        '<p>Nothing was connected.</p><a class="button" href="/connect/form">Try again</a>',
+        status=422,
+    )
+
+
+def refused(title: str, words: str) -> HTMLResponse:
+    """Somebody said no at the system, or it did."""
+    return _page(
+        f"{title} could not be connected",
+        f'<p class="bad" role="alert">{escape(words)}</p><a class="button" href="/connect/form">Try again</a>',
+        status=422,
+    )
+
+
+def connected(title: str, report: Report, return_url: str | None) -> HTMLResponse:
+    """It works."""
+    back = f'<a class="button" href="{escape(return_url)}">Go back</a>' if return_url else ""
+    lacking = ""
+    if report.missing:
+        lacking = (
+            f"<p>Your login may not read these, which is fine if you meant so:</p>{_list(report.missing)}"
+        )
+    return _page(
+        f"{title} is connected",
+        f'<p class="good">These can be read now:</p>{_list(report.found)}{lacking}'
+        f'<p class="soft">You can close this page.</p>{back}',
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(name.replace('_', ' '))}</li>" for name in names) + "</ul>"

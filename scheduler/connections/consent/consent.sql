@@ -1,0 +1,59 @@
+-- Links with which customers connect their own systems, and browsers that were sent away to log in.
+
+-- name: create_link
+INSERT INTO connect_links (digest, environment, system, connection_id, name, tenant, labels, settings, secrets, store,
+                           return_url, created_by, expires_at)
+VALUES (%(digest)s, %(environment)s, %(system)s, %(connection_id)s, %(name)s, %(tenant)s, %(labels)s, %(settings)s,
+        %(secrets)s, %(store)s, %(return_url)s, %(created_by)s, now() + make_interval(secs => %(seconds)s))
+RETURNING *;
+
+-- name: forget_old_links
+-- Whoever makes links clears up behind them, a few at a time.
+DELETE FROM connect_links WHERE id IN (
+    SELECT id FROM connect_links WHERE expires_at < now() - interval '90 days' LIMIT 100
+);
+
+-- name: list_links
+-- Of a limited token: those of its tenants or connections.
+SELECT l.* FROM connect_links l
+ WHERE l.environment = %(environment)s AND l.id < %(before)s
+   AND (%(tenants)s::text[] IS NULL OR l.tenant = ANY (%(tenants)s))
+   AND (%(connections)s::bigint[] IS NULL OR l.connection_id = ANY (%(connections)s))
+ ORDER BY l.id DESC LIMIT %(limit)s;
+
+-- name: revoke_link
+UPDATE connect_links l SET revoked_at = coalesce(revoked_at, now())
+ WHERE l.id = %(id)s AND l.environment = %(environment)s
+   AND (%(tenants)s::text[] IS NULL OR l.tenant = ANY (%(tenants)s))
+   AND (%(connections)s::bigint[] IS NULL OR l.connection_id = ANY (%(connections)s))
+RETURNING *;
+
+-- name: find_link
+-- By its own secret, or by the cookie of the browser that opened it. A link goes with the token that made it.
+SELECT l.* FROM connect_links l
+ WHERE (l.digest = %(digest)s OR l.session = %(session)s)
+   AND l.revoked_at IS NULL AND l.used_at IS NULL AND l.expires_at > now()
+   AND NOT EXISTS (SELECT FROM tokens t WHERE t.id = l.created_by AND t.revoked_at IS NOT NULL);
+
+-- name: open_link
+-- The first browser has it; a second that comes at the same time finds it taken.
+UPDATE connect_links SET opened_at = now(), session = %(session)s
+ WHERE id = %(id)s AND opened_at IS NULL
+RETURNING id;
+
+-- name: use_link
+UPDATE connect_links l SET used_at = now(), connection_id = coalesce(connection_id, %(connection)s)
+ WHERE l.id = %(id)s AND l.used_at IS NULL AND l.revoked_at IS NULL AND l.expires_at > now()
+   AND NOT EXISTS (SELECT FROM tokens t WHERE t.id = l.created_by AND t.revoked_at IS NOT NULL)
+RETURNING l.id;
+
+-- name: forget_states
+DELETE FROM oauth_states WHERE expires_at < now() OR link_id = %(link)s;
+
+-- name: keep_state
+INSERT INTO oauth_states (digest, link_id, started, expires_at)
+VALUES (%(digest)s, %(link)s, %(started)s, now() + interval '15 minutes');
+
+-- name: take_state
+-- Once, by the browser that opened this link, and while it is fresh.
+DELETE FROM oauth_states WHERE digest = %(digest)s AND link_id = %(link)s AND expires_at > now() RETURNING started;

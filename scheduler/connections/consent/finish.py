@@ -1,0 +1,124 @@
+"""Somebody with a link has given all that is needed: it is written to the store, tried, and becomes a connection.
+
+Promises: what a connection used before stays as it is until what came instead was tried. A link is used up in the commit
+that makes its connection, so it makes one, however often its form is sent.
+"""
+
+import secrets as chance
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.access.audit import Actor, note_act
+from scheduler.connections.consent.links import queries
+from scheduler.connections.consent.places import reference_for
+from scheduler.connections.current import queries as shared
+from scheduler.connections.editing.body import body_of
+from scheduler.connections.editing.edit import Editor, change_connection, create_connection
+from scheduler.connections.editing.edit import queries as editing
+from scheduler.connections.transactions import Transaction
+from scheduler.connections.trial.report import Report
+from scheduler.connections.trial.trial import Candidate, try_connection
+from worker.connectors.registry import Registry
+from worker.db.database import Database
+from worker.errors import HeadraceError
+from worker.http.sender import Sender
+from worker.secrets import write_secret
+
+
+class LinkGone(HeadraceError):
+    """It was used, revoked or expired meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "link_gone", "This link is no longer valid.", hint="Ask whoever sent it for another."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What is worked with."""
+
+    database: Database
+    registry: Registry
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`connection` is None where it didn't work as it was given."""
+
+    report: Report
+    connection: int | None
+
+
+def put_away(link: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+    """Write what was typed in or handed out to the link's store; the references."""
+    mark = chance.token_hex(4)
+    references = {name: reference_for(link["store"], link["name"], mark, name) for name in values}
+    for name, reference in references.items():
+        write_secret(reference, values[name])
+    return references
+
+
+def candidate_of(
+    database: Database, link: Mapping[str, Any], settings: Mapping[str, Any], references: Mapping[str, str]
+) -> Candidate:
+    """What the link would make."""
+    before: Mapping[str, Any] = {"secrets": {}, "network": {}, "settings": link["settings"]}
+    if link["connection_id"] is not None:
+        before = database.one(editing.read_one, {"id": link["connection_id"]}) or before
+    return Candidate(
+        system=link["system"],
+        environment=link["environment"],
+        settings={**before["settings"], **settings},
+        secrets={**before["secrets"], **link["secrets"], **references},
+        network=before["network"],
+    )
+
+
+def finish(
+    rooms: Rooms,
+    link: Mapping[str, Any],
+    candidate: Candidate,
+    actor: Actor,
+) -> Finished:
+    """Try it; if its system answers, make the connection or let it go on. Raises `LinkGone` and `InvalidInput`."""
+    database, registry = rooms.database, rooms.registry
+    report = try_connection(rooms.sender, registry, candidate, request_id=actor.request_id or "connect")
+    if not report.reached:
+        return Finished(report, None)
+
+    def use(tx: Transaction, connection: int) -> None:
+        used = tx.execute(queries.use_link, {"id": link["id"], "connection": connection}).fetchone()
+        if used is None:
+            raise LinkGone
+        about = {"environment": link["environment"], "tenant": link["tenant"], "id": connection}
+        note_act(tx, actor, "connect_link.use", f"{link['name']} ({link['id']})", about=about)
+        if link["connection_id"] is not None:
+            _let_go_on(tx, connection)
+
+    editor = Editor(actor)
+    if link["connection_id"] is not None:
+        patch = {"secrets": dict(candidate.secrets)}
+        change_connection(database, registry, link["connection_id"], patch, editor, also=use)
+        return Finished(report, link["connection_id"])
+    entry: dict[str, Any] = {
+        "name": link["name"],
+        "system": link["system"],
+        "environment": link["environment"],
+        "labels": link["labels"],
+        "settings": dict(candidate.settings),
+        "secrets": dict(candidate.secrets),
+    }
+    if link["tenant"] is not None:
+        entry["tenant"] = link["tenant"]
+    return Finished(report, create_connection(database, registry, body_of(entry), editor, also=use))
+
+
+def _let_go_on(tx: Transaction, connection: int) -> None:
+    """One that was disconnected goes on; one that somebody paused stays paused."""
+    back = tx.execute(editing.reconnect, {"id": connection}).rowcount
+    if back and tx.execute(shared.resume_connection, {"connection": connection}).fetchone():
+        tx.execute(shared.set_next_runs, {"connection": connection})
+    tx.execute(editing.try_again, {"id": connection})

@@ -1,0 +1,57 @@
+"""What must somebody be asked for, so that a system can be connected? By its manifest; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.connectors.connector import ManifestConnector
+from worker.connectors.contract import Connector
+from worker.connectors.manifest.model import Secret, Setting
+from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Settings and secrets to be typed in, and whether somebody must log in at the system."""
+
+    title: str
+    settings: tuple[Setting, ...]
+    secrets: tuple[Secret, ...]
+    consent: OAuth2Manifest | None
+
+    @property
+    def typed(self) -> bool:
+        """Whether anything is to be typed in at all."""
+        return bool(self.settings or self.secrets)
+
+
+def needs_of(
+    connector: Connector, settings: Mapping[str, Any], secrets: Mapping[str, str], *, fixed: bool = False
+) -> Needs:
+    """What isn't given yet. `fixed`: of settings nothing is asked, since they decide where given secrets are sent."""
+    if not isinstance(connector, ManifestConnector):
+        raise InvalidInput("no_manifest", f"{connector.title} doesn't say what it needs.")
+    manifest = connector.manifest
+    consent = manifest.auth.oauth2
+    if consent is not None and (consent.authorise is None or consent.refresh_token in secrets):
+        consent = None
+    asked = [each for each in manifest.settings.values() if each.required and each.name not in settings]
+    missing = [each for each in asked if each.default is None]
+    if fixed and missing:
+        raise InvalidInput(
+            "settings_needed",
+            f"The setting {missing[0].name} must be given, since it decides where the secrets that you give are sent.",
+            place="body.settings",
+        )
+    by_consent = "" if consent is None else consent.refresh_token
+    return Needs(
+        connector.title,
+        () if fixed else tuple(missing),
+        tuple(
+            each
+            for each in manifest.secrets.values()
+            if each.required and each.name not in secrets and each.name != by_consent
+        ),
+        consent,
+    )

@@ -1,0 +1,110 @@
+"""The authorization code flow of OAuth 2.0 (RFC 6749, 4.1) with PKCE (RFC 7636): the address to go to, and the exchange."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from worker.connectors.contract import Limits, Request, Response, Source, Stream
+from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.templates import fill_all
+from worker.connectors.oauth2 import OAuth2, Tokens, token_request, tokens_in
+from worker.errors import HeadraceError, NeedsOperator
+from worker.secrets import Secret
+from worker.telemetry.redaction import redactor
+
+CALLBACK = "/connect/callback"
+
+
+def address_to_consent(
+    consent: OAuth2Manifest,
+    settings: Mapping[str, Any],
+    client: str,
+    *,
+    redirect: str,
+    state: str,
+    challenge: str,
+) -> str:
+    """Where the browser is sent. Raises `InvalidInput` where the settings make no address."""
+    bound = consent.bind(settings)
+    assert consent.authorise is not None  # noqa: S101 - the caller has looked
+    parts = urlsplit(consent.authorise_url(settings))
+    asked = {
+        **dict(parse_qsl(parts.query)),
+        **fill_all(consent.authorise.params, settings),
+        "response_type": "code",
+        "client_id": client,
+        "redirect_uri": redirect,
+        "state": state,
+    }
+    if bound.scopes:
+        asked["scope"] = " ".join(bound.scopes)
+    if consent.authorise.pkce:
+        asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+    return urlunsplit(parts._replace(query=urlencode(asked), fragment=""))
+
+
+def exchange(
+    send: Callable[[Request], Response],
+    consent: OAuth2Manifest,
+    bound: OAuth2,
+    opened: Mapping[str, Secret],
+    form: Mapping[str, str],
+) -> str:
+    """The refresh token for a code, which nobody may see: it goes to a store."""
+    plain = {name: secret.reveal() for name, secret in opened.items()}
+    client = bound.client(plain)
+    if consent.authorise is not None and not consent.authorise.pkce:
+        form = {key: value for key, value in form.items() if key != "code_verifier"}
+    request = token_request(bound.token_url, client, {"grant_type": "authorization_code", **form})
+    tokens: Tokens = tokens_in(send(request))
+    redactor.add(tokens.access)
+    if tokens.refresh is None:
+        raise NeedsOperator(
+            "no_refresh_token",
+            "The system let us in, and gave no token that lasts.",
+            hint="It must be asked for lasting access: by a scope such as offline_access, as its manifest says.",
+        )
+    redactor.add(tokens.refresh)
+    return tokens.refresh
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlace:
+    """A source that only gives out tokens: what is sent to it carries its proof in itself."""
+
+    base_url: str
+    token_url: str
+    limits: Limits
+
+    @property
+    def auth(self) -> "TokenPlace":
+        return self
+
+    @property
+    def webhooks(self) -> None:
+        return None
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        return frozenset()
+
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]:
+        """As it is."""
+        del secrets, held
+        yield request
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        """What the endpoint says is read by whoever asked."""
+        del response
+        return None
+
+    def stream(self, name: str) -> Stream:
+        raise NotImplementedError(name)
+
+
+def token_place(source: Source, bound: OAuth2) -> TokenPlace:
+    """The token endpoint of this connection."""
+    return TokenPlace(source.base_url, bound.token_url, source.limits)
