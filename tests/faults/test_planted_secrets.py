@@ -4,7 +4,9 @@ The search itself is tried with a decoy in each place.
 """
 
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -13,11 +15,15 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from servers.installation.stack import Part, Stack
 from servers.installation.traces import all_stores, flower_pages, forms, leaks
+from servers.secrets.aws import running_aws
+from servers.secrets.azure import Azure, running_azure
+from servers.secrets.bao import ROOT, running_bao
 from servers.systems.scripted import Asked, Said, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.access.tokens import make_token
 from scheduler.connections.apply import apply
+from scheduler.embedded.ports import free_port
 from scheduler.embedded.supervisor.processes import spawn
 from worker.app import RUN_TASK, celery_app
 from worker.parsing.documents import read_document
@@ -29,6 +35,12 @@ MARK = "pl4nted"
 ENV_TOKEN = "pl4nted-env/t0ken+with=odd&signs%41"
 FILE_TOKEN = "pl4nted-file-t0ken-aeiou-12345"
 PASSWORD = "pl4nted:basic/p4ssword?"
+VAULT_FIELD, AWS_FIELD = "pl4nted-vault/f1eld+a", "pl4nted-aws-f1eld=b"
+NEIGHBOUR = "pl4nted-neighbour-in-the-same-secret"
+AZURE_VALUE = "pl4nted-azure/v4lue"
+VAULT_PORT, AWS_PORT, AZURE_PORT, IDENTITY_PORT = (free_port() for _ in range(4))
+STORES = Path(tempfile.mkdtemp(prefix="headrace-stores-"))
+"""Where the stores of these tests are, which are named to the workers before they run."""
 API_TOKEN = make_token("live", bits=0x706C346E746564 << 64)
 SETTINGS = {
     "HEADRACE_LOG_LEVEL": "DEBUG",
@@ -37,6 +49,14 @@ SETTINGS = {
     "HEADRACE_API_TOKEN": API_TOKEN,
     "HEADRACE_FLOWER_PORT": "0",
     "PLANTED_ENV_TOKEN": ENV_TOKEN,
+    "VAULT_ADDR": f"http://127.0.0.1:{VAULT_PORT}",
+    "VAULT_TOKEN": ROOT,
+    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{AWS_PORT}",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "anybody",
+    "AWS_SECRET_ACCESS_KEY": "pl4nted-aws-access",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    **Azure(STORES, port=AZURE_PORT, identity_port=IDENTITY_PORT).environment,
 }
 STREAMS = (
     "well",
@@ -100,14 +120,36 @@ def repeat(asked: Asked) -> Said:
 
 
 @pytest.fixture
-def told(stack: Stack, tmp_path: Path) -> Iterator[Mapping[str, bytes]]:
+def azure() -> Iterator[Azure]:
+    """All stores, each with what is planted in it; the one that says which tokens it gave out."""
+    with (
+        running_bao(_folder("vault"), VAULT_PORT) as bao,
+        running_aws(_folder("aws"), AWS_PORT) as aws,
+        running_azure(STORES, AZURE_PORT, IDENTITY_PORT) as made,
+    ):
+        bao.put("app/cmms", token=VAULT_FIELD, other=NEIGHBOUR)
+        fields = json.dumps({"token": AWS_FIELD, "other": NEIGHBOUR})
+        aws.client().create_secret(Name="app/cmms", SecretString=fields)
+        made.put("cmms", AZURE_VALUE)
+        yield made
+    shutil.rmtree(STORES)
+
+
+def _folder(name: str) -> Path:
+    (STORES / name).mkdir()
+    return STORES / name
+
+
+@pytest.fixture
+def told(stack: Stack, azure: Azure, tmp_path: Path) -> Iterator[Mapping[str, bytes]]:
     """All that can be found after every stream failed in its own way, and after a fault of our own."""
     (tmp_path / "token").write_text(FILE_TOKEN + "\n")
     (tmp_path / "password").write_text(PASSWORD)
     with scripted_source(repeat) as source:
         connect(stack, source.base_url, tmp_path)
         wait_until(lambda: settled(stack), 40, what="the end of the first attempts")
-        assert any("authorization" in asked.headers for asked in source.asked)
+        proofs = {asked.headers.get("authorization", "").removeprefix("Bearer ") for asked in source.asked}
+        assert proofs >= {ENV_TOKEN, FILE_TOKEN, VAULT_FIELD, AWS_FIELD, AZURE_VALUE}
         crash(stack)
         stack.freeze("main-1")
         stack.all(
@@ -126,6 +168,9 @@ def connect(stack: Stack, base_url: str, folder: Path) -> None:
         "env": ("leaky", "env://PLANTED_ENV_TOKEN"),
         "file": ("leaky", f"file://{folder}/token"),
         "basic": ("leakybasic", f"file://{folder}/password"),
+        "vault": ("leaky", "vault://secret/app/cmms#token"),
+        "aws": ("leaky", "aws-sm://app/cmms#token"),
+        "azure": ("leaky", "azure-kv://plant/cmms"),
     }
     connections = [
         {
@@ -149,7 +194,7 @@ def settled(stack: Stack) -> bool:
         "SELECT count(*) AS n FROM streams s WHERE s.enabled AND (s.last_outcome IS NOT NULL"
         " OR EXISTS (SELECT FROM runs r WHERE r.stream_id = s.id AND r.error IS NOT NULL))"
     )
-    return bool(told["n"] == 3 * len((*STREAMS, *WAITS)))
+    return bool(told["n"] == 6 * len((*STREAMS, *WAITS)))
 
 
 def crash(stack: Stack) -> None:
@@ -167,17 +212,28 @@ def tracebacks(stack: Stack) -> bool:
 def start_flower(stack: Stack) -> tuple[str, tuple[str, str]]:
     stack.ensure("flower-1")
     port = stack.events("flower-1", "flower_listens")[-1]["port"]
-    return f"http://127.0.0.1:{port}/flower", ("headrace", (stack.home / "flower-password").read_text().strip())
+    return f"http://127.0.0.1:{port}/flower", (
+        "headrace",
+        (stack.home / "flower-password").read_text().strip(),
+    )
 
 
 def commands(stack: Stack) -> dict[str, bytes]:
     """What people are shown."""
-    asked = (["runs", "--json"], ["doctor"], ["export-config"])
+    asked = (["runs", "--json"], ["doctor"], ["export-config"], ["secrets", "check", "--json"])
     return {f"headrace {' '.join(words)}": stack.command(*words).stdout.encode() for words in asked}
 
 
-def test_planted_secrets_are_found_nowhere(stack: Stack, told: Mapping[str, bytes]) -> None:
+def test_planted_secrets_are_found_nowhere(stack: Stack, azure: Azure, told: Mapping[str, bytes]) -> None:
+    assert azure.tokens
     secrets = {
+        "the field in Vault": VAULT_FIELD,
+        "the field in AWS": AWS_FIELD,
+        "the field beside them": NEIGHBOUR,
+        "the value in Azure": AZURE_VALUE,
+        "what lets us into Vault": ROOT,
+        "what lets us into AWS": SETTINGS["AWS_SECRET_ACCESS_KEY"],
+        "what lets us into Azure": azure.tokens[-1],
         "the beginning of one of ours, cut off": MARK,
         "the token from the environment": ENV_TOKEN,
         "the token from a file": FILE_TOKEN,

@@ -59,9 +59,9 @@ class Aws:
 
 
 @contextmanager
-def running_aws(folder: Path) -> Iterator[Aws]:
-    """The service on a free port."""
-    port = free_port()
+def running_aws(folder: Path, port: int = 0) -> Iterator[Aws]:
+    """The service on that port, or a free one."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     program = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
 

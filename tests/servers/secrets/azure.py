@@ -45,13 +45,16 @@ class Azure:
 
 
 @contextmanager
-def running_azure(folder: Path) -> Iterator[Azure]:
-    """The vaults and the identity, each on a free port."""
+def running_azure(folder: Path, port: int = 0, identity_port: int = 0) -> Iterator[Azure]:
+    """The vaults and the identity, on those ports or free ones."""
     authority = Authority("the tests' Azure")
     (folder / "azure-authority.pem").write_text(authority.certificate)
     azure = Azure(folder)
     context = authority.issue("vault", ["127.0.0.1"]).server_context(folder)
-    with _serving(azure, _Vault, context) as azure.port, _serving(azure, _Identity) as azure.identity_port:
+    with (
+        _serving(azure, _Vault, port, context) as azure.port,
+        _serving(azure, _Identity, identity_port) as azure.identity_port,
+    ):
         yield azure
 
 
@@ -130,9 +133,11 @@ class _Vault(_Answering):
 
 
 @contextmanager
-def _serving(azure: Azure, handler: type[_Answering], context: ssl.SSLContext | None = None) -> Iterator[int]:
+def _serving(
+    azure: Azure, handler: type[_Answering], port: int, context: ssl.SSLContext | None = None
+) -> Iterator[int]:
     bound = type(handler.__name__, (handler,), {"azure": azure})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+    server = ThreadingHTTPServer(("127.0.0.1", port), bound)
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -52,9 +52,9 @@ class Bao:
 
 
 @contextmanager
-def running_bao(folder: Path) -> Iterator[Bao]:
-    """An OpenBao on a free port."""
-    port = free_port()
+def running_bao(folder: Path, port: int = 0) -> Iterator[Bao]:
+    """An OpenBao on that port, or a free one."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     program = [
         Path(sys.executable).with_name("bao"),
