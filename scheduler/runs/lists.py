@@ -4,13 +4,14 @@ Of a run's id the beginning is enough where it is the only one that begins so.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy
 from psycopg.rows import DictRow
-from sqlalchemy import Select, Table, null, select
+from sqlalchemy import BigInteger, Select, Subquery, Table, cast, func, null, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.connections.view import EVERYTHING, View, seen
 from worker.db.database import Database, database_errors
@@ -23,6 +24,9 @@ sql = load_queries("scheduler.runs", "lists.sql")
 
 SHORT_ID = 18
 """So much of a run's id is shown in tables: its millisecond and three digits more."""
+
+FEW = 200
+"""So many connections are asked one by one for their newest runs."""
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,32}\Z")
 _LISTED = (
@@ -43,10 +47,14 @@ def list_runs(
 ) -> list[DictRow]:
     """Open and past runs of what `view` shows, the newest first; `before` is the last id of the page before this one."""
     filters = {"connection_id": connection_id, "stream_id": stream_id, "state": state}
+    only = None if connection_id is not None else _few(database, view)
     found: list[DictRow] = []
     with database_errors(), database.engine.connect() as db:
         for table in _tables(state):
-            statement = _runs_of(table, filters, before, view).limit(limit)
+            rows = _rows_of(table, filters, before).order_by(table.c.id.desc())
+            statement = (
+                _shown_of(rows, limit, view) if only is None else _shown_of_each(table, rows, limit, only)
+            )
             found += [dict(row) for row in db.execute(statement).mappings()]
     # A run that ended between the two statements was seen in both: what became of it stands last.
     newest = {row["id"]: row for row in found}
@@ -59,34 +67,65 @@ def _tables(state: State | None) -> list[Table]:
     return [runs] if state in OPEN else [run_history]
 
 
-def _runs_of(table: Table, filters: Mapping[str, Any], before: UUID | None, view: View) -> Select[Any]:
-    """A page of one table. Filters are put together here, so that each set of them has a plan of its own."""
+def _few(database: Database, view: View) -> list[int] | None:
+    """The connections that `view` shows, where they are few: among the runs of all others they would be looked for in vain."""
+    if view == EVERYTHING:
+        return None
+    found = database.all(sql.connections_seen, {**view, "most": FEW + 1})
+    return None if len(found) > FEW else [row["id"] for row in found]
+
+
+def _rows_of(table: Table, filters: Mapping[str, Any], before: UUID | None) -> Select[Any]:
+    """Rows of one table. Filters are put together here, so that each set of them has a plan of its own."""
     past = table is run_history
-    statement = (
-        select(
-            connections.c.name.label("connection"),
-            streams.c.name.label("stream"),
-            *(table.c[name] for name in _LISTED),
-            table.c.finished_at if past else null().label("finished_at"),
-            table.c.merged_into if past else null().label("merged_into"),
-            null().label("not_before") if past else table.c.not_before,
-            null().label("wait_reason") if past else table.c.wait_reason,
-        )
-        .select_from(
-            table.outerjoin(streams, streams.c.id == table.c.stream_id).outerjoin(
-                connections, connections.c.id == table.c.connection_id
-            )
-        )
-        .order_by(table.c.id.desc())
+    statement = select(
+        *(table.c[name] for name in ("stream_id", "connection_id", *_LISTED)),
+        table.c.finished_at if past else null().label("finished_at"),
+        table.c.merged_into if past else null().label("merged_into"),
+        null().label("not_before") if past else table.c.not_before,
+        null().label("wait_reason") if past else table.c.wait_reason,
     )
     for column, value in filters.items():
         if value is not None:
             statement = statement.where(table.c[column] == value)
-    if view != EVERYTHING:
-        statement = statement.where(seen(view))
     if past and filters["state"] not in {None, State.SUCCEEDED}:
         statement = statement.where(sqlalchemy.not_(table.c.uneventful))  # these are never among the many
     return statement if before is None else statement.where(table.c.id < before)
+
+
+def _shown_of(rows: Select[Any], limit: int, view: View) -> Select[Any]:
+    """The newest of all, as far as they are seen."""
+    if view != EVERYTHING:
+        of = rows.selected_columns["connection_id"]
+        rows = rows.join_from(rows.get_final_froms()[0], connections, connections.c.id == of).where(
+            seen(view)
+        )
+    return _named(rows.limit(limit).subquery("r"))
+
+
+def _shown_of_each(table: Table, rows: Select[Any], limit: int, only: Sequence[int]) -> Select[Any]:
+    """The newest of these connections: of each its own, by its index, and of those the newest."""
+    each = func.unnest(cast(list(only), ARRAY(BigInteger))).table_valued("id", name="each").render_derived()
+    newest = rows.where(table.c.connection_id == each.c.id).limit(limit).lateral("newest")
+    merged = select(newest).select_from(each.join(newest, true())).order_by(newest.c.id.desc()).limit(limit)
+    return _named(merged.subquery("r"))
+
+
+def _named(rows: Subquery) -> Select[Any]:
+    """With the names of what they are of, which may be gone."""
+    return (
+        select(
+            connections.c.name.label("connection"),
+            streams.c.name.label("stream"),
+            *(column for name, column in rows.c.items() if name not in {"stream_id", "connection_id"}),
+        )
+        .select_from(
+            rows.outerjoin(streams, streams.c.id == rows.c.stream_id).outerjoin(
+                connections, connections.c.id == rows.c.connection_id
+            )
+        )
+        .order_by(rows.c.id.desc())
+    )
 
 
 def find_run(database: Database, text: str) -> DictRow:

@@ -32,7 +32,7 @@ def api(customers: Customers, broker_url: str, monkeypatch: pytest.MonkeyPatch) 
         "UPDATE streams SET enabled = true, history_paused_at = NULL",
     ):
         customers.database.run(statement)
-    [row] = customers.database.all("SELECT count(*) AS acts FROM audit")
+    [row] = customers.database.all("SELECT count(*) AS acts FROM audit WHERE action !~ '^token'")
     acts_before[:] = [row["acts"]]
     return customers.api()
 
@@ -56,7 +56,8 @@ def end(database: Database, run: dict[str, Any], outcome: State, failure: Failur
 
 def acts(database: Database) -> list[tuple[str, str, str | None]]:
     rows = database.all(
-        "SELECT action, actor, tenant FROM audit ORDER BY id OFFSET %(n)s", {"n": acts_before[0]}
+        "SELECT action, actor, tenant FROM audit WHERE action !~ '^token' ORDER BY id OFFSET %(n)s",
+        {"n": acts_before[0]},
     )
     return [(row["action"], row["actor"], row["tenant"]) for row in rows]
 
@@ -71,7 +72,7 @@ def test_a_sync_says_how_many_come_first_and_that_nobody_serves_its_queue(api: A
 
 def test_asking_for_a_sync_is_noted_with_whoever_asked(api: Application, customers: Customers) -> None:
     asked(api)
-    assert acts(customers.database) == [("sync.request", "somebody", "acme")]
+    assert acts(customers.database) == [("sync.request", "t", "acme")]
 
 
 def test_a_queued_run_is_cancelled_at_once(api: Application, customers: Customers) -> None:
@@ -79,7 +80,7 @@ def test_a_queued_run_is_cancelled_at_once(api: Application, customers: Customer
     answer = api.ask("POST", f"{run['url']}/cancel")
     assert (answer.status_code, answer.json()["outcome"]) == (202, "cancelled")
     assert api.read(run["url"])["state"] == "cancelled"
-    assert acts(customers.database)[-1] == ("run.cancel", "somebody", "acme")
+    assert acts(customers.database)[-1] == ("run.cancel", "t", "acme")
 
 
 def test_a_running_one_ends_at_its_next_page(api: Application, customers: Customers) -> None:
@@ -117,7 +118,7 @@ def test_a_run_that_failed_is_tried_again_with_what_it_was_for(
         "on_demand",
         "api",
     )
-    assert acts(customers.database)[-1] == ("run.retry", "somebody", "acme")
+    assert acts(customers.database)[-1] == ("run.retry", "t", "acme")
     assert api.ask("POST", f"{run['url']}/retry").json()["joined"]
 
 

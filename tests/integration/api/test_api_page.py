@@ -1,0 +1,82 @@
+"""The examples of docs/api.md, carried out as they stand."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.installation.api import TOKEN, Server, serving
+from servers.postgres import PostgresServer
+
+from scheduler.embedded.valkey import EmbeddedValkey
+
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+REFUSED = "stat=failed"
+"""In the one example that is wrong on purpose."""
+
+
+@pytest.fixture(scope="module")
+def server(
+    postgres_server: PostgresServer, valkey_server: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("page")
+    with postgres_server.fresh_database() as url, serving(url, valkey_server.url, home) as running:
+        running.rows(
+            "INSERT INTO connections (name, system, settings, secrets) VALUES ('plant', 'demo',"
+            ' \'{"base_url": "http://127.0.0.1:9"}\', \'{"token": "env://DEMO_TOKEN"}\')'
+        )
+        running.rows(
+            "INSERT INTO streams (connection_id, name, bucket, schedule) SELECT id, 'work_orders', 1, '{\"every\": 900}'"
+            " FROM connections"
+        )
+        running.rows(
+            "INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, cause_kind, cause_id, change_kind)"
+            " SELECT bucket, id, 'WO-17', '{\"id\": \"WO-17\"}', gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created'"
+            " FROM streams"
+        )
+        yield running
+
+
+def carried_out(server: Server, example: str) -> list[Any]:
+    """What each of its requests was answered. There is no worker, so nobody waits for long."""
+    environment = {**os.environ, "HEADRACE_URL": server.url, "HEADRACE_TOKEN": TOKEN, "no_proxy": "*"}
+    script = re.sub(
+        r"(?m)^curl (.*?)(?=^\S|\Z)",
+        r"curl \1; echo\n",
+        example.replace("wait=20", "wait=1"),
+        flags=re.DOTALL,
+    )
+    script = script.replace("\n; echo", "; echo")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line]
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_every_example_does_what_it_says(server: Server, number: int) -> None:
+    answers = carried_out(server, EXAMPLES[number])
+    assert answers, "each example asks for something"
+    for answer in answers:
+        assert ("code" in answer) == (REFUSED in EXAMPLES[number]), answer
+
+
+def test_the_refusal_looks_as_it_is_printed(server: Server) -> None:
+    [example] = [each for each in EXAMPLES if REFUSED in each]
+    [printed] = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    [answer] = carried_out(server, example)
+    told = json.loads(printed)
+    assert answer | {"request_id": told["request_id"], "title": told["title"]} == told
+
+
+def test_the_routes_that_are_named_exist(server: Server) -> None:
+    document = server.ask("GET", "/v1/openapi.json").json()
+    named = set(re.findall(r"`(?:GET|POST|PATCH|PUT|DELETE) (/v1/[^`?]*)", PAGE)) - {"/v1/openapi.json"}
+    assert named
+    assert named <= document["paths"].keys()
