@@ -56,6 +56,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def touched(self, number: str, now: datetime) -> bytes:
+        """A row of this id as if it had changed now; nothing else is changed by it."""
+        row = _decode(self._rows[int(number) % len(self._rows)][2])
+        return _encode(row | {"id": int(number), "updated_at": now.isoformat().replace("+00:00", "Z")})
+
     def mutate(self, count: int, now: datetime) -> None:
         """Change so many records, chosen by chance, since the last change and up to now: a millisecond apart if that fits."""
         dice = random.Random(self._epoch)

@@ -3,6 +3,7 @@
     GET /work_orders?limit=&cursor=&updated_since=&updated_until=   {"data": […], "total": …, "next_cursor": …, "next": …}
     GET /work_orders?limit=&offset=     the same rows by their place
     GET /work_orders?limit=&page=       the same rows by the number of the page, from 1 on
+    GET /work_orders/<id>               one row, which has changed just now, each time
     GET /nothing                        an empty page, always
 
 Both bounds are inclusive, as with most real systems. Any path may begin with `/at/<label>`: a connection's own name in
@@ -88,6 +89,9 @@ class Source:
         if path == "/nothing":
             self.arrivals.append((now, label, path, 200))
             return _whole(200, EMPTY, headers)
+        if path.startswith("/work_orders/"):
+            self.arrivals.append((now, label, path, 200))
+            return _whole(200, self.rows.touched(path.rpartition("/")[2], datetime.now(UTC)), headers)
         if path != "/work_orders":
             return _whole(404, b'{"error":"no such path"}')
         self.arrivals.append((now, label, path, 200))
