@@ -12,7 +12,7 @@ import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, start
 from scheduler.cli.commands.access import audit, secrets, tokens
-from scheduler.cli.commands.consent import trial
+from scheduler.cli.commands.consent import connect, trial
 from scheduler.cli.commands.copy import erase, export, records, storage, views
 from scheduler.cli.commands.feed import changes, subscriptions
 from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, connect, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo, tokens, audit, secrets, webhooks,
 ):  # fmt: skip
     module.register(app)

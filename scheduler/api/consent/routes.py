@@ -23,20 +23,14 @@ from scheduler.connections.consent import keys
 from scheduler.connections.consent.finish import Rooms, candidate_of, finish, put_away
 from scheduler.connections.consent.links import find_link, needs_of_link, open_link, queries
 from scheduler.connections.consent.needs import Needs
-from scheduler.connections.consent.oauth import CALLBACK, address_to_consent, exchange, token_place
+from scheduler.connections.consent.oauth import CALLBACK, address_to_consent, client_of, exchange
 from scheduler.connections.editing.edit import queries as editing
 from scheduler.connections.systems import known_systems
 from scheduler.connections.trial.trial import Candidate, trial_sender
 from worker.config import load_settings
-from worker.connectors.contract import Request as Outgoing
-from worker.connectors.contract import Response as Answer
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
 from worker.db.database import Database
 from worker.errors import HeadraceError, InvalidInput
-from worker.http.sender import CallContext
-from worker.runs.states import Lane
-from worker.secrets import Secret, open_secret
-from worker.telemetry.steps import Steps
 
 COOKIE = "headrace_connect"
 LARGEST_FORM = 64 * 1024
@@ -189,13 +183,10 @@ class _Visit:
         consent: OAuth2Manifest,
     ) -> Response:
         state = keys.new_secret()
-        bound = consent.bind(candidate.settings)
-        opened = {name: secret.reveal() for name, secret in self._opened(candidate).items()}
-        client = bound.client_id.open(opened)
         address = address_to_consent(
             consent,
             candidate.settings,
-            client,
+            client_of(consent, candidate),
             redirect=self._callback(),
             state=state,
             challenge=keys.challenge_of(keys.verifier_of(keys.proof_key(self.settings), state)),
@@ -211,30 +202,15 @@ class _Visit:
 
     def _exchange(self, candidate: Candidate, consent: OAuth2Manifest, code: str, state: str) -> str:
         source = known_systems().get(candidate.system).bind(candidate.settings)
-        bound = consent.bind(candidate.settings)
         form = {
             "code": code,
             "redirect_uri": self._callback(),
             "code_verifier": keys.verifier_of(keys.proof_key(self.settings), state),
         }
-        context = CallContext(
-            connection_id=0,
-            account=candidate.account,
-            lane=int(Lane.ON_DEMAND),
-            source=token_place(source, bound),
-            secrets={},
-            request_id=getattr(self.request.state, REQUEST_ID),
-            steps=Steps(),
-            reads=False,
-            environment=candidate.environment,
-            network=candidate.network,
-        )
         with trial_sender(self.database, self.settings) as sender:
-
-            def send(outgoing: Outgoing) -> Answer:
-                return sender.send(context, outgoing)
-
-            return exchange(send, consent, bound, self._opened(candidate), form)
+            return exchange(
+                sender, source, candidate, consent, form, request_id=getattr(self.request.state, REQUEST_ID)
+            )
 
     def _finish(self, candidate: Candidate) -> Response:
         with trial_sender(self.database, self.settings) as sender:
@@ -246,12 +222,6 @@ class _Visit:
 
     def _callback(self) -> str:
         return base_url(self.request, self.settings.public_url) + CALLBACK
-
-    def _opened(self, candidate: Candidate) -> dict[str, Secret]:
-        return {
-            name: open_secret(reference, environment=candidate.environment)
-            for name, reference in candidate.secrets.items()
-        }
 
 
 def base_url(request: Request, public_url: str | None) -> str:

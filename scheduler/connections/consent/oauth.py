@@ -1,17 +1,21 @@
 """The authorization code flow of OAuth 2.0 (RFC 6749, 4.1) with PKCE (RFC 7636): the address to go to, and the exchange."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from scheduler.connections.trial.trial import Candidate
 from worker.connectors.contract import Limits, Request, Response, Source, Stream
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.templates import fill_all
-from worker.connectors.oauth2 import OAuth2, Tokens, token_request, tokens_in
+from worker.connectors.oauth2 import Tokens, token_request, tokens_in
 from worker.errors import HeadraceError, NeedsOperator
-from worker.secrets import Secret
+from worker.http.sender import CallContext, Sender
+from worker.runs.states import Lane
+from worker.secrets import open_secret
 from worker.telemetry.redaction import redactor
+from worker.telemetry.steps import Steps
 
 CALLBACK = "/connect/callback"
 
@@ -44,20 +48,39 @@ def address_to_consent(
     return urlunsplit(parts._replace(query=urlencode(asked), fragment=""))
 
 
+def client_of(consent: OAuth2Manifest, candidate: Candidate) -> str:
+    """Our client's id at the system, which is no secret."""
+    return consent.bind(candidate.settings).client_id.open(_opened(candidate))
+
+
 def exchange(
-    send: Callable[[Request], Response],
+    sender: Sender,
+    source: Source,
+    candidate: Candidate,
     consent: OAuth2Manifest,
-    bound: OAuth2,
-    opened: Mapping[str, Secret],
     form: Mapping[str, str],
+    *,
+    request_id: str,
 ) -> str:
-    """The refresh token for a code, which nobody may see: it goes to a store."""
-    plain = {name: secret.reveal() for name, secret in opened.items()}
-    client = bound.client(plain)
+    """The refresh token for a code, which nobody may see: it goes to a store. `form`: code, redirect_uri, code_verifier."""
+    bound = consent.bind(candidate.settings)
     if consent.authorise is not None and not consent.authorise.pkce:
         form = {key: value for key, value in form.items() if key != "code_verifier"}
+    client = bound.client(_opened(candidate))
     request = token_request(bound.token_url, client, {"grant_type": "authorization_code", **form})
-    tokens: Tokens = tokens_in(send(request))
+    context = CallContext(
+        connection_id=0,
+        account=candidate.account,
+        lane=int(Lane.ON_DEMAND),
+        source=TokenPlace(source.base_url, bound.token_url, source.limits),
+        secrets={},
+        request_id=request_id,
+        steps=Steps(),
+        reads=False,
+        environment=candidate.environment,
+        network=candidate.network,
+    )
+    tokens: Tokens = tokens_in(sender.send(context, request))
     redactor.add(tokens.access)
     if tokens.refresh is None:
         raise NeedsOperator(
@@ -67,6 +90,13 @@ def exchange(
         )
     redactor.add(tokens.refresh)
     return tokens.refresh
+
+
+def _opened(candidate: Candidate) -> dict[str, str]:
+    return {
+        name: open_secret(reference, environment=candidate.environment).reveal()
+        for name, reference in candidate.secrets.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +133,3 @@ class TokenPlace:
 
     def stream(self, name: str) -> Stream:
         raise NotImplementedError(name)
-
-
-def token_place(source: Source, bound: OAuth2) -> TokenPlace:
-    """The token endpoint of this connection."""
-    return TokenPlace(source.base_url, bound.token_url, source.limits)

@@ -1,0 +1,71 @@
+"""`headrace connect`: at the command line, with a secret that is referenced, typed, or handed out by OAuth 2.0."""
+
+import json
+import re
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from servers.installation.commands import Command
+from servers.systems.consenting import CLIENT, CLIENT_SECRET, consenting, write_manifest
+from servers.systems.demo import Demo
+
+from scheduler.connections.resolve import find_connection
+from worker.db.database import Database
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_system_is_connected_and_its_streams_are_listed(
+    headrace: Command, demo: Demo, database: Database
+) -> None:
+    where = ["--setting", f"base_url={demo.base_url}", "--name", "Plant"]
+    wrong = headrace("connect", "demo", *where, "--secret", "token=env://HEADRACE_NO_SUCH", "--json")
+    assert wrong.code == 1
+    assert database.all("SELECT 1 FROM connections") == []
+    done = headrace("connect", "demo", *where, "--secret", f"token=file://{demo.token_file}", "--json")
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert said["streams_missing"] == []
+    assert find_connection(database, "Plant")["id"] == said["connection"]
+
+
+def test_somebody_logs_in_in_a_browser_on_this_machine(
+    headrace: Command, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_CONNECTORS", str(write_manifest(tmp_path / "connectors")))
+    monkeypatch.setenv("OUR_CLIENT", CLIENT)
+    monkeypatch.setenv("OUR_CLIENT_SECRET", CLIENT_SECRET)
+    (tmp_path / "store").mkdir()
+    shown: list[str] = []
+    told = threading.Event()
+
+    def hear(text: str) -> None:
+        shown.append(text)
+        if "/authorize" in text:
+            told.set()
+
+    monkeypatch.setattr("scheduler.cli.commands.consent.connect.note", hear)
+
+    def browse() -> None:
+        if told.wait(20):
+            found = re.search(r"http\S+/authorize\S+", " ".join(shown))
+            assert found
+            httpx.get(found[0], follow_redirects=True, trust_env=False)
+
+    with consenting() as system:
+        person = threading.Thread(target=browse)
+        person.start()
+        done = headrace(
+            "connect", "consenting", "--name", "Acme", "--tenant", "acme", "--setting", f"port={system.port}",
+            "--secret", "client_id=env://OUR_CLIENT", "--secret", "client_secret=env://OUR_CLIENT_SECRET",
+            "--store", f"file://{tmp_path}/store/",
+        )  # fmt: skip
+        person.join(30)
+        assert done.code == 0, done.err + done.out
+        row = find_connection(database, "Acme")
+        kept = Path(row["secrets"]["refresh_token"].removeprefix("file://")).read_text()
+        assert kept in system.refresh
+    assert row["tenant"] == "acme"
+    assert kept not in done.out + done.err
