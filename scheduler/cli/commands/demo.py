@@ -1,5 +1,7 @@
 """The demo system under one home: its files, its connection, and how both go without a trace."""
 
+import base64
+import secrets
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +17,7 @@ from scheduler.connections.remove import remove_connection
 from scheduler.connections.resolve import find_connection
 from scheduler.embedded.demo import DemoOptions, connections_document
 from scheduler.embedded.endpoints import hold_home
-from scheduler.embedded.private_files import kept_password, make_private_folder, write_private
+from scheduler.embedded.private_files import kept_password, kept_text, make_private_folder, write_private
 from worker.config import Settings, load_settings
 from worker.db.database import Database
 from worker.errors import NeedsOperator, NotFound
@@ -26,6 +28,7 @@ from worker.telemetry.redaction import redactor
 CONNECTION = "demo-plant"
 ENVIRONMENT = "test"
 TOKEN_FILE = "demo-token"  # noqa: S105 - a file's name
+WEBHOOK_SECRET_FILE = "demo-webhook-secret"  # noqa: S105 - a file's name
 PORT_FILE = "demo-port"
 FOLDER = "demo"
 UNWANTED_FILE = "no-demo"
@@ -71,10 +74,11 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="On the loopback address; 0 takes a free one.")
     ] = 0,
+    webhook_url: Annotated[str | None, typer.Option(help="Is told of every change, signed.")] = None,
 ) -> None:
     """Serve the demo system of this home until SIGTERM.
 
-    Example: headrace demo serve --port 8099
+    Example: headrace demo serve --port 8099 --webhook-url http://127.0.0.1:8080/webhooks/demo-plant
     """
     from scheduler.embedded.demo import serve as serve_now  # noqa: PLC0415
 
@@ -83,7 +87,14 @@ def serve(
     folder = make_private_folder(settings.home / FOLDER)
     token = demo_token(settings.home)
     serve_now(
-        DemoOptions(port=port, tokens=(token,), state=folder / "plant.journal", ready_file=folder / "ready")
+        DemoOptions(
+            port=port,
+            tokens=(token,),
+            webhook_url=webhook_url,
+            webhook_secrets=(webhook_secret(settings.home),),
+            state=folder / "plant.journal",
+            ready_file=folder / "ready",
+        )
     )
 
 
@@ -94,16 +105,32 @@ def demo_token(home: Path) -> str:
     return token
 
 
+def webhook_secret(home: Path) -> str:
+    """What signs the demo system's webhooks; made when it is first needed."""
+    made = kept_text(
+        home / WEBHOOK_SECRET_FILE,
+        make=lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        good=lambda text: text.startswith("whsec_"),
+    )
+    redactor.add(made, keep=True)
+    return made
+
+
 def connect_demo(settings: Settings, database: Database, base_url: str) -> bool:
     """Apply the demo's connections document where its connection is missing or leads elsewhere. Whether it was."""
     try:
         found = find_connection(database, f"{ENVIRONMENT}/{CONNECTION}")
-        if found["settings"].get("base_url") == base_url:
+        if found["settings"].get("base_url") == base_url and "webhook_secret" in found["secrets"]:
             return False
     except NotFound:
         pass
     demo_token(settings.home)
-    text = connections_document(base_url, f"file://{settings.home / TOKEN_FILE}")
+    webhook_secret(settings.home)
+    text = connections_document(
+        base_url,
+        f"file://{settings.home / TOKEN_FILE}",
+        f"file://{settings.home / WEBHOOK_SECRET_FILE}",
+    )
     apply(database, open_registry(settings), read_document(text.encode(), "the demo's connections"))
     log.info("demo_connected", base_url=base_url)
     return True
@@ -117,7 +144,7 @@ def wants_demo(home: Path, *, asked: bool | None, embedded: bool) -> bool:
 def remove_files(home: Path) -> None:
     """Everything of the demo that lies in the home. Call only while no demo runs there."""
     shutil.rmtree(home / FOLDER, ignore_errors=True)
-    for name in (TOKEN_FILE, PORT_FILE, "log/demo.log", "log/demo.log.1"):
+    for name in (TOKEN_FILE, WEBHOOK_SECRET_FILE, PORT_FILE, "log/demo.log", "log/demo.log.1"):
         (home / name).unlink(missing_ok=True)
 
 

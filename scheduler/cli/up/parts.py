@@ -10,6 +10,7 @@ from datetime import datetime
 
 import httpx
 
+from scheduler.cli.commands.demo import CONNECTION
 from scheduler.embedded.flower import PREFIX
 from scheduler.embedded.supervisor.parts import Part, headrace_command
 from scheduler.health.looks import who_is_alive
@@ -72,16 +73,17 @@ def work_parts(addresses: Addresses, database: Database, *, since: datetime) -> 
         part("flower", "flower", ready=lambda: answers(f"{addresses.flower}/healthcheck")),
     ]
     if addresses.demo is not None:
-        parts.insert(0, demo_part(addresses.demo, environment))
+        told = f"{_reachable(addresses)}/webhooks/{CONNECTION}"
+        parts.insert(0, demo_part(addresses.demo, environment, told))
     return parts
 
 
-def demo_part(url: str, environment: Mapping[str, str]) -> Part:
-    """The demo system, in a process of its own as any system is."""
+def demo_part(url: str, environment: Mapping[str, str], told: str) -> Part:
+    """The demo system, in a process of its own as any system is; `told` gets its webhooks."""
     port = url.rpartition(":")[2]
     return Part(
         "demo",
-        headrace_command("demo", "serve", "--port", port),
+        headrace_command("demo", "serve", "--port", port, "--webhook-url", told),
         env=environment,
         ready=lambda: answers(url),
         group=WORK,

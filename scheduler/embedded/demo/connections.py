@@ -3,8 +3,8 @@
 import json
 
 
-def connections_document(base_url: str, token_reference: str) -> str:
-    """The file's text. `token_reference` says where the token is (`file:///…`, `env://…`), it is never the token.
+def connections_document(base_url: str, token_reference: str, webhook_secret_reference: str) -> str:
+    """The file's text. The references say where the secrets are (`file:///…`, `env://…`), they are never the secrets.
 
     JSON's strings are YAML's strings too, so nothing in a path can break the document.
     """
@@ -20,6 +20,7 @@ connections:
       base_url: {json.dumps(base_url, ensure_ascii=False)}
     secrets:
       token: {json.dumps(token_reference, ensure_ascii=False)}
+      webhook_secret: {json.dumps(webhook_secret_reference, ensure_ascii=False)}
     schedule: {{every: 1m}}
     history: all
 """

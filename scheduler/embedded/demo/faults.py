@@ -65,7 +65,8 @@ class Faults:
         fault = self._set.get(name)
         if fault is None or not fault.holds(entity, now):
             return None
-        if name == "error_rate" and self._rng.random() >= fault.value["rate"]:
+        share = fault.value["rate"] if name == "error_rate" else fault.value if name in SHARES else 1.0
+        if share < 1.0 and self._rng.random() >= share:
             return None
         if fault.left is not None:
             self._set[name] = replace(fault, left=fault.left - 1)
@@ -177,6 +178,8 @@ def _bad_record(name: str, value: Any) -> str:
 
 SCOPE = {"count", "until", "for_seconds", "entity"}
 ERROR_DETAILS = {"error_status", "error_body"}
+SHARES = {"webhook_lost", "webhook_twice", "webhook_late"}
+"""Faults that befall only some, as the dice say."""
 
 KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "auth_revoked": _switch,  # every token is refused
@@ -202,4 +205,7 @@ KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "duplicate_timestamps": lambda name, value: _whole(
         name, value, 2
     ),  # so many records get one updated_at, once
+    "webhook_lost": _rate,  # this share of webhooks is never sent
+    "webhook_twice": _rate,  # this share is sent twice
+    "webhook_late": _rate,  # this share comes after the one that follows
 }

@@ -25,6 +25,10 @@ class DemoOptions:
     """Bearer tokens of the API. Each has a budget of its own."""
     control_token: str | None = field(default=None, repr=False)
     """Opens /control. None: there is no /control."""
+    webhook_url: str | None = None
+    """Is told of every change. None: nobody is."""
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What signs its webhooks: `whsec_` and base64. Several sign each of them, while they are rotated."""
     state: Path | None = None
     """The journal that lets the system survive its process. None: it lives in memory."""
     ready_file: Path | None = None

@@ -28,7 +28,7 @@ class PortInUse(Exception):
 
 
 def serve(options: DemoOptions) -> None:
-    """Serve until told to stop. Raises PortInUse, and JournalError for a state file that can't be used.
+    """Serve until told to stop. Raises PortInUse, JournalError for a state file that can't be used, BadSecret.
 
     To be called from the main thread of a process of its own: it takes over SIGTERM and SIGINT.
     """
@@ -44,7 +44,11 @@ def serve(options: DemoOptions) -> None:
             state=options.state,
         )
         try:
-            _run(options, System(options, plant), listener)
+            system = System(options, plant)
+            try:
+                _run(options, system, listener)
+            finally:
+                system.hooks.close()
         finally:
             plant.close()
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.embedded.demo.faults import Faults
+from scheduler.embedded.demo.hooks.hooks import Hooks
 from scheduler.embedded.demo.limits import Limiter
 from scheduler.embedded.demo.options import DemoOptions
 from scheduler.embedded.demo.plant.memory.store import Batch
@@ -54,6 +55,10 @@ class System:
         self.rate = options.rate
         self.hostile = options.hostile
         self.frozen = False
+        self.hooks = Hooks(self.faults)
+        if options.webhook_url is not None:
+            self.hooks.listen("given", options.webhook_url, options.webhook_secrets)
+        plant.store.on_show = lambda batch: self.hooks.shown(batch, plant.latest)
 
     def commit(self, change: Change) -> Record:
         """Raises KeyError, OSError."""
@@ -93,6 +98,7 @@ class System:
             await asyncio.sleep(max(SHORTEST_PAUSE, min(1.0, 1 / self.rate)) if self.rate else 1.0)
             now = time.monotonic()
             owed, then = owed + (now - then) * self.rate, now
+            self.plant.now()  # late commits appear though nobody asks
             if self.frozen:
                 owed = 0.0
             for _ in range(min(int(owed), MOST_AT_ONCE)):

@@ -95,6 +95,7 @@ class Control:
             "by_status": {str(status): count for status, count in sorted(counts.by_status.items())},
             "concurrency": {"now": counts.under_way, "max": counts.most_under_way},
             "limit": {"requests": limiter.requests, "per": limiter.per},
+            "webhooks": self.system.hooks.counts(),
         }
         if request.query_params.get("arrivals") != "false":
             told["arrivals"] = [[a.at, a.token, a.admitted] for a in limiter.arrivals()]

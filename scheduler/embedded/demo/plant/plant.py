@@ -46,6 +46,11 @@ class Plant:
             self.close()
             raise
 
+    @property
+    def latest(self) -> int:
+        """The time when it was last asked for."""
+        return self._latest
+
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()

@@ -36,6 +36,8 @@ class Store:
         self._late: list[tuple[int, int, Batch]] = []
         self._late_until: dict[tuple[str, RecordId], int] = {}
         self._sequence = 0
+        self.on_show: Callable[[Batch], None] = lambda _: None
+        """Called with what can be seen from now on."""
 
     # What is there
 
@@ -168,6 +170,7 @@ class Store:
                 self.shelves[entity].put(record["id"], item)
         for entity, pairs in new.items():
             self.shelves[entity].put_new(pairs)
+        self.on_show(batch)
 
 
 def _created(record_id: RecordId, change: Change, moment: int) -> Record:

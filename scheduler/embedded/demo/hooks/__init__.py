@@ -1,0 +1,1 @@
+"""The webhooks that the demo system sends when its records change."""
