@@ -127,8 +127,8 @@ def read_changes(
 
 
 def _resolved(tx: Transaction, what: Wanted) -> Wanted:
-    """What is wanted, by the numbers of the streams that are named."""
-    if not what.named:
+    """What is wanted, by the numbers of the streams that are named, unless whoever asks has looked for them."""
+    if what.streams is not None or not what.named:
         return what
     rows = tx.execute(sql.streams_to_read, what.named_as).fetchall()
     return replace(what, streams=[row["id"] for row in rows], buckets=[row["bucket"] for row in rows])

@@ -238,3 +238,8 @@ def test_a_token_signs_with_no_secret_that_is_not_its_own(told: Told, customers:
         api = customers.api(tenants=["acme"], secret_prefixes=prefixes)
         answer = api.ask("POST", "/v1/subscriptions", json=told.body)
         assert (answer.status_code, answer.json()["code"]) == (403, "secret_not_allowed")
+
+
+def test_a_model_without_streams_has_no_records_for_whoever_sees_a_part(customers: Customers) -> None:
+    page = customers.api(tenants=["acme"]).read("/v1/models/work_order")
+    assert (page["records"], page["more"]) == ([], False)

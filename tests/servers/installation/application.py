@@ -26,6 +26,12 @@ class Application:
         other._headers = {"Authorization": f"Bearer {token}"} if token else {}
         return other
 
+    def coming_from(self, address: str) -> "Application":
+        """The same application, for a client at this address."""
+        other = copy(self)
+        other._transport = httpx.ASGITransport(self._transport.app, client=(address, 1))
+        return other
+
     @property
     def transport(self) -> httpx.BaseTransport:
         """The same for a client that waits for its answers."""

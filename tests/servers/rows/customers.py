@@ -29,8 +29,8 @@ CONNECTIONS = {
 STREAM = "orders"
 
 _CONNECTION = """
-INSERT INTO connections (name, environment, system, tenant, labels)
-VALUES (%(name)s, %(environment)s, 'demo', %(tenant)s, %(labels)s) RETURNING id
+INSERT INTO connections (name, environment, system, tenant, labels, settings)
+VALUES (%(name)s, %(environment)s, 'demo', %(tenant)s, %(labels)s, '{"base_url": "http://127.0.0.1:9"}') RETURNING id
 """
 _STREAM = """
 INSERT INTO streams (connection_id, name, bucket, schedule, fuse)
@@ -76,14 +76,15 @@ class Customers:
         tenants: Sequence[str] | None = None,
         connections: Sequence[str] | None = None,
         scopes: Sequence[Scope] = (Scope.ADMIN,),
+        name: str = "t",
         **more: Any,
     ) -> str:
         """A token with these limits; connections by their names here."""
-        ids = None if connections is None else frozenset(self.connections[name] for name in connections)
-        limits = {name: tuple(value) if isinstance(value, list) else value for name, value in more.items()}
+        ids = None if connections is None else frozenset(self.connections[each] for each in connections)
+        limits = {limit: tuple(value) if isinstance(value, list) else value for limit, value in more.items()}
         seen = None if tenants is None else frozenset(tenants)
         grant = Grant(environment, frozenset(scopes), connections=ids, tenants=seen, **limits)
-        return issue(self.database, COMMAND_LINE, None, name="t", owner="somebody", grant=grant).token
+        return issue(self.database, COMMAND_LINE, None, name=name, owner=name, grant=grant).token
 
     def api(self, environment: str = "live", **limits: Any) -> Application:
         """What the API is for whoever has such a token."""
