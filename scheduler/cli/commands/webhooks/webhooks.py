@@ -63,6 +63,7 @@ def webhooks(
                 [row["stream"], row["received"], row["repeated"], *_changes(row), _poll(row)]
                 for row in streams
             ),
+            empty="The connection has no streams.",
         )
 
 
