@@ -75,11 +75,11 @@ class Everybody:
             "event_id": str(event["id"]),
         }
 
-    def ask(self, door: Door, token: str | None, owned: dict[str, str]) -> Any:
+    def ask(self, door: Door, token: str | None, owned: dict[str, str], **others: str) -> Any:
         """What a client with this token is answered, without what differs from one answer to the next."""
         self.asked += 1
         (method,) = door.methods
-        path = door.path.replace("{path:path}", "{path}").format(**owned, **WITHIN, **COMMON)
+        path = door.path.replace("{path:path}", "{path}").format(**owned | WITHIN | COMMON | others)
         source = f"10.1.{self.asked // 250}.{self.asked % 250}"  # nobody is taken for somebody who guesses
         body = BODIES.get((method, door.path))
         client = self.customers.whole.shown(token).coming_from(source)
@@ -234,3 +234,35 @@ def test_an_application_with_a_route_that_names_no_scope_does_not_start(everybod
     app.include_router(router)
     with pytest.raises(ValueError, match="/v1/secrets"):
         require_scopes(app)
+
+
+@pytest.mark.parametrize("name", ["a%00b", "a%2Fb", "%FF", "%F0%9F%98%80", "..%2F.."])
+def test_a_name_that_nothing_can_have_is_refused_by_every_route_and_never_a_fault(
+    everybody: Everybody, name: str
+) -> None:
+    token = everybody.customers.token(scopes=[*Scope])
+    wrong = {}
+    for door in everybody.doors:
+        for parameter in [
+            parameter for parameter in OWNED | {*WITHIN, *COMMON} if f"{{{parameter}" in door.path
+        ]:
+            (method,) = door.methods
+            if (method, door.path) in MAKES_ITS_OWN:
+                continue
+            answer = everybody.ask(door, token, NOBODY, **{parameter: name})
+            if not 400 <= answer[0] < 500:
+                wrong[method, door.path, parameter] = answer[:2]
+    assert not wrong, _words(wrong)
+
+
+@pytest.mark.parametrize("query", ["%00=1", "connection=%00", "tenant=%00", "cursor=%00", "label=a%3A%00"])
+def test_a_query_with_a_nul_is_refused_by_every_list_and_never_a_fault(
+    everybody: Everybody, query: str
+) -> None:
+    token, wrong = everybody.customers.token(), {}
+    for door in everybody.doors:
+        if door.methods == {"GET"} and "{" not in door.path and door.path != "/flower":
+            answer = everybody.customers.whole.shown(token).ask("GET", f"{door.path}?{query}")
+            if not 400 <= answer.status_code < 500:
+                wrong[door.path] = answer.status_code
+    assert not wrong, _words(wrong)
