@@ -91,8 +91,8 @@ def allow_again(
         gone = execute(tx, sql.allow_again, {"stream": stream["id"], "digest": digest})
         execute(tx, sql.note_allowed, {"stream": stream["id"]})
         if gone:
-            what = {"count": len(gone)}
-            note_act(tx, actor, "record.allow", f"stream {stream['name']}", about=connection, detail=what)
+            detail = {"count": len(gone)}
+            note_act(tx, actor, "record.allow", f"stream {stream['name']}", about=connection, detail=detail)
     if not gone:
         what = "Nothing" if key is None else "No such record"
         raise NotFound("not_erased", f"{what} was erased from this stream.")
@@ -123,7 +123,6 @@ def _note(
             )
         erasure = execute(tx, sql.note_erasure, params)[0]["id"]
         actor, connection = by
-        what = {"erasure": str(erasure)}
         note_act(
             tx,
             actor,

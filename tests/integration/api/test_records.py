@@ -128,6 +128,17 @@ def test_a_record_is_erased_and_may_come_back(
     assert (again.status_code, again.json()["code"]) == (404, "not_erased")
 
 
+def test_without_a_privacy_key_nothing_can_be_erased(
+    api: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADRACE_PRIVACY_KEY", raising=False)
+    for answer in (
+        api.post(f"{PLACE}/erasures", {"key": "WO-1"}),
+        api.ask("DELETE", f"{PLACE}/erasures", params={"key": "WO-1"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_privacy_key")
+
+
 def test_it_is_told_what_a_connection_takes_and_how_far_it_is_read(
     api: Application, customers: Customers
 ) -> None:

@@ -4,7 +4,8 @@ A record stands in an answer as its system sent it, digits and order and all.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,9 +19,10 @@ from scheduler.connections.resolve import find_stream
 from scheduler.keeping.erasure.erase import allow_again, erase_record
 from scheduler.keeping.moment import parse_moment
 from scheduler.keeping.reading import one_record, page_of_records
+from scheduler.runs.syncs import Refused
 from worker.config import load_settings
 from worker.db.database import Database
-from worker.errors import InvalidInput, NotFound
+from worker.errors import InvalidInput, NeedsOperator, NotFound
 from worker.runs.wakeups.publish import send_for
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -129,15 +131,16 @@ def _add_erasing(router: APIRouter, database: Database) -> None:
         """Remove a record from every table, and keep it from coming back at the next sync. It stays at its system."""
         connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
-        erased = erase_record(
-            database,
-            load_settings(),
-            row,
-            body.key,
-            body.reason,
-            actor=actor_of(request),
-            connection=connection,
-        )
+        with _as_things_stand():
+            erased = erase_record(
+                database,
+                load_settings(),
+                row,
+                body.key,
+                body.reason,
+                actor=actor_of(request),
+                connection=connection,
+            )
         send_for(database, erased.wakeups)
         return {"erased": erased.was_there, "removed": erased.removed}
 
@@ -151,10 +154,20 @@ def _add_erasing(router: APIRouter, database: Database) -> None:
         """Let a record that was erased come back at the next sync that reads it."""
         connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
-        count = allow_again(
-            database, load_settings(), row, key, actor=actor_of(request), connection=connection
-        )
+        with _as_things_stand():
+            count = allow_again(
+                database, load_settings(), row, key, actor=actor_of(request), connection=connection
+            )
         return {"allowed": count}
+
+
+@contextmanager
+def _as_things_stand() -> Iterator[None]:
+    """Without a privacy key nothing can be erased: that isn't a fault of this process."""
+    try:
+        yield
+    except NeedsOperator as error:
+        raise Refused(error.code, error.message, hint=error.hint) from None
 
 
 def record_json(row: Mapping[str, Any]) -> str:
