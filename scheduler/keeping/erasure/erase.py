@@ -29,8 +29,8 @@ log = structlog.get_logger()
 sql = load_queries("scheduler.keeping.erasure", "erase.sql")
 
 PLACES = (
-    "record", "record_versions", "quarantine", "suspects", "swept_pages", "verifications", "pending_deliveries", "cursors",
-    "runs", "run_history", "streams",
+    "record", "record_versions", "quarantine", "suspects", "swept_pages", "verifications", "pending_deliveries", "events",
+    "event_keys", "untold_changes", "webhook_refusals", "idempotency_keys", "cursors", "runs", "run_history", "streams",
 )  # fmt: skip
 """In the order in which they are emptied; the statement of each is `erase_<place>`."""
 TELLING = 6

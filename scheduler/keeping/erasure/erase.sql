@@ -55,6 +55,35 @@ UPDATE verifications SET examples = '[]', waiting = '{}'
 -- name: erase_pending_deliveries
 DELETE FROM pending_deliveries WHERE stream_id = %(stream)s AND key = %(key)s;
 
+-- name: erase_events
+-- What a webhook told of it, done or not.
+DELETE FROM events
+ WHERE stream_id = %(stream)s
+   AND (key = %(key)s OR headrace_repeats(error, %(needles)s) OR headrace_repeats(event_key, %(needles)s)
+        OR EXISTS (SELECT FROM unnest(%(needles)s::text[]) AS n (text)
+                    WHERE position(convert_to(n.text, 'UTF8') IN record) > 0));
+
+-- name: erase_event_keys
+-- An event whose name holds the record's: should it come again, it is looked at again, and turned away.
+DELETE FROM event_keys e USING streams s
+ WHERE s.id = %(stream)s AND e.connection_id = s.connection_id AND headrace_repeats(e.key, %(needles)s);
+
+-- name: erase_untold_changes
+DELETE FROM untold_changes WHERE stream_id = %(stream)s AND key = %(key)s;
+
+-- name: erase_webhook_refusals
+-- Of this connection, or of none.
+DELETE FROM webhook_refusals w USING streams s
+ WHERE s.id = %(stream)s AND coalesce(w.connection_id, s.connection_id) = s.connection_id
+   AND (headrace_repeats(w.body, %(needles)s) OR headrace_repeats(w.words, %(needles)s)
+        OR headrace_repeats(w.headers::text, %(needles)s));
+
+-- name: erase_idempotency_keys
+-- Answers that hold something of it: their requests would be carried out again.
+DELETE FROM idempotency_keys k
+ WHERE headrace_repeats(k.key, %(needles)s)
+    OR EXISTS (SELECT FROM unnest(%(needles)s::text[]) AS n (text) WHERE position(convert_to(n.text, 'UTF8') IN k.body) > 0);
+
 -- name: erase_cursors
 -- A place that names the record is forgotten, and its window read from the beginning.
 UPDATE cursors SET position = NULL WHERE stream_id = %(stream)s AND position(%(quoted)s IN position::text) > 0;

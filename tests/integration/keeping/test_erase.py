@@ -74,6 +74,26 @@ def plant(ledger: Ledger) -> Run:
             "UPDATE cursors SET position = jsonb_build_object('page', jsonb_build_object('next', %(key)s::text))"
             " WHERE stream_id = %(s)s"
         ),
+        (
+            "INSERT INTO events (connection_id, stream_id, kind, key, event_key, record, request_id, error)"
+            " SELECT connection_id, id, 'full', %(key)s, 'updated:' || %(key)s, convert_to('"
+            + MAIL
+            + "', 'UTF8'), 'r', 'No such mail: "
+            + MAIL
+            + "' FROM streams WHERE id = %(s)s"
+        ),
+        "INSERT INTO event_keys (connection_id, key) SELECT connection_id, 'updated:' || %(key)s FROM streams WHERE id = %(s)s",
+        "INSERT INTO untold_changes (stream_id, key) VALUES (%(s)s, %(key)s)",
+        (
+            "INSERT INTO webhook_refusals (connection_id, name, reason, words, body, request_id)"
+            " SELECT connection_id, 'plant', 'bad_signature', 'no', '"
+            + MAIL
+            + "', 'r' FROM streams WHERE id = %(s)s"
+        ),
+        (
+            "INSERT INTO idempotency_keys (token_id, key, request, body)"
+            " VALUES (headrace_uuid7(), 'sync-' || %(key)s, '', convert_to('" + MAIL + "', 'UTF8'))"
+        ),
         "UPDATE runs SET scope = %(scope)s, error = 'No such mail: " + MAIL + "' WHERE id = %(run)s",
         "UPDATE streams SET last_error = 'No such mail: " + MAIL + "' WHERE id = %(s)s",
     ):
@@ -220,7 +240,8 @@ def test_without_a_privacy_key_nothing_is_erased_by_halves(ledger: Ledger, setti
 
 def test_every_column_that_may_hold_something_of_a_record_is_thought_of(database: Database) -> None:
     """A table that comes later, with a column of such a name, must be added to the places, or said to be harmless here."""
-    harmless = {("sweeps", "keys"), ("budget_quotas", "scope")}  # a count, an account
+    # A count, an account, what a system says when it is asked to send webhooks.
+    harmless = {("sweeps", "keys"), ("budget_quotas", "scope"), ("webhook_registrations", "error")}
     telling = (
         "key",
         "keys",
