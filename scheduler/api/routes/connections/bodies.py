@@ -55,14 +55,22 @@ def _patch(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without references: an OpenAPI document has its definitions elsewhere."""
+    """Without references: an OpenAPI document has its definitions elsewhere.
+
+    Without titles within, too: a client generator calls a type by its title, and there may be only one of a name.
+    """
     definitions = schema["$defs"]
 
     def within(part: Any) -> Any:
         if isinstance(part, dict):
             part = {**definitions[part["$ref"].rpartition("/")[2]], **part} if "$ref" in part else part
-            return {key: within(value) for key, value in part.items() if key not in {"$ref", "$defs"}}
+            return {key: within(value) for key, value in part.items() if not _is_left_out(key, value)}
         return [within(value) for value in part] if isinstance(part, list) else part
 
     found: dict[str, Any] = within(schema)
-    return found
+    return found | ({"title": schema["title"]} if "title" in schema else {})
+
+
+def _is_left_out(key: str, value: Any) -> bool:
+    """A property may be called `title`; a title is text."""
+    return key in {"$ref", "$defs"} or (key == "title" and isinstance(value, str))
