@@ -35,6 +35,7 @@ def test_everything_starts_syncs_heals_and_stops_without_a_trace(tmp_path: Path)
         wait_until(lambda: up.says("synced, all"), 100, what="the first sync")
         assert up.process.poll() is None, up.text
         _look_at_the_api(up)
+        _look_at_webhooks(up)
         _look_at_flower(up)
         _look_at_the_command_lines(up)
         _erase_with_the_key_of_the_home(up)
@@ -89,6 +90,19 @@ def _look_at_the_api(up: Up) -> None:
         PATIENCE,
         what="the run asked for",
     )
+
+
+def _look_at_webhooks(up: Up) -> None:
+    """The demo tells of its changes, and they are in the copy before the next poll."""
+    assert (up.home / "demo-webhook-secret").stat().st_mode & 0o077 == 0
+    token = (up.home / "api-token-test").read_text().strip()
+    asked = {"headers": {"Authorization": f"Bearer {token}"}, "params": {"state": "done"}, "trust_env": False}
+    events = wait_until(
+        lambda: httpx.get(f"{up.address('API')}/v1/events", **asked).json()["events"],
+        PATIENCE,
+        what="an event that is done",
+    )
+    assert {event["outcome"] for event in events} <= {"created", "updated", "deleted", "unchanged", "older"}
 
 
 def _look_at_flower(up: Up) -> None:
