@@ -1,7 +1,7 @@
 """Who opens a secret, and who writes one?
 
 Promises: an opened value is known to the redactor before anybody else sees it. A reference outside of what its
-environment allows is refused, whoever asks.
+environment allows is refused, whoever asks, and so is what Headrace itself lives by (`own`).
 Does not promise that the value is right: that is for the system to say.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from worker.config import Settings, get_settings
 from worker.errors import InvalidInput, NeedsOperator
 from worker.secrets.cache import SecretCache
+from worker.secrets.own import is_own
 from worker.secrets.reference import Reference, is_within, known_reference, parse_reference
 from worker.secrets.stores.known import STORES
 from worker.secrets.stores.port import not_writable
@@ -24,6 +25,7 @@ def check_reference(
 ) -> Reference:
     """A reference that a connection of this environment may use, or `InvalidInput` without repeating what was given."""
     reference = parse_reference(text, name=name)
+    _refuse_own(reference, name, settings)
     prefixes = allowed_prefixes(environment, settings)
     if prefixes and not is_within(reference, prefixes):
         raise InvalidInput(
@@ -32,6 +34,15 @@ def check_reference(
             hint=f"It must begin with {' or '.join(prefixes)}.",
         )
     return reference
+
+
+def _refuse_own(reference: Reference, name: str = "secret", settings: Settings | None = None) -> None:
+    if is_own(reference.scheme, reference.name, settings or get_settings()):
+        raise InvalidInput(
+            "secret_of_headrace",
+            f"The reference given for `{name}` leads to what Headrace itself lives by, which is never sent to a system.",
+            hint="Put the connection's own secret into a variable, a file or a place of its own.",
+        )
 
 
 def allowed_prefixes(environment: str, settings: Settings | None = None) -> tuple[str, ...]:
@@ -79,7 +90,7 @@ def is_writable(reference: str) -> bool:
 def write_secret(reference: str, value: str) -> None:
     """Put a value where the reference leads. Raises `NeedsOperator` (`secret_not_writable`) where it can't be."""
     redactor.add(value)
-    found = _parsed(reference, None)
+    found = _parsed(reference, None, writing=True)
     if not value.strip():
         raise not_writable(reference, "an empty value is no secret")
     STORES[found.scheme].write(found.name, value)
@@ -89,7 +100,7 @@ def write_secret(reference: str, value: str) -> None:
 def replace_secret(reference: str, expected: Secret, value: Secret) -> bool:
     """Put a value in the place of another; False if something else is there. Call it under the lock of the reference."""
     redactor.add(value.reveal())
-    found = _parsed(reference, None)
+    found = _parsed(reference, None, writing=True)
     if not STORES[found.scheme].compare_and_set(found.name, expected.reveal(), value.reveal()):
         return False
     _cache.put(str(found), value)
@@ -105,11 +116,18 @@ def _reading(found: Reference) -> Callable[[], str]:
     return read
 
 
-def _parsed(reference: str, environment: str | None) -> Reference:
+def _parsed(reference: str, environment: str | None, *, writing: bool = False) -> Reference:
+    """Who writes does so for a connection: what Headrace itself lives by is written elsewhere."""
     try:
         if environment is not None and allowed_prefixes(environment):
             return check_reference(reference, environment=environment)
-        return known_reference(reference)
+        found = known_reference(reference)
+        if environment is not None or writing:
+            _refuse_own(found)
     except InvalidInput as exc:
-        code = exc.code if exc.code == "secret_outside_environment" else "secret_unresolved"
+        code = exc.code if exc.code in _SAID_AS_IT_IS else "secret_unresolved"
         raise NeedsOperator(code, exc.message, hint=exc.hint) from None
+    return found
+
+
+_SAID_AS_IT_IS = frozenset({"secret_outside_environment", "secret_of_headrace"})

@@ -43,8 +43,8 @@ def test_a_value_is_replaced_only_if_it_is_the_one_that_was_meant(tmp_path: Path
 
 def test_what_can_not_be_written_is_said_before_and_when_it_is_tried(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "folder", tmp_path / "nowhere" / "token", Path("/proc/self/token")):
-        assert not is_writable(f"file://{path}") or path.parent == Path("/proc/self")
+    for path in (tmp_path / "folder", tmp_path / "nowhere" / "token", Path("/dev/null/token")):
+        assert not is_writable(f"file://{path}")
         with pytest.raises(NeedsOperator) as caught:
             write_secret(f"file://{path}", "planted-value")
         assert caught.value.code == "secret_not_writable"

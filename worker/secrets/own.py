@@ -1,0 +1,64 @@
+"""Which references lead to what Headrace itself lives by? No connection may have those, whoever points it there.
+
+A connection sends its secrets to a host that somebody with a token chose. So what opens the database, the API or a
+secret store is never a connection's secret: a token of test would else be one of live, and one of a customer everybody's.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from worker.config import Settings
+from worker.secrets.stores.env import variable
+
+_SETTINGS = frozenset(f"HEADRACE_{name}".upper() for name in Settings.model_fields)
+_LOGINS = frozenset(
+    {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET", "PGPASSWORD", "VAULT_TOKEN"}
+)
+"""What the clients of stores and of Postgres log in with."""
+_LOGIN_FILES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE", "PGPASSFILE")
+"""Variables that name a file with such a thing."""
+_REFERRING = ("connect_key", "privacy_key", "vault_role_id", "vault_secret_id", "vault_token")
+_SYSTEM = ("/proc/", "/sys/")
+"""Where the environment and the memory of processes can be read."""
+_DATA = frozenset({"postgres", "valkey"})
+_DEMO = "demo-"
+
+
+def is_own(scheme: str, name: str, settings: Settings) -> bool:
+    """Whether this is Headrace's own. `name` in its canonical form; links in the file system are followed."""
+    if scheme == "env":
+        return name.upper() in _SETTINGS | _LOGINS or f"env://{name}" in _referred(settings)
+    return scheme == "file" and _is_own_file(os.path.realpath(name), settings)
+
+
+def _is_own_file(path: str, settings: Settings) -> bool:
+    if path.startswith(_SYSTEM) or path in set(_own_files(settings)):
+        return True
+    home = Path(_real_home(settings.home))
+    found = Path(path)
+    if not found.is_relative_to(home):
+        return False
+    parts = found.relative_to(home).parts
+    if len(parts) < 2:  # all that lies there is Headrace's, but for what its demo system asks for
+        return not found.name.startswith(_DEMO)
+    return parts[0] in _DATA
+
+
+def _own_files(settings: Settings) -> Iterator[str]:
+    named = [text.removeprefix("file://") for text in _referred(settings) if text.startswith("file://")]
+    named += [path for each in _LOGIN_FILES if (path := variable(each)) is not None]
+    for path in (*named, str(settings.vault_kubernetes_jwt)):
+        yield os.path.realpath(path)
+
+
+def _referred(settings: Settings) -> set[str]:
+    """The references that settings hold."""
+    token = settings.token.get_secret_value() if settings.token is not None else None
+    return {text for text in (token, *(getattr(settings, name) for name in _REFERRING)) if text}
+
+
+@lru_cache(maxsize=16)
+def _real_home(home: Path) -> str:
+    return os.path.realpath(home)
