@@ -91,7 +91,7 @@ def serve(
             port=port,
             tokens=(token,),
             webhook_url=webhook_url,
-            webhook_secrets=(webhook_secret(settings.home),),
+            webhook_secrets=webhook_secrets(settings.home),
             state=folder / "plant.journal",
             ready_file=folder / "ready",
         )
@@ -105,15 +105,16 @@ def demo_token(home: Path) -> str:
     return token
 
 
-def webhook_secret(home: Path) -> str:
-    """What signs the demo system's webhooks; made when it is first needed."""
+def webhook_secrets(home: Path) -> tuple[str, ...]:
+    """What signs the demo system's webhooks; made when it is first needed. Each line is one: they may be rotated."""
     made = kept_text(
         home / WEBHOOK_SECRET_FILE,
         make=lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
         good=lambda text: text.startswith("whsec_"),
     )
-    redactor.add(made, keep=True)
-    return made
+    for line in made.split():
+        redactor.add(line, keep=True)
+    return tuple(made.split())
 
 
 def connect_demo(settings: Settings, database: Database, base_url: str) -> bool:
@@ -125,7 +126,7 @@ def connect_demo(settings: Settings, database: Database, base_url: str) -> bool:
     except NotFound:
         pass
     demo_token(settings.home)
-    webhook_secret(settings.home)
+    webhook_secrets(settings.home)
     text = connections_document(
         base_url,
         f"file://{settings.home / TOKEN_FILE}",

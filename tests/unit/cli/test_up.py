@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.commands.demo import UNWANTED_FILE, remove_files, wants_demo
+from scheduler.cli.commands.demo import UNWANTED_FILE, remove_files, wants_demo, webhook_secrets
 from scheduler.cli.up.parts import Addresses
 from scheduler.cli.up.run import _prepare_home, without_password
 from scheduler.cli.up.screen import Progress, Screen
@@ -82,3 +82,13 @@ def test_synced_is_said_when_every_stream_is_and_said_once(capsys: pytest.Captur
 
 def test_a_connection_without_streams_is_never_synced() -> None:
     assert not Progress("x", 0, 0, 0).done
+
+
+def test_the_secret_of_the_demos_webhooks_is_kept_and_each_line_of_it_signs(tmp_path: Path) -> None:
+    (made,) = webhook_secrets(tmp_path)
+    place = tmp_path / "demo-webhook-secret"
+    assert place.stat().st_mode & 0o077 == 0
+    place.write_text(f"{made}\nwhsec_bmV3\n")
+    assert webhook_secrets(tmp_path) == (made, "whsec_bmV3")
+    remove_files(tmp_path)
+    assert not place.exists()

@@ -24,6 +24,8 @@ TIMEOUT = 5.0
 HELD = 2.0
 """Seconds that one which is to be overtaken waits for another."""
 SAY_EVERY = 10.0
+LAST = 1.0
+"""Seconds for the one that is under way at the end."""
 
 
 class Sender:
@@ -59,10 +61,10 @@ class Sender:
             self._drop("there is no room for more")
 
     def close(self) -> None:
-        """What waits is dropped."""
+        """What waits is dropped; one that nobody answers holds up no end."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(TIMEOUT + 1)
+            self._thread.join(LAST)
 
     def _run(self) -> None:
         held: list[Message] = []
