@@ -3,21 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 
 from scheduler.client import models
-from scheduler.client.errors import nonsense
-from scheduler.client.raw import items_of, values_of
+from scheduler.client.answers import Model, field_of, fields_of, json_of, read_as, record_of, texts_in
 from scheduler.client.sending import ATTEMPTS, TIMEOUT, Sending
 
 PAGE = 200
 MOST_WAIT = 20.0
-
-Model = TypeVar("Model")
 
 
 class Client:
@@ -61,8 +58,7 @@ class Client:
         environment: str | None = None,
     ) -> Iterator[models.ListedConnection]:
         """All that the token sees, by name. Pages are fetched as they are needed."""
-        label = [f"{key}:{value}" for key, value in (labels or {}).items()]
-        params = {"tenant": tenant, "label": label or None, "environment": environment}
+        params = _filters(tenant, labels, environment)
         yield from self._listed("/v1/connections", "connections", models.ListedConnection, params)
 
     def connection(self, name: str | int) -> models.Connection:
@@ -92,15 +88,35 @@ class Client:
     def resume(self, name: str | int) -> models.Paused:
         return self._one(models.Paused, self._sending.ask("POST", f"{_connection(name)}/resume"))
 
+    def pause_all(
+        self,
+        *,
+        tenant: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        environment: str | None = None,
+    ) -> models.PausedMany:
+        """Pause all that the token sees of a tenant, or with all of these labels."""
+        return self._all("pause", tenant, labels, environment)
+
+    def resume_all(
+        self,
+        *,
+        tenant: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        environment: str | None = None,
+    ) -> models.PausedMany:
+        """Let all of them go on."""
+        return self._all("resume", tenant, labels, environment)
+
     def streams(self, name: str | int) -> list[models.Stream]:
         """Its streams, and how each is doing."""
         response = self._sending.ask("GET", f"{_connection(name)}/streams")
-        return [_read(models.Stream, each, response) for each in _field(response, "streams")]
+        return [read_as(models.Stream, each, response) for each in field_of(response, "streams")]
 
     def histories(self, name: str | int) -> list[models.History]:
         """How far the histories of its streams are."""
         response = self._sending.ask("GET", f"{_connection(name)}/history")
-        return [_read(models.History, each, response) for each in _field(response, "histories")]
+        return [read_as(models.History, each, response) for each in field_of(response, "histories")]
 
     # Work.
 
@@ -134,9 +150,12 @@ class Client:
         stream: str | None = None,
         state: str | None = None,
         tenant: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        environment: str | None = None,
     ) -> Iterator[models.Run]:
         """Runs, open and ended, the newest first. Pages are fetched as they are needed."""
-        params = {"connection": connection, "stream": stream, "state": state, "tenant": tenant}
+        params = {"connection": connection, "stream": stream, "state": state}
+        params |= _filters(tenant, labels, environment)
         yield from self._listed("/v1/runs", "runs", models.Run, params)
 
     def run(self, run: UUID | str, *, wait: float = 0.0) -> models.Run:
@@ -146,7 +165,7 @@ class Client:
 
     def cancel_run(self, run: UUID | str) -> str:
         """`cancelled`, or `cancelling`: it ends at its next page."""
-        return str(_field(self._sending.ask("POST", f"{_run(run)}/cancel"), "outcome"))
+        return str(field_of(self._sending.ask("POST", f"{_run(run)}/cancel"), "outcome"))
 
     def retry_run(self, run: UUID | str) -> models.AskedRun:
         return self._one(models.AskedRun, self._sending.ask("POST", f"{_run(run)}/retry"))
@@ -160,9 +179,9 @@ class Client:
         params: dict[str, Any] = {"deleted": "true" if deleted else None, "as_of": as_of, "limit": PAGE}
         while True:
             response = self._sending.ask("GET", f"{_stream(connection, stream)}/records", params=params)
-            found = _fields(response)
-            for text in _items(found, "records", response):
-                yield _record(text, response)
+            found = fields_of(response)
+            for text in texts_in(found, "records", response):
+                yield record_of(text, response)
             params["cursor"] = found["next"][0] if "next" in found else None
             if params["cursor"] is None:
                 return
@@ -173,7 +192,7 @@ class Client:
         """One record, also one that is gone at its system."""
         path = f"{_stream(connection, stream)}/records/{quote(key, safe='')}"
         response = self._sending.ask("GET", path, params={"as_of": as_of})
-        return _record(response.text, response)
+        return record_of(response.text, response)
 
     def changes(
         self,
@@ -182,24 +201,34 @@ class Client:
         consumer: str | None = None,
         connection: str | int | None = None,
         stream: str | None = None,
+        tenant: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        environment: str | None = None,
         limit: int = PAGE,
         wait: float = 0.0,
     ) -> models.ChangePage:
         """Changes after a position, `beginning` or `now`. With `wait`, put off until there is one."""
         params = {
             "after": after, "consumer": consumer, "connection": connection, "stream": stream, "limit": limit,
-            "wait": wait or None,
+            "wait": wait or None, **_filters(tenant, labels, environment),
         }  # fmt: skip
         response = self._sending.ask("GET", "/v1/changes", params=params, wait=wait)
         return self._one(models.ChangePage, response)
+
+    def _all(
+        self, act: str, tenant: str | None, labels: Mapping[str, str] | None, environment: str | None
+    ) -> models.PausedMany:
+        given = {"tenant": tenant, "labels": labels and dict(labels), "environment": environment}
+        body = {key: value for key, value in given.items() if value}
+        return self._one(models.PausedMany, self._sending.ask("POST", f"/v1/connections/{act}", body=body))
 
     def _listed(self, path: str, name: str, kind: type[Model], params: Mapping[str, Any]) -> Iterator[Model]:
         cursor = None
         while True:
             response = self._sending.ask("GET", path, params={**params, "limit": PAGE, "cursor": cursor})
-            for each in _field(response, name):
-                yield _read(kind, each, response)
-            cursor = _field(response, "next")
+            for each in field_of(response, name):
+                yield read_as(kind, each, response)
+            cursor = field_of(response, "next")
             if cursor is None:
                 return
 
@@ -207,7 +236,13 @@ class Client:
         return replace(self._one(models.Connection, response), etag=response.headers.get("etag"))
 
     def _one(self, kind: type[Model], response: httpx.Response) -> Model:
-        return _read(kind, _json(response), response)
+        return read_as(kind, json_of(response), response)
+
+
+def _filters(tenant: str | None, labels: Mapping[str, str] | None, environment: str | None) -> dict[str, Any]:
+    """Parameters of lists."""
+    label = [f"{key}:{value}" for key, value in (labels or {}).items()]
+    return {"tenant": tenant, "label": label or None, "environment": environment}
 
 
 def _connection(name: str | int) -> str:
@@ -220,48 +255,3 @@ def _stream(connection: str | int, stream: str) -> str:
 
 def _run(run: UUID | str) -> str:
     return f"/v1/runs/{quote(str(run), safe='')}"
-
-
-def _json(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        raise nonsense(response) from None
-
-
-def _field(response: httpx.Response, name: str) -> Any:
-    found = _json(response)
-    if not isinstance(found, dict) or name not in found:
-        raise nonsense(response)
-    return found[name]
-
-
-def _read(kind: type[Model], data: Any, response: httpx.Response) -> Model:
-    try:
-        return models.read(kind, data)
-    except ValueError:
-        raise nonsense(response) from None
-
-
-def _fields(response: httpx.Response) -> dict[str, tuple[Any, str]]:
-    """Each field's value and its own text."""
-    try:
-        return {name: (value, text) for name, value, text in values_of(response.text)}
-    except ValueError:
-        raise nonsense(response) from None
-
-
-def _items(found: Mapping[str, tuple[Any, str]], name: str, response: httpx.Response) -> list[str]:
-    try:
-        return list(items_of(found[name][1]))
-    except (KeyError, ValueError):
-        raise nonsense(response) from None
-
-
-def _record(text: str, response: httpx.Response) -> models.Record:
-    try:
-        fields = {name: (value, raw) for name, value, raw in values_of(text)}
-        told = {name: value for name, (value, _) in fields.items()}
-        return replace(models.read(models.Record, told), raw=fields["record"][1])
-    except (KeyError, ValueError):
-        raise nonsense(response) from None

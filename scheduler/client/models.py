@@ -175,6 +175,28 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedOne:
+    """One of many. `disconnected`: it can't go on, because its secrets were taken away."""
+
+    id: int
+    connection: str
+    changed: bool
+    running: int = 0
+    disconnected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PausedMany:
+    """What became of all that were meant. The numbers are of all; of very many only the first are listed."""
+
+    paused: bool
+    matched: int
+    changed: int
+    connections: Sequence[PausedOne]
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """What went."""
 

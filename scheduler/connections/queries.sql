@@ -104,29 +104,38 @@ DELETE FROM run_history WHERE connection_id = ANY (%(connections)s);
 -- name: delete_connections
 DELETE FROM connections WHERE id = ANY (%(connections)s);
 
--- name: pause_connection
-UPDATE connections SET paused_at = now(), updated_at = now() WHERE id = %(connection)s AND paused_at IS NULL
+-- name: lock_seen
+-- The next of those that a view shows, locked in the order in which apply locks them. One that is the view's no more when
+-- its lock is there is left out.
+SELECT id, name, environment, tenant, disconnected_at FROM connections c
+ WHERE id > %(after)s AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
+ ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE;
+
+-- name: pause_connections
+UPDATE connections SET paused_at = now(), updated_at = now() WHERE id = ANY (%(connections)s) AND paused_at IS NULL
 RETURNING id;
 
 -- name: clear_next_runs
-UPDATE streams SET next_run_at = NULL WHERE connection_id = %(connection)s AND next_run_at IS NOT NULL;
+UPDATE streams SET next_run_at = NULL WHERE connection_id = ANY (%(connections)s) AND next_run_at IS NOT NULL;
 
 -- name: count_running
-SELECT count(*) AS running FROM runs WHERE connection_id = %(connection)s AND state = 'running';
+SELECT connection_id, count(*) AS running FROM runs
+ WHERE connection_id = ANY (%(connections)s) AND state = 'running'
+ GROUP BY connection_id;
 
--- name: resume_connection
-UPDATE connections SET paused_at = NULL, updated_at = now() WHERE id = %(connection)s AND paused_at IS NOT NULL
+-- name: resume_connections
+UPDATE connections SET paused_at = NULL, updated_at = now() WHERE id = ANY (%(connections)s) AND paused_at IS NOT NULL
 RETURNING id;
 
 -- name: set_next_runs
 -- However long the pause was, each stream owes one run.
-UPDATE streams SET next_run_at = now() WHERE connection_id = %(connection)s AND enabled;
+UPDATE streams SET next_run_at = now() WHERE connection_id = ANY (%(connections)s) AND enabled;
 
 -- name: wake_queued_runs
 -- Runs that waited through the pause. The caller publishes them after the commit; what gets lost, beat publishes again.
 UPDATE runs SET published_at = now()
- WHERE connection_id = %(connection)s AND state = 'queued' AND not_before <= now()
-RETURNING id, queue;
+ WHERE connection_id = ANY (%(connections)s) AND state = 'queued' AND not_before <= now()
+RETURNING connection_id, id, queue;
 
 -- name: find_connections
 -- A name before the file's id before the number: a name is what people see. Whoever may not see it finds nothing.

@@ -17,7 +17,7 @@ from worker.errors import InvalidInput
 
 View: TypeAlias = Mapping[str, Any]
 
-__all__ = ["EVERYTHING", "View", "labels_of", "narrowed", "seen"]
+__all__ = ["EVERYTHING", "View", "labels_of", "meant", "narrowed", "seen"]
 
 _LONGEST = 200
 
@@ -41,6 +41,23 @@ def narrowed(
     if labels:
         shown["labels"] = Jsonb(dict(labels))
     return shown
+
+
+def meant(
+    view: View,
+    *,
+    tenant: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    environment: str | None = None,
+) -> dict[str, Any]:
+    """The same for an act on many at once, which nobody means of all that there is: a tenant or a label is needed."""
+    if tenant is None and not labels:
+        raise InvalidInput(
+            "no_filter",
+            "Say which connections are meant: those of a tenant, with labels, or both.",
+            place="body",
+        )
+    return narrowed(view, environment=environment, tenant=tenant, labels=labels)
 
 
 def labels_of(given: Sequence[str], *, place: str | None = None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from scheduler.api.routes.access.sessions import sessions_routes
 from scheduler.api.routes.access.tokens import tokens_routes
 from scheduler.api.routes.connections.connections import connections_routes
 from scheduler.api.routes.connections.links import links_routes
+from scheduler.api.routes.connections.states import states_routes
 from scheduler.api.routes.connections.streams import streams_routes
 from scheduler.api.routes.connections.trials import trials_routes
 from scheduler.api.routes.feed.changes import changes_routes
@@ -28,6 +29,7 @@ from worker.db.database import Database
 
 ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     connections_routes,
+    states_routes,
     streams_routes,
     trials_routes,
     links_routes,

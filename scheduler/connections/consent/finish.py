@@ -119,6 +119,6 @@ def finish(
 def _let_go_on(tx: Transaction, connection: int) -> None:
     """One that was disconnected goes on; one that somebody paused stays paused."""
     back = tx.execute(editing.reconnect, {"id": connection}).rowcount
-    if back and tx.execute(shared.resume_connection, {"connection": connection}).fetchone():
-        tx.execute(shared.set_next_runs, {"connection": connection})
+    if back and tx.execute(shared.resume_connections, {"connections": [connection]}).fetchone():
+        tx.execute(shared.set_next_runs, {"connections": [connection]})
     tx.execute(editing.try_again, {"id": connection})

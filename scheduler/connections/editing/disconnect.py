@@ -22,7 +22,7 @@ def disconnect(database: Database, connection_id: int, actor: Actor) -> int:
             streams = [stream.id for stream in row.streams]
             execute(tx, shared.end_runs, {"streams": streams, "track": None, "reason": REASON})
             execute(tx, queries.disconnect, {"id": row.id})
-            execute(tx, shared.clear_next_runs, {"connection": row.id})
+            execute(tx, shared.clear_next_runs, {"connections": [row.id]})
             about = {"id": row.id, "environment": row.environment, "tenant": row.tenant}
             note_act(tx, actor, "connection.disconnect", row.name, about=about)
             return len(streams)

@@ -1,4 +1,4 @@
-"""The routes of connections: make, read, change, pause, resume, delete."""
+"""The routes of connections: make, read, change, delete."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,12 +14,10 @@ from scheduler.connections.current import CurrentConnection
 from scheduler.connections.editing.disconnect import disconnect
 from scheduler.connections.editing.edit import Editor, change_connection, create_connection
 from scheduler.connections.editing.shown import read_shown
-from scheduler.connections.pause import pause, resume
 from scheduler.connections.remove import remove_connection
 from scheduler.connections.resolve import list_connections
 from scheduler.connections.systems import known_systems
 from worker.db.database import Database
-from worker.runs.wakeups.publish import publish
 
 ConnectionId = Annotated[str, Path(min_length=1, max_length=200)]
 
@@ -34,7 +32,6 @@ def connections_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1/connections", tags=["connections"])
     _add_reading(router, database)
     _add_editing(router, database)
-    _add_states(router, database)
     return router
 
 
@@ -120,20 +117,3 @@ def _add_editing(router: APIRouter, database: Database) -> None:
             "streams": gone.streams,
             "records": gone.records,
         }
-
-
-def _add_states(router: APIRouter, database: Database) -> None:
-    @router.post("/{connection_id}/pause", dependencies=ADMIN, response_model=shapes.Paused)
-    def pause_it(connection_id: ConnectionId, request: Request) -> dict[str, Any]:
-        """Plan nothing more for it until it is resumed. What runs already ends its work."""
-        found = connection_of(request, database, connection_id)
-        done = pause(database, found["name"], found["environment"], actor=actor_of(request))
-        return {"connection": done.name, "paused": True, "changed": done.changed, "running": done.running}
-
-    @router.post("/{connection_id}/resume", dependencies=ADMIN, response_model=shapes.Paused)
-    def resume_it(connection_id: ConnectionId, request: Request) -> dict[str, Any]:
-        """Let it go on: each stream owes one run, however long the pause was."""
-        found = connection_of(request, database, connection_id)
-        done = resume(database, found["name"], found["environment"], actor=actor_of(request))
-        publish(done.wakeups)
-        return {"connection": done.name, "paused": False, "changed": done.changed}

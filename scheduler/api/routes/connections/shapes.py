@@ -107,6 +107,26 @@ class Paused(BaseModel):
     running: int = 0
 
 
+class PausedOne(BaseModel):
+    """One of many. `disconnected`: it can't go on, because its secrets were taken away."""
+
+    id: int
+    connection: str
+    changed: bool
+    running: int
+    disconnected: bool
+
+
+class PausedMany(BaseModel):
+    """What became of all that were meant. The numbers are of all; of very many only the first are listed."""
+
+    paused: bool
+    matched: int
+    changed: int
+    running: int = 0
+    connections: list[PausedOne]
+
+
 class Removed(BaseModel):
     """What went. With `data=keep` nothing of the copy does."""
 
