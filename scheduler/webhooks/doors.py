@@ -96,11 +96,9 @@ class Doors:
 def open_door(database: Database, name: str, *, fresh: bool = False) -> Door | None:
     """Look a connection up and open the secrets that prove its webhooks."""
     number = int(name) if name.isascii() and name.isdecimal() and len(name) < 19 else 0
-    rows = database.all(sql.find_webhook_connection, {"given": name.replace("\0", ""), "number": number})
-    named = [row for row in rows if row["id"] != number or len(rows) == 1]
-    if len(named) != 1:
+    row = database.one(sql.find_webhook_connection, {"given": name.replace("\0", ""), "number": number})
+    if row is None:
         return None
-    row = named[0]
     try:
         webhooks = source_of(known_systems(), row).webhooks
     except HeadraceError as exc:

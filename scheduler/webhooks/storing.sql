@@ -1,13 +1,14 @@
 -- Webhooks that were proved, on their way into the table of events.
 
 -- name: find_webhook_connection
--- By name or number, as it stands in the path. A name of both environments names neither: there the number is needed.
+-- By number or name, as it stands in the path. Whoever makes a connection chooses its name, so no name takes the webhooks of
+-- another: not by being its number, and not in test by being that of a live one, whose own number is needed then.
 SELECT c.id, c.system, c.environment, c.settings, c.secrets,
        coalesce((SELECT jsonb_object_agg(s.name, s.id) FROM streams s WHERE s.connection_id = c.id AND s.enabled), '{}') AS streams
   FROM connections c
  WHERE c.disconnected_at IS NULL AND (c.name = %(given)s OR c.id = %(number)s)
- ORDER BY c.name = %(given)s DESC
- LIMIT 2;
+ ORDER BY c.id = %(number)s DESC, c.environment
+ LIMIT 1;
 
 -- name: store_events
 -- All webhooks of a few milliseconds in one commit: those that are new become events, and their streams get a run. Who finds

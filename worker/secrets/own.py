@@ -6,7 +6,6 @@ secret store is never a connection's secret: a token of test would else be one o
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from worker.config import Settings
@@ -22,7 +21,8 @@ _LOGIN_FILES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE", "PG
 _REFERRING = ("connect_key", "privacy_key", "vault_role_id", "vault_secret_id", "vault_token")
 _SYSTEM = ("/proc/", "/sys/")
 """Where the environment and the memory of processes can be read."""
-_DATA = frozenset({"postgres", "valkey"})
+_DATA = ("postgres", "valkey")
+"""Folders of servers in the home, or links to them."""
 _DEMO = "demo-"
 
 
@@ -36,14 +36,12 @@ def is_own(scheme: str, name: str, settings: Settings) -> bool:
 def _is_own_file(path: str, settings: Settings) -> bool:
     if path.startswith(_SYSTEM) or path in set(_own_files(settings)):
         return True
-    home = Path(_real_home(settings.home))
     found = Path(path)
-    if not found.is_relative_to(home):
-        return False
-    parts = found.relative_to(home).parts
-    if len(parts) < 2:  # all that lies there is Headrace's, but for what its demo system asks for
-        return not found.name.startswith(_DEMO)
-    return parts[0] in _DATA
+    home, *data = _places(settings.home)
+    if any(found.is_relative_to(each) for each in data):
+        return True
+    # All that lies in the home itself is Headrace's, but for what its demo system asks for.
+    return found.parent == home and not found.name.startswith(_DEMO)
 
 
 def _own_files(settings: Settings) -> Iterator[str]:
@@ -59,6 +57,6 @@ def _referred(settings: Settings) -> set[str]:
     return {text for text in (token, *(getattr(settings, name) for name in _REFERRING)) if text}
 
 
-@lru_cache(maxsize=16)
-def _real_home(home: Path) -> str:
-    return os.path.realpath(home)
+def _places(home: Path) -> tuple[Path, ...]:
+    """The home, and what its servers keep."""
+    return tuple(Path(os.path.realpath(each)) for each in (home, *(home / name for name in _DATA)))

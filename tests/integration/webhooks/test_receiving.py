@@ -146,3 +146,15 @@ def test_an_answer_waits_for_nobody_who_holds_a_run(plant: Plant) -> None:
         holder.execute("UPDATE runs SET lane = lane WHERE connection_id = %(id)s", {"id": plant.id})
         assert plant.send().status_code == 200
         assert len(plant.events()) == 2
+
+
+@pytest.mark.parametrize("environment", ["live", "test"])
+def test_no_name_takes_the_webhooks_of_another(plant: Plant, environment: str) -> None:
+    """Whoever may make a connection chooses its name: another's number, or that of a live one in test."""
+    name = str(plant.id) if environment == "live" else plant.name
+    plant.database.run(
+        "INSERT INTO connections (name, environment, system, settings)"
+        " VALUES (%(name)s, %(environment)s, 'demo', '{\"base_url\": \"http://127.0.0.1:1\"}')",
+        {"name": name, "environment": environment},
+    )
+    assert plant.send(to=name).status_code == 200
