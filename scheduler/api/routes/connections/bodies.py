@@ -37,7 +37,8 @@ def changed_stream() -> dict[str, Any]:
     return _request(_patch(_inlined({"$defs": schema["$defs"], **schema["$defs"]["stream"]})), *_PATCHES)
 
 
-_PATCHES = ("application/json", "application/merge-patch+json")
+_PATCHES = ("application/json",)
+"""`application/merge-patch+json` is taken, too; named here as well, it would be a second type of everything in it."""
 
 
 def _request(schema: dict[str, Any], *kinds: str) -> dict[str, Any]:
@@ -48,10 +49,14 @@ def _patch(schema: dict[str, Any]) -> dict[str, Any]:
     """Each field may be left out, or null to take its value away."""
     schema = deepcopy(schema)
     schema.pop("required", None)
-    schema["properties"] = {
-        name: {"anyOf": [field, {"type": "null"}]} for name, field in schema["properties"].items()
-    }
+    schema["properties"] = {name: _or_null(field) for name, field in schema["properties"].items()}
     return schema
+
+
+def _or_null(field: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(field.get("type"), str):
+        return {**field, "type": [field["type"], "null"]}
+    return {"anyOf": [field, {"type": "null"}]}
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
