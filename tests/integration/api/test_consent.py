@@ -39,7 +39,7 @@ class House:
             **{
                 "system": "consenting", "name": "Acme", "tenant": "acme",
                 "settings": {"port": self.system.port},
-                "secrets": {"client_id": f"file://{self.home}/client-id", "client_secret": f"file://{self.home}/client-secret"},
+                "secrets": {"client_id": f"file://{self.home}/ours/client-id", "client_secret": f"file://{self.home}/ours/client-secret"},
                 **body,
             }
         )  # fmt: skip
@@ -54,9 +54,10 @@ def shared(
     postgres_server: PostgresServer, valkey_server: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
     home = tmp_path_factory.mktemp("api")
-    (home / "client-id").write_text(CLIENT)
-    (home / "client-secret").write_text(CLIENT_SECRET)
     (home / "typed").mkdir()
+    (home / "ours").mkdir()
+    (home / "ours" / "client-id").write_text(CLIENT)
+    (home / "ours" / "client-secret").write_text(CLIENT_SECRET)
     connectors = write_manifest(home / "connectors")
     with (
         consenting() as system,
