@@ -1,7 +1,7 @@
 """How long does it take from a webhook to the row in the copy?
 
-A webhook names a record, which is fetched from a source on this machine and upserted. Ours begins where the receiver commits
-the event and wakes a worker as users start it; the bare loop receives, fetches and upserts in one process, and answers
+A webhook names a record, which is fetched from a source on this machine and upserted. Ours is sent, signed, to an API and is
+done by a worker, both as users start them; the bare loop receives, fetches and upserts in one process, and answers
 afterwards. Turn by turn, one after the other and then so many a second; both are watched by the same eye, which
 looks for the row until it is there.
 """
@@ -17,13 +17,11 @@ from statistics import median, quantiles
 
 import httpx
 import psycopg
-import yaml
 
+from tests.bench.parts.hooked import serve_hooked, signed
 from tests.bench.parts.line import Line
 from tests.bench.parts.servers import ROOT, Source, own_postgres, own_valkey, source
 from tests.bench.parts.world import World, world
-from worker.runs.request import request_run
-from worker.runs.states import Lane
 
 RATE = 20
 """A second, of which each concerns another record."""
@@ -48,18 +46,18 @@ def run(full: bool) -> Iterator[Line]:
         own_valkey() as valkey,
         source(1000) as data,
         world(postgres, valkey) as own,
+        _ours(own, data) as ours,
+        _bare(own, data) as bare,
     ):
-        ours = _ours(own, data)
-        with _bare(own, data) as bare:
-            number = 1
+        number = 1
+        for contender in (ours, bare):
+            _one_by_one(own, contender, range(900, 920))
+            contender.taken.clear()
+        for _ in range(rounds):
             for contender in (ours, bare):
-                _one_by_one(own, contender, range(900, 920))
-                contender.taken.clear()
-            for _ in range(rounds):
-                for contender in (ours, bare):
-                    _one_by_one(own, contender, range(number, number + each))
-                number += each
-            steady = [_steady(own, contender, full=full) for contender in (ours, bare)]
+                _one_by_one(own, contender, range(number, number + each))
+            number += each
+        steady = [_steady(own, contender, full=full) for contender in (ours, bare)]
         yield _line("from a webhook to its row, the middle", ours.taken, bare.taken, median, "<= 2 x", 2.0)
         yield _worst("from a webhook to its row, 99 of 100", ours.taken, bare.taken)
         yield _worst(f"the same at {RATE} webhooks a second", *steady)
@@ -119,43 +117,20 @@ def _steady(own: World, contender: Contender, *, full: bool) -> list[float]:
     return found
 
 
-def _ours(own: World, data: Source) -> Contender:
-    own.add_system("hooked", defaults=_defaults(own))
-    own.add_connections(data.url, system="hooked", streams=["work_orders"], first_due=None)
+@contextmanager
+def _ours(own: World, data: Source) -> Iterator[Contender]:
+    port, names = serve_hooked(own, data.url)
     own.start_worker()
     own.start_beat()
-    own.publisher()
-    stream = own.one("SELECT id, connection_id FROM streams WHERE name = 'work_orders'")
-    return Contender(
-        _teller(own, stream["id"], stream["connection_id"]),
-        f"SELECT 1 FROM records WHERE stream_id = {stream['id']} AND key = %s AND version >= %s",
-        [],
-    )
+    stream = own.one("SELECT id, bucket FROM streams WHERE name = 'work_orders'")
+    place = f"bucket = {stream['bucket']} AND stream_id = {stream['id']}"
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
 
+        def tell(number: int) -> None:
+            _, headers, body = signed(number)
+            client.post(f"/webhooks/{names[0]}", content=body, headers=headers).raise_for_status()
 
-def _defaults(own: World) -> dict[str, object]:
-    manifest = yaml.safe_load((own.connectors / "bench" / "manifest.yaml").read_text())
-    found: dict[str, object] = manifest["defaults"] | {"single": {}}
-    return found
-
-
-def _teller(own: World, stream: int, connection_id: int) -> Tell:
-    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - after Celery knows its broker
-
-    def tell(number: int) -> None:
-        with own.database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO events (connection_id, stream_id, kind, key, event_key, request_id)"
-                " VALUES (%s, %s, 'record', %s, %s, 'bench')",
-                (connection_id, stream, str(number), f"{number}-{time.time_ns()}"),
-            )
-            asked = request_run(
-                connection, stream_id=stream, system="hooked", lane=Lane.WEBHOOK, cause="webhook",
-                request_id="bench", track="events",
-            )  # fmt: skip
-        publish([(asked.id, asked.queue)])
-
-    return tell
+        yield Contender(tell, f"SELECT 1 FROM records WHERE {place} AND key = %s AND version >= %s", [])
 
 
 @contextmanager

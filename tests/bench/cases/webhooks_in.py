@@ -5,21 +5,14 @@ One `headrace serve` as users start it, on the machine that Postgres and the sen
 proves it, inserts a row and commits. Turn by turn, at the same rate; all that was answered with 2xx is looked for afterwards.
 """
 
-import base64
-import hmac
-import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
-from uuid import uuid4
 
-import httpx
-
+from tests.bench.parts.hooked import SECRET, serve_hooked, signed
 from tests.bench.parts.line import Line
 from tests.bench.parts.servers import ROOT, own_postgres, own_valkey
 from tests.bench.parts.storm import Storm, storm
@@ -27,17 +20,9 @@ from tests.bench.parts.world import World, world
 
 RATE = 1000
 """A second."""
-CONNECTIONS, RECORDS = 50, 1000
-SECRET = base64.b64encode(b"k" * 32).decode()
+CONNECTIONS = 50
 MOST_MS = 100.0
 """For 99 of 100 answers."""
-WEBHOOKS = {
-    "verify": {"standard": {"secret": "webhook_secret"}},
-    "id": {"header": "webhook-id"},
-    "type": "type",
-    "at": "timestamp",
-    "events": [{"type": "work_order.*", "stream": "work_orders", "key": "data.id"}],
-}
 Lost = Callable[[Storm], int]
 
 
@@ -50,9 +35,9 @@ def run(full: bool) -> Iterator[Line]:
         own_postgres() as postgres,
         own_valkey() as valkey,
         world(postgres, valkey) as own,
-        _serving(own) as (port, names),
         _bare(own) as bare_port,
     ):
+        port, names = serve_hooked(own, "http://127.0.0.1:1", connections=CONNECTIONS)
         for at in (port, bare_port):
             storm(at, partial(request, names), rate=RATE // 2, seconds=3)
         for _ in range(rounds):
@@ -69,18 +54,11 @@ def run(full: bool) -> Iterator[Line]:
 
 def request(names: list[str], number: int) -> tuple[str, bytes]:
     """A webhook as the wire has it."""
-    name, moment = f"msg_{uuid4().hex}", str(int(time.time()))
-    told = {
-        "type": "work_order.updated",
-        "timestamp": "2026-01-01T00:00:00Z",
-        "data": {"id": number % RECORDS},
-    }
-    body = json.dumps(told).encode()
-    digest = hmac.digest(base64.b64decode(SECRET), f"{name}.{moment}.".encode() + body, "sha256")
+    name, headers, body = signed(number)
+    lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
     head = (
-        f"POST /webhooks/{names[number % len(names)]} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"user-agent: bench\r\nwebhook-id: {name}\r\nwebhook-timestamp: {moment}\r\n"
-        f"webhook-signature: v1,{base64.b64encode(digest).decode()}\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"POST /webhooks/{names[number % len(names)]} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\n{lines}"
+        f"content-length: {len(body)}\r\n\r\n"
     )
     return name, head.encode() + body
 
@@ -107,25 +85,6 @@ def _lost(own: World, place: str, found: Storm) -> int:
 
 
 @contextmanager
-def _serving(own: World) -> Iterator[tuple[int, list[str]]]:
-    """An API, and the connections whose webhooks it takes."""
-    secrets = {"webhook_secret": {"required": False, "description": "What signs its webhooks."}}
-    own.add_system("hooked", secrets=secrets, webhooks=WEBHOOKS)
-    own.add_connections(
-        "http://127.0.0.1:1", system="hooked", count=CONNECTIONS, streams=["work_orders"], first_due=None
-    )
-    (secret := own.home / "webhook-secret").write_text(f"whsec_{SECRET}")
-    own.database.run(
-        "UPDATE connections SET secrets = jsonb_build_object('webhook_secret', %(secret)s::text)",
-        {"secret": f"file://{secret}"},
-    )
-    own.start("api", "serve", port=(port := _free_port()))
-    own.wait(lambda: _answers(port), 30, what="API")
-    names = own.database.all("SELECT name FROM connections WHERE system = 'hooked' ORDER BY id")
-    yield port, [row["name"] for row in names]
-
-
-@contextmanager
 def _bare(own: World) -> Iterator[int]:
     program = [sys.executable, "-m", "tests.bench.parts.hook_insert", own.database_url, SECRET, "3"]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, cwd=ROOT)
@@ -136,16 +95,3 @@ def _bare(own: World) -> Iterator[int]:
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False

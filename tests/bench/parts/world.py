@@ -43,11 +43,13 @@ _pause = threading.Event()
 class World:
     """One database, one broker, and the processes that work on them."""
 
-    def __init__(self, home: Path, database_url: str, broker_url: str) -> None:
-        self.home = home
+    def __init__(self, folder: Path, database_url: str, broker_url: str) -> None:
+        self.home, self.secrets = folder / "home", folder / "secrets"
+        self.home.mkdir()
+        self.secrets.mkdir()
         self.database_url = database_url
         self.broker_url = broker_url
-        self.connectors = home / "connectors"
+        self.connectors = self.home / "connectors"
         self.parts: dict[str, Child] = {}
         self.add_system("bench")
         self.database = Database(database_url, name="bench", pool=4)
@@ -319,8 +321,8 @@ class World:
 @contextmanager
 def world(postgres: str, valkey: str) -> Iterator[World]:
     """A world in a database of its own; its processes are ended and its broker is emptied in the end."""
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home, fresh_database(postgres) as url:
-        found = World(Path(home), url, valkey)
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, fresh_database(postgres) as url:
+        found = World(Path(folder), url, valkey)
         try:
             yield found
         finally:
