@@ -26,6 +26,7 @@ from scheduler.connections.consent.needs import Needs
 from scheduler.connections.consent.oauth import CALLBACK, address_to_consent, client_of, exchange
 from scheduler.connections.editing.edit import queries as editing
 from scheduler.connections.systems import known_systems
+from scheduler.connections.trial.room import room
 from scheduler.connections.trial.trial import Candidate, trial_sender
 from worker.config import load_settings
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
@@ -141,11 +142,12 @@ class _Visit:
                 raise InvalidInput(
                     "missing_secret", f"{missing[0].replace('_', ' ').capitalize()} is missing."
                 )
-            references = put_away(self.link, values)
-            candidate = candidate_of(self.database, self.link, given, references)
-            if self.needs.consent is not None:
-                return self._away(candidate, given, references, self.needs.consent)
-            return self._finish(candidate)
+            with room.place(str(self.link["id"])):
+                references = put_away(self.link, values)
+                candidate = candidate_of(self.database, self.link, given, references)
+                if self.needs.consent is not None:
+                    return self._away(candidate, given, references, self.needs.consent)
+                return self._finish(candidate)
         except HeadraceError as exc:
             log.warning("consent_refused", link=str(self.link["id"]), code=exc.code)
             proof = keys.form_proof(self.session)
@@ -167,10 +169,11 @@ class _Visit:
         started = taken["started"]
         candidate = candidate_of(self.database, self.link, started["settings"], started["references"])
         try:
-            token = self._exchange(candidate, self.needs.consent, given["code"], state)
-            references = put_away(self.link, {self.needs.consent.refresh_token: token})
-            whole = {**started["references"], **references}
-            return self._finish(candidate_of(self.database, self.link, started["settings"], whole))
+            with room.place(str(self.link["id"])):
+                token = self._exchange(candidate, self.needs.consent, given["code"], state)
+                references = put_away(self.link, {self.needs.consent.refresh_token: token})
+                whole = {**started["references"], **references}
+                return self._finish(candidate_of(self.database, self.link, started["settings"], whole))
         except HeadraceError as exc:
             log.warning("consent_refused", link=str(self.link["id"]), code=exc.code)
             return page.refused(title, exc.message)

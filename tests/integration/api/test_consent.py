@@ -1,7 +1,9 @@
 """A customer connects a system by a link, as their browser does it: typed in, or by OAuth 2.0 with PKCE."""
 
 import re
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -258,6 +260,19 @@ class TestTyping:
         assert proof
         foreign = browser.post(at, data={"proof": proof[1]}, headers={"Origin": "https://evil.example"})
         assert foreign.status_code == 404
+
+    def test_a_system_that_says_nothing_holds_few_threads(self, house: House, browser: httpx.Client) -> None:
+        """Whoever has a link names the system: one that never answers must not keep all others from the API."""
+        with ThreadPoolExecutor(6) as pool, socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+            shown = opened(browser, house.link(system="demo", name="Plant")["url"])
+            typed = {
+                "setting.base_url": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "secret.token": TYPED,
+            }
+            said = as_completed([pool.submit(sent, browser, shown, **typed) for _ in range(6)])
+            first = [next(said).result() for _ in range(4)]
+            assert all("Other trials are under way" in each.text for each in first)
+            assert {each.status_code for each in first} == {422}
 
     def test_the_page_allows_no_script_no_frame_and_no_referrer(
         self, house: House, browser: httpx.Client

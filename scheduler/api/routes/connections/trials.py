@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.connections import shapes
 from scheduler.api.routes.connections.connections import ConnectionId
-from scheduler.api.who import SYNC, connection_of
+from scheduler.api.who import SYNC, connection_of, principal_of
 from scheduler.connections.systems import known_systems
+from scheduler.connections.trial.room import room
 from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
 from worker.config import load_settings
 from worker.db.database import Database
@@ -22,7 +23,8 @@ def trials_routes(database: Database) -> APIRouter:
     def test(connection_id: ConnectionId, request: Request) -> dict[str, Any]:
         """Open its secrets, ask its system for a little of each stream, and say what was found. 200 whatever that is."""
         found = connection_of(request, database, connection_id)
-        with trial_sender(database, load_settings()) as sender:
+        whose = str(principal_of(request).token_id)
+        with room.place(whose), trial_sender(database, load_settings()) as sender:
             report = try_connection(
                 sender,
                 known_systems(),
