@@ -17,12 +17,12 @@ import structlog
 from scheduler.webhooks.storing import Event, Stored, sql, store, want_forgotten
 from worker.db.database import Database
 from worker.errors import HeadraceError, Transient
-from worker.runs.wakeups.publish import Wakeup, publish
+from worker.runs.wakeups.publish import publish
 
 log = structlog.get_logger()
 
 LINGER = 0.003
-"""Seconds for which the first of a commit waits for others."""
+"""Seconds for which the first of a commit waits for others, where those before it came in company; alone, it waits for none."""
 MOST = 500
 COUNT_EVERY = 1.0
 MOST_AFTER = 2_000
@@ -81,9 +81,11 @@ class Collector:
                     thread.start()
 
     def _commit(self) -> None:
+        crowded = False
         while (first := self._given.get()) is not None:
             batch = [first]
-            self._stop.wait(LINGER)
+            if crowded:
+                self._stop.wait(LINGER)
             while len(batch) < MOST:
                 try:
                     more = self._given.get_nowait()
@@ -93,6 +95,7 @@ class Collector:
                     self._given.put(None)
                     break
                 batch.append(more)
+            crowded = len(batch) > 1
             self._store(batch)
 
     def _store(self, batch: list[_Waiting]) -> None:
@@ -151,12 +154,11 @@ class Collector:
     def _wake(self, gathered: Sequence[tuple[Stored, Sequence[Event]]]) -> None:
         if not gathered:
             return
-        wakeups: list[Wakeup] = [wakeup for stored, _ in gathered for wakeup in stored.wakeups]
+        publish(dict.fromkeys(wakeup for stored, _ in gathered for wakeup in stored.wakeups))
         events = [event for stored, events in gathered for event in events if stored.fresh]
         streams = sorted({event.stream_id for event in events})
         if streams:
-            wakeups += want_forgotten(self._database, streams, events[0].request_id)
-        publish(dict.fromkeys(wakeups))
+            publish(want_forgotten(self._database, streams, events[0].request_id))
 
     def _write_counts(self) -> None:
         with self._lock:
