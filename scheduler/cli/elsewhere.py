@@ -50,9 +50,9 @@ def elsewhere(settings: Settings) -> "Iterator[Client | None]":
         yield client
 
 
-def list_connections(client: "Client", *, limit: int, after: str) -> list[dict[str, Any]]:
+def list_connections(client: "Client", *, limit: int, after: str, **filters: Any) -> list[dict[str, Any]]:
     """As `connections` shows them."""
-    found = dropwhile(lambda each: bool(after) and each.name <= after, client.connections())
+    found = dropwhile(lambda each: bool(after) and each.name <= after, client.connections(**filters))
     return [asdict(each) for each in islice(found, limit)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from scheduler.cli.commands import connections, demo, doctor, files, start
+from scheduler.cli.commands import connections, demo, doctor, files, pausing, start
 from scheduler.cli.commands.access import audit, secrets, tokens
 from scheduler.cli.commands.consent import connect, trial
 from scheduler.cli.commands.copy import erase, export, records, storage, views
@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, connect, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, pausing, connect, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo, tokens, audit, secrets, webhooks,
 ):  # fmt: skip
     module.register(app)

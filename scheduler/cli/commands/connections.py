@@ -1,4 +1,4 @@
-"""The commands about connections: what there is, what a file makes of it, pause and resume."""
+"""The commands about connections: which there are, and what one is."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scheduler.cli import elsewhere
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, filters_of, view_of
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
-from scheduler.cli.session import command_settings, open_database, open_publisher
+from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.options.schedule import format_history, format_schedule
 from scheduler.connections.options.windows import format_windows
 from scheduler.connections.resolve import find_connection, list_connections, streams_of
@@ -24,15 +25,17 @@ group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode
 def register(app: typer.Typer) -> None:
     """Add these commands to `headrace`."""
     app.add_typer(group, name="connections")
-    app.command()(pause)
-    app.command()(resume)
 
 
 @group.callback()
 def connections(
     context: typer.Context,
+    *,
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 200,
     after: Annotated[str, typer.Option(help="Only those whose names come after this one.")] = "",
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     as_json: AsJson = False,
 ) -> None:
     """List connections in the order of their names; `connections show NAME` takes one.
@@ -44,10 +47,12 @@ def connections(
     settings = command_settings()
     with elsewhere.elsewhere(settings) as api:
         if api is not None:
-            rows = elsewhere.list_connections(api, limit=limit, after=after)
+            filters = filters_of(tenant, label, environment)
+            rows = elsewhere.list_connections(api, limit=limit, after=after, **filters)
         else:
             with open_database(settings) as database:
-                rows = list_connections(database, limit=limit, after=(after, 2**62))
+                view = view_of(tenant, label, environment)
+                rows = list_connections(database, limit=limit, after=(after, 2**62), view=view)
     if as_json:
         print_json(rows)
         return
@@ -61,7 +66,9 @@ def connections(
             ]
             for row in rows
         ),
-        empty="No connections yet. `headrace apply FILE` makes them.",
+        empty="No connections of these."
+        if tenant or label or environment
+        else "No connections yet. `headrace apply FILE` makes them.",
     )  # fmt: skip
 
 
@@ -105,64 +112,6 @@ def show(
     )
     say("")
     _print_streams(streams)
-
-
-def pause(
-    connection: Annotated[str, typer.Argument(help="The connection's name or number.")],
-    as_json: AsJson = False,
-) -> None:
-    """Plan nothing more for a connection until it is resumed. What runs already ends its work.
-
-    Example: headrace pause plant
-    """
-    from scheduler.connections.pause import pause as pause_now  # noqa: PLC0415
-
-    settings = command_settings()
-    done: Any
-    with elsewhere.elsewhere(settings) as api:
-        if api is not None:
-            done = api.pause(connection)
-            name = done.connection
-        else:
-            with open_database(settings) as database:
-                row = find_connection(database, connection)
-                done = pause_now(database, row["name"], row["environment"])
-                name = done.name
-    if as_json:
-        print_json({"connection": name, "paused": True, "changed": done.changed, "running": done.running})
-        return
-    running = f" {done.running} of its runs still end their work." if done.running else ""
-    say(f"{name} is paused.{running}" if done.changed else f"{name} was paused already.{running}")
-
-
-def resume(
-    connection: Annotated[str, typer.Argument(help="The connection's name or number.")],
-    as_json: AsJson = False,
-) -> None:
-    """Let a paused connection go on: each stream owes one run, however long the pause was.
-
-    Example: headrace resume plant
-    """
-    from scheduler.connections.pause import resume as resume_now  # noqa: PLC0415
-    from worker.runs.wakeups.publish import publish  # noqa: PLC0415 - brings Celery
-
-    settings = command_settings()
-    done: Any
-    with elsewhere.elsewhere(settings) as api:
-        if api is not None:
-            done = api.resume(connection)
-            name = done.connection
-        else:
-            with open_database(settings) as database:
-                open_publisher(settings)
-                row = find_connection(database, connection)
-                done = resume_now(database, row["name"], row["environment"])
-                publish(done.wakeups)
-                name = done.name
-    if as_json:
-        print_json({"connection": name, "paused": False, "changed": done.changed})
-        return
-    say(f"{name} goes on." if done.changed else f"{name} wasn't paused.")
 
 
 def _show_elsewhere(found: "Connection", streams: "Sequence[Stream]", *, as_json: bool) -> None:

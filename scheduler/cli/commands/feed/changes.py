@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, clean, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
+from scheduler.connections.view import View
 from scheduler.feed.changes import BEGINNING, consumer_json, position_named, status_json, wanted_named
 from scheduler.runs.lists import SHORT_ID
 from worker.db.database import Database
@@ -67,6 +69,9 @@ def changes(
     show_status: Annotated[
         bool, typer.Option("--status", help="Show how the feed is and what holds it back, and no changes.")
     ] = False,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what changed in the copy, in the order of the change feed.
@@ -81,11 +86,12 @@ def changes(
         raise typer.BadParameter(f"{', '.join(sorted(unknown))} is no kind; kinds are {', '.join(KINDS)}.")
     if as_json and (follow or jsonl):
         raise typer.BadParameter("--json prints one object; take --jsonl to follow.")
+    view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
         if show_status:
             _show_status(status(database), as_json=as_json)
             return
-        reader = _Reader(database, connection, stream, kind, content=content)
+        reader = _Reader(database, connection, stream, kind, content=content, view=view)
         start = reader.start(after, consumer)
         pages = reader.pages(start, limit=None if follow else limit)
         if as_json:
@@ -152,9 +158,11 @@ class _Reader:
         kinds: list[str] | None,
         *,
         content: bool,
+        view: View,
     ) -> None:
         self.database = database
         self.content = content
+        self._view = view
         self._named = (connection, stream, kinds)
         self.last: Page | None = None
 
@@ -168,7 +176,7 @@ class _Reader:
         """Without a limit for ever. Streams that are new meanwhile are read, too."""
         left = limit
         while left is None or left > 0:
-            what = wanted_named(self.database, *self._named, content=self.content)
+            what = wanted_named(self.database, *self._named, content=self.content, view=self._view)
             page = self.last = read_changes(self.database, position, what, limit=min(PAGE, left or PAGE))
             yield page
             position = page.next

@@ -7,6 +7,7 @@ import typer
 
 from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.errors import Exit
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
@@ -67,6 +68,9 @@ def add(
     kind: Annotated[
         list[str] | None, typer.Option(help="created, updated or deleted; may be given several times.")
     ] = None,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     begin: Annotated[
         str, typer.Option("--from", help="`now`, `beginning` (all records first), or a position of the feed.")
     ] = "now",
@@ -82,7 +86,15 @@ def add(
         raise typer.BadParameter(f"{', '.join(sorted(unknown))} is no kind; kinds are {', '.join(KINDS)}.")
     with open_database(command_settings()) as database:
         row = add_named(
-            database, name, url, secret, connection=connection, stream=stream, kinds=kind or None, begin=begin
+            database,
+            name,
+            url,
+            secret,
+            connection=connection,
+            stream=stream,
+            kinds=kind or None,
+            begin=begin,
+            view=view_of(tenant, label, environment),
         )
     if as_json:
         print_json(subscription_json(row))
@@ -208,7 +220,13 @@ def remove(name: Name) -> None:
 def _what(row: dict[str, Any]) -> str:
     kinds = ", ".join(row["kinds"]) if row["kinds"] else "every change"
     place = " / ".join(part for part in (row["connection"], row["stream"]) if part)
-    return f"{kinds} of {place}" if place else kinds
+    limits = [
+        *([f"tenant {', '.join(row['tenants']) or 'none'}"] if row["tenants"] is not None else []),
+        *(f"{key}:{value}" for key, value in (row["labels"] or {}).items()),
+        *([f"{len(row['connections'])} connections"] if row["connections"] is not None else []),
+        *([row["environment"]] if row["environment"] else []),
+    ]
+    return (f"{kinds} of {place}" if place else kinds) + (f" ({'; '.join(limits)})" if limits else "")
 
 
 def _state(row: dict[str, Any]) -> str:

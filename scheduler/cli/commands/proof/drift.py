@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.output import AsJson, ago, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection, find_stream
@@ -27,6 +28,9 @@ def drift(
     accepted: Annotated[
         bool, typer.Option("--accept", help="Take note: what changed is known from now on.")
     ] = False,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     as_json: AsJson = False,
 ) -> None:
     """Show fields that appeared, vanished or changed their type at a system.
@@ -35,8 +39,9 @@ def drift(
     """
     if (everything or accepted) and stream is None:
         raise typer.BadParameter("--all and --accept need a connection and a stream.")
+    view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
-        found = find_connection(database, connection) if connection else None
+        found = find_connection(database, connection, view) if connection else None
         of = find_stream(database, found, stream) if found and stream else None
         if accepted and found and of:
             count = accept(database, found, of)
@@ -49,7 +54,10 @@ def drift(
             fields_of(database, of["id"])
             if everything and of
             else drifted(
-                database, connection_id=found["id"] if found else None, stream_id=of["id"] if of else None
+                database,
+                connection_id=found["id"] if found else None,
+                stream_id=of["id"] if of else None,
+                view=view,
             )
         )
     if as_json:

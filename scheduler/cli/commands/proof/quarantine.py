@@ -7,9 +7,11 @@ from uuid import UUID
 import typer
 
 from scheduler.access.audit import COMMAND_LINE
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.connections.view import View
 from scheduler.proof.quarantine import discard, find_quarantined, list_quarantined, request_retry, summary
 from scheduler.runs.lists import SHORT_ID
 from worker.db.database import Database
@@ -38,6 +40,9 @@ def quarantine(
         list[str] | None, typer.Option("--only", metavar="ID", help="With --retry or --discard: only these.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many of a stream.")] = LIMIT,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     as_json: AsJson = False,
 ) -> None:
     """Show records that could not be taken, and why; try them again, or forget them.
@@ -50,14 +55,15 @@ def quarantine(
         raise typer.BadParameter("--retry and --discard need a connection and a stream.")
     if only and not (retry or drop):
         raise typer.BadParameter("--only goes with --retry or --discard.")
+    view = view_of(tenant, label, environment)
     settings = command_settings()
     with open_database(settings) as database:
-        found = find_connection(database, connection) if connection else None
+        found = find_connection(database, connection, view) if connection else None
         of = find_stream(database, found, stream) if found and stream else None
         if show is not None:
             _show(database, show, found, of, as_json=as_json)
         elif found is None or of is None:
-            _summary(database, found, as_json=as_json)
+            _summary(database, found, view, as_json=as_json)
         elif retry:
             open_publisher(settings)
             ids = _ids(database, only, of)
@@ -84,8 +90,8 @@ def _ids(database: Database, only: list[str] | None, stream: dict[str, Any]) -> 
     return [find_quarantined(database, text, stream_id=stream["id"])["id"] for text in only]
 
 
-def _summary(database: Database, connection: dict[str, Any] | None, *, as_json: bool) -> None:
-    rows = summary(database, connection["id"] if connection else None)
+def _summary(database: Database, connection: dict[str, Any] | None, view: View, *, as_json: bool) -> None:
+    rows = summary(database, connection["id"] if connection else None, view)
     if as_json:
         print_json(rows)
         return

@@ -8,6 +8,7 @@ import typer
 
 from scheduler.cli import elsewhere
 from scheduler.cli.commands.runs.sync import begins, sync
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, filters_of, view_of
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import (
@@ -15,6 +16,7 @@ from scheduler.cli.session import (
     open_database,
 )
 from scheduler.connections.resolve import find_connection, find_stream
+from scheduler.connections.view import View
 from scheduler.runs.lists import SHORT_ID, end_of, find_run, list_runs
 from worker.config import Settings
 from worker.parsing.durations import format_duration
@@ -40,6 +42,9 @@ def runs(
     connection: Annotated[str | None, typer.Option(help="Only this connection's.")] = None,
     stream: Annotated[str | None, typer.Option(help="Only this stream's; needs --connection.")] = None,
     state: Annotated[State | None, typer.Option(help="Only these.")] = None,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -54,9 +59,13 @@ def runs(
     settings = command_settings()
     with elsewhere.elsewhere(settings) as api:
         if api is not None:
-            rows = elsewhere.list_runs(api, limit=limit, connection=connection, stream=stream, state=state)
+            filters = filters_of(tenant, label, environment)
+            rows = elsewhere.list_runs(
+                api, limit=limit, connection=connection, stream=stream, state=state, **filters
+            )
         else:
-            rows = _list(settings, connection, stream, state, limit)
+            view = view_of(tenant, label, environment)
+            rows = _list(settings, connection, stream, state, limit=limit, view=view)
     if as_json:
         print_json([_as_json(row) for row in rows])
         return
@@ -76,10 +85,16 @@ def runs(
 
 
 def _list(
-    settings: Settings, connection: str | None, stream: str | None, state: State | None, limit: int
+    settings: Settings,
+    connection: str | None,
+    stream: str | None,
+    state: State | None,
+    *,
+    limit: int,
+    view: View,
 ) -> list[dict[str, Any]]:
     with open_database(settings) as database:
-        found = find_connection(database, connection) if connection else None
+        found = find_connection(database, connection, view) if connection else None
         stream_id = find_stream(database, found, stream)["id"] if found and stream else None
         return [
             dict(row)
@@ -89,6 +104,7 @@ def _list(
                 stream_id=stream_id,
                 state=state,
                 limit=limit,
+                view=view,
             )
         ]
 

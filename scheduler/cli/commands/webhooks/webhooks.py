@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.output import AsJson, ago, print_json, print_table
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection
+from scheduler.connections.view import EVERYTHING
 from scheduler.webhooks.numbers import (
     DAYS,
     connection_json,
@@ -28,15 +30,24 @@ def webhooks(
     connection: Annotated[str | None, typer.Argument(help="The connection's name or number.")] = None,
     *,
     days: Annotated[int, typer.Option(min=1, max=90, help="Count over so many days.")] = DAYS,
+    tenant: OfTenant = None,
+    label: WithLabel = None,
+    environment: InEnvironment = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how many webhooks came, which changes they told of, and which the poll had to find.
 
     Example: headrace webhooks plant --days 2
     """
+    view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
-        found = find_connection(database, connection) if connection else None
-        rows = numbers_of(database, connection_id=found["id"] if found else None, days=days)
+        found = find_connection(database, connection, view) if connection else None
+        rows = numbers_of(
+            database,
+            connection_id=found["id"] if found else None,
+            days=days,
+            view=EVERYTHING if found else view,
+        )
         streams = numbers_by_stream(database, found["id"], days=days) if found else []
     if as_json:
         if found:
