@@ -140,7 +140,10 @@ _TOO_LONG = f"The body is longer than {MAX_BODY // 1024:,} kB."
 
 
 def _shown(path: str) -> str:
-    """For the log. What follows there is a link's secret, or a clean path that tells nothing more."""
+    """For the log. On open paths a secret may follow: a link's, or what proves a webhook by its path."""
+    if path.startswith("/webhooks/"):
+        _, tree, name, *rest = path.split("/")
+        return f"/{tree}/{name[:180]}{'/…' if rest else ''}"
     return "/connect/…" if path.startswith("/connect/") else path[:200]
 
 

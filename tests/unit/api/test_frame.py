@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from scheduler.api.frame import MAX_BODY, Frame
 
@@ -40,6 +41,15 @@ def ask() -> Ask:
         return anyio.run(go)
 
     return send
+
+
+@pytest.mark.parametrize("path", ["/webhooks/plant/s3cr3t", "/webhooks/plant/a/s3cr3t", "/connect/s3cr3t"])
+def test_no_secret_of_a_path_is_logged(ask: Ask, path: str) -> None:
+    """Also none that nobody has opened: sent to a name that isn't there, it is a secret all the same."""
+    with capture_logs() as said:
+        ask("POST", path)
+    assert "s3cr3t" not in str(said)
+    assert [line["path"].rpartition("/")[2] for line in said] == ["…"]
 
 
 def test_a_harmless_request_id_is_kept(ask: Ask) -> None:
