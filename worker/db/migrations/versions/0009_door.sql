@@ -106,9 +106,6 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
--- Runs of a state that is rare, in a list over all connections: else every run that changed something is looked at.
-CREATE INDEX run_history_wrong ON run_history_eventful (state, id DESC) WHERE state <> 'succeeded';
-
 -- Outgoing. How a connection's requests leave: references to a CA and to a client's certificate and key, a proxy.
 ALTER TABLE connections ADD COLUMN network jsonb NOT NULL DEFAULT '{}';
 
