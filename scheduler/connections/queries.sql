@@ -101,6 +101,18 @@ SELECT * FROM unnest(%(streams)s::bigint[], %(buckets)s::smallint[]);
 -- name: delete_run_history
 DELETE FROM run_history WHERE connection_id = ANY (%(connections)s);
 
+-- name: part_registrations
+-- Webhooks that were registered at their systems are removed there later, with what was known of the connection until now.
+UPDATE webhook_registrations r
+   SET state = 'removing', next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now(),
+       parting = CASE WHEN c.disconnected_at IS NULL OR r.parting IS NULL
+                      THEN jsonb_build_object('system', c.system, 'environment', c.environment, 'settings', c.settings,
+                               'secrets', c.secrets, 'network', c.network, 'account', headrace_account(c))
+                      ELSE r.parting END
+  FROM connections c
+ WHERE c.id = r.connection_id AND c.id = ANY (%(connections)s)
+RETURNING r.connection_id;
+
 -- name: delete_connections
 DELETE FROM connections WHERE id = ANY (%(connections)s);
 

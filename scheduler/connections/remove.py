@@ -54,5 +54,6 @@ def delete_connections(tx: Transaction, connection_ids: Sequence[int]) -> tuple[
     execute(tx, queries.note_removed, gone)
     take_views(tx, connection_ids)
     execute(tx, queries.delete_run_history, params)
+    execute(tx, queries.part_registrations, params)
     execute(tx, queries.delete_connections, params)
     return len(streams), records

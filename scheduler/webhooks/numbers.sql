@@ -15,7 +15,12 @@ SELECT c.id, c.name AS connection, c.environment, c.tenant, c.system,
              sum(n.told)::bigint AS told, sum(n.missed)::bigint AS missed, count(*) AS days
         FROM webhook_counts n WHERE n.connection_id = c.id AND n.day > current_date - %(days)s::int
   ) w ON true
-  LEFT JOIN webhook_registrations g ON g.connection_id = c.id
+  LEFT JOIN LATERAL (
+      SELECT CASE WHEN bool_or(r.state = 'failing') THEN 'failing' WHEN bool_or(r.state = 'removing') THEN 'removing'
+                  ELSE max(r.state) END AS state,
+             min(r.error) AS error, min(r.expires_at) AS expires_at
+        FROM webhook_registrations r WHERE r.connection_id = c.id
+  ) g ON true
  WHERE (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
    AND (c.name, c.id) > (%(after_name)s, %(after_id)s::bigint)
    AND (w.days > 0 OR g.state IS NOT NULL OR %(connection)s::bigint IS NOT NULL)

@@ -26,6 +26,7 @@ from worker.secrets import Secret
 from worker.webhooks.delivery import Delivery as Delivery  # noqa: PLC0414 - the same
 from worker.webhooks.delivery import Reply as Reply  # noqa: PLC0414 - the same
 from worker.webhooks.delivery import Told
+from worker.webhooks.registering import Created, Registered, Rules, Wish
 
 CursorValue = datetime | int
 """A place in a stream's order of change: an aware UTC datetime, or a whole number."""
@@ -335,12 +336,39 @@ class TokenAuth(Auth, Protocol):
         ...
 
 
+class Registration(Protocol):
+    """How webhooks are registered at a system. Makes requests and reads answers; sends nothing."""
+
+    topics: Sequence[str]
+    """Each is registered by itself; one empty text where one is for all."""
+    secret: str | None
+    """The secret that is sent, or that the system hands out."""
+    path_secret: str | None
+    """The secret that stands in the URL."""
+    every: float
+    """Seconds between two looks."""
+    rules: Rules
+
+    def list_all(self) -> Request: ...
+    def listed(self, response: Response) -> list[Registered]: ...
+    def create(self, wish: Wish) -> Request: ...
+    def created(self, response: Response) -> Created: ...
+    def renew(self, wish: Wish, id_: str) -> Request: ...
+    def enable(self, wish: Wish, id_: str) -> Request: ...
+    def remove(self, id_: str) -> Request: ...
+
+
 class Webhooks(Protocol):
     """How a system's webhooks are proved and understood. Opens nothing and reads no clock.
 
     `secrets` are opened values by the manifest's names for them; one that holds several lines is several secrets, any of
     which may prove a webhook while they are rotated.
     """
+
+    @property
+    def registration(self) -> Registration | None:
+        """How they are registered; None: people do that at the system."""
+        ...
 
     @property
     def secret_names(self) -> Sequence[str]:

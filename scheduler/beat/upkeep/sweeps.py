@@ -17,6 +17,7 @@ from scheduler.beat.upkeep.retention import Pruning, finish_removals, keep_all_p
 from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.keeping.erasure.rescreen import rescreen
+from scheduler.webhooks.registering.tending import tend_registrations
 from worker.db.queries import sql
 from worker.engine.planning.lateness import KEPT_DAYS
 from worker.feed.epoch import keep_epoch
@@ -74,6 +75,8 @@ def _rescreen(services: Services) -> None:
 
 
 _beside = Beside()
+_registrars = Beside()
+"""On a thread of its own: it waits for systems."""
 _pruning = Pruning()
 _viewing = Viewing()
 
@@ -103,6 +106,7 @@ SWEEPS = (
     Sweep("verify", 5.0, request_due),
     Sweep("verify_plan", 300.0, plan),
     Sweep("misses", 30.0, _beside.sweep("misses", judge_misses)),
+    Sweep("registrations", 5.0, _registrars.sweep("registrations", tend_registrations)),
     Sweep("retries", 60.0, _beside.sweep("retries", retry_quarantines)),
     Sweep("views", 5.0, _viewing.tend),
 )

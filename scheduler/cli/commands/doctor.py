@@ -25,6 +25,7 @@ from scheduler.health.looks import (
 from scheduler.health.trust import look_at_trust
 from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.runs.lists import SHORT_ID
+from scheduler.webhooks.registering.wishes import look_at_registrations
 from worker.config import Settings
 from worker.db.database import Database
 from worker.errors import HeadraceError
@@ -120,6 +121,7 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from look_at_secrets(database)
     yield from look_at_feed(database)
     yield from look_at_subscriptions(database)
+    yield from look_at_registrations(database)
     yield from look_at_trust(database)
     yield from look_at_tokens(database)
 

@@ -1,6 +1,7 @@
 """A connection goes, and what was read through it stays: readable, searched and fed as before, and never fetched again.
 
-It is paused, its open runs end here, and its references to secrets are forgotten. Given secrets again it goes on.
+It is paused, its open runs end here, and its references to secrets are forgotten: those of webhooks that we registered
+as soon as these are removed at the system. Given secrets again it goes on.
 """
 
 from scheduler.access.audit import Actor, note_act
@@ -21,6 +22,7 @@ def disconnect(database: Database, connection_id: int, actor: Actor) -> int:
             row = read_one(tx, connection_id, lock=True)
             streams = [stream.id for stream in row.streams]
             execute(tx, shared.end_runs, {"streams": streams, "track": None, "reason": REASON})
+            execute(tx, shared.part_registrations, {"connections": [row.id]})
             execute(tx, queries.disconnect, {"id": row.id})
             execute(tx, shared.clear_next_runs, {"connections": [row.id]})
             about = {"id": row.id, "environment": row.environment, "tenant": row.tenant}

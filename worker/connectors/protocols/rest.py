@@ -46,7 +46,9 @@ class RestSource:
         self.auth: Auth = make_auth(manifest.auth, settings)
         self.limits: Limits = manifest.limits
         spec = manifest.webhooks
-        self.webhooks: Webhooks | None = None if spec is None else ManifestWebhooks(spec, self.stream)
+        self.webhooks: Webhooks | None = (
+            None if spec is None else ManifestWebhooks(spec, self.stream, settings)
+        )
         headers = fill_all(manifest.headers, settings)
         params = fill_all(manifest.params, settings)
         common = _Common(

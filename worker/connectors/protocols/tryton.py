@@ -57,7 +57,9 @@ class TrytonSource:
         if auth.kind == "tryton":
             self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
         spec = manifest.webhooks
-        self.webhooks: Webhooks | None = None if spec is None else ManifestWebhooks(spec, self.stream)
+        self.webhooks: Webhooks | None = (
+            None if spec is None else ManifestWebhooks(spec, self.stream, settings)
+        )
         headers = fill_all(manifest.headers, settings)
         self._streams = {
             name: TrytonStream(spec, url, manifest.rpc_size, headers)

@@ -9,8 +9,11 @@ from pydantic import BaseModel, Field
 from scheduler.api.filters import Shown
 from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.shapes import NO_NUL
-from scheduler.api.who import READ, connection_of
+from scheduler.api.who import READ, WRITE, actor_of, connection_of
+from scheduler.connections.systems import known_systems
 from scheduler.webhooks.numbers import DAYS, connection_json, numbers_by_stream, numbers_of, stream_json
+from scheduler.webhooks.registering.wishes import register_webhooks, unregister_webhooks
+from worker.config import load_settings
 from worker.db.database import Database
 
 Name = Annotated[str, Path(min_length=1, max_length=200, pattern=NO_NUL)]
@@ -64,6 +67,20 @@ class WholeWebhooks(ConnectionWebhooks):
     streams: list[StreamWebhooks]
 
 
+class Wanted(BaseModel):
+    """It is noted, and done within seconds: `registration.state` of the connection's webhooks tells how it went."""
+
+    connection: str
+    url: str = Field(description="To which the system will send.")
+
+
+class Unwanted(BaseModel):
+    """What is registered is removed at the system within seconds."""
+
+    connection: str
+    removing: int = Field(description="How many were registered, or were to be.")
+
+
 class WebhookPage(BaseModel):
     """Connections that take webhooks, in the order of their names."""
 
@@ -93,5 +110,29 @@ def webhook_numbers_routes(database: Database) -> APIRouter:
         (row,) = numbers_of(database, connection_id=found["id"], days=days)
         streams = numbers_by_stream(database, found["id"], days=days)
         return {**connection_json(row), "streams": [stream_json(each) for each in streams]}
+
+    @router.post(
+        "/connections/{connection_id}/webhooks", dependencies=WRITE, response_model=Wanted, status_code=202
+    )
+    def register(connection_id: Name, request: Request) -> dict[str, Any]:
+        """Have its webhooks registered at the system, and kept so: renewed, enabled again, and created again if they vanish."""
+        found = connection_of(request, database, connection_id)
+        url = register_webhooks(
+            database,
+            known_systems(),
+            found["id"],
+            public_url=load_settings().public_url,
+            actor=actor_of(request),
+        )
+        return {"connection": found["name"], "url": url}
+
+    @router.delete(
+        "/connections/{connection_id}/webhooks", dependencies=WRITE, response_model=Unwanted, status_code=202
+    )
+    def unregister(connection_id: Name, request: Request) -> dict[str, Any]:
+        """Have them removed at the system. Those that were registered there by hand stay."""
+        found = connection_of(request, database, connection_id)
+        removing = unregister_webhooks(database, found["id"], actor=actor_of(request))
+        return {"connection": found["name"], "removing": removing}
 
     return router

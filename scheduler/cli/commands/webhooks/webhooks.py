@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
-from scheduler.cli.output import AsJson, ago, print_json, print_table
+from scheduler.cli.output import AsJson, ago, note, print_json, print_table
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection
+from scheduler.connections.systems import known_systems
 from scheduler.connections.view import EVERYTHING
 from scheduler.webhooks.numbers import (
     DAYS,
@@ -19,6 +21,8 @@ from scheduler.webhooks.numbers import (
     numbers_of,
     stream_json,
 )
+from scheduler.webhooks.registering.wishes import register_webhooks, unregister_webhooks
+from worker.errors import InvalidInput
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +33,12 @@ def register(app: typer.Typer) -> None:
 def webhooks(
     connection: Annotated[str | None, typer.Argument(help="The connection's name or number.")] = None,
     *,
+    register_it: Annotated[
+        bool, typer.Option("--register", help="Have webhooks registered at the system, and kept so.")
+    ] = False,
+    unregister: Annotated[
+        bool, typer.Option("--unregister", help="Have those removed at the system that Headrace registered.")
+    ] = False,
     days: Annotated[int, typer.Option(min=1, max=90, help="Count over so many days.")] = DAYS,
     tenant: OfTenant = None,
     label: WithLabel = None,
@@ -37,8 +47,15 @@ def webhooks(
 ) -> None:
     """Show how many webhooks came, which changes they told of, and which the poll had to find.
 
+    With --register beat has the system send them, renews that and enables it again. `registered` tells how that goes.
+
     Example: headrace webhooks plant --days 2
     """
+    if register_it or unregister:
+        if connection is None or (register_it and unregister):
+            message = "--register and --unregister go with a connection, and one at a time."
+            raise InvalidInput("bad_value", message)
+        _ask(connection, wanted=register_it)
     view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
         found = find_connection(database, connection, view) if connection else None
@@ -76,6 +93,24 @@ def webhooks(
             ),
             empty="The connection has no streams.",
         )
+
+
+def _ask(name: str, *, wanted: bool) -> None:
+    settings = command_settings()
+    with open_database(settings) as database:
+        found = find_connection(database, name)
+        if wanted:
+            url = register_webhooks(
+                database,
+                known_systems(),
+                found["id"],
+                public_url=settings.public_url,
+                actor=COMMAND_LINE,
+            )
+            note(f"{found['system']} is asked within seconds to send webhooks to {url}.")
+        else:
+            unregister_webhooks(database, found["id"], actor=COMMAND_LINE)
+            note(f"{found['system']} is asked within seconds to send none any more.")
 
 
 def _changes(row: Mapping[str, Any]) -> list[Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from worker.connectors.contract import Delivery, Hint, Page, Reply, Stream
+from worker.connectors.contract import Delivery, Hint, Page, Registration, Reply, Stream
 from worker.connectors.manifest.webhooks.mapping import EventMapping
+from worker.connectors.manifest.webhooks.registration import ManifestRegistration, RegistrationManifest
 from worker.secrets import Secret
 from worker.webhooks.delivery import Told
 from worker.webhooks.handshake import Handshake
@@ -19,14 +21,20 @@ class WebhooksManifest:
     schemes: tuple[Scheme, ...]
     events: EventMapping
     handshake: Handshake = field(default_factory=Handshake)
+    register: RegistrationManifest | None = None
 
 
 class ManifestWebhooks:
     """How they are proved and understood."""
 
-    def __init__(self, spec: WebhooksManifest, stream: Callable[[str], Stream]) -> None:
+    def __init__(
+        self, spec: WebhooksManifest, stream: Callable[[str], Stream], settings: Mapping[str, Any]
+    ) -> None:
         self._spec = spec
         self._stream = stream
+        self.registration: Registration | None = (
+            None if spec.register is None else ManifestRegistration(spec.register, settings)
+        )
         self._dated = any(scheme.dated for scheme in spec.schemes)
         echo = spec.handshake.echo
         names = [name for scheme in spec.schemes for name in scheme.secrets]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
 from worker.connectors.manifest.webhooks.mapping import EventMapping, Place, Rule, When
 from worker.connectors.manifest.webhooks.proving import AT, read_handshake, read_schemes, read_where
+from worker.connectors.manifest.webhooks.registration_reading import read_registration
 from worker.connectors.reading.shape import field_path_of
 from worker.parsing.documents import Document, suggest
 from worker.webhooks.paths import ALL
@@ -19,8 +20,12 @@ def read_webhooks(document: Document) -> WebhooksManifest | None:
     found = document.data.get("webhooks")
     if found is None:
         return None
+    schemes = read_schemes(document)
     return WebhooksManifest(
-        schemes=read_schemes(document), events=_mapping(document, found), handshake=read_handshake(document)
+        schemes=schemes,
+        events=_mapping(document, found),
+        handshake=read_handshake(document),
+        register=read_registration(document, schemes),
     )
 
 

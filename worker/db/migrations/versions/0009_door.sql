@@ -183,20 +183,23 @@ CREATE TABLE webhook_counts (
     PRIMARY KEY (connection_id, stream_id, day)
 );
 
--- Webhooks that we registered at a system.
+-- Webhooks that we registered at a system. Without a foreign key: after its connection went one is still removed there.
 CREATE TABLE webhook_registrations (
-    connection_id bigint NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
-    name          text NOT NULL,                       -- of the manifest
+    connection_id bigint NOT NULL,
+    topic         text NOT NULL DEFAULT '',            -- of the manifest; '': one for all
     remote_id     text,                                -- by which the system knows it
     state         text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'active', 'failing', 'removing')),
     url           text NOT NULL,                       -- without a secret path
     expires_at    timestamptz,
     next_at       timestamptz NOT NULL DEFAULT now(),  -- when it is looked after next
+    claim_no      integer NOT NULL DEFAULT 0,          -- whoever was taken for dead, or asked otherwise, can't write what it found
     attempts      integer NOT NULL DEFAULT 0,
     error         text,
+    parting       jsonb,                               -- removing: what of the connection it takes, references and no secrets
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (connection_id, name)
+    PRIMARY KEY (connection_id, topic),
+    CHECK ((state = 'removing') = (parting IS NOT NULL))
 );
 CREATE INDEX webhook_registrations_due ON webhook_registrations (next_at);
 
