@@ -1,8 +1,11 @@
 """The API as an application: its routes, and what stands around them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from scheduler.access.door.sessions import find_session
 from scheduler.access.door.sources import read_networks
@@ -21,7 +24,7 @@ from scheduler.api.routes.access.login import login_routes
 from scheduler.api.routes.document import document_routes
 from scheduler.api.routes.flower import flower_routes
 from scheduler.api.routes.health import health_routes
-from scheduler.api.routes.webhooks.receive import receive_routes
+from scheduler.api.routes.webhooks.receive import Receiver, Webhooks
 from scheduler.api.scopes import require_scopes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
@@ -31,12 +34,19 @@ from worker.db.database import Database
 def create_app(database: Database) -> FastAPI:
     """The application. `worker.app` must have been configured for publishing."""
     # No pages of documentation: theirs load scripts from elsewhere.
-    app = FastAPI(title="Headrace", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    receiver = Receiver(database)
+    app = FastAPI(
+        title="Headrace",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=partial(_living, receiver),
+    )
     app.include_router(health_routes(Readiness(lambda: readiness(database))))
     app.include_router(document_routes(), dependencies=[Depends(refuse_unknown)])
     for routes in ROUTES:
         app.include_router(routes(database), dependencies=[Depends(refuse_unknown)])
-    app.include_router(receive_routes(database))
     app.include_router(flower_routes())
     app.include_router(login_routes(database), dependencies=[Depends(refuse_unknown)])
     app.include_router(consent_routes(database))
@@ -46,6 +56,7 @@ def create_app(database: Database) -> FastAPI:
     settings = load_settings()
     if (quota := settings.api_rate) > 0:
         app.add_middleware(RateLimit, rates=Rates(quota))
+    app.add_middleware(Webhooks, receiver=receiver)
     app.add_middleware(
         Guard,
         find=partial(find_principal, database),
@@ -55,3 +66,10 @@ def create_app(database: Database) -> FastAPI:
     )
     app.add_middleware(Frame)
     return app
+
+
+@asynccontextmanager
+async def _living(receiver: Receiver, _app: FastAPI) -> AsyncIterator[None]:
+    """At a clean stop, which comes when the last answer is out, what webhooks told of is passed on and counted."""
+    yield
+    await run_in_threadpool(receiver.close)

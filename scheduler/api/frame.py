@@ -115,7 +115,7 @@ class _Exchange:
         await self._send(message)
 
     def say(self) -> None:
-        say = log.debug if self.scope["path"] in _QUIET else log.info
+        say = log.debug if self._is_quiet() else log.info
         say(
             "request_served",
             method=self.scope["method"],
@@ -123,6 +123,11 @@ class _Exchange:
             status=self.status,
             ms=self._milliseconds(),
         )
+
+    def _is_quiet(self) -> bool:
+        """A webhook that was taken is a row with its request's id."""
+        path = self.scope["path"]
+        return path in _QUIET or (path.startswith("/webhooks/") and self.status == 200)
 
     def _is_known(self, status: int, headers: MutableHeaders) -> bool:
         """Whether the client has this answer already."""

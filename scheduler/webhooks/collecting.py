@@ -8,13 +8,15 @@ Emits: webhooks_not_stored, webhook_runs_late.
 import asyncio
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from scheduler.webhooks.storing import Event, Stored, sql, store, want_forgotten
+from scheduler.webhooks.storing import PATIENCE, Event, Stored, sql, store, want_forgotten
 from worker.db.database import Database
 from worker.errors import HeadraceError, Transient
 from worker.runs.wakeups.publish import publish
@@ -25,6 +27,9 @@ LINGER = 0.003
 """Seconds for which the first of a commit waits for others, where those before it came in company; alone, it waits for none."""
 MOST = 500
 COUNT_EVERY = 1.0
+PAUSE = 0.01
+"""Seconds between two looks after commits: the first is looked after at once, and of a burst many together."""
+CLOSING = 10.0
 MOST_AFTER = 2_000
 """Commits that wait to be woken for; of more, beat finds the runs."""
 
@@ -41,6 +46,7 @@ class Collector:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._hasty = database.another(name="api webhooks in", pool=1, lock_timeout=PATIENCE)
         self._given: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._after: queue.Queue[tuple[Stored, Sequence[Event]] | None] = queue.Queue(MOST_AFTER)
         self._lock = threading.Lock()
@@ -49,7 +55,9 @@ class Collector:
         self._stop = threading.Event()
 
     async def add(self, events: Sequence[Event]) -> int:
-        """Commit these; how many were new. `Transient` where Postgres can't be used now."""
+        """Commit these; how many were new. `Transient` where Postgres can't be used now, or nothing is taken any more."""
+        if self._stop.is_set():
+            raise Transient("stopping", "This process is stopping.")
         self._start()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
@@ -63,10 +71,12 @@ class Collector:
             self._counts[connection_id, 0, "refused"] += 1
 
     def close(self) -> None:
+        """Commit what was given, wake workers for it, write the counts, and end."""
         self._stop.set()
         self._given.put(None)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(CLOSING)
+        self._hasty.close()
 
     def _start(self) -> None:
         if self._threads:
@@ -97,11 +107,12 @@ class Collector:
                 batch.append(more)
             crowded = len(batch) > 1
             self._store(batch)
+        self._after.put(None)
 
     def _store(self, batch: list[_Waiting]) -> None:
         events = [event for waiting in batch for event in waiting.events]
         try:
-            stored = store(self._database, events)
+            stored = store(self._hasty, self._database, events)
         except Exception as exc:  # noqa: BLE001 - whoever waits must hear of it
             self._store_apart(batch, exc)
             return
@@ -112,9 +123,8 @@ class Collector:
         if isinstance(error, HeadraceError) or len(batch) == 1:
             code = getattr(error, "code", type(error).__name__)
             log.warning("webhooks_not_stored", webhooks=len(batch), error=code)
-            for waiting in batch:
-                failure = Transient("database_unavailable", "Postgres can't be used now.")
-                _resolve(waiting, failure)
+            failure = Transient("database_unavailable", "Postgres can't be used now.")
+            _resolve([(waiting, failure) for waiting in batch])
             return
         for waiting in batch:
             self._store([waiting])
@@ -124,11 +134,12 @@ class Collector:
             for event in events:
                 new = (event.connection_id, event.hint.event_key) in stored.fresh
                 self._counts[event.connection_id, event.stream_id, "received" if new else "repeated"] += 1
-        for waiting in batch:
-            fresh = sum(
-                (event.connection_id, event.hint.event_key) in stored.fresh for event in waiting.events
-            )
-            _resolve(waiting, fresh)
+        _resolve(
+            [
+                (waiting, sum((e.connection_id, e.hint.event_key) in stored.fresh for e in waiting.events))
+                for waiting in batch
+            ]
+        )
         try:
             self._after.put_nowait((stored, events))
         except queue.Full:
@@ -136,20 +147,30 @@ class Collector:
 
     def _follow(self) -> None:
         """Wake workers, ask for runs that were claimed between, and count: after the answers."""
-        while not self._stop.is_set() or not self._after.empty():
-            try:
-                found = self._after.get(timeout=COUNT_EVERY)
-            except queue.Empty:
-                found = None
-            gathered = [] if found is None else [found]
-            while found is not None and not self._after.empty():
-                if (more := self._after.get_nowait()) is not None:
-                    gathered.append(more)
+        ended, counted = False, 0.0
+        while not ended:
+            gathered, ended = self._gathered()
             try:
                 self._wake(gathered)
-                self._write_counts()
+                if ended or time.monotonic() - counted > COUNT_EVERY:
+                    self._write_counts()
+                    counted = time.monotonic()
             except Exception as exc:  # noqa: BLE001 - beat finds what is missed here
                 log.warning("webhook_runs_late", error=type(exc).__name__)
+            if gathered:
+                self._stop.wait(PAUSE)
+
+    def _gathered(self) -> tuple[list[tuple[Stored, Sequence[Event]]], bool]:
+        """All that was committed since, and whether it was the last."""
+        found: list[tuple[Stored, Sequence[Event]]] = []
+        try:
+            one = self._after.get(timeout=COUNT_EVERY)
+            while one is not None:
+                found.append(one)
+                one = self._after.get_nowait()
+        except queue.Empty:
+            return found, False
+        return found, True
 
     def _wake(self, gathered: Sequence[tuple[Stored, Sequence[Event]]]) -> None:
         if not gathered:
@@ -178,16 +199,20 @@ class Collector:
             )
 
 
-def _resolve(waiting: _Waiting, outcome: int | Exception) -> None:
-    def tell() -> None:
-        if waiting.done.done():
-            return
-        if isinstance(outcome, Exception):
-            waiting.done.set_exception(outcome)
-        else:
-            waiting.done.set_result(outcome)
+def _resolve(outcomes: Sequence[tuple[_Waiting, int | Exception]]) -> None:
+    """Wake each loop once, however many wait on it."""
+    loops = {waiting.loop: None for waiting, _ in outcomes}
+    for loop in loops:
+        mine = [(waiting.done, outcome) for waiting, outcome in outcomes if waiting.loop is loop]
+        with suppress(RuntimeError):  # the loop has ended: nobody waits for the answer any more
+            loop.call_soon_threadsafe(_tell, mine)
 
-    try:
-        waiting.loop.call_soon_threadsafe(tell)
-    except RuntimeError:  # the loop has ended: nobody waits for the answer any more
-        return
+
+def _tell(outcomes: "Sequence[tuple[asyncio.Future[int], int | Exception]]") -> None:
+    for done, outcome in outcomes:
+        if done.done():
+            continue
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)

@@ -18,8 +18,8 @@ from worker.runs.wakeups.publish import Wakeup
 
 sql = load_queries("scheduler.webhooks", "storing.sql")
 
-PATIENCE = "250ms"
-"""For how long a commit waits for somebody's lock."""
+PATIENCE = 0.25
+"""Seconds for which a commit waits for somebody's lock, on a connection whose locks time out after so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,16 @@ class Stored:
     wakeups: tuple[Wakeup, ...]
 
 
-def store(database: Database, events: Sequence[Event]) -> Stored:
-    """All of them in one commit."""
+def store(hasty: Database, patient: Database, events: Sequence[Event]) -> Stored:
+    """All of them in one commit, which is one round trip: where many come, each costs more than the work."""
     try:
-        return _store(database, events, wanting=True)
+        return _store(hasty, events, wanting=True)
     except psycopg.errors.LockNotAvailable:
-        return _store(database, events, wanting=False)
+        return _store(patient, events, wanting=False)
 
 
 def _store(database: Database, events: Sequence[Event], *, wanting: bool) -> Stored:
-    with database.transaction() as tx:
-        tx.execute(f"SET LOCAL lock_timeout = '{PATIENCE if wanting else '10s'}'")
-        row = tx.execute(sql.store_events, _columns(events) | {"wanting": wanting}).fetchone()
+    row = database.one(sql.store_events, _columns(events) | {"wanting": wanting})
     assert row is not None  # noqa: S101 - an aggregate has a row
     return Stored(
         frozenset((int(connection), str(key)) for connection, key in row["fresh"]),

@@ -41,6 +41,7 @@ class Database:
         overflow: int | None = None,
         idle_in_transaction_timeout: float = 60.0,
         statement_timeout: float = 0.0,
+        lock_timeout: float = 10.0,
     ) -> None:
         """`overflow`: connections on top of `pool` at busy moments, as many again unless told; 0 seconds: no time-out."""
         self._engine = sqlalchemy.create_engine(
@@ -59,7 +60,7 @@ class Database:
                 "keepalives_count": 3,
                 "tcp_user_timeout": 30_000,
                 "options": f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_timeout * 1000)}"
-                f" -c statement_timeout={int(statement_timeout * 1000)} -c lock_timeout=10s -c timezone=UTC",
+                f" -c statement_timeout={int(statement_timeout * 1000)} -c lock_timeout={int(lock_timeout * 1000)} -c timezone=UTC",
             },
         )
 
@@ -98,10 +99,10 @@ class Database:
         with self.connection() as connection:
             return connection.execute(statement, params).rowcount
 
-    def another(self, *, name: str, pool: int) -> "Database":
+    def another(self, *, name: str, pool: int, lock_timeout: float = 10.0) -> "Database":
         """The same Postgres with connections of its own, for work that must not wait for the others'."""
         url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return Database(url, name=name, pool=pool, overflow=0)
+        return Database(url, name=name, pool=pool, overflow=0, lock_timeout=lock_timeout)
 
     def close(self) -> None:
         self._engine.dispose()

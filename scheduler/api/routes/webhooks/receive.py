@@ -12,12 +12,14 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import structlog
-from fastapi import APIRouter
 from psycopg.types.json import Jsonb
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scheduler.api.problems import REQUEST_ID, problem
+from scheduler.api.problems import REQUEST_ID, answer_to, problem, refusal
+from scheduler.api.who import SOURCE
 from scheduler.webhooks.collecting import Collector
 from scheduler.webhooks.doors import Door, Doors
 from scheduler.webhooks.storing import Event, sql
@@ -37,8 +39,12 @@ KEPT_A_SECOND = 5
 SHOWN_HEADERS = frozenset({"content-type", "content-length", "user-agent"})
 
 
+TREE = "/webhooks/"
+METHODS = ("GET", "HEAD", "POST")
+
+
 class Receiver:
-    """Takes webhooks."""
+    """Takes webhooks. `close` ends it when nothing comes any more."""
 
     def __init__(self, database: Database) -> None:
         self._own = database.another(name="api webhooks", pool=3)
@@ -47,11 +53,15 @@ class Receiver:
         self._kept = (0, 0)
         self._public_url = (load_settings().public_url or "").rstrip("/")
 
+    def close(self) -> None:
+        self._collector.close()
+        self._own.close()
+
     async def __call__(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response()
         begun = time.monotonic()
-        name, _, rest = request.path_params["rest"].partition("/")
+        name, _, rest = request.scope["path"].removeprefix(TREE).partition("/")
         name = name.replace("%2F", "/").replace("%2f", "/")
         body = await request.body()
         door = await self._doors.find(name[:200])
@@ -102,12 +112,14 @@ class Receiver:
         scope = request.scope
         query = scope["query_string"].decode("latin-1")
         path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
-        base = self._public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
+        host = next((value for key, value in headers if key == "host"), "")
+        base = self._public_url or f"{scope['scheme']}://{host}"
         return Delivery(
             method=request.method,
             body=body,
-            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]],
-            params=parse_qsl(query, keep_blank_values=True, max_num_fields=None),
+            headers=headers,
+            params=parse_qsl(query, keep_blank_values=True) if query else (),
             url=f"{base}{path}{'?' + query if query else ''}",
             rest=rest,
         )
@@ -134,7 +146,7 @@ class Receiver:
                     "reason": refusal.code,
                     "words": redactor.redact(refusal.message),
                     "headers": Jsonb(shown),
-                    "source": request.client.host if request.client else None,
+                    "source": getattr(request.state, SOURCE, None),
                     "request": getattr(request.state, REQUEST_ID),
                 },
             )
@@ -142,15 +154,26 @@ class Receiver:
             log.warning("webhook_refused", reason="not_kept", error=exc.code)
 
 
-def receive_routes(database: Database) -> APIRouter:
-    """The open tree of webhooks."""
-    router = APIRouter()
-    receiver = Receiver(database)
+class Webhooks:
+    """The open tree of webhooks. It stands before the routes, since finding one costs more than taking a webhook in."""
 
-    async def receive(request: Request) -> Response:
-        return await receiver(request)
+    def __init__(self, app: ASGIApp, *, receiver: Receiver) -> None:
+        self._app = app
+        self._receiver = receiver
 
-    router.add_route(
-        "/webhooks/{rest:path}", receive, methods=["POST", "GET", "HEAD"], include_in_schema=False
-    )
-    return router
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(TREE):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            if scope["method"] not in METHODS:
+                raise HTTPException(405, headers={"Allow": ", ".join(METHODS)})
+            answer = await self._receiver(request)
+        except ClientDisconnect:
+            return
+        except HTTPException as error:
+            answer = refusal(request, error)
+        except HeadraceError as error:
+            answer = answer_to(request, error)
+        await answer(scope, receive, send)
