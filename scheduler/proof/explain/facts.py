@@ -44,7 +44,7 @@ def gather(database: Database, settings: Settings, stream_id: int, key: str) -> 
     of = {"stream": stream_id, "key": key}
     stream = database.one(sql.stream_facts, of) or {}
     record = database.one(sql.record_facts, {**of, "bucket": stream["bucket"]})
-    cause = record and record["cause_kind"] == "run" and read_run(database, record["cause_id"])
+    cause = record and record["cause_kind"] in ("run", "event") and read_run(database, record["cause_id"])
     erased_at, unknown = _erased(database, settings, stream, key)
     now = database.one("SELECT now() AS now") or {}
     return Facts(

@@ -60,9 +60,11 @@ def _present(facts: Facts) -> Iterator[str]:
 def _by(facts: Facts) -> str:
     record, cause = facts.record, facts.cause
     assert record is not None  # noqa: S101 - asked by whoever has one
-    if record["cause_kind"] != "run":
+    if record["cause_kind"] not in ("run", "event"):
         return f" by {record['cause_kind']} {record['cause_id']}"
     short = str(record["cause_id"])[:SHORT_ID]
+    if record["cause_kind"] == "event":
+        return f" by what a webhook told of, in the run {short}"
     if cause is None:
         return f" by run {short}, of which nothing more is kept"
     return f" by the {cause['track']} run {short} ({cause['cause']})"

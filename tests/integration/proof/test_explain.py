@@ -75,3 +75,12 @@ def test_who_was_erased_is_told_where_the_privacy_key_is_there_to_tell_it(
     assert "erased" not in explained(headrace, "nowhere")
     monkeypatch.delenv("HEADRACE_PRIVACY_KEY")
     assert "can't be told without the privacy key" in explained(headrace, "nowhere")
+
+
+def test_what_a_webhook_brought_is_said_to_be_so(bench: Bench, stream: int, headrace: Command) -> None:
+    key = next(iter(bench.copy(stream)))
+    bench.services.database.run(
+        "UPDATE records SET cause_kind = 'event' WHERE stream_id = %(s)s AND key = %(k)s",
+        {"s": stream, "k": key},
+    )
+    assert "by what a webhook told of, in the run " in explained(headrace, key)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.ending.settle import LONGEST_BACKOFF, End, GiveBack, backoff, settle
+from worker.engine.ending.settle import FOR_A_PERSON, LONGEST_BACKOFF, End, GiveBack, backoff, settle
 from worker.errors import (
     BadRecord,
     Cancelled,
@@ -25,6 +25,26 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 def settled(error: HeadraceError, *, attempt: int = 0, dice: float = 0.0) -> GiveBack | End:
     return settle(error, attempt=attempt, max_attempts=5, now=NOW, dice=dice)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "least"),
+    [(Transient("timeout", "It took too long."), 90, 0.0), (NeedsOperator("denied", "No."), 0, FOR_A_PERSON)],
+)
+def test_a_run_for_which_events_wait_is_never_over_and_says_why(
+    error: HeadraceError, attempt: int, least: float
+) -> None:
+    decision = settle(error, attempt=attempt, max_attempts=5, now=NOW, dice=0.0, owes=True)
+    assert isinstance(decision, GiveBack)
+    assert decision.wait >= max(least, 5.0)
+    assert decision.failure is not None
+    assert decision.failure.code == error.code
+    assert isinstance(settled(error, attempt=attempt), End), "others are over"
+
+
+def test_a_run_for_which_events_wait_is_over_when_somebody_cancels_it() -> None:
+    error = Cancelled("a run")
+    assert isinstance(settle(error, attempt=0, max_attempts=5, now=NOW, dice=0.0, owes=True), End)
 
 
 def test_a_passing_fault_is_tried_again_and_spends_an_attempt() -> None:
