@@ -59,7 +59,9 @@ class Rules:
     renews: bool
     enables: bool
     hands_out: bool
-    """It chooses the secret and says it once: one whose creation we didn't see to its end can't be verified."""
+    """It chooses the secret and says it once."""
+    tells_secret: bool
+    """One of both tells the other the secret at the creation: what we didn't create has another one, or none."""
     before: float
     """Seconds before its end in which it is renewed."""
 
@@ -72,13 +74,20 @@ class Step:
     webhook: Registered | None = None
 
 
-def next_step(listed: Sequence[Registered], wish: Wish, known: str | None, rules: Rules) -> Step:
-    """What to do now. After a removal ask again, with the list as it is then. `known`: the id of what we created."""
+def next_step(
+    listed: Sequence[Registered], wish: Wish, known: str | None, rules: Rules, *, settled: bool
+) -> Step:
+    """What to do now. After a removal ask again, with the list as it is then. `known`: the id of what we created.
+
+    `settled`: it was created since it was last asked for, with the secret of then.
+    """
     ours = ours_of(listed, wish, known)
     right = [
         found
         for found in ours
-        if found.url == wish.url and wish.is_topic(found) and (found.id == known or not rules.hands_out)
+        if found.url == wish.url
+        and wish.is_topic(found)
+        and (not rules.tells_secret or (settled and found.id == known))
     ]
     best = min(right, key=lambda found: (found.id != known, not found.enabled, found.id), default=None)
     if (extra := next((found for found in ours if found is not best), None)) is not None:

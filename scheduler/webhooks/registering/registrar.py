@@ -1,7 +1,7 @@
 """How does one webhook come to be registered at its system as it should be, and how does it go? Sends, and notes nothing.
 
 Before anything is created the system is asked what it has of ours, so doing it again after a crash, or after an answer
-that never came, makes no second one.
+that never came, leaves no second one: what is found is kept, or gives way where nobody knows with which secret it signs.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,13 @@ class Registrar:
         """Let it be registered as it is wanted."""
         wish = self._wish()
         for _ in range(ROUNDS):
-            step = next_step(self._listed(), wish, self._row["remote_id"], self._registration.rules)
+            step = next_step(
+                self._listed(),
+                wish,
+                self._row["remote_id"],
+                self._registration.rules,
+                settled=self._row["settled"],
+            )
             if step.act != "remove":
                 return self._done(step, wish)
             self._remove(step)

@@ -6,11 +6,11 @@ SELECT id, name, environment, tenant, system, settings, secrets, disconnected_at
   FROM connections WHERE id = %(connection)s FOR SHARE;
 
 -- name: want_registrations
--- Asked for again, it is looked at now: with another URL, after a failure, while it was on its way out.
+-- Asked for again, it is created anew: with another URL or secret, after a failure, while it was on its way out.
 INSERT INTO webhook_registrations AS r (connection_id, topic, url)
 SELECT %(connection)s, topic, %(url)s FROM unnest(%(topics)s::text[]) topic
     ON CONFLICT (connection_id, topic) DO UPDATE
-   SET url = excluded.url, state = CASE r.state WHEN 'removing' THEN 'wanted' ELSE r.state END, parting = NULL,
+   SET url = excluded.url, state = 'wanted', settled = false, parting = NULL,
        next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now();
 
 -- name: claim_registration
@@ -20,7 +20,7 @@ UPDATE webhook_registrations r
  WHERE (r.connection_id, r.topic) = (
            SELECT d.connection_id, d.topic FROM webhook_registrations d
             WHERE d.next_at <= now() ORDER BY d.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING r.connection_id, r.topic, r.remote_id, r.state, r.url, r.attempts, r.claim_no,
+RETURNING r.connection_id, r.topic, r.remote_id, r.settled, r.state, r.url, r.attempts, r.claim_no,
           coalesce(r.parting, (SELECT jsonb_build_object('system', c.system, 'environment', c.environment,
                                          'settings', c.settings, 'secrets', c.secrets, 'network', c.network,
                                          'account', headrace_account(c))
@@ -28,7 +28,7 @@ RETURNING r.connection_id, r.topic, r.remote_id, r.state, r.url, r.attempts, r.c
 
 -- name: note_registered
 UPDATE webhook_registrations
-   SET remote_id = %(remote_id)s, state = %(state)s, expires_at = %(expires_at)s, error = %(error)s,
+   SET remote_id = %(remote_id)s, settled = true, state = %(state)s, expires_at = %(expires_at)s, error = %(error)s,
        attempts = %(attempts)s, next_at = now() + make_interval(secs => %(seconds)s), updated_at = now()
  WHERE connection_id = %(connection)s AND topic = %(topic)s AND claim_no = %(claim)s;
 

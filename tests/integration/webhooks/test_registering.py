@@ -127,7 +127,7 @@ def test_it_is_created_with_our_url_and_the_newest_secret_and_then_left_alone(ma
     assert plant.system.does("GET", "/hooks") == 3, "it isn't due for an hour"
 
 
-def test_an_answer_that_is_lost_makes_no_second_one(make: Make) -> None:
+def test_an_answer_that_is_lost_leaves_no_second_one(make: Make) -> None:
     plant = make()
     plant.system.loses_answers = 1
     plant.register()
@@ -135,10 +135,36 @@ def test_an_answer_that_is_lost_makes_no_second_one(make: Make) -> None:
     assert plant.states() == ("failing", 1)
     assert [finding.level for finding in plant.findings()] == ["warn"]
     plant.later()
-    assert plant.states() == ("active", 0)
     assert len(plant.system.hooks) == 1
-    assert plant.system.does("POST", "/hooks") == 1
     assert not plant.findings()
+    plant.later()
+    assert plant.states() == ("active", 0)
+    assert plant.system.does("POST", "/hooks") == 2
+
+
+def no_secret(manifest: str) -> str:
+    return manifest.replace("    secret: hook_secret\n", "").replace(', secret: "{secret}"', "")
+
+
+def test_where_no_secret_is_told_one_that_is_found_is_kept(make: Make) -> None:
+    plant = make(no_secret)
+    plant.system.loses_answers = 1
+    plant.register()
+    tend_registrations(plant.services)
+    plant.later()
+    assert plant.states() == ("active", 0)
+    assert plant.system.does("POST", "/hooks") == 1
+
+
+def test_registered_again_it_has_the_secret_as_it_is_now(make: Make, tmp_path: Path) -> None:
+    plant = make()
+    plant.register()
+    tend_registrations(plant.services)
+    (tmp_path / "hook").write_text("rotated")
+    plant.register()
+    tend_registrations(plant.services)
+    assert [body["secret"] for body in plant.system.sent] == ["the-signing-secret", "rotated"]
+    assert len(plant.system.hooks) == 1
 
 
 def test_whoever_dies_between_creation_and_commit_leaves_one_that_is_found(
@@ -158,7 +184,7 @@ def test_whoever_dies_between_creation_and_commit_leaves_one_that_is_found(
     tend_registrations(plant.services)
     assert plant.system.does("GET", "/hooks") == 1, "it is claimed for some minutes"
     plant.later()
-    assert plant.states() == ("active", 0)
+    assert plant.states()[0] == "active"
     assert len(plant.system.hooks) == 1
 
 
@@ -180,9 +206,12 @@ def test_one_that_is_there_twice_is_there_once_and_another_s_stays(make: Make) -
     plant.system.add(target=plant.url)
     foreign = plant.system.add(target=f"{plant.url}7")
     tend_registrations(plant.services)
+    assert sorted(hook["target"] for hook in plant.system.hooks.values()) == [plant.url, foreign["target"]]
+    plant.system.add(target=plant.url)
+    plant.later()
     assert plant.states() == ("active", 0)
     assert sorted(hook["target"] for hook in plant.system.hooks.values()) == [plant.url, foreign["target"]]
-    assert plant.system.does("POST", "/hooks") == 0
+    assert plant.system.does("POST", "/hooks") == 1
 
 
 def test_what_the_system_disabled_is_enabled_and_what_it_forgot_is_created_again(make: Make) -> None:

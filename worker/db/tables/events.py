@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
@@ -97,6 +99,7 @@ webhook_registrations = Table(
     Column("connection_id", BigInteger, primary_key=True),
     Column("topic", Text, primary_key=True, server_default=""),
     Column("remote_id", Text),
+    Column("settled", Boolean, nullable=False, server_default=false()),
     Column("state", Text, nullable=False, server_default="wanted"),
     Column("url", Text, nullable=False),
     time("expires_at"),

@@ -113,6 +113,7 @@ class ManifestRegistration:
             renews=spec.renew is not None,
             enables=spec.enable is not None,
             hands_out=spec.handed_out is not None,
+            tells_secret=spec.secret is not None,
             before=spec.before,
         )
 

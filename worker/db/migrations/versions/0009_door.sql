@@ -188,6 +188,7 @@ CREATE TABLE webhook_registrations (
     connection_id bigint NOT NULL,
     topic         text NOT NULL DEFAULT '',            -- of the manifest; '': one for all
     remote_id     text,                                -- by which the system knows it
+    settled       boolean NOT NULL DEFAULT false,      -- we created it since it was last asked for: its secret is known
     state         text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'active', 'failing', 'removing')),
     url           text NOT NULL,                       -- without a secret path
     expires_at    timestamptz,
