@@ -133,6 +133,15 @@ def test_a_stream_that_no_beat_has_seen_keeps_its_place_from_then_on(ledger: Led
         assert row["next_run_at"] == next_due({"every": WEEK}, row["now"], stream_id=row["id"])
 
 
+def test_a_stream_whose_webhooks_tell_of_everything_comes_due_less_often(ledger: Ledger) -> None:
+    due_streams(ledger, 1, schedule={"every": 600})
+    ledger.database.run("""UPDATE streams SET poll_stretch = 1.5, options = '{"poll": "adaptive"}'""")
+    assert dispatch_due(ledger.database, Pacing()) == 1
+    row = ledger.database.one("SELECT id, next_run_at, now() AS now FROM streams WHERE place IS NOT NULL")
+    assert row is not None
+    assert row["next_run_at"] == next_due({"every": 900}, row["now"], stream_id=row["id"])
+
+
 def test_a_wall_time_is_reckoned_by_beat_and_moves_on_in_the_same_round(ledger: Ledger) -> None:
     schedule = {"every": 86400, "at": "02:00", "timezone": "Europe/Berlin"}
     due_streams(ledger, 3, schedule=schedule)
