@@ -147,7 +147,7 @@ class _Visit:
                 candidate = candidate_of(self.database, self.link, given, references)
                 if self.needs.consent is not None:
                     return self._away(candidate, given, references, self.needs.consent)
-                return self._finish(candidate)
+                return self._finish(candidate, references)
         except HeadraceError as exc:
             log.warning("consent_refused", link=str(self.link["id"]), code=exc.code)
             proof = keys.form_proof(self.session)
@@ -173,7 +173,8 @@ class _Visit:
                 token = self._exchange(candidate, self.needs.consent, given["code"], state)
                 references = put_away(self.link, {self.needs.consent.refresh_token: token})
                 whole = {**started["references"], **references}
-                return self._finish(candidate_of(self.database, self.link, started["settings"], whole))
+                candidate = candidate_of(self.database, self.link, started["settings"], whole)
+                return self._finish(candidate, whole)
         except HeadraceError as exc:
             log.warning("consent_refused", link=str(self.link["id"]), code=exc.code)
             return page.refused(title, exc.message)
@@ -215,10 +216,10 @@ class _Visit:
                 sender, source, candidate, consent, form, request_id=getattr(self.request.state, REQUEST_ID)
             )
 
-    def _finish(self, candidate: Candidate) -> Response:
+    def _finish(self, candidate: Candidate, references: Mapping[str, str]) -> Response:
         with trial_sender(self.database, self.settings) as sender:
             rooms = Rooms(self.database, known_systems(), sender)
-            done = finish(rooms, self.link, candidate, self.actor)
+            done = finish(rooms, self.link, candidate, references, self.actor)
         if done.connection is None:
             return page.not_reached(self.needs.title, done.report)
         return page.connected(self.needs.title, done.report, self.link["return_url"])

@@ -81,9 +81,14 @@ def finish(
     rooms: Rooms,
     link: Mapping[str, Any],
     candidate: Candidate,
+    references: Mapping[str, str],
     actor: Actor,
 ) -> Finished:
-    """Try it; if its system answers, make the connection or let it go on. Raises `LinkGone` and `InvalidInput`."""
+    """Try it; if its system answers, make the connection or let it go on. Raises `LinkGone` and `InvalidInput`.
+
+    Of a connection that is there only `references` and what the link brings are changed: what else somebody changed of it
+    meanwhile stays.
+    """
     database, registry = rooms.database, rooms.registry
     report = try_connection(rooms.sender, registry, candidate, request_id=actor.request_id or "connect")
     if not report.reached:
@@ -100,7 +105,7 @@ def finish(
 
     editor = Editor(actor)
     if link["connection_id"] is not None:
-        patch = {"secrets": dict(candidate.secrets)}
+        patch = {"secrets": {**link["secrets"], **references}}
         change_connection(database, registry, link["connection_id"], patch, editor, also=use)
         return Finished(report, link["connection_id"])
     entry: dict[str, Any] = {
