@@ -118,7 +118,9 @@ def test_a_record_is_erased_and_may_come_back(
     answer = api.post(f"{PLACE}/erasures", {"key": "pl4nted-k3y", "reason": "as asked"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["erased"]
-    acts = customers.database.all("SELECT action, connection_id, detail::text FROM audit WHERE action ~ '^record'")
+    acts = customers.database.all(
+        "SELECT action, connection_id, detail::text FROM audit WHERE action ~ '^record'"
+    )
     assert [(act["action"], act["connection_id"]) for act in acts] == [
         ("record.erase", customers.connections["acme"])
     ]

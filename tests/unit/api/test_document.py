@@ -42,7 +42,9 @@ def test_every_answer_is_described(where: str, operation: dict[str, Any]) -> Non
         elif status.startswith("2"):
             [(kind, found)] = content.items()
             if kind == "application/json":
-                assert "$ref" in str(found["schema"]), f"{where} answers {status} with something that has no name"
+                assert "$ref" in str(found["schema"]), (
+                    f"{where} answers {status} with something that has no name"
+                )
         else:
             assert answer["description"]
             assert content
