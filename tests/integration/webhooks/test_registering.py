@@ -397,3 +397,16 @@ def test_what_can_not_be_is_said_at_once(make: Make) -> None:
     with pytest.raises(InvalidInput, match="disconnected"):
         plant.register()
     assert plant.row is None
+
+
+def test_who_wants_them_registered_or_no_longer_is_in_the_audit_log(make: Make) -> None:
+    plant = make()
+    plant.register()
+    plant.unregister()
+    acts = plant.services.database.all(
+        "SELECT actor, action, connection_id FROM audit WHERE action LIKE 'webhooks.%%' ORDER BY at"
+    )
+    assert acts == [
+        {"actor": "cli", "action": action, "connection_id": plant.id}
+        for action in ("webhooks.register", "webhooks.unregister")
+    ]

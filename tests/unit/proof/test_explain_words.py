@@ -45,7 +45,9 @@ def test_a_record_says_when_it_changed_by_which_run_and_in_which_version() -> No
 
 def test_a_run_that_is_no_longer_kept_and_an_event_are_named_all_the_same() -> None:
     assert "by run 0199d2c4-77aa-7c1a, of which nothing more is kept" in say(cause=None)
-    assert f"by event {RUN}" in say(record=RECORD | {"cause_kind": "event"})
+    told = say(record=RECORD | {"cause_kind": "event"})
+    assert "by what a webhook told of, in the run 0199d2c4-77aa-7c1a" in told
+    assert f"by write {RUN}" in say(record=RECORD | {"cause_kind": "write"})
 
 
 def test_a_deleted_record_says_since_when_and_by_what_evidence() -> None:

@@ -35,6 +35,8 @@ NOTED_ELSEWHERE = {
     "POST /logout", "POST /v1/session", "DELETE /v1/session",
     "POST /v1/connect-links", "DELETE /v1/connect-links/{link_id}",
     "POST /v1/events/{event_id}/replay", "POST /v1/connections/{connection_id}/events/replay",
+    "POST /v1/connections/pause", "POST /v1/connections/resume",
+    "POST /v1/connections/{connection_id}/webhooks", "DELETE /v1/connections/{connection_id}/webhooks",
     "POST /v1/tokens", "POST /v1/tokens/{token_id}/revoke", "POST /v1/tokens/{token_id}/rotate",
 }  # fmt: skip
 """Also noted; their own tests see to it, or they need a broker."""
