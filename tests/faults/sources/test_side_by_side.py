@@ -1,4 +1,6 @@
-"""One system is crippled: the other's runs are not slowed. Measured in one go, by turns alone and beside it."""
+"""One system is crippled: the other's runs wait for nothing of it. Its share of the processor is a benchmark's affair
+(`make bench ONLY=neighbours`): here a wait is looked for, which would be tens of times as long as a run.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,14 +14,13 @@ from servers.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
-ROUNDS = 6
+ROUNDS = 2
 RUNS = 12
-"""Times that three streams are asked for in each half of a round: 36 runs, and 216 in all. Short halves, since the
-machine's own pace changes within seconds, and both must meet the same."""
+"""Times that three streams are asked for in each half of a round: 36 runs."""
 STREAMS = ("parts", "assets", "work_orders")
-ALLOWED = 1.2
-FLOOR = 0.010
-"""Seconds that are always allowed: a run takes some twenty milliseconds, and two cores are shared with all that measures."""
+A_WAIT = 0.25
+"""Seconds: the processor is shared, and a run takes some twenty milliseconds of it; but nobody waits for the other's slot,
+budget or connection, which would take the 0.7 s of a slow answer or the second of a refusal."""
 SETTINGS = {"HEADRACE_LEASE": "10", "HEADRACE_CONCURRENCY": "16"}
 
 
@@ -57,11 +58,6 @@ class Pair:
         )
 
 
-WHILE_FULL = 0.25
-"""Seconds allowed where the other system is at work in every slot that it may have: the processor is shared, but nobody
-waits for a slot, which would take the 0.7 s of a slow answer or the second of a refusal."""
-
-
 @pytest.fixture
 def pair(stack: Stack, tmp_path: Path) -> Iterator[Pair]:
     with (
@@ -89,9 +85,7 @@ def test_a_system_that_could_fill_every_slot_slows_no_other(pair: Pair, illness:
     for number in range(4):
         Plant(pair.ill.stack, pair.ill.demo, f"{pair.ill.name}-{number}", "plantb").connect()
     pair.ill.stack.wait_until_idle()
-    compare(
-        pair, lambda: refuse(pair) if illness == "429" else answer_slowly(pair), rounds=2, floor=WHILE_FULL
-    )
+    compare(pair, lambda: refuse(pair) if illness == "429" else answer_slowly(pair))
 
 
 def refuse(pair: Pair) -> None:
@@ -107,10 +101,10 @@ def answer_slowly(pair: Pair) -> None:
     wait_until(pair.ill.demo.under_way, what="a slow answer")
 
 
-def compare(pair: Pair, cripple: Callable[[], None], *, rounds: int = ROUNDS, floor: float = FLOOR) -> None:
+def compare(pair: Pair, cripple: Callable[[], None]) -> None:
     pair.measure()  # everything warm
     alone, beside = [], []
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         pair.ill.demo.clear_faults()
         pair.ill.stack.wait_until_idle()
         alone.append(p95(pair.measure()))
@@ -118,7 +112,7 @@ def compare(pair: Pair, cripple: Callable[[], None], *, rounds: int = ROUNDS, fl
         beside.append(p95(pair.measure()))
     told = f"p95 alone {milliseconds(alone)}, beside {milliseconds(beside)}"
     print(told)  # noqa: T201 - what was measured is worth reading, also when it is well
-    assert median(beside) <= max(ALLOWED * median(alone), median(alone) + floor), told
+    assert median(beside) <= median(alone) + A_WAIT, told
 
 
 def p95(seconds: list[float]) -> float:
