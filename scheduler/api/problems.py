@@ -29,6 +29,7 @@ _CODES = {
     401: "unauthorized",
     404: "unknown_route",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
 }

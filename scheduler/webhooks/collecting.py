@@ -26,6 +26,9 @@ log = structlog.get_logger()
 LINGER = 0.003
 """Seconds for which the first of a commit waits for others, where those before it came in company; alone, it waits for none."""
 MOST = 500
+MOST_BYTES = 8 * 1024 * 1024
+"""Of whole records in one commit, unless one webhook alone holds more."""
+COUNTED = ("received", "repeated", "refused")
 COUNT_EVERY = 1.0
 PAUSE = 0.01
 """Seconds between two looks after commits: the first is looked after at once, and of a burst many together."""
@@ -39,6 +42,10 @@ class _Waiting:
     events: Sequence[Event]
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[int]"
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(event.hint.record or b"") for event in self.events)
 
 
 class Collector:
@@ -64,11 +71,11 @@ class Collector:
         self._given.put(_Waiting(events, loop, done))
         return await done
 
-    def refused(self, connection_id: int) -> None:
-        """Count one that wasn't taken; 0: there is no such connection."""
+    def refused(self, connection_id: int, many: int = 1) -> None:
+        """Count what wasn't taken; 0: there is no such connection."""
         self._start()
         with self._lock:
-            self._counts[connection_id, 0, "refused"] += 1
+            self._counts[connection_id, 0, "refused"] += many
 
     def close(self) -> None:
         """Commit what was given, wake workers for it, write the counts, and end."""
@@ -93,10 +100,10 @@ class Collector:
     def _commit(self) -> None:
         crowded = False
         while (first := self._given.get()) is not None:
-            batch = [first]
+            batch, size = [first], first.bytes
             if crowded:
                 self._stop.wait(LINGER)
-            while len(batch) < MOST:
+            while len(batch) < MOST and size < MOST_BYTES:
                 try:
                     more = self._given.get_nowait()
                 except queue.Empty:
@@ -105,6 +112,7 @@ class Collector:
                     self._given.put(None)
                     break
                 batch.append(more)
+                size += more.bytes
             crowded = len(batch) > 1
             self._store(batch)
         self._after.put(None)
@@ -130,20 +138,25 @@ class Collector:
             self._store([waiting])
 
     def _settle(self, batch: list[_Waiting], stored: Stored, events: list[Event]) -> None:
-        with self._lock:
-            for event in events:
-                new = (event.connection_id, event.hint.event_key) in stored.fresh
-                self._counts[event.connection_id, event.stream_id, "received" if new else "repeated"] += 1
-        _resolve(
-            [
-                (waiting, sum((e.connection_id, e.hint.event_key) in stored.fresh for e in waiting.events))
-                for waiting in batch
-            ]
-        )
+        fresh = set(stored.fresh)
+        new = [self._count(waiting.events, fresh) for waiting in batch]
+        _resolve(list(zip(batch, new, strict=True)))
         try:
             self._after.put_nowait((stored, events))
         except queue.Full:
             log.warning("webhook_runs_late", events=len(events))
+
+    def _count(self, events: Sequence[Event], fresh: set[tuple[int, str]]) -> int:
+        """How many of these are new, taken out of `fresh`: one that came twice in this commit is new once."""
+        new = 0
+        with self._lock:
+            for event in events:
+                key = (event.connection_id, event.hint.event_key)
+                new += key in fresh
+                what = "received" if key in fresh else "repeated"
+                fresh.discard(key)
+                self._counts[event.connection_id, event.stream_id, what] += 1
+        return new
 
     def _follow(self) -> None:
         """Wake workers, ask for runs that were claimed between, and count: after the answers."""
@@ -185,18 +198,19 @@ class Collector:
         with self._lock:
             counts, self._counts = self._counts, Counter()
         places = sorted({(connection, stream) for connection, stream, _ in counts})
-        if places:
-            self._database.run(
-                sql.count_webhooks,
-                {
-                    "connections": [connection for connection, _ in places],
-                    "streams": [stream for _, stream in places],
-                    **{
-                        what: [counts[(*place, what)] for place in places]
-                        for what in ("received", "repeated", "refused")
-                    },
-                },
-            )
+        if not places:
+            return
+        asked = {
+            "connections": [connection for connection, _ in places],
+            "streams": [stream for _, stream in places],
+            **{what: [counts[(*place, what)] for place in places] for what in COUNTED},
+        }
+        try:
+            self._database.run(sql.count_webhooks, asked)
+        except Exception:
+            with self._lock:
+                self._counts.update(counts)  # they are written with the next
+            raise
 
 
 def _resolve(outcomes: Sequence[tuple[_Waiting, int | Exception]]) -> None:

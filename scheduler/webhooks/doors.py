@@ -17,7 +17,7 @@ from scheduler.webhooks.storing import sql
 from worker.connectors.contract import Webhooks
 from worker.db.database import Database
 from worker.errors import HeadraceError
-from worker.secrets import Secret, open_secret
+from worker.secrets import Secret, StoreUnavailable, open_secret
 
 log = structlog.get_logger()
 
@@ -62,7 +62,10 @@ class Doors:
         return held.door
 
     async def find_again(self, name: str) -> Door | None:
-        """The same with fresh secrets, if it wasn't looked up just now; None: nothing else is known."""
+        """The same with fresh secrets, if it wasn't looked up just now; None: nothing else is known.
+
+        Of a name that nobody had, too: its connection may have been made meanwhile.
+        """
         held = self._held.get(name)
         if held is None or time.monotonic() - held.at < 2.0:
             return None
@@ -110,9 +113,19 @@ def open_door(database: Database, name: str, *, fresh: bool = False) -> Door | N
     for wanted in webhooks.secret_names:
         if (reference := row["secrets"].get(wanted)) is not None:
             try:
-                secrets[wanted] = open_secret(reference, environment=row["environment"], fresh=fresh)
+                secrets[wanted] = _opened(reference, row["environment"], fresh=fresh)
             except HeadraceError as exc:  # another of several may do
                 log.warning(
                     "webhook_secret_unresolved", connection_id=row["id"], secret=wanted, error=exc.code
                 )
     return Door(row["id"], webhooks, row["streams"], secrets)
+
+
+def _opened(reference: str, environment: str, *, fresh: bool) -> Secret:
+    """Whoever sends nonsense while a store is away has it asked anew, and takes nothing from us that we hold."""
+    try:
+        return open_secret(reference, environment=environment, fresh=fresh)
+    except StoreUnavailable:
+        if not fresh:
+            raise
+        return open_secret(reference, environment=environment)

@@ -84,14 +84,26 @@ class Hmac:
         if self.time_header is not None:
             timestamp = delivery.header(self.time_header)
         signed = self.signed.of(delivery, timestamp)
-        opened = secrets_of(self.secrets, secrets)
-        keys = [self.key.of(secret, name) for name, secret in opened]
+        keys, unusable = self._keys(secrets)
         right = [ENCODINGS[self.encoding](hmac.digest(key, signed, self.algorithm)) for key in keys if key]
         if not is_one_of(given, right):
+            if unusable is not None:
+                raise unusable
             raise Refusal("bad_signature", f"No signature in {self.header} is right. {self._what_is_signed}")
         if timestamp is not None:
             check_age(timestamp, self.time_form, self.tolerance, now)
         return signed
+
+    def _keys(self, secrets: Mapping[str, Secret]) -> tuple[list[bytes], Refusal | None]:
+        """Those that sign, and what is wrong with a secret that can't: beside a good one it does no harm."""
+        keys: list[bytes] = []
+        unusable: Refusal | None = None
+        for name, secret in secrets_of(self.secrets, secrets):
+            try:
+                keys.append(self.key.of(secret, name))
+            except Refusal as refusal:
+                unusable = refusal
+        return keys, unusable
 
     def _read(self, text: str) -> tuple[list[bytes], str | None]:
         """The signatures in the header, and the time."""

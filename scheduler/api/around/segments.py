@@ -17,7 +17,12 @@ class _Segment(StringConvertor):
     """What stands between two slashes of a path."""
 
     def convert(self, value: str) -> str:
-        return value.replace(_STANDS_FOR_SLASH, "/")
+        return with_slashes(value)
+
+
+def with_slashes(segment: str) -> str:
+    """A segment of a path as it was meant."""
+    return segment.replace(_STANDS_FOR_SLASH, "/")
 
 
 register_url_convertor("str", _Segment())

@@ -32,7 +32,10 @@ class Event:
         """When what it tells of was so: no later than it came, whatever the system's clock says (`skew`: ahead of ours)."""
         if self.said_at is None:
             return self.received_at
-        return min(self.received_at, self.said_at - timedelta(seconds=skew))
+        try:
+            return min(self.received_at, self.said_at - timedelta(seconds=skew))
+        except OverflowError:  # a placeholder such as year 1
+            return min(self.received_at, self.said_at)
 
 
 @dataclass(frozen=True, slots=True)

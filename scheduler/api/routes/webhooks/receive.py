@@ -1,7 +1,8 @@
 """The door that systems knock at: `/webhooks/{connection}`. No token, but a proof that each system's manifest names.
 
-Everything that isn't taken is answered alike, after the same time: whether there is such a connection, what was wrong,
-and how nearly it was right are for the list of refusals. 2xx means that it is committed. Emits: webhook_refused.
+Everything that isn't taken is answered alike, after the same time and the same look-ups: whether there is such a
+connection, what was wrong, and how nearly it was right are for the list of refusals. 2xx means that it is committed.
+Emits: webhook_refused.
 """
 
 import asyncio
@@ -12,32 +13,33 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import structlog
-from psycopg.types.json import Jsonb
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scheduler.api.around.segments import with_slashes
 from scheduler.api.problems import REQUEST_ID, answer_to, problem, refusal
 from scheduler.api.who import SOURCE
 from scheduler.webhooks.collecting import Collector
 from scheduler.webhooks.doors import Door, Doors
-from scheduler.webhooks.storing import Event, sql
+from scheduler.webhooks.refusals import Refused, Sparing, keep
+from scheduler.webhooks.storing import Event
 from worker.config import load_settings
-from worker.connectors.contract import Delivery, Reply
+from worker.connectors.contract import Delivery, Hint
 from worker.db.database import Database
 from worker.errors import HeadraceError
-from worker.telemetry.redaction import redactor
-from worker.webhooks.delivery import Refusal
+from worker.webhooks.delivery import Refusal, Told
 
 log = structlog.get_logger()
 
 REFUSAL_TIME = 0.05
 """Refusals are answered at multiples of this after they came, whatever took how long."""
-KEPT_A_SECOND = 5
-"""More refusals than this in a second are counted, and not kept."""
-SHOWN_HEADERS = frozenset({"content-type", "content-length", "user-agent"})
-
+BODY_WITHIN = 20.0
+"""Seconds in which a body must be there: whoever sends it byte by byte holds no place for long."""
+LARGE = 64 * 1024
+"""Bytes of a body above which it is understood on a thread: others go on meanwhile."""
+LONGEST_NAME = 200
 
 TREE = "/webhooks/"
 METHODS = ("GET", "HEAD", "POST")
@@ -50,7 +52,7 @@ class Receiver:
         self._own = database.another(name="api webhooks", pool=3)
         self._doors = Doors(self._own)
         self._collector = Collector(self._own)
-        self._kept = (0, 0)
+        self._sparing = Sparing()
         self._public_url = (load_settings().public_url or "").rstrip("/")
 
     def close(self) -> None:
@@ -62,32 +64,35 @@ class Receiver:
             return Response()
         begun = time.monotonic()
         name, _, rest = request.scope["path"].removeprefix(TREE).partition("/")
-        name = name.replace("%2F", "/").replace("%2f", "/")
-        body = await request.body()
-        door = await self._doors.find(name[:200])
-        delivery = self._delivery(request, body, rest)
+        name = with_slashes(name)[:LONGEST_NAME]
+        delivery = self._delivery(request, await _body(request), with_slashes(rest))
+        door = await self._doors.find(name)
         try:
-            return await self._take(door, name[:200], delivery, request)
-        except Refusal as refusal:
-            await asyncio.to_thread(self._keep, refusal, door, name[:200], request)
+            return await self._answer(door, name, delivery, request)
+        except Refusal as first:
+            refused = first
+        if (again := await self._doors.find_again(name)) is not None:
+            door = again
+            try:
+                return await self._answer(door, name, delivery, request)
+            except Refusal as second:
+                refused = second
+        await self._note(refused, door, name, request)
         spent = time.monotonic() - begun
         await asyncio.sleep(math.ceil(spent / REFUSAL_TIME) * REFUSAL_TIME - spent)
         return problem(request, 403, "webhook_refused", "This webhook isn't known, or isn't proved.")
 
-    async def _take(self, door: Door | None, name: str, delivery: Delivery, request: Request) -> Response:
+    async def _answer(self, door: Door | None, name: str, delivery: Delivery, request: Request) -> Response:
+        """2xx, or `Refusal`."""
         if door is None:
             raise Refusal("unknown_connection", "There is no such connection, or it takes no webhooks.")
-        try:
-            proved = self._proved(door, delivery)
-        except Refusal:
-            again = await self._doors.find_again(name)
-            if again is None:
-                raise
-            door = again
-            proved = self._proved(door, delivery)
-        if isinstance(proved, Reply):
-            return Response(proved.body, proved.status, dict(proved.headers))
-        told = door.webhooks.told(delivery, proved, uuid4().hex)
+        now = datetime.now(UTC)
+        reply = door.webhooks.handshake(delivery, door.secrets, now)
+        if reply is not None:
+            return Response(reply.body, reply.status, dict(reply.headers))
+        if delivery.method != "POST":
+            raise Refusal("malformed", "A webhook is a POST.")
+        told = await _told(door, delivery, door.webhooks.verify(delivery, door.secrets, now))
         if told.refused and not told.hints:
             raise told.refused[0]
         request_id = getattr(request.state, REQUEST_ID)
@@ -97,16 +102,9 @@ class Receiver:
             if hint.stream in door.streams
         ]
         fresh = await self._collector.add(events) if events else 0
+        if told.refused:
+            await self._note(told.refused[0], door, name, request, many=len(told.refused))
         return JSONResponse({"events": len(events), "new": fresh}, 200)
-
-    def _proved(self, door: Door, delivery: Delivery) -> bytes | Reply:
-        now = datetime.now(UTC)
-        reply = door.webhooks.handshake(delivery, door.secrets, now)
-        if reply is not None:
-            return reply
-        if delivery.method != "POST":
-            raise Refusal("malformed", "A webhook is a POST.")
-        return door.webhooks.verify(delivery, door.secrets, now)
 
     def _delivery(self, request: Request, body: bytes, rest: str) -> Delivery:
         scope = request.scope
@@ -124,34 +122,40 @@ class Receiver:
             rest=rest,
         )
 
-    def _keep(self, refusal: Refusal, door: Door | None, name: str, request: Request) -> None:
-        """Count it, and keep it for whoever sets it up, without the body and without what may be a secret."""
+    async def _note(
+        self, refusal: Refusal, door: Door | None, name: str, request: Request, many: int = 1
+    ) -> None:
+        """Count it, and keep it if there is room; of several events in one webhook the first."""
         connection_id = door.connection_id if door else None
-        self._collector.refused(connection_id or 0)
-        log.info("webhook_refused", connection_id=connection_id, reason=refusal.code)
-        second, kept = int(time.monotonic()), self._kept
-        if kept[0] == second and kept[1] >= KEPT_A_SECOND:
-            return
-        self._kept = (second, kept[1] + 1 if kept[0] == second else 1)
-        shown = {
-            key: redactor.redact(value[:200]) if key in SHOWN_HEADERS else "…"
-            for key, value in list(request.headers.items())[:50]
-        }
-        try:
-            self._own.run(
-                sql.keep_refusal,
-                {
-                    "connection": connection_id,
-                    "name": redactor.redact(name.replace("\0", "")),
-                    "reason": refusal.code,
-                    "words": redactor.redact(refusal.message),
-                    "headers": Jsonb(shown),
-                    "source": getattr(request.state, SOURCE, None),
-                    "request": getattr(request.state, REQUEST_ID),
-                },
+        self._collector.refused(connection_id or 0, many)
+        log.info("webhook_refused", connection_id=connection_id, reason=refusal.code, many=many)
+        if self._sparing.may_keep(connection_id or 0):
+            refused = Refused(
+                refusal,
+                connection_id,
+                name,
+                request.headers.items(),
+                getattr(request.state, SOURCE, None),
+                getattr(request.state, REQUEST_ID),
             )
-        except HeadraceError as exc:
-            log.warning("webhook_refused", reason="not_kept", error=exc.code)
+            await asyncio.to_thread(keep, self._own, refused)
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await request.body()
+    except TimeoutError:
+        words = f"The body wasn't there within {BODY_WITHIN:g} seconds."
+        raise HTTPException(408, words, {"Connection": "close"}) from None
+
+
+async def _told(door: Door, delivery: Delivery, proved: bytes) -> Told[Hint]:
+    """What it tells of."""
+    fresh = uuid4().hex
+    if len(delivery.body) > LARGE:
+        return await asyncio.to_thread(door.webhooks.told, delivery, proved, fresh)
+    return door.webhooks.told(delivery, proved, fresh)
 
 
 class Webhooks:

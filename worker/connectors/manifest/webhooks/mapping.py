@@ -26,7 +26,7 @@ from worker.webhooks.paths import value_at, values_at
 FieldPath = tuple[str, ...]
 
 MOST_HINTS = 5_000
-"""A payload that tells of more is taken as one hint for each of its streams."""
+"""A payload that tells of more, or of more events, is taken as one hint for each stream: to look at each would hold up others."""
 LONGEST = 200
 
 
@@ -98,7 +98,9 @@ class EventMapping:
         """What it tells of. `proved`: what was signed, if two webhooks with equal bodies differ in it; `fresh`: a text that
         no other webhook has.
         """
-        events = list(self._events(delivery.body))
+        events = self._events(delivery.body)
+        if events is None:
+            return Told(self._of_all_streams(delivery, proved, fresh))
         hints: list[Hint] = []
         refused: list[Refusal] = []
         for number, (event, raw) in enumerate(events):
@@ -113,9 +115,12 @@ class EventMapping:
                 replace(hint, event_key=f"{base}/{place}") if place else hint
                 for place, hint in enumerate(found)
             ]
-        return Told(_few(hints), refused)
+            if len(hints) > MOST_HINTS:
+                return Told(self._of_all_streams(delivery, proved, fresh), refused)
+        return Told(hints, refused)
 
-    def _events(self, body: bytes) -> Iterator[tuple[Any, bytes]]:
+    def _events(self, body: bytes) -> Sequence[tuple[Any, bytes]] | None:
+        """Each with its bytes; None: they are too many to look at."""
         try:
             data = msgspec.json.decode(body)
             raw: bytes | None = body
@@ -125,12 +130,18 @@ class EventMapping:
                 if not isinstance(data, list):
                     where = ".".join(self.batch)
                     raise Refusal("malformed", f"A list of events was expected at {where!r}.")
-            if isinstance(data, list):
-                yield from zip(data, elements(raw or b"[]"), strict=True)
-            else:
-                yield data, body
+            if not isinstance(data, list):
+                return [(data, body)]
+            if len(data) > MOST_HINTS:
+                return None
+            return list(zip(data, elements(raw or b"[]"), strict=True))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
             raise Refusal("malformed", "The body is no JSON.") from None
+
+    def _of_all_streams(self, delivery: Delivery, proved: bytes | None, fresh: str) -> list[Hint]:
+        base = self._id(None, delivery, "") or self._digest(delivery.body, proved, "", fresh)
+        streams = dict.fromkeys(rule.stream for rule in self.rules)
+        return [Hint(stream, "stream", f"{base}/{place}") for place, stream in enumerate(streams)]
 
     def _id(self, event: Any, delivery: Delivery, tail: str) -> str | None:
         """What the system itself calls the event. An id in a header is of all events that came together."""
@@ -201,6 +212,8 @@ def _full(hint: Hint, path: FieldPath, raw: bytes, parse: Callable[[str, bytes],
 def _keys(places: Sequence[Place], event: Any, delivery: Delivery) -> list[str]:
     """The keys that an event names. One place that holds several values names several records."""
     columns = [place.texts(event, delivery) for place in places]
+    if min(map(len, columns), default=0) > MOST_HINTS:
+        return []
     found: list[str] = []
     for values in zip(*columns, strict=False):
         if any(value is None for value in values):
@@ -214,10 +227,3 @@ def _keys(places: Sequence[Place], event: Any, delivery: Delivery) -> list[str]:
 
 def _sha256(content: bytes) -> str:
     return "sha256:" + sha256(content).hexdigest()
-
-
-def _few(hints: list[Hint]) -> list[Hint]:
-    if len(hints) <= MOST_HINTS:
-        return hints
-    first = {hint.stream: hint for hint in reversed(hints)}
-    return [replace(hint, kind="stream", key=None, record=None) for hint in first.values()]
