@@ -97,6 +97,12 @@ def write_secret(reference: str, value: str) -> None:
     _cache.put(str(found), Secret(value))
 
 
+def remove_secret(reference: str) -> None:
+    """Take away a value that was written and is of no use. Harmless where nothing is. Raises as `write_secret` does."""
+    found = _parsed(reference, None, writing=True)
+    STORES[found.scheme].remove(found.name)
+
+
 def replace_secret(reference: str, expected: Secret, value: Secret) -> bool:
     """Put a value in the place of another; False if something else is there. Call it under the lock of the reference."""
     redactor.add(value.reveal())

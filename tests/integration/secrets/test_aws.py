@@ -11,7 +11,15 @@ from servers.secrets.aws import REGION, Aws
 from servers.secrets.fresh import Begin
 
 from worker.errors import NeedsOperator
-from worker.secrets import Secret, StoreUnavailable, is_writable, open_secret, replace_secret, write_secret
+from worker.secrets import (
+    Secret,
+    StoreUnavailable,
+    is_writable,
+    open_secret,
+    remove_secret,
+    replace_secret,
+    write_secret,
+)
 from worker.telemetry.redaction import MASK, redactor
 
 pytestmark = pytest.mark.integration
@@ -210,3 +218,13 @@ def test_a_service_that_is_away_leaves_what_is_held_in_use(
     assert open_secret(reference).reveal() == "planted-aws-value"
     with pytest.raises(StoreUnavailable):
         open_secret(f"aws-sm://{name}")
+
+
+def test_what_was_written_is_taken_away_and_nothing_beside_it(aws: Aws, enter: Enter, name: str) -> None:
+    enter()
+    remove_secret(f"aws-sm://{name}#token")
+    assert json.loads(kept(aws, name)) == {"user": "planted-aws-user"}
+    for gone in (f"aws-sm://{name}#token", f"aws-sm://{name}#user", f"aws-sm://{name}"):
+        remove_secret(gone)
+    with pytest.raises(NeedsOperator, match="no such secret"):
+        open_secret(f"aws-sm://{name}", fresh=True)

@@ -5,7 +5,15 @@ from servers.secrets.azure import Azure
 from servers.secrets.fresh import Begin
 
 from worker.errors import NeedsOperator
-from worker.secrets import Secret, StoreUnavailable, is_writable, open_secret, replace_secret, write_secret
+from worker.secrets import (
+    Secret,
+    StoreUnavailable,
+    is_writable,
+    open_secret,
+    remove_secret,
+    replace_secret,
+    write_secret,
+)
 from worker.telemetry.redaction import MASK, redactor
 
 pytestmark = pytest.mark.integration
@@ -97,3 +105,10 @@ def test_without_an_identity_it_is_said_where_to_read_about_it(
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     with pytest.raises(NeedsOperator, match="no identity is to be had here"):
         open_secret("azure-kv://plant/cmms")
+
+
+def test_what_was_written_is_taken_away(azure: Azure) -> None:
+    write_secret("azure-kv://plant/typed", "planted-azure-typed")
+    for _ in range(2):
+        remove_secret("azure-kv://plant/typed")
+    assert "typed" not in azure.secrets

@@ -15,6 +15,7 @@ from worker.secrets import (
     StoreUnavailable,
     is_writable,
     open_secret,
+    remove_secret,
     replace_secret,
     stores_away,
     write_secret,
@@ -241,3 +242,23 @@ def test_a_server_that_is_away_at_the_start_is_asked_again_later(
     begin({"VAULT_ADDR": bao.url})
     assert wait_until(lambda: open_secret("vault://secret/app/late#token").reveal()) == "planted-late"
     assert stores_away() == {}
+
+
+@pytest.mark.parametrize("mount", ["secret", "old"])
+def test_what_was_written_is_taken_away_and_nothing_beside_it(bao: Bao, enter: Enter, mount: str) -> None:
+    paths = (
+        "secret/data/typed/* read,create,update",
+        "secret/metadata/typed/* delete",
+        "old/typed/* read,create,update,delete",
+    )
+    bao.policy("clears up", *paths)
+    enter("clears up")
+    token, user = (f"vault://{mount}/typed/plant#{key}" for key in ("token", "user"))
+    write_secret(token, "planted-typed-token")
+    write_secret(user, "planted-typed-user")
+    remove_secret(token)
+    assert open_secret(user, fresh=True).reveal() == "planted-typed-user"
+    for gone in (token, user, user):
+        remove_secret(gone)
+    with pytest.raises(NeedsOperator, match="nothing is there"):
+        open_secret(user, fresh=True)

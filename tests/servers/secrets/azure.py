@@ -107,6 +107,14 @@ class _Vault(_Answering):
         value = json.loads(body)["value"]
         self._item(parts[1], self.azure.put(parts[1], value), value)
 
+    def do_DELETE(self) -> None:
+        if (parts := self._let_in()) is None:
+            return
+        if (versions := self.azure.secrets.pop(parts[1], None)) is None:
+            self._refuse(404, "SecretNotFound")
+            return
+        self._item(parts[1], *versions[-1])
+
     def _let_in(self) -> list[str] | None:
         """The path's parts. As the service does, it says first whose tokens it takes, and for which resource."""
         path = urlsplit(self.path).path

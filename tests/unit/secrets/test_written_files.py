@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import NeedsOperator
-from worker.secrets import Secret, is_writable, open_secret, replace_secret, write_secret
+from worker.secrets import Secret, is_writable, open_secret, remove_secret, replace_secret, write_secret
 
 
 def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -53,3 +53,12 @@ def test_what_can_not_be_written_is_said_before_and_when_it_is_tried(tmp_path: P
 def test_an_empty_value_is_no_secret(tmp_path: Path) -> None:
     with pytest.raises(NeedsOperator, match="an empty value"):
         write_secret(f"file://{tmp_path}/token", " \n")
+
+
+def test_what_was_written_is_taken_away_and_doing_so_twice_is_harmless(tmp_path: Path) -> None:
+    write_secret(f"file://{tmp_path}/token", "planted-value")
+    for _ in range(2):
+        remove_secret(f"file://{tmp_path}/token")
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(NeedsOperator, match="environment"):
+        remove_secret("env://OF_A_SYSTEM")

@@ -6,7 +6,7 @@ The service compares and sets in no single step: whoever calls holds a lock, and
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -76,6 +76,13 @@ class AzureStore:
             return False
         self.write(name, value)
         return True
+
+    def remove(self, name: str) -> None:
+        """Where the vault keeps what was deleted for a while, it does so here, too."""
+        wanted = Name.read(name)
+        errors = load("azure-kv", "azure", "azure.core.exceptions")[0]
+        with self._asking(name), suppress(errors.ResourceNotFoundError):
+            self._client(wanted.vault).begin_delete_secret(wanted.name)
 
     def _client(self, vault: str) -> Any:
         identity, secrets = load("azure-kv", "azure", "azure.identity", "azure.keyvault.secrets")

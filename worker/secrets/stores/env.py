@@ -47,6 +47,9 @@ class EnvStore:
         self.write(name, value)
         return False
 
+    def remove(self, name: str) -> None:
+        self.write(name, "")
+
 
 def variable(name: str) -> str | None:
     """What the environment says, where it says anything: the stores' clients have names of their own there."""

@@ -72,6 +72,12 @@ class FileStore:
         self.write(name, value)
         return True
 
+    def remove(self, name: str) -> None:
+        try:
+            Path(name).unlink(missing_ok=True)
+        except OSError as exc:
+            raise not_writable(f"file://{name}", (exc.strerror or "it can't be removed").lower()) from None
+
 
 def _content(path: str) -> bytes:
     """Opened without waiting, since a pipe in the file's place would hold up the worker for ever."""

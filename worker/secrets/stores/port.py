@@ -51,6 +51,10 @@ class Store(Protocol):
         """Put the value there if `expected` is there still; False if it isn't."""
         ...
 
+    def remove(self, name: str) -> None:
+        """Take away what was written there, and nothing beside it. Harmless where nothing is. Raises as `write` does."""
+        ...
+
 
 def unresolved(reference: str, why: str, hint: str) -> NeedsOperator:
     """A reference leads to no value."""

@@ -8,7 +8,7 @@ the service refuses if it isn't there any more: compare and set in one step.
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -112,6 +112,21 @@ class AwsStore:
                 if self._move(wanted, wanted.place_of(text, value), version):
                     return True
         return False
+
+    def remove(self, name: str) -> None:
+        wanted = self._unpinned(name)
+        with self._asking(name), suppress(NotThere):
+            for _ in range(MOST_TRIES):
+                text, version = self._get(wanted)
+                fields = {} if wanted.key is None else json_fields(text)
+                if wanted.key is not None and wanted.key not in fields:
+                    return
+                left = {key: field for key, field in fields.items() if key != wanted.key}
+                if not left:
+                    self._call(wanted, "delete_secret", ForceDeleteWithoutRecovery=True)
+                    return
+                if self._move(wanted, json.dumps(left), version):
+                    return
 
     def _unpinned(self, name: str) -> Name:
         wanted = Name.read(name)

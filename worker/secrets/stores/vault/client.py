@@ -58,6 +58,10 @@ class VaultClient:
         """The answer to a writing; raises the same."""
         return self._ask("post", path, json=body)
 
+    def delete(self, path: str) -> None:
+        """Take something away; raises the same."""
+        self._ask("delete", path)
+
     def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any]:
         client = self._logged_in()
         token = client.token

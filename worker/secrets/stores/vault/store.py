@@ -50,6 +50,10 @@ class Mount(NamedTuple):
     def api_path(self, wanted: Name) -> str:
         return f"{self.path}data/{wanted.path[len(self.path) :]}" if self.versioned else wanted.path
 
+    def place_of(self, wanted: Name) -> str:
+        """The path of a secret with all its versions."""
+        return f"{self.path}metadata/{wanted.path[len(self.path) :]}" if self.versioned else wanted.path
+
 
 class VaultStore:
     """The one server that VAULT_ADDR names."""
@@ -98,6 +102,22 @@ class VaultStore:
     def compare_and_set(self, name: str, expected: str, value: str) -> bool:
         return self._put(name, value, expected=expected)
 
+    def remove(self, name: str) -> None:
+        """With the last field of a secret go all its versions."""
+        wanted = Name.read(name)
+        with self._asking(name):
+            mount = self._mount(wanted)
+            for _ in range(MOST_TRIES):
+                found, version = self._fields(mount, wanted)
+                if found is None or wanted.key not in found:
+                    return
+                left = {key: value for key, value in found.items() if key != wanted.key}
+                if not left:
+                    self._client.delete(mount.place_of(wanted))
+                    return
+                if self._written(mount, wanted, left, version):
+                    return
+
     def _put(self, name: str, value: str, *, expected: str | None) -> bool:
         """Beside the other fields, if the version that they were read with is the latest still."""
         wanted = Name.read(name)
@@ -109,16 +129,20 @@ class VaultStore:
                 found, version = self._fields(mount, wanted)
                 if expected is not None and (found or {}).get(wanted.key) != expected:
                     return False
-                fields = {**(found or {}), wanted.key: value}
-                body = {"options": {"cas": version}, "data": fields} if mount.versioned else fields
-                try:
-                    self._client.post(mount.api_path(wanted), body)
-                except Invalid as exc:
-                    if "check-and-set" not in str(exc):
-                        raise
-                else:
+                if self._written(mount, wanted, {**(found or {}), wanted.key: value}, version):
                     return True
         return False
+
+    def _written(self, mount: Mount, wanted: Name, fields: dict[str, Any], version: int) -> bool:
+        """Whether the fields were written; not where somebody has written others meanwhile."""
+        body = {"options": {"cas": version}, "data": fields} if mount.versioned else fields
+        try:
+            self._client.post(mount.api_path(wanted), body)
+        except Invalid as exc:
+            if "check-and-set" not in str(exc):
+                raise
+            return False
+        return True
 
     def _fields(self, mount: Mount, wanted: Name) -> tuple[dict[str, Any] | None, int]:
         """What is there, and as which version; None where nothing is, or it was deleted in that version."""
