@@ -36,6 +36,8 @@ class _Entry:
     value: Secret | None = None
     read_at: float = float("-inf")
     asked_at: float = float("-inf")
+    asked_again_at: float = float("-inf")
+    """When it was last read because a system had refused it."""
     refusal: NeedsOperator | None = None
 
 
@@ -87,13 +89,17 @@ class SecretCache:
             return self._read(entry, place, read, fresh=fresh)
 
     def again(self, key: str, place: str, read: Callable[[], str], known: Secret) -> Secret:
-        """The value after a system refused `known`: read again, unless another thread did so already."""
+        """The value after a system refused `known`: read again, unless another thread did so already.
+
+        However short a time ago it was read: what is rotated in the next moment is refused in the next moment.
+        """
         entry = self._entry(key)
         with entry.lock:
             if entry.value is not None and entry.value != known:
                 return entry.value
-            if self._clock() - entry.asked_at < AGAIN_AFTER:
+            if self._clock() - entry.asked_again_at < AGAIN_AFTER:
                 return known
+            entry.asked_again_at = self._clock()
             return self._read(entry, place, read, fresh=False)
 
     def put(self, key: str, value: Secret) -> None:

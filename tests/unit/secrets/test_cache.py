@@ -204,8 +204,7 @@ def test_after_a_401_it_is_read_again_at_once_and_a_storm_of_them_reads_once(
     ask: Ask, store: Kept, cache: SecretCache, time: Time
 ) -> None:
     known = Secret(ask())
-    time.now = AGAIN_AFTER
-    store.value = "second"
+    store.value, time.now = "second", 0.1
     found = [cache.again(KEY, "the vault", store, known).reveal() for _ in range(50)]
     assert found == ["second"] * 50
     assert store.asked == 2
@@ -219,6 +218,18 @@ def test_401s_with_a_value_that_did_not_change_do_not_hammer_the_store(
         time.now += 1
         assert cache.again(KEY, "the vault", store, known) == known
     assert store.asked == 1 + 60 // AGAIN_AFTER
+
+
+def test_a_second_rotation_soon_after_the_first_is_taken_up_a_little_later(
+    ask: Ask, store: Kept, cache: SecretCache, time: Time
+) -> None:
+    known = Secret(ask())
+    store.value = "second"
+    known = cache.again(KEY, "the vault", store, known)
+    store.value = "third"
+    assert cache.again(KEY, "the vault", store, known).reveal() == "second"
+    time.now = AGAIN_AFTER
+    assert cache.again(KEY, "the vault", store, known).reveal() == "third"
 
 
 def test_the_401_of_a_store_that_is_away_leaves_what_is_held(
