@@ -28,6 +28,7 @@ EXPIRES_IN = "expires_in"
 """Among what is held: for how many seconds it is good."""
 MARGIN, LONGEST_MARGIN = 0.1, 60.0
 """A token is renewed when so much of its life is left, and no more than so many seconds: it must last for a request."""
+NOWHERE: Mapping[str, str] = {}
 _CARRIES_PROOF = re.compile(r"auth|cookie|token|key|secret|session|password|signature|csrf", re.IGNORECASE)
 _TIME_OR_AMOUNT = re.compile(r"\d{1,11}(\.\d*)?|\d{4}-\d\d-\d\d[T ]?[\d:.+Z-]*")
 
@@ -75,9 +76,15 @@ class HeldTokens:
         self._lock = Lock()
         self._held: OrderedDict[int, Held] = OrderedDict()
 
-    def of(self, connection_id: int, secrets: Mapping[str, Secret]) -> Held:
-        """What is held for the connection, if its secrets are still those with which it was got."""
-        digest = self._digest(secrets)
+    def of(
+        self, connection_id: int, secrets: Mapping[str, Secret], references: Mapping[str, str] = NOWHERE
+    ) -> Held:
+        """What is held for the connection, if its secrets are still those with which it was got, and where they were.
+
+        Somebody who logs it in anew puts what they were given elsewhere: of a secret that its system replaces each time,
+        only its reference tells that.
+        """
+        digest = self._digest(secrets, references)
         with self._lock:
             held = self._held.get(connection_id)
             if held is None or held.digest != digest:
@@ -87,10 +94,11 @@ class HeldTokens:
                 self._held.popitem(last=False)
             return held
 
-    def _digest(self, secrets: Mapping[str, Secret]) -> bytes:
+    def _digest(self, secrets: Mapping[str, Secret], references: Mapping[str, str]) -> bytes:
         state = blake2b(key=self._key)
-        for name in sorted(secrets):
-            for text in (name, secrets[name].reveal()):
+        values = [(name, secrets[name].reveal()) for name in sorted(secrets)]
+        for pair in (*values, *sorted(references.items())):
+            for text in pair:
                 raw = text.encode("utf-8", "surrogatepass")
                 state.update(len(raw).to_bytes(8, "big") + raw)
         return state.digest()

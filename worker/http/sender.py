@@ -140,7 +140,7 @@ class Sender:
         except HeadraceError as exc:
             _redact(exc)
             if isinstance(exc, LoginRefused):
-                self._logins.refused(ctx.connection_id, exc)
+                self._logins.refused(ctx, exc)
             raise
 
     def _proved(self, ctx: CallContext, request: Request, hearing: _Hearing) -> Response:
@@ -161,11 +161,13 @@ class Sender:
         auth = ctx.source.auth
         replaced = auth.replaced if gets_tokens(auth) else ()
         held = self._held.of(
-            ctx.connection_id, {name: secret for name, secret in secrets.items() if name not in replaced}
+            ctx.connection_id,
+            {name: secret for name, secret in secrets.items() if name not in replaced},
+            ctx.secrets,
         )
 
         def log_in(outgoing: Request) -> Response:
-            with self._logins.attempt(ctx.connection_id, held):
+            with self._logins.attempt(ctx, held):
                 return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
 
         return Proof(

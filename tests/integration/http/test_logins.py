@@ -70,14 +70,16 @@ def sender_of(broker_url: str) -> Iterator[Callable[[Plant], Sender]]:
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Response]:
-    def ask(sender: Sender, password: str, path: str = "assets", connection: int = 1) -> Response:
-        monkeypatch.setenv("PLANT_PASSWORD", password)
+    def ask(
+        sender: Sender, password: str, path: str = "assets", connection: int = 1, name: str = "PLANT_PASSWORD"
+    ) -> Response:
+        monkeypatch.setenv(name, password)
         context = CallContext(
             connection_id=connection,
             account="plant",
             lane=3,
             source=PlantSource(),  # type: ignore[arg-type]
-            secrets={"password": "env://PLANT_PASSWORD"},
+            secrets={"password": f"env://{name}"},
             request_id="r",
             steps=Steps(),
         )
@@ -108,6 +110,17 @@ def test_a_changed_secret_is_tried_at_once_and_works(sender_of: SenderOf, ask: A
         ask(worker, "wrong")
     assert ask(worker, "right").status == 200
     assert plant.tries == ["wrong", "right"]
+
+
+def test_who_is_given_another_secret_is_held_on_no_worker_also_on_one_that_never_saw_the_first(
+    sender_of: SenderOf, ask: Ask
+) -> None:
+    plant = Plant()
+    with pytest.raises(NeedsOperator):
+        ask(sender_of(plant), "wrong")
+    assert ask(sender_of(plant), "right", name="PLANT_PASSWORD_ANEW").status == 200
+    with pytest.raises(RateLimited):
+        ask(sender_of(plant), "wrong")
 
 
 def test_a_changed_secret_that_is_wrong_too_is_tried_once(sender_of: SenderOf, ask: Ask) -> None:

@@ -208,3 +208,12 @@ def test_cookies_are_redacted_and_ordinary_headers_are_not() -> None:
     ask(Cookie(), Held(b""), lambda _request: answer(200))
 
     assert redactor.redact("planted-cookie main-plant lang username") == f"{MASK} main-plant lang username"
+
+
+def test_what_is_held_goes_when_a_secret_that_its_system_replaces_was_put_elsewhere() -> None:
+    tokens, kept = HeldTokens(), {"client": Secret("ours")}
+    before = tokens.of(1, kept, {"client": "env://C", "refresh": "file:///store/plant-1"})
+    assert tokens.of(1, kept, {"client": "env://C", "refresh": "file:///store/plant-1"}) is before
+    anew = tokens.of(1, kept, {"client": "env://C", "refresh": "file:///store/plant-2"})
+    assert anew is not before
+    assert anew.changed
