@@ -13,11 +13,27 @@ from worker.secrets.stores.env import variable
 
 _SETTINGS = frozenset(f"HEADRACE_{name}".upper() for name in Settings.model_fields)
 _LOGINS = frozenset(
-    {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET", "PGPASSWORD", "VAULT_TOKEN"}
-)
+    {
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_SECRET", "AZURE_PASSWORD", "IDENTITY_HEADER",
+        "PGPASSWORD", "PGSSLPASSWORD", "VAULT_TOKEN",
+    }
+)  # fmt: skip
 """What the clients of stores and of Postgres log in with."""
-_LOGIN_FILES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE", "PGPASSFILE")
+_LOGIN_FILES = (
+    "AWS_CONFIG_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE", "PGPASSFILE",
+    "PGSSLKEY", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY",
+)  # fmt: skip
 """Variables that name a file with such a thing."""
+_USUAL_FILES = (
+    "~/.aws/config",
+    "~/.aws/credentials",
+    "~/.pgpass",
+    "~/.postgresql/postgresql.key",
+    "~/.vault-token",
+)
+"""Where they look, or their people keep it, when no variable says so."""
 _REFERRING = ("connect_key", "privacy_key", "vault_role_id", "vault_secret_id", "vault_token")
 _SYSTEM = ("/proc/", "/sys/")
 """Where the environment and the memory of processes can be read."""
@@ -47,7 +63,8 @@ def _is_own_file(path: str, settings: Settings) -> bool:
 def _own_files(settings: Settings) -> Iterator[str]:
     named = [text.removeprefix("file://") for text in _referred(settings) if text.startswith("file://")]
     named += [path for each in _LOGIN_FILES if (path := variable(each)) is not None]
-    for path in (*named, str(settings.vault_kubernetes_jwt)):
+    usual = map(os.path.expanduser, _USUAL_FILES)
+    for path in (*named, *usual, str(settings.vault_kubernetes_jwt)):
         yield os.path.realpath(path)
 
 

@@ -40,6 +40,8 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     for name in (
         "VAULT_ADDR",
         "VAULT_TOKEN",
+        "VAULT_NAMESPACE",
+        "VAULT_CACERT",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "IDENTITY_ENDPOINT",

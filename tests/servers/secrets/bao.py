@@ -1,5 +1,6 @@
 """A real OpenBao in its development mode: unsealed, in memory, gone with its process."""
 
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,17 @@ class Bao:
 
     url: str
     pid: int
+    authority: Path | None = None
+    """Where the certificate is that vouches for a server that speaks TLS."""
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ROOT) -> Any:
         answer = httpx.request(
-            method, f"{self.url}/v1/{path}", json=body, headers={"X-Vault-Token": token}, timeout=10
+            method,
+            f"{self.url}/v1/{path}",
+            json=body,
+            headers={"X-Vault-Token": token},
+            timeout=10,
+            verify=_trust(self.authority),
         )
         answer.raise_for_status()
         return answer.json() if answer.content else {}
@@ -51,11 +59,16 @@ class Bao:
         return str(self.ask("POST", "auth/token/create", given)["auth"]["client_token"])
 
 
+def _trust(authority: Path | None) -> ssl.SSLContext | bool:
+    return True if authority is None else ssl.create_default_context(cafile=authority)
+
+
 @contextmanager
-def running_bao(folder: Path, port: int = 0) -> Iterator[Bao]:
+def running_bao(folder: Path, port: int = 0, *, tls: bool = False) -> Iterator[Bao]:
     """An OpenBao on that port, or a free one."""
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
+    authority = folder / "vault-ca.pem" if tls else None
     program = [
         Path(sys.executable).with_name("bao"),
         "server",
@@ -63,13 +76,14 @@ def running_bao(folder: Path, port: int = 0) -> Iterator[Bao]:
         "-dev-no-store-token",
         f"-dev-root-token-id={ROOT}",
         f"-dev-listen-address=127.0.0.1:{port}",
+        *(["-dev-tls", f"-dev-tls-cert-dir={folder}"] if tls else []),
     ]
 
     def answers() -> bool:
         try:
-            return httpx.get(f"{url}/v1/sys/health").status_code == 200
-        except httpx.HTTPError:
+            return httpx.get(f"{url}/v1/sys/health", verify=_trust(authority)).status_code == 200
+        except (httpx.HTTPError, OSError):
             return False
 
     with running(program, folder=folder, answers=answers, env={"HOME": str(folder)}) as child:
-        yield Bao(url, child.pid)
+        yield Bao(url, child.pid, authority)

@@ -55,6 +55,15 @@ def test_a_token_of_the_api_is_opened_for_no_connection(home: Path) -> None:
     assert stopped.value.code == "secret_of_headrace"
 
 
+def test_nor_what_the_clients_of_stores_log_in_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VAULT_CLIENT_KEY", str(tmp_path / "vault.key"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "elsewhere"))
+    for name in ("vault.key", "elsewhere", ".aws/credentials", ".pgpass"):
+        assert is_own("file", str(tmp_path / name), Settings()), name
+    assert not is_own("file", str(tmp_path / "erp.key"), Settings())
+
+
 def test_a_link_to_it_is_followed(home: Path, tmp_path: Path) -> None:
     link = tmp_path / "harmless"
     link.symlink_to(home / "api-token")

@@ -1,9 +1,12 @@
 """How does Headrace log in to Vault or OpenBao, and what do its answers mean?
 
 By the token that VAULT_TOKEN or a setting names, by AppRole, or by the service account of a pod. A token that is no longer
-good is exchanged for another, once; what is refused to a good one is refused.
+good is exchanged for another, once; what is refused to a good one is refused. Promises: the server's certificate is always
+checked, and nothing that proves who we are follows a redirect.
 """
 
+import re
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -20,6 +23,9 @@ TIMEOUT = 5.0
 FRESH = 5.0
 """Seconds: a token that is younger isn't doubted, so that what is refused doesn't log in again and again."""
 _HINT = "Set how Headrace logs in: docs/secrets.md#vault-and-openbao."
+_FILES = ("VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY")
+_ELSEWHERE = "it sends us elsewhere, where what Headrace logs in with isn't sent: VAULT_ADDR must name the server itself"
+_OURS_REFUSED = re.compile(r"alert (.*certificate|unknown ca|access denied)", re.IGNORECASE)
 
 
 class Forbidden(Exception):
@@ -73,20 +79,26 @@ class VaultClient:
         return self._sent(client, method, path, given)
 
     def _sent(self, client: Any, method: str, path: str, given: dict[str, Any]) -> dict[str, Any]:
-        hvac, requests = _modules()
+        hvac, _ = _modules()
         try:
             answer = client.adapter.request(method, f"/v1/{path}", **given)
-        except hvac.exceptions.Forbidden:
-            raise Forbidden from None
+        except hvac.exceptions.Forbidden as exc:
+            raise Forbidden(_words(exc)) from None
         except hvac.exceptions.InvalidPath as exc:
             raise NotThere(exc.json if isinstance(exc.json, dict) else {}) from None
         except hvac.exceptions.InvalidRequest as exc:
             raise Invalid(_words(exc)) from None
         except hvac.exceptions.VaultError as exc:
             raise StoreUnavailable(self.place, _words(exc)) from None
-        except requests.exceptions.RequestException as exc:
+        except (
+            OSError
+        ) as exc:  # as all are that its client raises, and what can't be read from the disk any more
             raise StoreUnavailable(self.place, _how_it_failed(exc)) from None
-        return answer if isinstance(answer, dict) else {}
+        if isinstance(answer, dict):
+            return answer
+        if answer.is_redirect:
+            raise StoreUnavailable(self.place, _ELSEWHERE)
+        return {}
 
     def _logged_in(self) -> Any:
         with self._lock:
@@ -102,6 +114,8 @@ class VaultClient:
             raise login_refused(
                 "Vault", "VAULT_ADDR isn't set", "Set it to the server's address, such as https://vault:8200."
             )
+        for name in _FILES:
+            _check_file(name)
         session = requests.Session()
         for scheme in ("https://", "http://"):
             session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=32))
@@ -109,7 +123,13 @@ class VaultClient:
         if (certificate := variable("VAULT_CLIENT_CERT")) is not None:
             session.cert = (certificate, variable("VAULT_CLIENT_KEY") or certificate)
         # An empty token, or the client takes the one that a person left in their home.
-        return hvac.Client(token="", timeout=TIMEOUT, session=session, namespace=variable("VAULT_NAMESPACE"))
+        return hvac.Client(
+            token="",
+            timeout=TIMEOUT,
+            session=session,
+            namespace=variable("VAULT_NAMESPACE"),
+            allow_redirects=False,
+        )
 
     def _log_in_again(self, client: Any, token: str) -> bool:
         """Whether the token was of no more use, and there is another now."""
@@ -186,6 +206,13 @@ def _own(reference: str) -> str:
     return value
 
 
+def _check_file(name: str) -> None:
+    """The client would say it at each request, and of a certificate only that something is wrong with it."""
+    path = variable(name)
+    if path is not None and not Path(path).exists():
+        raise login_refused("Vault", f"there is nothing where {name} leads", _HINT)
+
+
 def _modules() -> list[Any]:
     return load("vault", "vault", "hvac", "requests")
 
@@ -200,8 +227,10 @@ def _words(error: Any) -> str:
 def _how_it_failed(error: Exception) -> str:
     """By its kind: the words of these errors hold the whole URL."""
     name = type(error).__name__
+    if name == "SSLError" and _OURS_REFUSED.search(str(error)):
+        return "it asks for a certificate that it trusts (VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)"
     known = {
-        "SSLError": "its certificate isn't trusted here (VAULT_CACERT names an authority)",
+        "SSLError": "its certificate isn't trusted here (VAULT_CACERT names an authority; there is no way around)",
         "ConnectTimeout": "no connection comes about in time",
         "ReadTimeout": "it doesn't answer in time",
         "ConnectionError": "it can't be reached",
