@@ -1,22 +1,27 @@
 """Were changes missed by webhooks, and may a stream be asked less often because none is?
 
-What a poll found untold is judged when a webhook that is only slow has had its time. With `poll: adaptive` a stream whose
-webhooks tell of everything is asked less and less often, up to a few times its interval; a miss brings it back at once.
+What a poll found untold is judged when a webhook that is only slow has had its time. Where nobody of us was there to hear one
+it is no miss of the system's, and counted apart. With `poll: adaptive` a stream whose webhooks tell of everything is asked
+less and less often, up to a few times its interval; a miss brings it back at once, whoever is to blame.
 Emits: webhooks_missed, poll_stretched.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import structlog
 
 from worker.db.queries import sql
 from worker.engine.events.meter import TOLERANCE
+from worker.runs.alive import EVERY
 from worker.services import Services
 
 log = structlog.get_logger()
 
 GRACE = 120.0
 """Seconds after which a webhook counts as missed."""
+BEAT = 3 * EVERY
+"""So long an API that was seen and didn't say that it leaves is taken to be there."""
 BATCH = 5000
 MOST = 8.0
 """So many times its interval a stream is left alone at most."""
@@ -32,16 +37,17 @@ SICK = 0.05
 
 def judge_misses(services: Services) -> None:
     """Count what was missed, and let streams be asked as often as that wants."""
-    just_missed: dict[int, int] = {}
-    while rows := services.database.all(
-        sql.judge_untold, {"grace": GRACE, "batch": BATCH, "tolerance": TOLERANCE}
-    ):
+    missed: Counter[int] = Counter()
+    unheard: Counter[int] = Counter()
+    asked = {"grace": GRACE, "batch": BATCH, "tolerance": TOLERANCE, "beat": BEAT}
+    while rows := services.database.all(sql.judge_untold, asked):
         for row in rows:
-            just_missed[row["stream_id"]] = just_missed.get(row["stream_id"], 0) + row["missed"]
-    missed = sum(just_missed.values())
-    if missed:
-        log.info("webhooks_missed", changes=missed, streams=sum(count > 0 for count in just_missed.values()))
-    _adapt(services, just_missed)
+            missed[row["stream_id"]] += row["missed"]
+            unheard[row["stream_id"]] += row["unheard"]
+    untold = missed + unheard
+    if untold:
+        log.info("webhooks_missed", changes=missed.total(), unheard=unheard.total(), streams=len(untold))
+    _adapt(services, untold)
 
 
 def _adapt(services: Services, just_missed: Mapping[int, int]) -> None:

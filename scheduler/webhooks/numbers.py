@@ -49,6 +49,7 @@ def counts_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "repeated": row["repeated"],
         "told": row["told"],
         "missed": row["missed"],
+        "unheard": row["unheard"],
         "miss_ratio": miss_ratio(row),
         "pending": row["pending"],
     }

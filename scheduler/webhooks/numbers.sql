@@ -4,7 +4,7 @@
 -- Connections that take webhooks, or are to: a row each, in the order of their names.
 SELECT c.id, c.name AS connection, c.environment, c.tenant, c.system,
        coalesce(w.received, 0) AS received, coalesce(w.repeated, 0) AS repeated, coalesce(w.refused, 0) AS refused,
-       coalesce(w.told, 0) AS told, coalesce(w.missed, 0) AS missed,
+       coalesce(w.told, 0) AS told, coalesce(w.missed, 0) AS missed, coalesce(w.unheard, 0) AS unheard,
        (SELECT count(*) FROM (SELECT FROM events e JOIN streams s ON s.id = e.stream_id
                                WHERE s.connection_id = c.id AND e.state = 'pending' LIMIT 10000) few) AS pending,
        (SELECT e.received_at FROM events e WHERE e.connection_id = c.id ORDER BY e.id DESC LIMIT 1) AS last_at,
@@ -12,7 +12,7 @@ SELECT c.id, c.name AS connection, c.environment, c.tenant, c.system,
   FROM connections c
   LEFT JOIN LATERAL (
       SELECT sum(n.received)::bigint AS received, sum(n.repeated)::bigint AS repeated, sum(n.refused)::bigint AS refused,
-             sum(n.told)::bigint AS told, sum(n.missed)::bigint AS missed, count(*) AS days
+             sum(n.told)::bigint AS told, sum(n.missed)::bigint AS missed, sum(n.unheard)::bigint AS unheard, count(*) AS days
         FROM webhook_counts n WHERE n.connection_id = c.id AND n.day > current_date - %(days)s::int
   ) w ON true
   LEFT JOIN LATERAL (
@@ -31,12 +31,12 @@ SELECT c.id, c.name AS connection, c.environment, c.tenant, c.system,
 -- name: stream_numbers
 SELECT s.name AS stream, s.enabled, s.poll_stretch AS stretch, s.options ->> 'poll' AS poll,
        coalesce(w.received, 0) AS received, coalesce(w.repeated, 0) AS repeated,
-       coalesce(w.told, 0) AS told, coalesce(w.missed, 0) AS missed,
+       coalesce(w.told, 0) AS told, coalesce(w.missed, 0) AS missed, coalesce(w.unheard, 0) AS unheard,
        (SELECT count(*) FROM (SELECT FROM events e WHERE e.stream_id = s.id AND e.state = 'pending' LIMIT 10000) few) AS pending
   FROM streams s
   LEFT JOIN LATERAL (
       SELECT sum(n.received)::bigint AS received, sum(n.repeated)::bigint AS repeated,
-             sum(n.told)::bigint AS told, sum(n.missed)::bigint AS missed
+             sum(n.told)::bigint AS told, sum(n.missed)::bigint AS missed, sum(n.unheard)::bigint AS unheard
         FROM webhook_counts n
        WHERE n.connection_id = s.connection_id AND n.stream_id = s.id AND n.day > current_date - %(days)s::int
   ) w ON true

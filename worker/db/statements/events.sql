@@ -125,28 +125,47 @@ SELECT s.connection_id, s.id, %(told)s FROM streams s WHERE s.id = %(stream)s
 ON CONFLICT (connection_id, stream_id, day) DO UPDATE SET told = w.told + excluded.told;
 
 -- name: judge_untold
--- Who had time enough to be told of, and wasn't, was missed.
+-- Who had time enough to be told of, and wasn't, was missed. But for what found us away: a webhook comes between shortly
+-- before a change, clocks being as they are, and the end of its time, and only where an API was there all the while, and the
+-- connection as it is now, is its silence the system's. A time long before it was found is none of when it was made.
 WITH late AS (
     DELETE FROM untold_changes
      WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM untold_changes u
                               WHERE u.found_at < now() - make_interval(secs => %(grace)s)
                               ORDER BY u.found_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
-    RETURNING stream_id, key, coalesce(changed_at, found_at - interval '15 minutes') AS at
+    RETURNING stream_id, key, coalesce(changed_at, found_at - interval '15 minutes') AS at,
+              CASE WHEN changed_at > found_at - interval '7 days' THEN least(changed_at, found_at)
+                   ELSE found_at - interval '15 minutes' END AS made
+), listening AS MATERIALIZED (
+    SELECT coalesce(range_agg(tstzrange(opened_at, greatest(opened_at, coalesce(closed_at, seen_at + make_interval(secs => %(beat)s))))),
+                    '{}') AS all_times
+      FROM webhook_listeners
 ), judged AS (
-    SELECT l.stream_id, count(*) FILTER (WHERE t.told) AS told, count(*) FILTER (WHERE NOT t.told) AS missed
+    SELECT l.stream_id, count(*) FILTER (WHERE t.told) AS told,
+           count(*) FILTER (WHERE NOT t.told AND h.heard) AS missed,
+           count(*) FILTER (WHERE NOT t.told AND NOT h.heard) AS unheard
       FROM late l
+      JOIN streams s ON s.id = l.stream_id JOIN connections c ON c.id = s.connection_id
+     CROSS JOIN listening o
      CROSS JOIN LATERAL (
           SELECT EXISTS (SELECT FROM events e
                           WHERE e.stream_id = l.stream_id AND (e.key = l.key OR e.key IS NULL)
                             AND e.received_at >= l.at - make_interval(secs => %(tolerance)s)) AS told
      ) t
+     CROSS JOIN LATERAL (
+          SELECT c.updated_at <= l.made - make_interval(secs => %(tolerance)s)
+                 AND o.all_times @> tstzrange(l.made - make_interval(secs => %(tolerance)s),
+                                              l.made + make_interval(secs => %(grace)s)) AS heard
+     ) h
      GROUP BY l.stream_id
 ), counted AS (
-    INSERT INTO webhook_counts AS w (connection_id, stream_id, told, missed)
-    SELECT s.connection_id, s.id, j.told, j.missed FROM judged j JOIN streams s ON s.id = j.stream_id ORDER BY s.id
-    ON CONFLICT (connection_id, stream_id, day) DO UPDATE SET told = w.told + excluded.told, missed = w.missed + excluded.missed
+    INSERT INTO webhook_counts AS w (connection_id, stream_id, told, missed, unheard)
+    SELECT s.connection_id, s.id, j.told, j.missed, j.unheard
+      FROM judged j JOIN streams s ON s.id = j.stream_id ORDER BY s.id
+    ON CONFLICT (connection_id, stream_id, day) DO UPDATE
+       SET told = w.told + excluded.told, missed = w.missed + excluded.missed, unheard = w.unheard + excluded.unheard
 )
-SELECT stream_id, told, missed FROM judged;
+SELECT stream_id, told, missed, unheard FROM judged;
 
 -- name: adaptive_streams
 -- Streams that may be asked less often while webhooks tell of what changes, with what is known of that.

@@ -230,12 +230,20 @@ UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
 RETURNING id;
 
 -- name: note_process
+-- An API hears webhooks, and when it did is remembered longer than who it was.
+WITH heard AS (
+    INSERT INTO webhook_listeners AS l (id) SELECT %(id)s WHERE %(kind)s = 'api'
+    ON CONFLICT (id) DO UPDATE SET seen_at = now()
+)
 INSERT INTO processes AS p (id, kind, name, queues, slots, version)
 VALUES (%(id)s, %(kind)s, %(name)s, %(queues)s, %(slots)s, %(version)s)
 ON CONFLICT (id) DO UPDATE SET seen_at = now();
 
 -- name: forget_process
+WITH closed AS (UPDATE webhook_listeners SET closed_at = now() WHERE id = %(id)s)
 DELETE FROM processes WHERE id = %(id)s;
 
 -- name: forget_dead_processes
+-- A change is judged by who listened in the week before it was found.
+WITH closed AS (DELETE FROM webhook_listeners WHERE seen_at < now() - interval '8 days')
 DELETE FROM processes WHERE seen_at < now() - interval '1 day';

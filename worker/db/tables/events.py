@@ -91,6 +91,17 @@ webhook_counts = Table(
     count("refused"),
     count("told"),
     count("missed"),
+    count("unheard"),
+)
+
+webhook_listeners = Table(
+    "webhook_listeners",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    time("opened_at", null=False, default=NOW),
+    time("seen_at", null=False, default=NOW),
+    time("closed_at"),
+    Index("webhook_listeners_seen", "seen_at"),
 )
 
 webhook_registrations = Table(

@@ -28,7 +28,10 @@ class Numbers(BaseModel):
     repeated: int = Field(description="Known already, and answered alike.")
     told: int = Field(description="Changes that a webhook told of before the poll found them.")
     missed: int = Field(description="Changes that the poll found and no webhook had told of.")
-    miss_ratio: float | None = Field(description="Of all changes, those missed; null: nothing changed.")
+    miss_ratio: float | None = Field(description="Of those told of and missed, those missed; null: neither.")
+    unheard: int = Field(
+        description="Changes of which a webhook may have come while no API was up, or before the connection was as it is."
+    )
     pending: int = Field(description="Events that wait for their run, up to 10,000.")
 
 

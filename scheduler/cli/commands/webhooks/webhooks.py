@@ -74,7 +74,10 @@ def webhooks(
         return
     now = datetime.now(UTC)
     print_table(
-        ["connection", "received", "repeated", "refused", "told", "missed", "", "pending", "last", "registered"],
+        [
+            "connection", "received", "repeated", "refused", "told", "missed", "", "unheard", "pending", "last",
+            "registered",
+        ],
         (
             [
                 row["connection"], row["received"], row["repeated"], row["refused"], *_changes(row),
@@ -86,7 +89,7 @@ def webhooks(
     )  # fmt: skip
     if found:
         print_table(
-            ["stream", "received", "repeated", "told", "missed", "", "pending", "poll"],
+            ["stream", "received", "repeated", "told", "missed", "", "unheard", "pending", "poll"],
             (
                 [row["stream"], row["received"], row["repeated"], *_changes(row), _poll(row)]
                 for row in streams
@@ -115,7 +118,8 @@ def _ask(name: str, *, wanted: bool) -> None:
 
 def _changes(row: Mapping[str, Any]) -> list[Any]:
     share = miss_ratio(row)
-    return [row["told"], row["missed"], "" if share is None else f"{share:.1%}", row["pending"]]
+    share_shown = "" if share is None else f"{share:.1%}"
+    return [row["told"], row["missed"], share_shown, row["unheard"], row["pending"]]
 
 
 def _poll(row: Mapping[str, Any]) -> str:
