@@ -29,6 +29,8 @@ from worker.parsing.documents import Document
 
 log = structlog.get_logger()
 
+REACHES = ("settings", "secrets", "network", "tenant")
+"""What of a connection says which system is reached, as whom, and for whom."""
 SWITCHED_OFF = "The stream was switched off in the connections file."
 
 
@@ -149,7 +151,20 @@ def _write_connection(tx: Transaction, planned: PlannedConnection) -> int:
     if planned.touched:
         statement = queries.change_connection if planned.changed else queries.remember_applied
         execute(tx, statement, {**params, "id": planned.current.id})
+        _begin_anew(tx, planned.current, planned)
     return planned.current.id
+
+
+def _begin_anew(tx: Transaction, before: CurrentConnection, planned: PlannedConnection) -> None:
+    """What was refused is tried again, and nobody is let in any more by a link to what the connection was before."""
+    after = unflatten(planned.fields, groups=GROUPS)
+    differs = {name for name in REACHES if getattr(before, name) != after[name]}
+    connection = {"connection": before.id}
+    if differs - {"tenant"}:
+        for statement in (queries.try_again, queries.wait_no_more, queries.register_again):
+            execute(tx, statement, connection)
+    if differs - {"secrets"}:
+        execute(tx, queries.end_links, connection)
 
 
 def _write_stream(tx: Transaction, connection_id: int, planned: PlannedStream, now: datetime) -> None:

@@ -69,6 +69,27 @@ UPDATE streams s
   FROM connections c
  WHERE s.id = %(id)s AND c.id = s.connection_id;
 
+-- name: try_again
+-- What it logs in with, or where, was changed: what failed for want of that is due at once.
+UPDATE streams s SET next_run_at = CASE WHEN s.failures > 0 THEN now() ELSE s.next_run_at END, history_next_at = NULL
+  FROM connections c
+ WHERE s.connection_id = %(connection)s AND c.id = s.connection_id AND c.paused_at IS NULL AND s.enabled
+   AND (s.failures > 0 OR s.history_next_at IS NOT NULL);
+
+-- name: wait_no_more
+-- The same of runs that wait because they were refused. Beat wakes them; one that has to wait for a limit is told so anew.
+UPDATE runs SET not_before = now(), published_at = NULL
+ WHERE connection_id = %(connection)s AND state = 'queued' AND wait_reason IN ('limit', 'retry') AND not_before > now();
+
+-- name: register_again
+UPDATE webhook_registrations SET next_at = now()
+ WHERE connection_id = %(connection)s AND state IN ('wanted', 'failing') AND next_at > now();
+
+-- name: end_links
+-- Of connections that become something else: what a customer gives for one must not go where nobody meant it to.
+UPDATE connect_links SET revoked_at = now()
+ WHERE connection_id = %(connection)s AND used_at IS NULL AND revoked_at IS NULL;
+
 -- name: end_runs
 -- Open runs of these streams end here, in the history as cancelled. Their rows are what a worker's fence looks for, so one
 -- that is loading is refused and commits nothing more. Comes before everything that the runs hang on.

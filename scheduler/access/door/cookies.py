@@ -48,6 +48,11 @@ def is_ours(origins: Sequence[str], host: str, public_url: str | None) -> bool:
     return _place(f"{scheme}://{host}") == (scheme, name, port) and (scheme == "https" or is_loopback(host))
 
 
+def is_planted(sites: Sequence[str]) -> bool:
+    """Whether a browser says (`Sec-Fetch-Site`) that what asks is a page of another host. One that says nothing is older."""
+    return bool({"cross-site", "same-site"} & set(sites))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a Host header names this very machine."""
     try:

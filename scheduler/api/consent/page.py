@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse
 
 from scheduler.connections.consent.needs import Needs
 from scheduler.connections.trial.report import Report
+from worker.errors import HeadraceError
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -16,6 +17,19 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+_OURS = (
+    "What you entered can't be kept or used here just now, which is not your fault."
+    " Please tell whoever sent you this link."
+)
+
+
+_OUR_AFFAIR = frozenset({
+    "bad_secret_reference", "bad_store", "plain_secret", "secret_client_missing", "secret_missing", "secret_not_writable",
+    "secret_of_headrace", "secret_outside_environment", "secret_store_login", "secret_store_unavailable", "secret_unresolved",
+})  # fmt: skip
+"""These words name stores and references."""
 
 
 def _page(title: str, body: str, *, status: int = 200, head: str = "") -> HTMLResponse:
@@ -34,6 +48,15 @@ def gone() -> HTMLResponse:
         "This link is not valid",
         "<p>It may have expired, or have been opened or used before.</p><p>Ask whoever sent it to you for a new one.</p>",
         status=404,
+    )
+
+
+def done(title: str, return_url: str | None) -> HTMLResponse:
+    """To the browser that did it: the form was sent twice, or its last page is looked at again."""
+    return _page(
+        f"{title} is connected",
+        '<p class="good">This link has done what it was for: nothing more is needed.</p>'
+        f'<p class="soft">You can close this page.</p>{_back(return_url)}',
     )
 
 
@@ -102,7 +125,8 @@ def away(title: str, address: str) -> HTMLResponse:
 def not_reached(title: str, report: Report) -> HTMLResponse:
     """It doesn't work as it was given."""
     failure = report.first_failure
-    words = failure.words if failure is not None else report.summary()
+    ours = failure is not None and (failure.about.startswith("secret ") or failure.code in _OUR_AFFAIR)
+    words = _OURS if ours else failure.words if failure is not None else report.summary()
     return _page(
         f"{title} could not be connected",
         f'<p class="bad" role="alert">{escape(words)}</p>'
@@ -122,7 +146,6 @@ def refused(title: str, words: str) -> HTMLResponse:
 
 def connected(title: str, report: Report, return_url: str | None) -> HTMLResponse:
     """It works."""
-    back = f'<a class="button" href="{escape(return_url)}">Go back</a>' if return_url else ""
     lacking = ""
     if report.missing:
         lacking = (
@@ -131,8 +154,17 @@ def connected(title: str, report: Report, return_url: str | None) -> HTMLRespons
     return _page(
         f"{title} is connected",
         f'<p class="good">These can be read now:</p>{_list(report.found)}{lacking}'
-        f'<p class="soft">You can close this page.</p>{back}',
+        f'<p class="soft">You can close this page.</p>{_back(return_url)}',
     )
+
+
+def said(error: HeadraceError) -> str:
+    """The words for whoever has a link: which stores and secrets of ours there are is none of their business."""
+    return _OURS if error.code in _OUR_AFFAIR else error.message
+
+
+def _back(return_url: str | None) -> str:
+    return f'<a class="button" href="{escape(return_url)}">Go back</a>' if return_url else ""
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,10 +1,12 @@
 -- Links with which customers connect their own systems, and browsers that were sent away to log in.
 
 -- name: create_link
+-- It lives no longer than the token that makes it would.
 INSERT INTO connect_links (digest, environment, system, connection_id, name, tenant, labels, settings, secrets, store,
                            return_url, created_by, expires_at)
 VALUES (%(digest)s, %(environment)s, %(system)s, %(connection_id)s, %(name)s, %(tenant)s, %(labels)s, %(settings)s,
-        %(secrets)s, %(store)s, %(return_url)s, %(created_by)s, now() + make_interval(secs => %(seconds)s))
+        %(secrets)s, %(store)s, %(return_url)s, %(created_by)s,
+        LEAST(now() + make_interval(secs => %(seconds)s), %(ends)s::timestamptz))
 RETURNING *;
 
 -- name: forget_old_links
@@ -38,6 +40,11 @@ SELECT l.* FROM connect_links l
 -- name: open_link
 -- The first browser has it; a second that comes at the same time finds it taken.
 UPDATE connect_links SET opened_at = now(), session = %(session)s
+-- name: find_done
+-- By the cookie of the browser that used it up: whoever sends a form twice, or looks at its last page again.
+SELECT l.* FROM connect_links l
+ WHERE l.session = %(session)s AND l.used_at > now() - interval '1 day' AND l.revoked_at IS NULL;
+
  WHERE id = %(id)s AND opened_at IS NULL
 RETURNING id;
 
@@ -48,7 +55,18 @@ UPDATE connect_links l SET used_at = now(), connection_id = coalesce(connection_
 RETURNING l.id;
 
 -- name: forget_states
-DELETE FROM oauth_states WHERE expires_at < now() OR link_id = %(link)s;
+-- What was written to a store for somebody who never came back is of no use either.
+DELETE FROM oauth_states WHERE expires_at < now() OR link_id = %(link)s::uuid RETURNING started;
+
+-- name: is_used_up
+SELECT used_at IS NOT NULL AS used, connection_id FROM connect_links WHERE id = %(id)s;
+
+-- name: references_used
+-- Whether the connection that a link is for has any of these: a commit whose answer was lost has happened.
+SELECT 1 FROM connections c, jsonb_each_text(c.secrets) s
+ WHERE (c.id = %(connection)s OR (c.environment = %(environment)s AND c.name = %(name)s))
+   AND s.value = ANY (%(references)s)
+ LIMIT 1;
 
 -- name: keep_state
 INSERT INTO oauth_states (digest, link_id, started, expires_at)

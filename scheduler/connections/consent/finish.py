@@ -1,17 +1,15 @@
-"""Somebody with a link has given all that is needed: it is written to the store, tried, and becomes a connection.
+"""Somebody with a link has given all that is needed: it is tried, and becomes a connection.
 
 Promises: what a connection used before stays as it is until what came instead was tried. A link is used up in the commit
-that makes its connection, so it makes one, however often its form is sent.
+that makes its connection, so it makes one, however often its form is sent: the others are told that it is done.
 """
 
-import secrets as chance
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler.access.audit import Actor, note_act
-from scheduler.connections.consent.links import queries
-from scheduler.connections.consent.places import reference_for
+from scheduler.connections.consent.typed import queries
 from scheduler.connections.current import queries as shared
 from scheduler.connections.editing.body import body_of
 from scheduler.connections.editing.edit import Editor, change_connection, create_connection
@@ -21,18 +19,24 @@ from scheduler.connections.trial.report import Report
 from scheduler.connections.trial.trial import Candidate, try_connection
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.errors import HeadraceError
+from worker.errors import HeadraceError, InvalidInput
 from worker.http.sender import Sender
-from worker.secrets import write_secret
 
 
 class LinkGone(HeadraceError):
-    """It was used, revoked or expired meanwhile."""
+    """It was revoked or has expired meanwhile, or its connection became something else."""
 
     def __init__(self) -> None:
         super().__init__(
             "link_gone", "This link is no longer valid.", hint="Ask whoever sent it for another."
         )
+
+
+class LinkDone(HeadraceError):
+    """It did what it was for: the same form was sent twice."""
+
+    def __init__(self) -> None:
+        super().__init__("link_done", "It was connected with this link already.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,6 @@ class Finished:
 
     report: Report
     connection: int | None
-
-
-def put_away(link: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
-    """Write what was typed in or handed out to the link's store; the references."""
-    mark = chance.token_hex(4)
-    references = {name: reference_for(link["store"], link["name"], mark, name) for name in values}
-    for name, reference in references.items():
-        write_secret(reference, values[name])
-    return references
 
 
 def candidate_of(
@@ -84,16 +79,31 @@ def finish(
     references: Mapping[str, str],
     actor: Actor,
 ) -> Finished:
-    """Try it; if its system answers, make the connection or let it go on. Raises `LinkGone` and `InvalidInput`.
+    """Try it; if its system answers, make the connection or let it go on. Raises `LinkGone`, `LinkDone` and `InvalidInput`.
 
     Of a connection that is there only `references` and what the link brings are changed: what else somebody changed of it
     meanwhile stays.
     """
-    database, registry = rooms.database, rooms.registry
-    report = try_connection(rooms.sender, registry, candidate, request_id=actor.request_id or "connect")
+    report = try_connection(rooms.sender, rooms.registry, candidate, request_id=actor.request_id or "connect")
     if not report.reached:
         return Finished(report, None)
+    try:
+        return Finished(report, _made(rooms, link, candidate, references, actor))
+    except (LinkGone, InvalidInput) as exc:
+        if _is_used_up(rooms.database, link):
+            raise LinkDone from None
+        if exc.code == "name_taken":
+            raise LinkGone from None  # since the link was made; whoever has it can't choose another name
+        raise
 
+
+def _made(
+    rooms: Rooms,
+    link: Mapping[str, Any],
+    candidate: Candidate,
+    references: Mapping[str, str],
+    actor: Actor,
+) -> int:
     def use(tx: Transaction, connection: int) -> None:
         used = tx.execute(queries.use_link, {"id": link["id"], "connection": connection}).fetchone()
         if used is None:
@@ -106,8 +116,8 @@ def finish(
     editor = Editor(actor)
     if link["connection_id"] is not None:
         patch = {"secrets": {**link["secrets"], **references}}
-        change_connection(database, registry, link["connection_id"], patch, editor, also=use)
-        return Finished(report, link["connection_id"])
+        change_connection(rooms.database, rooms.registry, link["connection_id"], patch, editor, also=use)
+        return int(link["connection_id"])
     entry: dict[str, Any] = {
         "name": link["name"],
         "system": link["system"],
@@ -118,7 +128,12 @@ def finish(
     }
     if link["tenant"] is not None:
         entry["tenant"] = link["tenant"]
-    return Finished(report, create_connection(database, registry, body_of(entry), editor, also=use))
+    return create_connection(rooms.database, rooms.registry, body_of(entry), editor, also=use)
+
+
+def _is_used_up(database: Database, link: Mapping[str, Any]) -> bool:
+    row = database.one(queries.is_used_up, {"id": link["id"]})
+    return row is not None and bool(row["used"])
 
 
 def _let_go_on(tx: Transaction, connection: int) -> None:
@@ -126,4 +141,3 @@ def _let_go_on(tx: Transaction, connection: int) -> None:
     back = tx.execute(editing.reconnect, {"id": connection}).rowcount
     if back and tx.execute(shared.resume_connections, {"connections": [connection]}).fetchone():
         tx.execute(shared.set_next_runs, {"connections": [connection]})
-    tx.execute(editing.try_again, {"id": connection})

@@ -17,17 +17,15 @@ from scheduler.access.principal import Principal
 from scheduler.connections.consent.keys import digest_of, new_secret
 from scheduler.connections.consent.needs import Needs, needs_of
 from scheduler.connections.consent.places import reference_for
+from scheduler.connections.consent.typed import clear, left_by, queries
 from scheduler.connections.editing.body import Mistaken, body_of
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
 from scheduler.connections.file.desired import Problems
 from scheduler.connections.file.reading import read_entry
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.db.queries import load_queries
 from worker.errors import InvalidInput, NotFound
 from worker.secrets import check_reference, is_writable
-
-queries = load_queries("scheduler.connections.consent", "consent.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,7 @@ def create_link(
     _check_return(wanted.return_url)
     secret = new_secret()
     with database.transaction() as tx:
+        left = left_by(tx.execute(queries.forget_states, {"link": None}).fetchall())
         tx.execute(queries.forget_old_links)
         made = tx.execute(
             queries.create_link,
@@ -79,12 +78,13 @@ def create_link(
                 "connection_id": again["id"] if again else None, "name": wanted.name, "tenant": wanted.tenant,
                 "labels": Jsonb(dict(wanted.labels or {})), "settings": Jsonb(settings), "secrets": Jsonb(kept),
                 "store": wanted.store, "return_url": wanted.return_url, "created_by": who.token_id,
-                "seconds": wanted.seconds,
+                "seconds": wanted.seconds, "ends": who.expires_at,
             },
         ).fetchone()  # fmt: skip
         assert made is not None  # noqa: S101 - INSERT … RETURNING answers
         about = {"environment": wanted.environment, "tenant": wanted.tenant, "id": made["connection_id"]}
         note_act(tx, actor, "connect_link.create", f"{wanted.name} ({made['id']})", about=about)
+    clear(left)
     return made, secret
 
 
@@ -146,6 +146,11 @@ def open_link(database: Database, secret: str) -> str | None:
     session = new_secret()
     taken = database.one(queries.open_link, {"id": link["id"], "session": digest_of(session)})
     return session if taken else None
+def find_done(database: Database, session: str) -> dict[str, Any] | None:
+    """The link that this browser has used up; None a day later, as of any other browser."""
+    return database.one(queries.find_done, {"session": digest_of(session)})
+
+
 
 
 def _sample(wanted: NewLink, name: str) -> str:

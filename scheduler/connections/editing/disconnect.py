@@ -25,6 +25,7 @@ def disconnect(database: Database, connection_id: int, actor: Actor) -> int:
             execute(tx, shared.part_registrations, {"connections": [row.id]})
             execute(tx, queries.disconnect, {"id": row.id})
             execute(tx, shared.clear_next_runs, {"connections": [row.id]})
+            execute(tx, shared.end_links, {"connection": row.id})
             about = {"id": row.id, "environment": row.environment, "tenant": row.tenant}
             note_act(tx, actor, "connection.disconnect", row.name, about=about)
             return len(streams)

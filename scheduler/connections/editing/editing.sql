@@ -45,9 +45,3 @@ UPDATE connections
 
 -- name: count_streams
 SELECT count(*) AS streams FROM streams WHERE connection_id = %(id)s;
-
--- name: try_again
--- It was let in anew: what failed for want of that is due at once.
-UPDATE streams s SET next_run_at = now()
-  FROM connections c
- WHERE s.connection_id = %(id)s AND c.id = s.connection_id AND c.paused_at IS NULL AND s.enabled AND s.failures > 0;

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ class House:
             }
         )  # fmt: skip
 
+    def typed(self) -> list[str]:
+        """What lies in the store."""
+        return [path.read_text() for path in Path(self.store.removeprefix("file://")).iterdir()]
+
     def connection(self, name: str) -> dict[str, Any]:
         [row] = self.server.rows("SELECT * FROM connections WHERE name = %s", name)
         return row
@@ -74,6 +79,8 @@ def house(shared: House) -> House:
     for table in ("connect_links", "connections"):
         shared.server.rows(f"DELETE FROM {table}")
     shared.system.forbidden = frozenset()
+    for path in Path(shared.store.removeprefix("file://")).iterdir():
+        path.unlink()
     return shared
 
 
@@ -134,9 +141,12 @@ class TestOAuth:
         with httpx.Client(trust_env=False) as other:
             assert other.get(back).status_code == 404
             opened(other, house.of_oauth(name="Mine")["url"])
-            assert other.get(back).status_code == 404
+            assert other.get(back).status_code == 422
+            assert house.server.rows("SELECT 1 FROM connections") == []
         assert browser.get(back).status_code == 200
-        assert browser.get(back).status_code == 404
+        again = browser.get(back)
+        assert (again.status_code, "has done what it was for" in again.text) == (200, True)
+        assert len(house.server.rows("SELECT 1 FROM connections")) == 1
 
     def test_neither_verifier_nor_state_nor_link_is_stored_or_logged(
         self, house: House, browser: httpx.Client
@@ -178,6 +188,24 @@ class TestOAuth:
         assert done.status_code == 200
         assert "may not read these" in done.text
 
+    def test_what_was_given_before_somebody_said_no_is_taken_away_again(
+        self, house: House, browser: httpx.Client
+    ) -> None:
+        link = house.of_oauth(secrets={"client_id": f"file://{house.home}/ours/client-id"})
+        shown = opened(browser, link["url"])
+        assert 'name="secret.client_secret"' in shown.text
+        away = sent(browser, shown, **{"secret.client_secret": TYPED})
+        again = sent(browser, shown, **{"secret.client_secret": CLIENT_SECRET})
+        assert away.status_code == 200
+        assert house.typed() == [CLIENT_SECRET]
+        state = re.search(r"state=([A-Za-z0-9_-]+)", unescape(again.text))
+        assert state
+        back = _at(str(shown.url), f"/connect/callback?error=access_denied&state={state[1]}")
+        assert browser.get(back).status_code == 422
+        assert house.typed() == []
+        stale = browser.get(back)
+        assert (stale.status_code, "answered already" in stale.text) == (422, True)
+
     def test_a_connection_is_logged_in_again(self, house: House, browser: httpx.Client) -> None:
         browser.get(consented(browser, sent(browser, opened(browser, house.of_oauth()["url"]))))
         before = house.connection("Acme")
@@ -207,6 +235,7 @@ class TestTyping:
             wrong = sent(browser, shown, **{"setting.base_url": demo.base_url, "secret.token": TYPED})
             assert wrong.status_code == 422
             assert TYPED not in wrong.text
+            assert house.typed() == []
             assert house.server.rows("SELECT 1 FROM connections") == []
             done = sent(browser, shown, **{"setting.base_url": demo.base_url, "secret.token": DEMO_TOKEN})
             assert done.status_code == 200, done.text
@@ -218,6 +247,27 @@ class TestTyping:
         held = str(house.server.rows("SELECT * FROM audit")) + (house.home / "api.out").read_text()
         assert DEMO_TOKEN not in held
         assert TYPED not in held
+
+    def test_a_form_that_is_sent_twice_makes_one_connection_and_both_are_told_that_it_is_done(
+        self, house: House, browser: httpx.Client, tmp_path: Path
+    ) -> None:
+        demo = Demo(tmp_path / "demo", "--rate", "0", "--factor", "0.1", "--requests", "0").start()
+        try:
+            shown = opened(
+                browser, house.link(system="demo", name="Plant", return_url="https://a.example/")["url"]
+            )
+            typed = {"setting.base_url": demo.base_url, "secret.token": DEMO_TOKEN}
+            with ThreadPoolExecutor(2) as pool:
+                said = [pool.submit(sent, browser, shown, **typed) for _ in range(2)]
+                texts = [each.result().text for each in said]
+        finally:
+            demo.client.close()
+            demo.kill()
+        assert all("is connected" in text and "https://a.example/" in text for text in texts)
+        assert len(house.server.rows("SELECT 1 FROM connections")) == 1
+        assert house.typed() == [DEMO_TOKEN]
+        assert "is connected" in sent(browser, shown, **typed).text
+        assert "is connected" in browser.get(str(shown.url)).text
 
     def test_a_link_opens_in_one_browser_and_makes_one_connection(
         self, house: House, browser: httpx.Client
@@ -232,6 +282,36 @@ class TestTyping:
                 other.post(_at(url, "/connect/start"), data={"link": url.rpartition("/")[2]}).status_code
                 == 404
             )
+
+    @pytest.mark.parametrize(
+        "changed",
+        [{"settings": {"port": "9"}}, {"tenant": "brick"}, {"network": {"proxy": "http://127.0.0.1:9"}}],
+    )
+    def test_a_link_to_a_connection_ends_when_that_becomes_something_else(
+        self, house: House, browser: httpx.Client, changed: dict[str, Any]
+    ) -> None:
+        made = house.server.ask(
+            "POST", "/v1/connections",
+            json={"name": "Acme", "system": "consenting", "tenant": "acme", "settings": {"port": house.system.port},
+                  "secrets": dict.fromkeys(("client_id", "client_secret", "refresh_token"), "env://NONE")},
+        )  # fmt: skip
+        assert made.status_code == 201, made.text
+        link = house.link(connection="Acme")
+        opened(browser, link["url"])
+        path = f"/v1/connections/{made.json()['id']}"
+        assert house.server.ask("PATCH", path, json={"labels": {"a": "b"}}).status_code == 200
+        assert browser.get(_at(link["url"], "/connect/form")).status_code == 200
+        assert house.server.ask("PATCH", path, json=changed).status_code == 200
+        assert browser.get(_at(link["url"], "/connect/form")).status_code == 404
+
+    def test_a_link_lives_no_longer_than_the_token_that_makes_it(self, house: House) -> None:
+        body = {"name": "short", "scopes": ["admin"], "expires_at": "2999-01-01T00:00:00Z"}
+        token = house.server.ask("POST", "/v1/tokens", json=body).json()
+        house.server.rows("UPDATE tokens SET expires_at = now() + interval '1 hour' WHERE name = 'short'")
+        wanted = {"system": "demo", "name": "Plant", "store": house.store, "hours": 72}
+        made = house.server.ask("POST", "/v1/connect-links", json=wanted, token=token["token"])
+        ends = house.server.rows("SELECT expires_at FROM tokens WHERE name = 'short'")[0]["expires_at"]
+        assert datetime.fromisoformat(made.json()["expires_at"]) == ends
 
     @pytest.mark.parametrize("ended", ["revoked", "expired", "maker"])
     def test_a_link_that_is_over_says_the_same_as_one_that_never_was(
@@ -260,6 +340,38 @@ class TestTyping:
         assert proof
         foreign = browser.post(at, data={"proof": proof[1]}, headers={"Origin": "https://evil.example"})
         assert foreign.status_code == 404
+
+    def test_a_form_that_a_page_of_another_host_sends_is_refused(
+        self, house: House, browser: httpx.Client
+    ) -> None:
+        url = house.link(system="demo", name="Plant")["url"]
+        start, link = _at(url, "/connect/start"), {"link": url.rpartition("/")[2]}
+        planted = browser.post(start, data=link, headers={"Sec-Fetch-Site": "cross-site"})
+        assert (planted.status_code, "set-cookie" in planted.headers) == (404, False)
+        ours = browser.post(start, data=link, headers={"Sec-Fetch-Site": "same-origin"})
+        assert ours.status_code == 303
+
+    def test_the_cookie_is_of_this_host_alone_where_there_is_tls(
+        self, house: House, browser: httpx.Client
+    ) -> None:
+        url = house.link(system="demo", name="Plant")["url"]
+        link = {"link": url.rpartition("/")[2]}
+        given = browser.post(_at(url, "/connect/start"), data=link, headers={"Host": "connect.example.com"})
+        name, *attributes = given.headers["set-cookie"].split("; ")
+        assert name.startswith("__Host-headrace_connect=")
+        assert {"HttpOnly", "Path=/", "SameSite=lax", "Secure"} == set(attributes)
+
+    def test_a_store_that_refuses_is_told_without_its_name(
+        self, house: House, browser: httpx.Client, tmp_path: Path
+    ) -> None:
+        (tmp_path / "gone").mkdir()
+        link = house.link(system="demo", name="Plant", store=f"file://{tmp_path}/gone/")
+        shown = opened(browser, link["url"])
+        (tmp_path / "gone").rmdir()
+        said = sent(browser, shown, **{"setting.base_url": "http://127.0.0.1:9", "secret.token": TYPED})
+        assert said.status_code == 422
+        assert "tell whoever sent you this link" in said.text
+        assert str(tmp_path) not in said.text
 
     def test_a_system_that_says_nothing_holds_few_threads(self, house: House, browser: httpx.Client) -> None:
         """Whoever has a link names the system: one that never answers must not keep all others from the API."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.around.idempotency import keep_no_answer
-from scheduler.api.consent.routes import base_url
+from scheduler.api.consent.visit import base_url
 from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.connections import shapes
 from scheduler.api.shapes import NO_NUL
