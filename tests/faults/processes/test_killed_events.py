@@ -1,17 +1,14 @@
 """Webhooks go through the real receiver to a worker, which may be killed amid them: each is done, and its row is there."""
 
-import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from servers.installation.application import Application
 from servers.installation.plant import Plant
 from servers.rows.events import Events
+from servers.systems.bursts import prove_by_secret, signed
 from servers.waiting import wait_until
-from standardwebhooks import Webhook
 
 from scheduler.connections.systems import known_systems
 
@@ -20,7 +17,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 ENTITY = "work_orders"
 MANY = 60
 RECOVERED = 15.0
-SECRET = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 Tell = Callable[[int], None]
 
 
@@ -31,24 +27,12 @@ def tell(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     known_systems.cache_clear()
     plant.connect(entities=(ENTITY,))
     plant.stack.wait_until_idle()
-    (secret := tmp_path / "webhook-secret").write_text(f"whsec_{SECRET}")
-    plant.stack.database.run(
-        "UPDATE connections SET secrets = secrets || jsonb_build_object('webhook_secret', %(secret)s::text)",
-        {"secret": f"file://{secret}"},
-    )
+    prove_by_secret(plant, tmp_path)
     api = Application(plant.stack.database).shown(None)
 
     def sent(key: int) -> None:
-        name, moment = f"msg_{uuid4().hex}", datetime.now(UTC)
-        body = json.dumps(
-            {"type": "work_order.updated", "timestamp": moment.isoformat(), "data": {"id": key}}
-        )
-        headers = {
-            "webhook-id": name,
-            "webhook-timestamp": str(int(moment.timestamp())),
-            "webhook-signature": Webhook(SECRET).sign(name, moment, body),
-        }
-        answer = api.ask("POST", f"/webhooks/{plant.name}", content=body, headers=headers)
+        hook = signed(key)
+        answer = api.ask("POST", f"/webhooks/{plant.name}", content=hook.body, headers=hook.headers)
         assert answer.status_code == 200, answer.text
 
     yield sent

@@ -54,6 +54,7 @@ COMMANDS = {
     "main": ("worker", "--one-process", "--lane", "main"),
     "bulk": ("worker", "--one-process", "--lane", "bulk"),
     "fleet": ("worker", "--lane", "main", "--processes", "1"),
+    "api": ("serve",),
 }
 STARTED = {
     "fleet": "worker_started",
@@ -61,6 +62,7 @@ STARTED = {
     "bulk": "worker_started",
     "beat": "beat_started",
     "flower": "flower_listens",
+    "api": "api_listens",
 }
 PARTS = ("main-1", "bulk-1", "beat-1")
 
@@ -105,7 +107,7 @@ class Stack:
         configure(settings, all_queues(self.registry.systems()), publisher=True)
 
     def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start workers (`main-1`, `bulk-1`) and beats (`beat-1`), and wait until they say so."""
+        """Start workers (`main-1`, `bulk-1`), beats (`beat-1`) and APIs (`api-1`), and wait until they say so."""
         offsets = {name: self._launch(name, environment or {}) for name in names}
         for name, offset in offsets.items():
             self._wait_for_start(name, offset)
