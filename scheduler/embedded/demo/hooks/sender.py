@@ -18,8 +18,8 @@ from scheduler.embedded.demo.hooks.message import Message, headers_of
 log = logging.getLogger(__name__)
 
 ROOM = 2_000
-WAITS = (0.2, 1.0, 5.0)
-"""Seconds before each further try."""
+WAITS = (0.2, 1.0, 5.0, 15.0, 30.0)
+"""Seconds before each further try: together longer than a receiver needs to start."""
 TIMEOUT = 5.0
 HELD = 2.0
 """Seconds that one which is to be overtaken waits for another."""
