@@ -28,10 +28,10 @@ VERIFY = {"hmac": {"secret": "hook", "header": "X-Signature"}}
 EVENTS = [{"stream": "parts", "key": "id"}]
 
 
-def manifest_text(webhooks: Mapping[str, Any], **more: Any) -> str:
-    """Indented, so that each part has a line of its own to complain about."""
-    said = {"verify": VERIFY, "events": EVENTS, **webhooks}
-    return json.dumps({**MANIFEST, "webhooks": said, **more}, indent=1)
+def manifest_text(said: Mapping[str, Any] | None, **more: Any) -> str:
+    """Indented, so that each part has a line of its own to complain about. None: it sends no webhooks."""
+    webhooks = {} if said is None else {"webhooks": {"verify": VERIFY, "events": EVENTS, **said}}
+    return json.dumps({**MANIFEST, **webhooks, **more}, indent=1)
 
 
 def webhooks_of(**said: Any) -> Webhooks:
