@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook
 from worker.db.database import Database
 
 SECRET = base64.b64encode(b"k" * 32).decode()
+Signed = tuple[str, dict[str, str]]
 pytestmark = pytest.mark.integration
 
 
@@ -65,20 +67,18 @@ class Plant:
 
     def burst(self, many: int) -> list[int]:
         """So many at once."""
+        hooks = [self.signed(None, None, {}) for _ in range(many)]
+        return [answer.status_code for answer in self.send_at_once(self.api, hooks)]
 
-        async def sent() -> list[int]:
-            async with httpx.AsyncClient(transport=self.api._transport, base_url="http://api") as client:
-                asked = (self.signed(None, None, {}) for _ in range(many))
-                answers = await asyncio.gather(
-                    *(client.post(f"/webhooks/{self.name}", content=c, headers=h) for c, h in asked)
-                )
-            return [answer.status_code for answer in answers]
+    def send_at_once(self, api: Application, hooks: Sequence[Signed]) -> list[httpx.Response]:
+        async def sent() -> list[httpx.Response]:
+            async with httpx.AsyncClient(transport=api._transport, base_url="http://api") as client:
+                asked = (client.post(f"/webhooks/{self.name}", content=c, headers=h) for c, h in hooks)
+                return await asyncio.gather(*asked)
 
         return asyncio.run(sent())
 
-    def signed(
-        self, event: str | None, at: datetime | None, change: dict[str, Any]
-    ) -> tuple[str, dict[str, str]]:
+    def signed(self, event: str | None, at: datetime | None, change: dict[str, Any]) -> Signed:
         moment = at or datetime.now(UTC)
         body = json.dumps(
             {"type": "part.updated", "timestamp": moment.isoformat(), "data": {"id": "P-1"}} | change
@@ -121,6 +121,16 @@ def test_a_replay_is_answered_alike_and_ignored(plant: Plant) -> None:
 def test_a_burst_asks_for_one_run(plant: Plant) -> None:
     assert plant.burst(10) == [200] * 10
     assert (len(plant.events()), len(plant.runs())) == (10, 1)
+
+
+def test_two_apis_that_are_told_the_same_at_once_store_it_once(plant: Plant) -> None:
+    hooks = [plant.signed(f"msg_both_{number}", None, {}) for number in range(30)]
+    apis = [Application(plant.database).shown(None) for _ in range(2)]
+    with ThreadPoolExecutor(2) as both:
+        answers = list(both.map(lambda api: plant.send_at_once(api, hooks), apis))
+    told = [sum(answer.json()["new"] for answer in of_both) for of_both in zip(*answers, strict=True)]
+    assert told == [1] * 30
+    assert (len(plant.events()), len(plant.runs())) == (30, 1)
 
 
 def test_unknown_unproved_and_unreadable_are_answered_alike(plant: Plant) -> None:
