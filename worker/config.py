@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """Prefixes that references of live connections must have, separated by spaces, such as `vault://live/ env://LIVE_`; empty: any."""
     test_secrets: Annotated[tuple[str, ...], NoDecode] = ()
     """The same for test connections."""
+    secret_files: Annotated[tuple[str, ...], NoDecode] = ()
+    """Folders in which files must lie that `file://` leads to, separated by spaces, such as `/run/secrets`; links are followed. Empty: any file that a worker may read and that isn't Headrace's own."""
     secret_cache: float = Field(default=300.0, ge=0)
     """For how long an opened secret of a store is used before it is read again; a 401 of its system reads it again at once."""
     secret_keep: float = Field(default=86_400.0, ge=0)
@@ -164,10 +166,17 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("live_secrets", "test_secrets", mode="before")
+    @field_validator("live_secrets", "test_secrets", "secret_files", mode="before")
     @classmethod
     def _split_prefixes(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("secret_files", mode="after")
+    @classmethod
+    def _absolute_folders(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not folder.startswith("/") for folder in folders):
+            raise ValueError("folders are absolute: they begin with /")
+        return folders
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -18,10 +18,11 @@ from worker.errors import HeadraceError, InvalidInput
 from worker.feed.spaces import LIMITS
 from worker.http.wire.destination import AddressRefused
 from worker.outbound.address import check_host, read_target
+from worker.outbound.message import open_signers
 from worker.outbound.retry import Failed
 from worker.outbound.subscriptions import Noting, add_subscription, find_subscription, subscriptions
 from worker.outbound.trial import send_trial
-from worker.secrets import check_reference, open_secret
+from worker.secrets import EITHER, check_reference
 
 _TIMES = ("created_at", "last_success_at", "last_failure_at", "failing_since", "next_at")
 
@@ -45,6 +46,7 @@ def add_named(
     if found is not None and stream is not None:
         find_stream(database, found, stream)
     _refuse_address(url)
+    check_reference(secret, environment=view["environment"] or (found or {}).get("environment") or EITHER)
     number = add_subscription(
         database,
         name,
@@ -155,8 +157,8 @@ def _refuse_address(url: str) -> None:
 
 def _look_at_secret(row: Mapping[str, Any]) -> list[Finding]:
     try:
-        open_secret(row["secret"])
+        open_signers(row)
     except HeadraceError as exc:
-        words = f"{row['name']}: its secret can't be opened here: {exc.message}"
+        words = f"{row['name']}: its secret can't be used here: {exc.message}"
         return [Finding("events", "warn", words, exc.hint)]
     return []

@@ -33,4 +33,5 @@ SELECT c.name AS connection, s.name AS stream, s.failures, s.last_error_code, s.
 SELECT name, environment, secrets, network FROM connections WHERE paused_at IS NULL ORDER BY name;
 
 -- name: subscription_secrets
-SELECT name, environment, secret FROM subscriptions ORDER BY name;
+SELECT s.name, s.secret, s.environment, c.environment AS connection_environment
+  FROM subscriptions s LEFT JOIN connections c ON c.id = s.connection_id ORDER BY s.name;

@@ -9,6 +9,7 @@ from worker.config import Settings
 from worker.db.database import Database
 from worker.errors import HeadraceError
 from worker.http.network.settings import REFERENCES
+from worker.outbound.message import environment_of
 from worker.secrets import is_writable, open_secret
 
 
@@ -57,7 +58,7 @@ def _references(database: Database, settings: Settings) -> Iterator[tuple[str, s
         for name, reference in _of_connection(row):
             yield holder, name, reference, row["environment"]
     for row in database.all(looks.subscription_secrets):
-        yield f"subscription {row['name']}", "secret", row["secret"], row["environment"]
+        yield f"subscription {row['name']}", "secret", row["secret"], environment_of(row)
     if settings.privacy_key is not None:
         yield "HEADRACE_PRIVACY_KEY", "privacy_key", settings.privacy_key, None
 

@@ -58,7 +58,7 @@ class Turn:
         self._failing: float = row["failing"]
         self._position = parse_position(row["position"])
         self._target = read_target(row["url"])
-        self._signers = open_signers(row["secret"], environment=row["environment"])
+        self._signers = open_signers(row)
         self._log = log.bind(subscription=given_name(row["name"]), host=self._target.place)
         self._request_id = f"deliver-{uuid4()}"
         self._log = self._log.bind(request_id=self._request_id)

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from worker.errors import NeedsOperator
 from worker.feed.wording import change_json, time_of
-from worker.secrets import open_secret
+from worker.secrets import EITHER, open_secret
 from worker.telemetry.redaction import redactor
 
 PREFIX = "whsec_"
@@ -50,12 +50,18 @@ def trial_message(subscription: str, identifier: str, now: datetime) -> Message:
     return Message(identifier, json.dumps({"type": "subscription.test", "timestamp": when, "data": data}))
 
 
-def open_signers(reference: str, *, environment: str | None = None) -> list[Webhook]:
-    """What signs with the secret, or with each of several with a space between. Raises `NeedsOperator`, also where it is
-    none of the subscription's environment.
+def open_signers(subscription: Mapping[str, Any]) -> list[Webhook]:
+    """What signs with its secret, or with each of several with a space between. Raises `NeedsOperator`, also where the
+    reference is none that what it tells of may have.
     """
-    found = open_secret(reference, environment=environment)
+    reference = subscription["secret"]
+    found = open_secret(reference, environment=environment_of(subscription))
     return [_signer(text, reference) for text in found.reveal().split()]
+
+
+def environment_of(subscription: Mapping[str, Any]) -> str:
+    """Of what it tells of: one that was made without limits may tell of both."""
+    return subscription["environment"] or subscription.get("connection_environment") or EITHER
 
 
 def signed_headers(message: Message, signers: Sequence[Webhook], now: datetime) -> dict[str, str]:

@@ -16,7 +16,7 @@ def send_trial(subscription: DictRow, *, loopback: bool) -> Failed | None:
     """None: it was taken. Raises `NeedsOperator` where its secret can't be opened here, or can't sign."""
     courier = Courier(loopback=loopback)
     try:
-        signers = open_signers(subscription["secret"], environment=subscription["environment"])
+        signers = open_signers(subscription)
         message = trial_message(subscription["name"], f"msg_test_{uuid4()}", datetime.now(UTC))
         request_id = structlog.contextvars.get_contextvars().get("request_id") or f"test-{uuid4()}"
         return courier.carry(read_target(subscription["url"]), message, signers, request_id)

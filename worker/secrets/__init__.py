@@ -1,6 +1,8 @@
 """The only place where a secret is opened. Everywhere else there are references, which are safe to store and show."""
 
 from worker.secrets.opening import (
+    EITHER,
+    allowed_prefixes,
     check_reference,
     is_writable,
     open_again,
@@ -15,9 +17,11 @@ from worker.secrets.stores.port import StoreUnavailable
 from worker.secrets.value import Secret
 
 __all__ = [
+    "EITHER",
     "Reference",
     "Secret",
     "StoreUnavailable",
+    "allowed_prefixes",
     "check_reference",
     "is_within",
     "is_writable",

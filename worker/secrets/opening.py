@@ -1,7 +1,8 @@
 """Who opens a secret, and who writes one?
 
 Promises: an opened value is known to the redactor before anybody else sees it. A reference outside of what its
-environment allows is refused, whoever asks, and so is what Headrace itself lives by (`own`).
+environment allows is refused, whoever asks, and so is what Headrace itself lives by (`own`), and a file outside of the
+folders for secrets, where such are named.
 Does not promise that the value is right: that is for the system to say.
 """
 
@@ -10,12 +11,15 @@ from collections.abc import Callable
 from worker.config import Settings, get_settings
 from worker.errors import InvalidInput, NeedsOperator
 from worker.secrets.cache import SecretCache
-from worker.secrets.own import is_own
+from worker.secrets.own import is_elsewhere, is_own
 from worker.secrets.reference import Reference, is_within, known_reference, parse_reference
 from worker.secrets.stores.known import STORES
 from worker.secrets.stores.port import not_writable
 from worker.secrets.value import Secret
 from worker.telemetry.redaction import redactor
+
+EITHER = "live or test"
+"""The environment of what tells of connections of both: its references are of one or the other."""
 
 _cache = SecretCache(age=lambda: get_settings().secret_cache, longest=lambda: get_settings().secret_keep)
 
@@ -25,7 +29,7 @@ def check_reference(
 ) -> Reference:
     """A reference that a connection of this environment may use, or `InvalidInput` without repeating what was given."""
     reference = parse_reference(text, name=name)
-    _refuse_own(reference, name, settings)
+    _refuse_file(reference, name, settings)
     prefixes = allowed_prefixes(environment, settings)
     if prefixes and not is_within(reference, prefixes):
         raise InvalidInput(
@@ -36,25 +40,36 @@ def check_reference(
     return reference
 
 
-def _refuse_own(reference: Reference, name: str = "secret", settings: Settings | None = None) -> None:
-    if is_own(reference.scheme, reference.name, settings or get_settings()):
+def _refuse_file(reference: Reference, name: str = "secret", settings: Settings | None = None) -> None:
+    """What no connection may have, whoever points it there."""
+    found = settings or get_settings()
+    if is_own(reference.scheme, reference.name, found):
         raise InvalidInput(
             "secret_of_headrace",
             f"The reference given for `{name}` leads to what Headrace itself lives by, which is never sent to a system.",
             hint="Put the connection's own secret into a variable, a file or a place of its own.",
+        )
+    if is_elsewhere(reference.scheme, reference.name, found.secret_files):
+        raise InvalidInput(
+            "secret_outside_folders",
+            f"The reference given for `{name}` leads to a file outside of the folders that hold secrets.",
+            hint=f"HEADRACE_SECRET_FILES names them: {' '.join(found.secret_files)}. Links are followed.",
         )
 
 
 def allowed_prefixes(environment: str, settings: Settings | None = None) -> tuple[str, ...]:
     """How references of this environment must begin; empty: as they like."""
     found = settings or get_settings()
+    if environment == EITHER:
+        both = found.live_secrets, found.test_secrets
+        return (*both[0], *both[1]) if all(both) else ()
     return found.live_secrets if environment == "live" else found.test_secrets
 
 
 def open_secret(reference: str, *, environment: str | None = None, fresh: bool = False) -> Secret:
     """The value behind a reference, redacted from here on, or `NeedsOperator` that says what to mend.
 
-    `environment`: of the connection on whose behalf it is opened; None: for the installation itself. `fresh`: as the
+    `environment`: of the connection on whose behalf it is opened, or `EITHER`; None: for the installation itself. `fresh`: as the
     store has it now, and not as it was some minutes ago. Raises `StoreUnavailable` where nobody answers.
     """
     found = _parsed(reference, environment)
@@ -129,11 +144,11 @@ def _parsed(reference: str, environment: str | None, *, writing: bool = False) -
             return check_reference(reference, environment=environment)
         found = known_reference(reference)
         if environment is not None or writing:
-            _refuse_own(found)
+            _refuse_file(found)
     except InvalidInput as exc:
         code = exc.code if exc.code in _SAID_AS_IT_IS else "secret_unresolved"
         raise NeedsOperator(code, exc.message, hint=exc.hint) from None
     return found
 
 
-_SAID_AS_IT_IS = frozenset({"secret_outside_environment", "secret_of_headrace"})
+_SAID_AS_IT_IS = frozenset({"secret_outside_environment", "secret_of_headrace", "secret_outside_folders"})

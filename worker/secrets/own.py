@@ -1,11 +1,13 @@
-"""Which references lead to what Headrace itself lives by? No connection may have those, whoever points it there.
+"""Which references may no connection have, whoever points it there? Those that lead to what Headrace itself lives by.
 
 A connection sends its secrets to a host that somebody with a token chose. So what opens the database, the API or a
 secret store is never a connection's secret: a token of test would else be one of live, and one of a customer everybody's.
+Nor is a file outside of the folders for secrets, where such are set.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from worker.config import Settings
@@ -49,31 +51,50 @@ def is_own(scheme: str, name: str, settings: Settings) -> bool:
     return scheme == "file" and _is_own_file(os.path.realpath(name), settings)
 
 
+def is_elsewhere(scheme: str, name: str, folders: Sequence[str]) -> bool:
+    """Whether this is a file that lies in none of the folders for secrets, by whatever link it is named; none: anywhere."""
+    if scheme != "file" or not folders:
+        return False
+    return not any(Path(os.path.realpath(name)).is_relative_to(os.path.realpath(each)) for each in folders)
+
+
 def _is_own_file(path: str, settings: Settings) -> bool:
-    if path.startswith(_SYSTEM) or path in set(_own_files(settings)):
+    """Asked at each opening: what is there is told by its number, which is quicker than by the names of all links to it."""
+    if path.startswith(_SYSTEM):
         return True
-    found = Path(path)
-    home, *data = _places(settings.home)
-    if any(found.is_relative_to(each) for each in data):
+    number: Callable[[str], object] = _number if Path(path).exists() else os.path.realpath
+    if number(path) in map(number, _own_files(settings)):
+        return True
+    found, home = Path(path), str(settings.home)
+    folders = [number(str(each)) for each in found.parents]
+    if any(number(f"{home}/{name}") in folders for name in _DATA):
         return True
     # All that lies in the home itself is Headrace's, but for what its demo system asks for.
-    return found.parent == home and not found.name.startswith(_DEMO)
+    return folders[:1] == [number(home)] and not found.name.startswith(_DEMO)
 
 
-def _own_files(settings: Settings) -> Iterator[str]:
+def _own_files(settings: Settings) -> list[str]:
     named = [text.removeprefix("file://") for text in _referred(settings) if text.startswith("file://")]
     named += [path for each in _LOGIN_FILES if (path := variable(each)) is not None]
-    usual = map(os.path.expanduser, _USUAL_FILES)
-    for path in (*named, *usual, str(settings.vault_kubernetes_jwt)):
-        yield os.path.realpath(path)
+    return [*named, *_usual_files(variable("HOME")), str(settings.vault_kubernetes_jwt)]
+
+
+@lru_cache(maxsize=8)
+def _usual_files(home: str | None) -> tuple[str, ...]:
+    del home  # but for which they are others
+    return tuple(map(os.path.expanduser, _USUAL_FILES))
+
+
+def _number(path: str) -> object:
+    """By which the system knows a file or a folder. Of what isn't there, one that nothing else has."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path as an object costs more than all the rest
+    except OSError:
+        return object()
+    return found.st_dev, found.st_ino
 
 
 def _referred(settings: Settings) -> set[str]:
     """The references that settings hold."""
     token = settings.token.get_secret_value() if settings.token is not None else None
     return {text for text in (token, *(getattr(settings, name) for name in _REFERRING)) if text}
-
-
-def _places(home: Path) -> tuple[Path, ...]:
-    """The home, and what its servers keep."""
-    return tuple(Path(os.path.realpath(each)) for each in (home, *(home / name for name in _DATA)))

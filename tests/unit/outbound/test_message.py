@@ -10,6 +10,7 @@ import pytest
 from servers.receiver import SECRET
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from worker.config import Settings
 from worker.errors import NeedsOperator
 from worker.outbound.message import message_of, open_signers, signed_headers, trial_message
 from worker.telemetry.redaction import redactor
@@ -22,9 +23,17 @@ CHANGE = {
 }  # fmt: skip
 
 
-def secret_in(folder: Path, text: str) -> str:
+def secret_in(folder: Path, text: str) -> dict[str, str | None]:
+    """A subscription that tells of anything, with a secret that is kept there."""
     (folder / "secret").write_text(text)
-    return f"file://{folder / 'secret'}"
+    return subscription(f"file://{folder / 'secret'}")
+
+
+def subscription(
+    reference: str, *, environment: str | None = None, of: str | None = None
+) -> dict[str, str | None]:
+    """As its row has it: its own environment, and that of its connection."""
+    return {"secret": reference, "environment": environment, "connection_environment": of}
 
 
 def test_an_event_says_what_when_and_which_and_carries_the_record_as_it_was_sent() -> None:
@@ -73,3 +82,40 @@ def test_what_cannot_sign_is_said_without_being_repeated(tmp_path: Path, text: s
 def test_a_secret_that_was_opened_is_redacted(tmp_path: Path) -> None:
     open_signers(secret_in(tmp_path, SECRET))
     assert SECRET not in redactor.redact(f"signed with {SECRET}")
+
+
+@pytest.mark.parametrize(
+    ("reference", "environment", "of", "taken"),
+    [
+        ("env://TEST_HOOK", "test", None, True),
+        ("env://LIVE_HOOK", "test", None, False),
+        ("env://LIVE_HOOK", None, "test", False),
+        ("env://LIVE_HOOK", None, None, True),
+        ("env://TEST_HOOK", None, None, True),
+        ("env://OTHER_HOOK", None, None, False),
+        ("env://VAULT_TOKEN", None, None, False),
+    ],
+)
+def test_what_signs_is_opened_if_what_it_tells_of_may_have_it(
+    monkeypatch: pytest.MonkeyPatch, reference: str, environment: str | None, of: str | None, taken: bool
+) -> None:
+    settings = Settings(live_secrets=("env://LIVE_",), test_secrets=("env://TEST_",))
+    monkeypatch.setattr("worker.secrets.opening.get_settings", lambda: settings)
+    for name in ("TEST_HOOK", "LIVE_HOOK", "OTHER_HOOK", "VAULT_TOKEN"):
+        monkeypatch.setenv(name, SECRET)
+    row = subscription(reference, environment=environment, of=of)
+    if taken:
+        assert open_signers(row)
+        return
+    with pytest.raises(NeedsOperator) as refusal:
+        open_signers(row)
+    assert refusal.value.code in {"secret_outside_environment", "secret_of_headrace"}
+
+
+def test_nothing_of_headrace_itself_signs_also_where_no_prefixes_are_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", SECRET)
+    with pytest.raises(NeedsOperator) as refusal:
+        open_signers(subscription("env://VAULT_TOKEN"))
+    assert refusal.value.code == "secret_of_headrace"

@@ -82,3 +82,30 @@ def test_headrace_opens_its_own_and_the_demo_has_its_token_there(home: Path) -> 
     (home / "demo-token").write_text("of the demo")
     assert open_secret(f"file://{home}/api-token").reveal() == "hr_live_of_somebody_else"
     assert open_secret(f"file://{home}/demo-token", environment="test").reveal() == "of the demo"
+
+
+def test_where_folders_for_secrets_are_named_no_link_leads_out_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, outside = tmp_path / "secrets", tmp_path / "secrets.old"
+    for each in (folder, outside):
+        each.mkdir()
+        (each / "erp").write_text("planted-erp")
+    (folder / "link").symlink_to(outside / "erp")
+    monkeypatch.setenv("HEADRACE_SECRET_FILES", f"/run/secrets {folder}")
+    get_settings.cache_clear()
+    assert open_secret(f"file://{folder}/erp", environment="live").reveal() == "planted-erp"
+    for path in (outside / "erp", folder / "link"):
+        with pytest.raises(InvalidInput, match="outside of the folders") as refused:
+            check_reference(f"file://{path}", environment="live")
+        assert refused.value.code == "secret_outside_folders"
+        assert str(folder) in str(refused.value.hint)
+        with pytest.raises(NeedsOperator) as stopped:
+            open_secret(f"file://{path}", environment="test")
+        assert stopped.value.code == "secret_outside_folders"
+    get_settings.cache_clear()
+
+
+def test_folders_for_secrets_are_absolute() -> None:
+    with pytest.raises(ValueError, match="begin with /"):
+        Settings(secret_files=("run/secrets",))

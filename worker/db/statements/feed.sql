@@ -181,7 +181,7 @@ ON CONFLICT (name) DO NOTHING RETURNING id;
 
 -- name: subscriptions
 -- Whoever sees all that one may tell of sees it; and those that the command line made are seen with all that is live.
-SELECT s.*, c.name AS connection, p.pending, p.given_up, p.pending_next_at, p.pending_error
+SELECT s.*, c.name AS connection, c.environment AS connection_environment, p.pending, p.given_up, p.pending_next_at, p.pending_error
   FROM subscriptions s
   LEFT JOIN connections c ON c.id = s.connection_id
                          AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, NULL, c)
@@ -239,7 +239,8 @@ RETURNING id;
 UPDATE subscriptions SET claim_no = claim_no + 1, lease_until = now() + make_interval(secs => %(lease)s), woken_at = NULL
  WHERE id = %(id)s AND state = 'active' AND (next_at IS NULL OR next_at <= now())
    AND (lease_until IS NULL OR lease_until < now())
-RETURNING *, coalesce(extract(epoch FROM now() - failing_since), 0)::float8 AS failing;
+RETURNING *, coalesce(extract(epoch FROM now() - failing_since), 0)::float8 AS failing,
+          (SELECT c.environment FROM connections c WHERE c.id = connection_id) AS connection_environment;
 
 -- name: settle_deliveries
 -- What became of a handful of messages: records that were refused wait by themselves, those that were delivered wait no
