@@ -1,6 +1,6 @@
 """What stands at a path of what was sent? `*` stands for every element of a list."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 ALL = "*"
@@ -13,7 +13,7 @@ def values_at(data: Any, path: Sequence[str]) -> list[Any]:
         if name == ALL:
             found = [item for value in found if isinstance(value, list) for item in value]
         else:
-            found = [value[name] for value in found if isinstance(value, Mapping) and name in value]
+            found = [value[name] for value in found if isinstance(value, dict) and name in value]
     return found
 
 
