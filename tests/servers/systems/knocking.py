@@ -38,7 +38,7 @@ SYSTEMS: Mapping[str, Mapping[str, Any] | None] = {
     "heading": {"verify": {"header": {"name": "X-Token", "secret": "hook"}}},
     "either": {"verify": {"hmac": {"secret": ["next", "hook"], "header": "X-Signature"}}},
     "silent": None,
-    "whole": {"id": {"header": "X-Id"}, "type": "kind", "events": FULL},
+    "whole": {"id": {"header": "X-Id"}, "type": "kind", "at": "when", "events": FULL},
 }
 """What each says of webhooks, beside the common manifest."""
 
