@@ -1,16 +1,28 @@
-"""Who used which power, as the audit log has it: for whoever may know."""
+"""Who used which power, as the audit log has it: for whoever may know.
 
+By what each row itself says: a connection that went to another customer leaves its past with the one who had it. Ids grow
+with time, and partitions are cut by them: a look at the last week opens those of a week. Whoever sees only some tenants or
+connections has the newest of each looked for by its own index, and the newest of those.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, cast, func, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from scheduler.access.principal import EVERYTHING, Principal
+from scheduler.access.principal import Principal
 from scheduler.access.store import queries
-from worker.db.database import Database
+from worker.db.database import Database, database_errors
+from worker.db.tables.access import audit
 
-_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
+_SHOWN = (
+    "id", "at", "actor", "token_id", "environment", "tenant", "action", "target", "connection_id", "request_id", "source",
+    "detail",
+)  # fmt: skip
 
 
 def list_acts(
@@ -23,26 +35,79 @@ def list_acts(
     action: str | None = None,
     actor: str | None = None,
     token: UUID | None = None,
+    tenant: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[DictRow]:
     """The newest first. `who` None: the command line. What is about no environment is for those without limits in live."""
-    whole = who is None or (who.environment == "live" and not who.limited)
-    params: dict[str, Any] = {
-        **(EVERYTHING if who is None else who.view),
-        "whole": whole,
-        "self": None if who is None else who.token_id,
-        "limit": limit,
-        "before": before or _LAST,
-        "first": _FIRST if since is None else first_id(since),
-        "connection": connection,
-        "action": action,
-        "actor": actor,
-        "token": token,
-        "since": since,
-        "until": until,
-    }
-    rows = database.all(queries.list_acts, params)
+    actions = None if action is None else _actions(database, action)
+    rows = select(*(audit.c[name] for name in _SHOWN)).order_by(audit.c.id.desc()).limit(limit)
+    named = {"connection_id": connection, "actor": actor, "token_id": token, "tenant": tenant}
+    for column, value in named.items():
+        if value is not None:
+            rows = rows.where(audit.c[column] == value)
+    if since is not None:
+        rows = rows.where(audit.c.at >= since, audit.c.id >= first_id(since))
+    if until is not None:
+        rows = rows.where(audit.c.at < until)
+    if before is not None:
+        rows = rows.where(audit.c.id < before)
+    alone = actions is not None and all(value is None for value in named.values())
+    return _newest(database, _seen(rows, who, actions, alone=alone), limit)
+
+
+def _actions(database: Database, prefix: str) -> list[str]:
+    return [row["action"] for row in database.all(queries.actions, {"prefix": prefix})]
+
+
+def _seen(
+    rows: Select[Any], who: Principal | None, actions: Sequence[str] | None, *, alone: bool
+) -> list[Select[Any]]:
+    """What they may know of, as statements of which each has an index. `alone`: nothing else narrows them than actions."""
+    if who is not None and who.limited:
+        chosen = rows if actions is None else rows.where(audit.c.action == func.any(_texts(actions)))
+        return [chosen.where(audit.c.token_id == who.token_id), _of_each(chosen, who)]
+    if who is not None:
+        rows = rows.where(_in_environment(who))
+    if actions is None:
+        return [rows]
+    if alone:
+        return [_each(rows, audit.c.action, actions, Text)]
+    return [rows.where(audit.c.action == func.any(_texts(actions)))]
+
+
+def _in_environment(who: Principal) -> ColumnElement[bool]:
+    theirs = or_(audit.c.environment == who.environment, audit.c.token_id == who.token_id)
+    return or_(theirs, audit.c.environment.is_(None)) if who.environment == "live" else theirs
+
+
+def _of_each(rows: Select[Any], who: Principal) -> Select[Any]:
+    """What is about the tenants or connections that they see."""
+    rows = rows.where(audit.c.environment == who.environment)
+    if who.connections is None:
+        return _each(rows, audit.c.tenant, sorted(who.tenants or ()), Text)
+    if who.tenants is not None:
+        rows = rows.where(audit.c.tenant == func.any(_texts(sorted(who.tenants))))
+    return _each(rows, audit.c.connection_id, sorted(who.connections), BigInteger)
+
+
+def _each(rows: Select[Any], column: Any, values: Sequence[Any], kind: Any) -> Select[Any]:
+    """The newest of each value, by its index."""
+    each = func.unnest(cast(list(values), ARRAY(kind))).table_valued("value", name="each").render_derived()
+    newest = rows.where(column == each.c.value).lateral("newest")
+    return select(newest).select_from(each.join(newest, true()))
+
+
+def _texts(values: Sequence[str]) -> Any:
+    return cast(list(values), ARRAY(Text))
+
+
+def _newest(database: Database, statements: Sequence[Select[Any]], limit: int) -> list[DictRow]:
+    found: dict[UUID, DictRow] = {}
+    with database_errors(), database.engine.connect() as db:
+        for statement in statements:
+            found |= {row["id"]: dict(row) for row in db.execute(statement).mappings()}
+    rows = sorted(found.values(), key=lambda row: row["id"], reverse=True)[:limit]
     for row in rows:
         row["source"] = None if row["source"] is None else str(row["source"])
     return rows

@@ -18,7 +18,7 @@ from worker.errors import InvalidInput
 
 Cursor = Annotated[
     str | None,
-    Query(min_length=1, max_length=2000, description="`next` of the page before; left out: the first page."),
+    Query(min_length=1, max_length=8000, description="`next` of the page before; left out: the first page."),
 ]
 Key = str | int
 
@@ -52,13 +52,34 @@ def read_cursor(cursor: str | None, *kinds: type[Key] | type[UUID]) -> tuple[Any
     if cursor is None:
         return (None,) * len(kinds)
     try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if not isinstance(found, list) or len(found) != len(kinds):
+        found = _decoded(cursor)
+        if len(found) != len(kinds):
             raise ValueError
         return tuple(map(_read, found, kinds))
     except (ValueError, RecursionError, binascii.Error):
         raise _bad_cursor() from None
+
+
+def read_cursors(cursor: str | None, kind: type[Key], rest: type[Key]) -> tuple[Any, ...]:
+    """The same where the number of keys differs: one of the first kind, and any number of the second; none: the first page."""
+    if cursor is None:
+        return ()
+    return read_cursor(cursor, kind, *[rest] * (_count(cursor) - 1))
+
+
+def _count(cursor: str) -> int:
+    try:
+        return max(1, len(_decoded(cursor)))
+    except (ValueError, RecursionError, binascii.Error):
+        raise _bad_cursor() from None
+
+
+def _decoded(cursor: str) -> list[Any]:
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    if isinstance(found, list):
+        return found
+    raise ValueError
 
 
 def moment_of(key: str) -> datetime:

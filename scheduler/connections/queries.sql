@@ -189,6 +189,7 @@ SELECT DISTINCT name FROM connections c
 WITH page AS (
     SELECT * FROM connections c
      WHERE (name, id) > (%(after_name)s, %(after_id)s)
+       AND (%(system)s::text IS NULL OR system = %(system)s)
        AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
      ORDER BY name, id LIMIT %(limit)s
 )

@@ -35,11 +35,16 @@ def find_connection(database: Database, text: str, view: Mapping[str, Any] = EVE
 
 
 def list_connections(
-    database: Database, *, limit: int, after: tuple[str, int] = ("", 0), view: Mapping[str, Any] = EVERYTHING
+    database: Database,
+    *,
+    limit: int,
+    after: tuple[str, int] = ("", 0),
+    system: str | None = None,
+    view: Mapping[str, Any] = EVERYTHING,
 ) -> list[DictRow]:
     """Connections in the order of their names, from behind `after`, each with what its streams are up to."""
-    params = {"limit": limit, "after_name": after[0], "after_id": after[1], **view}
-    return database.all(queries.list_connections, params)
+    params = {"limit": limit, "after_name": after[0], "after_id": after[1], "system": system, **view}
+    return database.filtered(queries.list_connections, params)
 
 
 def streams_of(database: Database, connection_id: int) -> list[DictRow]:

@@ -52,14 +52,14 @@ def _holds_deletes(database: Database) -> Iterator[Finding]:
 
 
 def _is_aside(database: Database) -> Iterator[Finding]:
-    for row in quarantine.summary(database, None)[:MOST]:
+    for row in quarantine.summary(database, None, limit=MOST):
         words = f"{row['connection']} / {row['stream']}: {row['records']:,} set aside ({row['code']})"
         hint = f"See `headrace quarantine {row['connection']} {row['stream']}`."
         yield Finding("quarantine", "warn", words, hint)
 
 
 def _has_drifted(database: Database) -> Iterator[Finding]:
-    for row in drift.drifted(database)[:MOST]:
+    for row in drift.drifted(database, limit=MOST):
         words = (
             f"{row['connection']} / {row['stream']}: the field {shown(row['path'])} is {row['state']} "
             f"({drift.what_happened(row)})"

@@ -38,10 +38,17 @@ class Accepted:
 
 
 def held_deletes(
-    database: Database, connection_id: int | None = None, *, limit: int = 500, view: View = EVERYTHING
+    database: Database,
+    connection_id: int | None = None,
+    *,
+    limit: int = 500,
+    after: int = 0,
+    view: View = EVERYTHING,
 ) -> list[DictRow]:
-    """Streams whose deletes wait for a decision, as far as `view` shows them."""
-    return database.all(sql.held_deletes, {"connection": connection_id, "limit": limit, **view})
+    """Streams whose deletes wait for a decision, as far as `view` shows them; from behind the stream `after`."""
+    return database.filtered(
+        sql.held_deletes, {"connection": connection_id, "limit": limit, "after": after, **view}
+    )
 
 
 def deletes_of(database: Database, stream: Row) -> DictRow:
@@ -51,9 +58,12 @@ def deletes_of(database: Database, stream: Row) -> DictRow:
     return row
 
 
-def suspects_of(database: Database, stream: Row, *, limit: int) -> list[DictRow]:
-    """Some of those that are missing, with what the copy holds of them."""
-    return database.all(sql.suspects_of, {"stream": stream["id"], "bucket": stream["bucket"], "limit": limit})
+def suspects_of(
+    database: Database, stream: Row, *, limit: int, after: tuple[bool, str] = (False, "")
+) -> list[DictRow]:
+    """Those that are missing, with what the copy holds of them: first what a fuse holds, then the others, by key."""
+    params = {"stream": stream["id"], "bucket": stream["bucket"], "limit": limit}
+    return database.all(sql.suspects_of, params | {"after_free": after[0], "after_key": after[1]})
 
 
 def request_sweep(database: Database, connection: Row, stream: Row, *, cause: Cause, request_id: str) -> UUID:

@@ -16,14 +16,16 @@ SELECT s.name AS stream, s.options, s.fuse, s.next_sweep_at, s.history_done_at, 
  WHERE s.id = %(stream)s;
 
 -- name: held_deletes
--- Streams that wait for a person.
-SELECT c.id AS connection_id, c.name AS connection, c.environment, s.id AS stream_id, s.name AS stream, s.fuse,
-       (SELECT count(*) FROM suspects u WHERE u.stream_id = s.id AND u.fuse = (s.fuse ->> 'number')::bigint) AS held
-  FROM streams s JOIN connections c ON c.id = s.connection_id
- WHERE s.fuse IS NOT NULL AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
-   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
- ORDER BY c.name, s.name
- LIMIT %(limit)s;
+-- Streams that wait for a person. The page is cut before their suspects are counted.
+SELECT p.*, (SELECT count(*) FROM suspects u
+              WHERE u.stream_id = p.stream_id AND u.fuse = (p.fuse ->> 'number')::bigint) AS held
+  FROM (SELECT c.id AS connection_id, c.name AS connection, c.environment, s.id AS stream_id, s.name AS stream, s.fuse
+          FROM streams s JOIN connections c ON c.id = s.connection_id
+         WHERE s.fuse IS NOT NULL AND s.id > %(after)s AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+           AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
+         ORDER BY s.id
+         LIMIT %(limit)s) p
+ ORDER BY p.stream_id;
 
 -- name: suspects_of
 -- With what they last held. Where a fuse holds some, these first: they are what is decided on.
@@ -31,7 +33,7 @@ SELECT u.key, u.suspected_at, u.missed, u.reason, u.fuse IS NOT NULL AS held, r.
        r.raw::text AS raw
   FROM suspects u
   LEFT JOIN records r ON r.bucket = %(bucket)s AND r.stream_id = u.stream_id AND r.key = u.key
- WHERE u.stream_id = %(stream)s
+ WHERE u.stream_id = %(stream)s AND (u.fuse IS NULL, u.key) > (%(after_free)s::boolean, %(after_key)s::text)
  ORDER BY u.fuse IS NULL, u.key
  LIMIT %(limit)s;
 

@@ -18,10 +18,14 @@ def drifted(
     *,
     connection_id: int | None = None,
     stream_id: int | None = None,
+    after: tuple[int, list[str]] = (0, []),
+    limit: int | None = None,
     view: View = EVERYTHING,
 ) -> list[DictRow]:
-    """Fields that appeared, vanished or changed their type, until somebody accepts them."""
-    return database.all(sql.drifted_fields, {"connection": connection_id, "stream": stream_id, **view})
+    """Fields that appeared, vanished or changed their type, until somebody accepts them; from behind a stream and path."""
+    params = {"connection": connection_id, "stream": stream_id, "limit": limit, **view}
+    params |= {"after_stream": after[0], "after_path": after[1]}
+    return database.filtered(sql.drifted_fields, params)
 
 
 def fields_of(database: Database, stream_id: int) -> list[DictRow]:

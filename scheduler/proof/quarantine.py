@@ -28,9 +28,17 @@ Stream = Mapping[str, Any]
 """Its row: with its id and name."""
 
 
-def summary(database: Database, connection_id: int | None, view: View = EVERYTHING) -> list[DictRow]:
-    """How much is set aside, by stream and reason, as far as `view` shows it."""
-    return database.all(sql.quarantine_of, {"connection": connection_id, **view})
+def summary(
+    database: Database,
+    connection_id: int | None,
+    view: View = EVERYTHING,
+    *,
+    after: tuple[int, str] = (0, ""),
+    limit: int | None = None,
+) -> list[DictRow]:
+    """How much is set aside, by stream and reason, as far as `view` shows it; from behind a stream and reason."""
+    params = {"connection": connection_id, "limit": limit, **view}
+    return database.filtered(sql.quarantine_of, params | {"after_stream": after[0], "after_code": after[1]})
 
 
 def list_quarantined(

@@ -1,14 +1,16 @@
 -- What was set aside, as screens and the API show it.
 
 -- name: quarantine_of
--- By connection, stream and reason.
-SELECT c.name AS connection, s.name AS stream, q.code, count(*) AS records, sum(q.seen)::bigint AS seen,
+-- By stream and reason, in the order of the streams' numbers: a page counts its own streams, and no others.
+SELECT c.name AS connection, s.name AS stream, q.stream_id, q.code, count(*) AS records, sum(q.seen)::bigint AS seen,
        min(q.first_seen_at) AS first_seen_at, max(q.last_seen_at) AS last_seen_at
   FROM quarantine q JOIN streams s ON s.id = q.stream_id JOIN connections c ON c.id = s.connection_id
- WHERE (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
+ WHERE q.stream_id >= %(after_stream)s::bigint AND (q.stream_id > %(after_stream)s OR q.code > %(after_code)s)
+   AND (%(connection)s::bigint IS NULL OR c.id = %(connection)s)
    AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
- GROUP BY c.name, c.id, s.name, q.code
- ORDER BY c.name, c.id, s.name, records DESC, q.code;
+ GROUP BY q.stream_id, s.id, c.id, q.code
+ ORDER BY q.stream_id, q.code
+ LIMIT %(limit)s;
 
 -- name: quarantined
 -- The latest of a stream.

@@ -90,6 +90,14 @@ class Database:
         with self.connection() as connection:
             return connection.execute(statement, params).fetchall()
 
+    def filtered(self, statement: str, params: Params) -> list[DictRow]:
+        """The same for one with filters that may be left out: planned for those that are given, each time.
+
+        A plan that is kept fits all of them alike, so it walks the whole table for the few rows of one connection.
+        """
+        with self.connection() as connection:
+            return connection.execute(statement, params, prepare=False).fetchall()
+
     def one(self, statement: str, params: Params | None = None) -> DictRow | None:
         with self.connection() as connection:
             return connection.execute(statement, params).fetchone()

@@ -46,9 +46,11 @@ class Consumer:
     """What its maker sees: environment, tenants, connections."""
 
 
-def consumers(database: Database, view: View = EVERYTHING) -> list[Consumer]:
-    """The readers of whoever sees this; all, of whoever sees everything."""
-    return _read(database, _rows(database, view))
+def consumers(
+    database: Database, view: View = EVERYTHING, *, after: str = "", limit: int | None = None
+) -> list[Consumer]:
+    """The readers of whoever sees this, by name from behind `after`; all, of whoever sees everything."""
+    return _read(database, _rows(database, view, after=after, limit=limit))
 
 
 def find_consumer(database: Database, name: str, view: View = EVERYTHING) -> Consumer:
@@ -80,10 +82,13 @@ def delete_consumer(database: Database, name: str, view: View = EVERYTHING) -> N
     database.run(sql.delete_consumer, {"name": _row(database, name, view)["name"]})
 
 
-def _rows(database: Database, view: View, name: str | None = None) -> list[DictRow]:
+def _rows(
+    database: Database, view: View, name: str | None = None, *, after: str = "", limit: int | None = None
+) -> list[DictRow]:
     space = None if view == EVERYTHING and name is None else space_of(view)
     kept = None if name is None else kept_name(space_of(view), name.replace("\0", ""))
-    return database.all(sql.consumers, {"name": kept, "space": space})
+    behind = kept_name(space or "", after) if after else ""
+    return database.filtered(sql.consumers, {"name": kept, "space": space, "after": behind, "limit": limit})
 
 
 def _row(database: Database, name: str, view: View) -> DictRow:

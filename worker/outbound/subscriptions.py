@@ -76,9 +76,22 @@ def add_subscription(
     return int(made["id"])
 
 
-def subscriptions(database: Database, view: View = EVERYTHING) -> list[DictRow]:
-    """All that are there for whoever sees this, each with what waits by itself."""
-    rows = database.all(sql.subscriptions, {**view})
+def subscriptions(
+    database: Database,
+    view: View = EVERYTHING,
+    *,
+    connection_id: int | None = None,
+    tenant: str | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int | None = None,
+) -> list[DictRow]:
+    """All that are there for whoever sees this, each with what waits by itself; from behind a name and its space.
+
+    `connection_id`, `tenant` and the labels of the view narrow them to those that tell of nothing else.
+    """
+    asked = {"of": connection_id, "tenant": tenant, "limit": limit, "after_given": after[0]}
+    asked["after_name"] = kept_name(after[1], after[0]) if after[0] else ""
+    rows = database.filtered(sql.subscriptions, {**view, **asked})
     return [{**row, "name": given_name(row["name"]), "space": space_in(row["name"])} for row in rows]
 
 

@@ -52,6 +52,7 @@ SELECT t.id, t.name, t.owner, t.environment, t.scopes, t.ending, t.connections, 
    AND (%(ended)s OR (t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())))
    AND (%(id)s::uuid IS NULL OR t.id = %(id)s)
    AND (%(owner)s::text IS NULL OR t.owner = %(owner)s)
+   AND (%(tenant)s::text IS NULL OR t.tenants @> ARRAY[%(tenant)s::text])
    AND (%(before)s::uuid IS NULL OR t.id < %(before)s)
  ORDER BY t.id DESC LIMIT %(limit)s;
 

@@ -25,27 +25,32 @@ def list_tokens(
     before: UUID | None = None,
     ended: bool = False,
     owner: str | None = None,
+    tenant: str | None = None,
     environment: str | None = None,
 ) -> list[DictRow]:
-    """Tokens that somebody may know of, the newest first; None: the command line. `ended`: also those that are no good."""
+    """Tokens that somebody may know of, the newest first; None: the command line. `ended`: also those that are no good.
+    `tenant`: those that were limited to it, alone or with others.
+    """
     params = {
         **_known_to(maker),
         "limit": limit,
         "before": before,
         "ended": ended,
         "owner": owner,
+        "tenant": tenant,
         "id": None,
     }
     if maker is None:
         params["environment"] = environment
-    return database.all(queries.list_tokens, params)
+    return database.filtered(queries.list_tokens, params)
 
 
 def read_token(
     where: Database | psycopg.Connection[DictRow], token_id: UUID, maker: Principal | None = None
 ) -> DictRow:
     """The token's row, or `NotFound`: also for one that whoever asks doesn't know of."""
-    params = {**_known_to(maker), "limit": 1, "before": None, "ended": True, "owner": None, "id": token_id}
+    every: dict[str, Any] = {"limit": 1, "before": None, "ended": True, "owner": None, "tenant": None}
+    params = {**_known_to(maker), **every, "id": token_id}
     if isinstance(where, Database):
         row = where.one(queries.list_tokens, params)
     else:

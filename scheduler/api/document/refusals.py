@@ -15,6 +15,7 @@ WORDS: Mapping[int, str] = {
     401: "No valid token was shown.",
     403: "The token doesn't allow this.",
     404: "There is none of that name, as far as the token sees.",
+    408: "The body didn't come.",
     409: "It can't be done as things stand: it is paused, it has ended, the name is taken, or means two things.",
     410: "The position is too old: what followed it is forgotten.",
     412: "It was changed since it was read (`If-Match`).",

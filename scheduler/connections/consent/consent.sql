@@ -21,6 +21,9 @@ SELECT l.* FROM connect_links l
  WHERE l.environment = %(environment)s AND l.id < %(before)s
    AND (%(tenants)s::text[] IS NULL OR l.tenant = ANY (%(tenants)s))
    AND (%(connections)s::bigint[] IS NULL OR l.connection_id = ANY (%(connections)s))
+   AND (%(tenant)s::text IS NULL OR l.tenant = %(tenant)s)
+   AND (%(system)s::text IS NULL OR l.system = %(system)s)
+   AND (%(connection)s::bigint IS NULL OR l.connection_id = %(connection)s)
  ORDER BY l.id DESC LIMIT %(limit)s;
 
 -- name: revoke_link
@@ -37,14 +40,14 @@ SELECT l.* FROM connect_links l
    AND l.revoked_at IS NULL AND l.used_at IS NULL AND l.expires_at > now()
    AND NOT EXISTS (SELECT FROM tokens t WHERE t.id = l.created_by AND t.revoked_at IS NOT NULL);
 
--- name: open_link
--- The first browser has it; a second that comes at the same time finds it taken.
-UPDATE connect_links SET opened_at = now(), session = %(session)s
 -- name: find_done
 -- By the cookie of the browser that used it up: whoever sends a form twice, or looks at its last page again.
 SELECT l.* FROM connect_links l
  WHERE l.session = %(session)s AND l.used_at > now() - interval '1 day' AND l.revoked_at IS NULL;
 
+-- name: open_link
+-- The first browser has it; a second that comes at the same time finds it taken.
+UPDATE connect_links SET opened_at = now(), session = %(session)s
  WHERE id = %(id)s AND opened_at IS NULL
 RETURNING id;
 

@@ -107,11 +107,19 @@ def needs_of_link(
 
 
 def list_links(
-    database: Database, who: Principal, *, limit: int, before: UUID | None
+    database: Database,
+    who: Principal,
+    *,
+    limit: int,
+    before: UUID | None,
+    tenant: str | None = None,
+    system: str | None = None,
+    connection: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Those of what they see, the newest first."""
-    last = before or UUID(int=2**128 - 1)
-    return [*database.all(queries.list_links, {**who.view, "limit": limit, "before": last})]
+    """Those of what they see, the newest first. `connection`: those that log it in again."""
+    params = {**who.view, "tenant": tenant, "system": system, "connection": connection, "limit": limit}
+    params["before"] = before or UUID(int=2**128 - 1)
+    return [*database.filtered(queries.list_links, params)]
 
 
 def revoke_link(database: Database, link: UUID, who: Principal, actor: Actor) -> dict[str, Any]:
@@ -138,6 +146,11 @@ def find_link(
     )
 
 
+def find_done(database: Database, session: str) -> dict[str, Any] | None:
+    """The link that this browser has used up; None a day later, as of any other browser."""
+    return database.one(queries.find_done, {"session": digest_of(session)})
+
+
 def open_link(database: Database, secret: str) -> str | None:
     """The cookie for the browser that opens it first; None for any other, and for a link that is no good."""
     link = find_link(database, secret=secret)
@@ -146,11 +159,6 @@ def open_link(database: Database, secret: str) -> str | None:
     session = new_secret()
     taken = database.one(queries.open_link, {"id": link["id"], "session": digest_of(session)})
     return session if taken else None
-def find_done(database: Database, session: str) -> dict[str, Any] | None:
-    """The link that this browser has used up; None a day later, as of any other browser."""
-    return database.one(queries.find_done, {"session": digest_of(session)})
-
-
 
 
 def _sample(wanted: NewLink, name: str) -> str:

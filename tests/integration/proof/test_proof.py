@@ -195,7 +195,7 @@ def test_a_retried_record_does_not_replace_what_came_since(bench: Bench, api: Ap
     asked = api.post("/v1/connections/d/streams/sites/quarantine", {"action": "retry"}).json()
     carry_out(bench.services, UUID(asked["run"]))
     assert bench.copy(stream)[key] == before
-    assert api.read("/v1/quarantine") == {"quarantine": []}
+    assert api.read("/v1/quarantine") == {"quarantine": [], "next": None}
 
 
 def test_only_those_named_are_retried(bench: Bench, headrace: Command) -> None:
@@ -240,7 +240,7 @@ def test_drift_of_fields_is_shown_until_somebody_accepts_it(
     assert "was integer, now also text" in headrace("drift", "d").out
     assert headrace("drift", "d", "sites", "--accept").code == Exit.OK
     assert headrace("drift", "d", "--json").json == []
-    assert api.read("/v1/drift") == {"fields": []}
+    assert api.read("/v1/drift") == {"fields": [], "next": None}
 
 
 def test_a_record_is_explained_and_so_is_one_that_is_not_there(

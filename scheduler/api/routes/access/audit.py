@@ -27,6 +27,7 @@ def audit_routes(database: Database) -> APIRouter:
         action: Annotated[shapes.Text | None, Query()] = None,
         actor: Annotated[shapes.Text | None, Query()] = None,
         token: Annotated[UUID | None, Query()] = None,
+        tenant: Annotated[shapes.Text | None, Query()] = None,
         since: Annotated[Moment | None, Query()] = None,
         until: Annotated[Moment | None, Query()] = None,
     ) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def audit_routes(database: Database) -> APIRouter:
             action=action,
             actor=actor,
             token=token,
+            tenant=tenant,
             since=since,
             until=until,
         )

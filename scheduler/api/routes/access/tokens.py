@@ -32,13 +32,22 @@ def _add_reading(router: APIRouter, database: Database) -> None:
         cursor: Cursor = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         owner: Annotated[shapes.Text | None, Query()] = None,
+        tenant: Annotated[
+            shapes.Text | None, Query(description="Those that are limited to it, alone or with others.")
+        ] = None,
         *,
         ended: bool = False,
     ) -> dict[str, Any]:
         """Tokens that see no more than yours, the newest first. `ended`: also those that are no good any more."""
         [before] = read_cursor(cursor, UUID)
         rows = list_tokens(
-            database, principal_of(request), limit=limit + 1, before=before, ended=ended, owner=owner
+            database,
+            principal_of(request),
+            limit=limit + 1,
+            before=before,
+            ended=ended,
+            owner=owner,
+            tenant=tenant,
         )
         return page_of("tokens", rows, limit, by=lambda row: (row["id"],), shape=token_json)
 

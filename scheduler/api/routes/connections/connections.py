@@ -3,12 +3,14 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
 
 from scheduler.api.etag import refuse_stale, tag
 from scheduler.api.filters import Shown
 from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.connections import shapes
 from scheduler.api.routes.connections.bodies import JsonBody, changed_connection, new_connection
+from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of, principal_of
 from scheduler.connections.current import CurrentConnection
 from scheduler.connections.editing.disconnect import disconnect
@@ -20,6 +22,7 @@ from scheduler.connections.systems import known_systems
 from worker.db.database import Database
 
 ConnectionId = Annotated[str, Path(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 def editor_of(request: Request) -> Editor:
@@ -45,6 +48,7 @@ def _add_reading(router: APIRouter, database: Database) -> None:
     @router.get("", dependencies=READ, response_model=shapes.Connections)
     def connections(
         shown: Shown,
+        system: Annotated[Text | None, Query()] = None,
         cursor: Cursor = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
@@ -54,6 +58,7 @@ def _add_reading(router: APIRouter, database: Database) -> None:
             database,
             limit=limit + 1,
             after=(name or "", number or 0),
+            system=system,
             view=shown,
         )
         return page_of("connections", rows, limit, by=lambda row: (row["name"], row["id"]))

@@ -71,11 +71,25 @@ def links_routes(database: Database) -> APIRouter:
 
     @router.get("", dependencies=ADMIN, response_model=shapes.Links)
     def links(
-        request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
+        *,
+        request: Request,
+        tenant: Annotated[Text | None, Query()] = None,
+        system: Annotated[Text | None, Query()] = None,
+        connection: Annotated[Text | None, Query(description="Those that log it in again.")] = None,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
         """The newest first, without what opens them."""
         [before] = read_cursor(cursor, UUID)
-        rows = list_links(database, principal_of(request), limit=limit + 1, before=before)
+        rows = list_links(
+            database,
+            principal_of(request),
+            tenant=tenant,
+            system=system,
+            connection=None if connection is None else connection_of(request, database, connection)["id"],
+            limit=limit + 1,
+            before=before,
+        )
         return page_of("links", rows, limit, by=lambda row: (row["id"],), shape=_shown)
 
     @router.delete("/{link_id}", dependencies=ADMIN, response_model=shapes.Link)

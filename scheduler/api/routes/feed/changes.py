@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from scheduler.api.bell import Bell
 from scheduler.api.document.refusals import refusals
 from scheduler.api.filters import Environment, Labels
+from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import READ, principal_of
@@ -115,10 +116,14 @@ def changes_routes(database: Database) -> APIRouter:
 
 def _consumer_routes(router: APIRouter, database: Database) -> None:
     @router.get("/consumers", dependencies=READ, response_model=shapes.Consumers)
-    def list_consumers(request: Request) -> dict[str, Any]:
-        """Readers whose position is kept here, and how far behind they are: those of tokens that see the same."""
-        found = consumers(database, principal_of(request).view)
-        return {"consumers": [consumer_json(consumer) for consumer in found]}
+    def list_consumers(
+        request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    ) -> dict[str, Any]:
+        """Readers whose position is kept here, by name, and how far behind they are: those of tokens that see the same."""
+        (name,) = read_cursor(cursor, str)
+        found = consumers(database, principal_of(request).view, after=name or "", limit=limit + 1)
+        rows = [consumer_json(consumer) for consumer in found]
+        return page_of("consumers", rows, limit, by=lambda row: (row["name"],))
 
     @router.get("/consumers/{name}", dependencies=READ, response_model=shapes.ConsumerShape)
     def one_consumer(name: Name, request: Request) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Consumers(BaseModel):
     """Readers whose position is kept here."""
 
     consumers: list[ConsumerShape]
+    next: str | None
 
 
 class Waiting(BaseModel):
@@ -101,6 +102,7 @@ class Subscriptions(BaseModel):
     """Those that tell of nothing but what the token sees."""
 
     subscriptions: list[SubscriptionShape]
+    next: str | None
 
 
 class Tried(BaseModel):

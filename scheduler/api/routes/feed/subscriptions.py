@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.document.refusals import refusals
-from scheduler.api.filters import Environment
+from scheduler.api.filters import Environment, Labels, Tenant
+from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL, Moment
-from scheduler.api.who import ADMIN, READ, actor_of, principal_of
-from scheduler.connections.view import View, narrowed
+from scheduler.api.who import ADMIN, READ, actor_of, connection_of, principal_of
+from scheduler.connections.view import View, labels_of, narrowed
 from scheduler.feed.subscriptions import add_named, allowed_secret, noted, subscription_json, try_out
 from worker.config import get_settings
 from worker.db.database import Database
@@ -69,11 +70,35 @@ def subscriptions_routes(database: Database) -> APIRouter:
     _add_states(router, database)
 
     @router.get("", dependencies=READ, response_model=shapes.Subscriptions)
-    def list_all(request: Request) -> dict[str, Any]:
-        """Those that tell of nothing but what the token sees."""
-        return {
-            "subscriptions": [subscription_json(row) for row in subscriptions(database, view_of(request))]
-        }
+    def list_all(
+        *,
+        request: Request,
+        connection: Annotated[Text | None, Query()] = None,
+        tenant: Tenant | None = None,
+        label: Annotated[Labels, Query()] = [],  # noqa: B006 - FastAPI copies it
+        environment: Annotated[Environment | None, Query()] = None,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Those that tell of nothing but what the token sees, by name. Filters leave those that tell of nothing else."""
+        name, space = read_cursor(cursor, str, str)
+        found = None if connection is None else connection_of(request, database, connection)["id"]
+        labels = labels_of(label, place="query.label")
+        rows = subscriptions(
+            database,
+            narrowed(view_of(request), environment=environment, labels=labels),
+            connection_id=found,
+            tenant=tenant,
+            after=(name or "", space or ""),
+            limit=limit + 1,
+        )
+        return page_of(
+            "subscriptions",
+            rows,
+            limit,
+            by=lambda row: (row["name"], row["space"]),
+            shape=subscription_json,
+        )
 
     @router.post(
         "",

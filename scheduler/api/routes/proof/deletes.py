@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.filters import Shown
+from scheduler.api.paging import Cursor, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of
 from scheduler.connections.resolve import find_stream
-from scheduler.proof.deletes import accept, deletes_of, reject, suspects_of
+from scheduler.proof.deletes import accept, deletes_of, held_deletes, reject, suspects_of
 from worker.db.database import Database
 from worker.parsing.sent_json import read_sent
 
@@ -30,23 +32,44 @@ def deletes_routes(database: Database) -> APIRouter:
     router = APIRouter(prefix="/v1")
     place = "/connections/{connection_id}/streams/{stream}/deletes"
 
+    @router.get("/deletes", dependencies=READ, response_model=shapes.HeldPage)
+    def held(
+        request: Request,
+        view: Shown,
+        connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Streams whose deletes are held until somebody decides, in the order in which they were made."""
+        (last,) = read_cursor(cursor, int)
+        found = connection_of(request, database, connection) if connection else None
+        rows = held_deletes(
+            database, found["id"] if found else None, after=last or 0, limit=limit + 1, view=view
+        )
+        return page_of("deletes", rows, limit, by=lambda row: (row["stream_id"],))
+
     @router.get(place, dependencies=READ, response_model=shapes.Deletes)
     def show(
         connection_id: Name,
         stream: Name,
         request: Request,
+        cursor: Cursor = None,
         limit: Annotated[int, Query(ge=0, le=1000)] = 20,
     ) -> dict[str, Any]:
-        """How it stands with a stream's deletes, with some of those that are missing."""
+        """How it stands with a stream's deletes, with those that are missing, page by page."""
+        free, key = read_cursor(cursor, int, str)
         connection = connection_of(request, database, connection_id)
         row = find_stream(database, connection, stream)
         found = deletes_of(database, row)
-        examples = suspects_of(database, row, limit=limit) if limit else []
-        return {
-            "connection": connection["name"],
-            **found,
-            "examples": [{**each, "raw": each["raw"] and read_sent(each["raw"])} for each in examples],
-        }
+        suspects = suspects_of(database, row, limit=limit + 1, after=(bool(free), key or "")) if limit else []
+        page = page_of(
+            "examples",
+            suspects,
+            limit,
+            by=lambda each: (int(not each["held"]), each["key"]),
+            shape=lambda each: {**each, "raw": each["raw"] and read_sent(each["raw"])},
+        )
+        return {"connection": connection["name"], **found, **page}
 
     @router.post(
         place,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, moment_of, page_of, read_cursor
+from scheduler.api.paging import Cursor, moment_of, page_of, read_cursor, read_cursors
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
 from scheduler.api.shapes import sync_json
@@ -129,10 +129,16 @@ def _add_aside(router: APIRouter, database: Database) -> None:
         request: Request,
         view: Shown,
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
-        """How much is set aside, by stream and reason."""
+        """How much is set aside, by stream and reason, in the order in which streams were made."""
+        stream, code = read_cursor(cursor, int, str)
         found = connection_of(request, database, connection) if connection else None
-        return {"quarantine": aside.summary(database, found["id"] if found else None, view)}
+        rows = aside.summary(
+            database, found["id"] if found else None, view, after=(stream or 0, code or ""), limit=limit + 1
+        )
+        return page_of("quarantine", rows, limit, by=lambda row: (row["stream_id"], row["code"]))
 
     @router.get(STREAM + "/quarantine", dependencies=READ, response_model=shapes.AsideRecords)
     def list_aside(
@@ -190,11 +196,28 @@ def _add_drift(router: APIRouter, database: Database) -> None:
         request: Request,
         view: Shown,
         connection: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
-        """Fields that appeared, vanished or changed their type, until somebody accepts them."""
+        """Fields that appeared, vanished or changed their type, until somebody accepts them; in the order in which streams
+        were made.
+        """
+        stream, *path = read_cursors(cursor, int, str) or (0,)
         found = connection_of(request, database, connection) if connection else None
-        rows = drifting.drifted(database, connection_id=found["id"] if found else None, view=view)
-        return {"fields": [{**row, "field": shown(row["path"])} for row in rows]}
+        rows = drifting.drifted(
+            database,
+            connection_id=found["id"] if found else None,
+            after=(stream, path),
+            limit=limit + 1,
+            view=view,
+        )
+        return page_of(
+            "fields",
+            rows,
+            limit,
+            by=lambda row: (row["stream_id"], *row["path"]),
+            shape=lambda row: {**row, "field": shown(row["path"])},
+        )
 
     @router.get(STREAM + "/fields", dependencies=READ, response_model=shapes.Fields)
     def fields(connection_id: Name, stream: Name, request: Request) -> dict[str, Any]:

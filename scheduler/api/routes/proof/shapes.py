@@ -72,6 +72,7 @@ class AsideCounts(BaseModel):
     """By connection, stream and reason."""
 
     quarantine: list[AsideCount]
+    next: str | None
 
 
 class AsideRecord(BaseModel):
@@ -150,6 +151,7 @@ class Drift(BaseModel):
     """What changed and nobody has accepted yet."""
 
     fields: list[DriftedField]
+    next: str | None
 
 
 class FieldsAccepted(BaseModel):
@@ -208,7 +210,26 @@ class Deletes(BaseModel):
     confirmed: int
     held: int
     last_sweep: dict[str, Any] | None
-    examples: list[Suspect]
+    examples: list[Suspect] = Field(description="Those that are missing, first what is held.")
+    next: str | None = Field(None, description="The `cursor` of the examples that follow.")
+
+
+class HeldDeletes(BaseModel):
+    """A stream whose deletes wait for a decision."""
+
+    connection: str
+    connection_id: int
+    environment: str
+    stream: str
+    held: int
+    fuse: dict[str, Any]
+
+
+class HeldPage(BaseModel):
+    """A page of them, in the order in which streams were made."""
+
+    deletes: list[HeldDeletes]
+    next: str | None
 
 
 class Forgotten(BaseModel):

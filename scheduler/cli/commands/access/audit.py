@@ -25,6 +25,7 @@ def audit(
         str, typer.Option(help="Only this, or what begins so: token. or connection.pause.")
     ] = "",
     actor: Annotated[str, typer.Option(help="Only what this one did: a token's owner, or cli.")] = "",
+    tenant: Annotated[str, typer.Option(help="Only what was about this customer.")] = "",
     since: Annotated[str, typer.Option(help="Only of the last 2h, 7d, …")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 50,
     as_json: AsJson = False,
@@ -45,6 +46,7 @@ def audit(
             connection=None if named is None else named["id"],
             action=action or None,
             actor=actor or None,
+            tenant=tenant or None,
             since=begin,
         )
     if as_json:

@@ -72,6 +72,7 @@ def _list(database: Database, connection: dict[str, Any] | None, *, as_json: boo
     from scheduler.proof.deletes import held_deletes  # noqa: PLC0415 - brings Celery
 
     rows = held_deletes(database, connection["id"] if connection else None)
+    rows.sort(key=lambda row: (row["connection"], row["stream"]))
     if as_json:
         print_json(rows)
         return

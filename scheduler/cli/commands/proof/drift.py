@@ -60,6 +60,8 @@ def drift(
                 view=view,
             )
         )
+    if not everything:
+        rows.sort(key=lambda row: (row["connection"], row["stream"], -row["changed_at"].timestamp()))
     if as_json:
         print_json([{**row, "field": shown(row["path"])} for row in rows])
         return

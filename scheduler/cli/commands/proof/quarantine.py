@@ -92,6 +92,7 @@ def _ids(database: Database, only: list[str] | None, stream: dict[str, Any]) -> 
 
 def _summary(database: Database, connection: dict[str, Any] | None, view: View, *, as_json: bool) -> None:
     rows = summary(database, connection["id"] if connection else None, view)
+    rows.sort(key=lambda row: (row["connection"], row["stream"], -row["records"]))
     if as_json:
         print_json(rows)
         return
