@@ -22,6 +22,7 @@ from worker.db.migrate import check_schema
 from worker.db.queries import sql
 from worker.engine.admission.turns import Turns
 from worker.errors import HeadraceError, NeedsOperator
+from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
 from worker.services import Services, current, serving
@@ -55,7 +56,7 @@ def run_worker(
     try:
         check_schema(opened.database)
         queues = served_queues(opened, systems, bulk=bulk)
-        alive = Alive(opened.heart, "worker", queues=queues, slots=threads)
+        alive = Alive(opened.heart, "worker", queues=queues, slots=threads, troubles=secret_troubles)
         watchdog = Watchdog(
             opened.leases,
             opened.heart,

@@ -15,6 +15,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.migrate import check_schema
 from worker.errors import NeedsOperator
+from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive
 from worker.services import all_queues
 
@@ -36,7 +37,7 @@ def run_api(settings: Settings) -> None:
     let_first_in(database, settings)
     app = create_app(database)
     listener = listen(settings.host, settings.port)
-    alive = Alive(database, "api")
+    alive = Alive(database, "api", troubles=secret_troubles)
     alive.start()
     # uvicorn raises the signal that ended it once more when it is done: then it is a plain end.
     for number in (signal.SIGTERM, signal.SIGINT):

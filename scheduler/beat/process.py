@@ -14,6 +14,7 @@ from worker.app import celery_app
 from worker.config import Settings
 from worker.db.database import Database
 from worker.db.migrate import check_schema
+from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive, process_name
 from worker.services import Services, serving
 
@@ -26,7 +27,7 @@ def run_beat(settings: Settings) -> None:
     try:
         check_schema(services.database)
         _search_by_index(services.database)
-        alive = Alive(services.database, "beat")
+        alive = Alive(services.database, "beat", troubles=secret_troubles)
         alive.start()
         service = Service(
             celery_app, max_interval=ConnectionScheduler.max_interval, scheduler_cls=ConnectionScheduler

@@ -2,7 +2,7 @@
 
 -- name: alive
 -- Who was seen within a minute, and what they serve.
-SELECT kind, name, queues, slots, version, started_at, extract(epoch FROM now() - seen_at)::float8 AS silent
+SELECT kind, name, queues, slots, version, started_at, troubles, extract(epoch FROM now() - seen_at)::float8 AS silent
   FROM processes WHERE seen_at > now() - interval '60 seconds' ORDER BY kind, name;
 
 -- name: systems_in_use

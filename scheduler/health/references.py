@@ -55,7 +55,7 @@ def check(holder: str, name: str, reference: str, environment: str | None) -> Ch
 def _references(database: Database, settings: Settings) -> Iterator[tuple[str, str, str, str | None]]:
     for row in database.all(looks.secret_references):
         holder = f"connection {row['name']}"
-        for name, reference in _of_connection(row):
+        for name, reference in connection_references(row):
             yield holder, name, reference, row["environment"]
     for row in database.all(looks.subscription_secrets):
         yield f"subscription {row['name']}", "secret", row["secret"], environment_of(row)
@@ -63,7 +63,8 @@ def _references(database: Database, settings: Settings) -> Iterator[tuple[str, s
         yield "HEADRACE_PRIVACY_KEY", "privacy_key", settings.privacy_key, None
 
 
-def _of_connection(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def connection_references(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those of a connection and of its network, by name."""
     yield from row["secrets"].items()
     network = row["network"] or {}
     yield from ((name, network[name]) for name in REFERENCES if name in network)

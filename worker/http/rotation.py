@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Event, Lock, Thread
 from typing import Protocol
+from weakref import WeakSet
 
 import structlog
 
@@ -61,6 +62,8 @@ class Rotation:
         self._unwritten: dict[str, tuple[Secret, Secret]] = {}
         """By reference: what the store holds, which is spent, and what came instead."""
         self._trying: Thread | None = None
+        with _all_lock:
+            _all.add(self)
 
     def spend(
         self, reference: str, renewal: Renewal, log_in: Callable[[Request], Response], environment: str | None
@@ -143,6 +146,13 @@ class Rotation:
             self._unwritten.pop(reference, None)
 
 
+def unwritten_secrets() -> list[str]:
+    """The same of all that this process spends."""
+    with _all_lock:
+        known = tuple(_all)
+    return sorted({reference for each in known for reference in each.unwritten()})
+
+
 def _put(reference: str, before: Secret, new: Secret) -> None:
     """What another has put there meanwhile stays; a write whose answer was lost has happened."""
     if replace_secret(reference, before, new):
@@ -152,3 +162,5 @@ def _put(reference: str, before: Secret, new: Secret) -> None:
 
 
 _never = Event()
+_all: WeakSet[Rotation] = WeakSet()
+_all_lock = Lock()

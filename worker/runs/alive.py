@@ -1,14 +1,18 @@
-"""Who is alive? Every process writes a row of its own every few seconds, and the living notice the dead by it."""
+"""Who is alive? Every process writes a row of its own every few seconds, and the living notice the dead by it.
+
+With it goes what only the process itself can see to be wrong, for `headrace doctor` to tell.
+"""
 
 import os
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Literal
 from uuid import uuid4
 
 import structlog
+from psycopg.types.json import Jsonb
 
 from worker.db.database import Database
 from worker.db.queries import sql
@@ -17,6 +21,8 @@ from worker.errors import HeadraceError
 log = structlog.get_logger()
 
 EVERY = 10.0
+Troubles = Callable[[], Sequence[Mapping[str, str]]]
+"""What is wrong now, as flat objects with a `code`."""
 
 
 def process_name() -> str:
@@ -34,8 +40,10 @@ class Alive:
         *,
         queues: Sequence[str] = (),
         slots: int = 0,
+        troubles: Troubles = tuple,
     ) -> None:
         self._database = database
+        self._troubles = troubles
         self._row = {
             "id": uuid4(),
             "kind": kind,
@@ -63,7 +71,7 @@ class Alive:
 
     def note(self) -> None:
         try:
-            self._database.run(sql.note_process, self._row)
+            self._database.run(sql.note_process, {**self._row, "troubles": Jsonb([*self._troubles()])})
         except HeadraceError as exc:
             log.warning("heartbeat_failed", error=str(exc))
 

@@ -22,6 +22,7 @@ from scheduler.health.looks import (
     sql,
     who_is_alive,
 )
+from scheduler.health.secrets import look_at_reach, look_at_secrets, look_at_troubles
 from scheduler.health.trust import look_at_trust
 from scheduler.keeping.storage import in_words, look_at_room
 from scheduler.runs.lists import SHORT_ID
@@ -30,7 +31,6 @@ from worker.config import Settings
 from worker.db.database import Database
 from worker.errors import HeadraceError
 from worker.parsing.durations import format_duration
-from worker.secrets import StoreUnavailable, open_secret
 
 GIGABYTE = 1024**3
 LEAST_SPACE = GIGABYTE // 2
@@ -77,7 +77,7 @@ def examine() -> Iterator[Finding]:
         first = look_at_database(database)
         yield from (first, broker)
         if first.level == "ok":
-            yield from _look_inside(database)
+            yield from _look_inside(database, settings)
     finally:
         database.close()
 
@@ -111,7 +111,7 @@ def _look_at_broker(settings: Settings) -> Finding:
     return look_at_broker()
 
 
-def _look_inside(database: Database) -> Iterator[Finding]:
+def _look_inside(database: Database, settings: Settings) -> Iterator[Finding]:
     yield look_at_storage(database)
     alive = who_is_alive(database)
     yield look_at_beat(alive, silent_beats(database))
@@ -119,6 +119,8 @@ def _look_inside(database: Database) -> Iterator[Finding]:
     yield from _look_at_schedule(database)
     yield from _look_at_failures(database)
     yield from look_at_secrets(database)
+    yield from look_at_troubles(alive, settings)
+    yield from look_at_reach(database, settings)
     yield from look_at_feed(database)
     yield from look_at_subscriptions(database)
     yield from look_at_registrations(database)
@@ -160,26 +162,3 @@ def _look_at_failures(database: Database) -> Iterator[Finding]:
         yield Finding("streams", "fail", words, hint)
     if not failing:
         yield Finding("streams", "ok", "none fails")
-
-
-def look_at_secrets(database: Database) -> Iterator[Finding]:
-    """Opened here and forgotten. A worker may have another environment, so it is a warning and no more."""
-    broken, away = False, set[str]()
-    for row in database.all(sql.secret_references):
-        for name, reference in row["secrets"].items():
-            try:
-                open_secret(reference, environment=row["environment"])
-            except StoreUnavailable as exc:
-                broken = True
-                if exc.store not in away:  # it is one finding, however many references it holds
-                    away.add(exc.store)
-                    held = (
-                        "Workers go on with what they hold of it, for as long as HEADRACE_SECRET_KEEP says."
-                    )
-                    yield Finding("secrets", "warn", exc.message, held)
-            except HeadraceError as exc:
-                broken = True
-                words = f"{row['name']}: {name} can't be opened here: {exc.message}"
-                yield Finding("secrets", "warn", words, exc.hint)
-    if not broken:
-        yield Finding("secrets", "ok", "every reference can be opened here")

@@ -1,11 +1,14 @@
-"""`headrace secrets check`: which references lead to a value, without a byte of it."""
+"""`headrace secrets check` and `headrace doctor`: which references lead to a value, and what is wrong with others."""
 
 import json
 
 import pytest
 from servers.installation.commands import Command
 
+from scheduler.access.first import keep_first
+from scheduler.access.tokens import make_token
 from worker.db.database import Database
+from worker.runs.alive import Alive, process_name
 
 pytestmark = pytest.mark.integration
 
@@ -27,3 +30,34 @@ def test_each_reference_is_opened_and_no_value_is_shown(
     shown = headrace("secrets", "check")
     assert "read only" in shown.out
     assert "planted-value" not in shown.out + shown.err + told.out
+
+
+def test_the_doctor_tells_what_workers_say_of_their_secrets_and_who_may_have_any_file(
+    headrace: Command, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = [
+        {"code": "replaced_secret_unwritten", "what": "vault://live/cmms#refresh"},
+        {"code": "secret_store_away", "what": "https://vault:8200", "why": "it is sealed"},
+        {"code": "of a later version"},
+    ]
+    worker = Alive(database, "worker", troubles=lambda: troubles)
+    worker.note()
+    headrace("token", "create", "editor", "--scope", "admin", "--owner", "ann")
+    headrace("token", "create", "narrow", "--scope", "admin", "--owner", "ann", "--secrets", "env://ACME_")
+    keep_first(database, make_token("live"))
+
+    found = [line for line in headrace("doctor", "--json").json if line["check"] == "secrets"]
+    unwritten, away, reach = (line for line in found if line["level"] != "ok")
+    assert (unwritten["level"], away["level"], reach["level"]) == ("fail", "warn", "warn")
+    assert f"{process_name()} has the only copy" in unwritten["words"]
+    assert "vault://live/cmms#refresh" in unwritten["words"]
+    assert "don't kill that process" in unwritten["hint"]
+    assert "https://vault:8200: it is sealed" in away["words"]
+    assert "used for 1d" in away["hint"]
+    assert reach["words"] == "editor (ann) may point a connection at any file that workers may read"
+
+    troubles.clear()
+    worker.note()
+    monkeypatch.setenv("HEADRACE_SECRET_FILES", "/run/secrets")
+    found = [line for line in headrace("doctor", "--json").json if line["check"] == "secrets"]
+    assert [line["level"] for line in found] == ["ok"]

@@ -20,6 +20,7 @@ from worker.errors import HeadraceError, NeedsOperator
 from worker.http import rotation
 from worker.http.rotation import Rotation
 from worker.http.sender import CallContext, Sender
+from worker.http.troubles import secret_troubles
 from worker.limits.budget import Budgets
 from worker.secrets.stores.known import STORES
 from worker.secrets.stores.port import StoreUnavailable
@@ -189,12 +190,12 @@ def test_what_came_is_written_when_the_store_is_back(
         patched.setattr(STORES["file"], "compare_and_set", away)
         assert workers.ask(sender).status == 200
     assert workers.file.read_text() == "planted-refresh-0000"
-    assert sender._rotation.unwritten() == [f"file://{workers.file}"]
+    assert secret_troubles() == [{"code": "replaced_secret_unwritten", "what": f"file://{workers.file}"}]
     sender._held._held[1].ends = 0.0
     assert workers.ask(sender).status == 200
     assert not workers.plant.revoked
     assert workers.file.read_text() == workers.plant.good == "planted-refresh-0002"
-    assert sender._rotation.unwritten() == []
+    assert secret_troubles() == []
 
 
 def test_what_a_person_put_there_meanwhile_stays(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

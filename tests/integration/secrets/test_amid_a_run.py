@@ -27,7 +27,7 @@ from servers.systems.scripted import Asked, Said, scripted_source
 from scheduler.embedded.valkey import EmbeddedValkey
 from worker.config import load_settings
 from worker.engine.perform import carry_out
-from worker.secrets import stores_away
+from worker.http.troubles import secret_troubles
 from worker.secrets.stores.known import STORES
 from worker.services import Services
 
@@ -195,5 +195,7 @@ def test_a_store_that_goes_down_amid_a_run_leaves_it_what_it_holds_and_that_is_s
         run = runs.sync(Shelf("planted-held-key", fall), "vault://secret/amid/run#token")
         assert run["state"] == "succeeded"
         assert [each["store"] for each in told if each["event"] == "secret_store_away"] == [mine.url]
-        assert "sealed" in stores_away()[mine.url].lower()
+        (trouble,) = secret_troubles()
+        assert (trouble["code"], trouble["what"]) == ("secret_store_away", mine.url)
+        assert "sealed" in trouble["why"].lower()
         assert any(step.get("stores_away") == 1 for step in run["steps"]), run["steps"]

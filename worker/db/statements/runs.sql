@@ -235,9 +235,9 @@ WITH heard AS (
     INSERT INTO webhook_listeners AS l (id) SELECT %(id)s WHERE %(kind)s = 'api'
     ON CONFLICT (id) DO UPDATE SET seen_at = now()
 )
-INSERT INTO processes AS p (id, kind, name, queues, slots, version)
-VALUES (%(id)s, %(kind)s, %(name)s, %(queues)s, %(slots)s, %(version)s)
-ON CONFLICT (id) DO UPDATE SET seen_at = now();
+INSERT INTO processes AS p (id, kind, name, queues, slots, version, troubles)
+VALUES (%(id)s, %(kind)s, %(name)s, %(queues)s, %(slots)s, %(version)s, %(troubles)s)
+ON CONFLICT (id) DO UPDATE SET seen_at = now(), troubles = excluded.troubles;
 
 -- name: forget_process
 WITH closed AS (UPDATE webhook_listeners SET closed_at = now() WHERE id = %(id)s)

@@ -139,6 +139,7 @@ processes = Table(
     time("started_at", null=False, default=NOW),
     time("seen_at", null=False, default=NOW),
     time("ticked_at"),
+    Column("troubles", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Index("processes_seen", "seen_at"),
 )
 
