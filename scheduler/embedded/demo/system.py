@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler.embedded.demo.faults import Faults
 from scheduler.embedded.demo.hooks.hooks import Hooks
+from scheduler.embedded.demo.hooks.subscriptions import Subscriptions
 from scheduler.embedded.demo.limits import Limiter
 from scheduler.embedded.demo.options import DemoOptions
 from scheduler.embedded.demo.plant.memory.store import Batch
@@ -58,7 +59,9 @@ class System:
         self.hooks = Hooks(self.faults)
         if options.webhook_url is not None:
             self.hooks.listen("given", options.webhook_url, options.webhook_secrets)
-        plant.store.on_show = lambda batch: self.hooks.shown(batch, plant.latest)
+        kept = None if options.state is None else options.state.with_name(f"{options.state.name}.webhooks")
+        self.subscriptions = Subscriptions(self.hooks, kept)
+        plant.store.on_show = self._shown
 
     def commit(self, change: Change) -> Record:
         """Raises KeyError, OSError."""
@@ -107,6 +110,11 @@ class System:
                 except OSError as error:
                     log.warning("The demo system can't write its journal: %s", error)
             owed %= 1
+
+    def _shown(self, batch: Batch) -> None:
+        now = self.plant.latest
+        self.subscriptions.look(now)
+        self.hooks.shown(batch, now)
 
     def _delays(self, entity: str | None) -> dict[str, int]:
         now = self.plant.now()

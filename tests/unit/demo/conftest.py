@@ -30,7 +30,8 @@ class Demo:
         }
         self.options = DemoOptions(**(chosen | options))
         plant = Plant(seed=7, factor=self.options.factor, clock=lambda: self.now, epoch=EPOCH)
-        self.app = build_app(System(self.options, plant))
+        self.system = System(self.options, plant)
+        self.app = build_app(self.system)
 
     def run(self, work: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
         async def inside() -> Any:

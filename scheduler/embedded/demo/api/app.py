@@ -1,8 +1,9 @@
 """What does the demo system's API answer?
 
 `GET /api/v1/<entity>` in three ways of paging, `/api/v1/links/<entity>` with links to follow, `/api/v1/<entity>/<id>`,
-and `/api/v1/deleted` with what vanished. Every request is written down at arrival, before anything can go wrong with it. The order in
-which it can: token, limit, latency, error, then what is wrong with the page.
+`/api/v1/deleted` with what vanished, and `/api/v1/webhooks` for whoever wants to be told of changes. Every request is
+written down at arrival, before anything can go wrong with it. The order in which it can: token, limit, latency, error,
+then what is wrong with the page.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from scheduler.embedded.demo.api.listing import (
     read_purged_query,
     read_query,
 )
+from scheduler.embedded.demo.api.webhooks import webhook_routes
 from scheduler.embedded.demo.plant.memory.shelf import Span
 from scheduler.embedded.demo.plant.schema import ENTITIES
 from scheduler.embedded.demo.system import System
@@ -52,6 +54,7 @@ def build_app(system: System) -> Starlette:
         Route("/health", health),
         Route("/api/v1/links/{entity}", api.guarded(api.links)),
         Route("/api/v1/deleted", api.guarded(api.purged)),
+        *webhook_routes(system, api.guarded),
         Route("/api/v1/{entity}", api.guarded(api.list)),
         Route("/api/v1/{entity}/{id}", api.guarded(api.one)),
         *control_routes(system),

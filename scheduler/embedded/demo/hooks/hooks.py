@@ -33,6 +33,11 @@ class Hooks:
             sender.close()
         return sender is not None
 
+    def in_vain(self, name: str) -> int:
+        """How many in a row this one didn't take, as of now."""
+        sender = self._senders.get(name)
+        return sender.in_vain if sender is not None else 0
+
     def shown(self, batch: Batch, now: int) -> None:
         """These records can be seen from now on as they are here."""
         if not self._senders:

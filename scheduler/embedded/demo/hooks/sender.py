@@ -42,6 +42,8 @@ class Sender:
     ) -> None:
         self.url = url
         self.counts: Counter[str] = Counter()
+        self.in_vain = 0
+        """Dropped in a row, up to now."""
         self._keys = tuple(keys)
         self._waits = tuple(waits)
         self._clock = clock
@@ -94,12 +96,14 @@ class Sender:
                 continue
             if answer.is_success:
                 self.counts["sent"] += 1
+                self.in_vain = 0
                 return
             why = f"it was answered {answer.status_code}"
         self._drop(why)
 
     def _drop(self, why: str) -> None:
         self.counts["dropped"] += 1
+        self.in_vain += 1
         now = time.monotonic()
         if now - self._said >= SAY_EVERY:
             self._said = now
