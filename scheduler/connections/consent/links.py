@@ -19,6 +19,7 @@ from scheduler.connections.consent.needs import Needs, needs_of
 from scheduler.connections.consent.places import reference_for
 from scheduler.connections.consent.typed import clear, left_by, queries
 from scheduler.connections.editing.body import Mistaken, body_of
+from scheduler.connections.editing.edit import refuse_taken
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
 from scheduler.connections.file.desired import Problems
 from scheduler.connections.file.reading import read_entry
@@ -58,6 +59,7 @@ def create_link(
         asked.append(needs.consent.refresh_token)
     promised = {name: _sample(wanted, name) for name in asked}
     row: dict[str, Any] = {
+        "name": wanted.name, "budget": None,
         "system": wanted.system, "environment": wanted.environment, "tenant": wanted.tenant, "settings": settings,
         "secrets": {**kept, **promised}, "network": {},
     }  # fmt: skip
@@ -71,6 +73,8 @@ def create_link(
     with database.transaction() as tx:
         left = left_by(tx.execute(queries.forget_states, {"link": None}).fetchall())
         tx.execute(queries.forget_old_links)
+        if again is None:
+            refuse_taken(tx, wanted.environment, wanted.name)
         made = tx.execute(
             queries.create_link,
             {

@@ -159,17 +159,21 @@ def _planned(
 def _write(tx: Transaction, planned: PlannedConnection, changes: Sequence[Change], editor: Editor) -> int:
     now = execute(tx, shared.lock_apply)[0]["now"]
     at = 0 if planned.current is None else planned.current.id
-    name = {"environment": planned.environment, "name": planned.fields["name",], "id": at}
-    if execute(tx, queries.name_taken, name):
-        raise InvalidInput(
-            "name_taken",
-            f"The name {name['name']!r} belongs to another connection.",
-            place="body.name",
-            hint="Choose another name.",
-        )
+    refuse_taken(tx, planned.environment, planned.fields["name",], at)
     _refuse_budget(tx, planned, editor)
     [written] = carry_out(tx, Plan("", tuple(changes), (), (planned,), ()), now)
     return written
+
+
+def refuse_taken(tx: Transaction, environment: str, name: str, of: int = 0) -> None:
+    """Raise where another connection than `of` has the name."""
+    if execute(tx, queries.name_taken, {"environment": environment, "name": name, "id": of}):
+        raise InvalidInput(
+            "name_taken",
+            f"The name {name!r} belongs to another connection.",
+            place="body.name",
+            hint="Choose another name.",
+        )
 
 
 def _refuse_budget(tx: Transaction, planned: PlannedConnection, editor: Editor) -> None:

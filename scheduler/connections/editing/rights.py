@@ -3,6 +3,9 @@
 A secret goes where a connection's settings and network say. So whoever changes those must be allowed to point at every
 secret that the connection then has (`scheduler.access.allowed`): else they could send a secret, which somebody else put
 there, to a host of their own.
+
+Names and budgets are one for all customers of an installation. So who is limited to tenants calls theirs after these: nobody
+takes a name that another wants, nor learns by trying which there are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +15,7 @@ from scheduler.access.allowed import NotAllowed, require_secrets
 from scheduler.access.principal import Principal
 
 Row = Mapping[str, Any]
-"""What counts of a connection's row: environment, tenant, system, settings, secrets, and network where it has one."""
+"""What counts of a connection's row: name, environment, tenant, budget, system, settings, secrets, and network if it has one."""
 
 
 def refuse_new(who: Principal, row: Row) -> None:
@@ -30,6 +33,8 @@ def refuse_new(who: Principal, row: Row) -> None:
             hint="Use a token of the other environment.",
         )
     _refuse_tenant(who, row["tenant"])
+    for name in _OF_ALL:
+        _refuse_word(who, name, None, row)
     require_secrets(who, None, _with_all_references(row))
 
 
@@ -37,6 +42,8 @@ def refuse_changed(who: Principal, before: Row, after: Row) -> None:
     """The same for a connection that they see, and that becomes another."""
     if before["tenant"] != after["tenant"]:
         _refuse_tenant(who, after["tenant"])
+    for name in _OF_ALL:
+        _refuse_word(who, name, before.get(name), after)
     require_secrets(who, _with_all_references(before), _with_all_references(after))
 
 
@@ -55,6 +62,35 @@ def _refuse_tenant(who: Principal, tenant: Any) -> None:
             "Your token is for connections of some customers, and this would be another's.",
             hint="Name a tenant that your token is for.",
         )
+
+
+_OF_ALL = ("name", "budget")
+
+
+def _refuse_word(who: Principal, kind: str, before: Any, after: Row) -> None:
+    word = after.get(kind)
+    if not who.limited or word is None or word == before:
+        return
+    tenant = after["tenant"]
+    if who.tenants is not None and tenant is not None and is_named_after(tenant, word):
+        return
+    mine = (
+        f"a {kind} begins with the tenant's, such as {tenant!r}"
+        if who.tenants
+        else f"the {kind} stays as it is"
+    )
+    raise NotAllowed(
+        f"{kind}_not_yours",
+        f"All customers share what a {kind} can be: with your token {mine}.",
+        place=f"body.{kind}",
+        hint="A token without limits may choose any.",
+    )
+
+
+def is_named_after(tenant: str, word: str) -> bool:
+    """`Acme North`, `acme-north` and `ACME` are named after `acme`; `acmeshop` isn't."""
+    begin, whole = tenant.casefold(), word.casefold()
+    return whole.startswith(begin) and not whole[len(begin) : len(begin) + 1].isalnum()
 
 
 def _with_all_references(row: Row) -> dict[str, Any]:

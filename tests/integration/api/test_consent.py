@@ -424,6 +424,14 @@ class TestMaking:
         answer = house.server.ask("POST", "/v1/connect-links", json={"store": house.store, **body})
         assert (answer.json()["code"], answer.json().get("place")) == (code, place), answer.text
 
+    def test_a_link_is_made_for_no_name_that_is_taken(self, house: House) -> None:
+        house.server.rows(
+            "INSERT INTO connections (name, environment, system) VALUES ('Plant', 'live', 'demo')"
+        )
+        wanted = {"system": "demo", "name": "Plant", "store": house.store}
+        answer = house.server.ask("POST", "/v1/connect-links", json=wanted)
+        assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
+
     def test_links_are_listed_without_what_opens_them(self, house: House) -> None:
         secret = house.link(system="demo", name="Plant")["url"].rpartition("/")[2]
         listed = house.server.ask("GET", "/v1/connect-links")

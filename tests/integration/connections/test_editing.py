@@ -208,7 +208,7 @@ class TestDrift:
 class TestRights:
     def test_a_token_for_one_customer_makes_connections_of_that_customer(self, database: Database) -> None:
         by = editor(tenants=frozenset({"acme"}), secret_prefixes=("env://ACME_",))
-        number = created(database, by, secrets={"token": "env://ACME_TOKEN"})
+        number = created(database, by, name="Acme north", secrets={"token": "env://ACME_TOKEN"})
         assert find_connection(database, str(number))["tenant"] == "acme"
         with pytest.raises(NotAllowed) as caught:
             created(database, by, name="B", tenant="other", secrets={"token": "env://ACME_TOKEN"})
@@ -240,7 +240,7 @@ class TestRights:
             changed(database, number, by, settings={"base_url": "https://evil.example"})
         assert (caught.value.code, caught.value.place) == ("secret_not_allowed", "body.secrets.token")
         assert find_connection(database, str(number))["settings"] == {"base_url": "http://127.0.0.1:9"}
-        changed(database, number, by, name="Renamed", streams={"parts": {"enabled": False}})
+        changed(database, number, by, name="Acme, renamed", streams={"parts": {"enabled": False}})
         changed(
             database, number, by,
             settings={"base_url": "https://mine.example"}, secrets={"token": "env://ACME_OWN"},
@@ -250,11 +250,32 @@ class TestRights:
         created(database, name="theirs", budget="shared", tenant="other")
         by = editor(tenants=frozenset({"acme"}), secret_prefixes=("env://",))
         with pytest.raises(NotAllowed) as caught:
-            created(database, by, budget="shared")
+            created(database, by, name="acme", budget="shared")
         assert caught.value.code == "budget_not_yours"
-        number = created(database, by, budget="own")
+        number = created(database, by, name="acme", budget="acme-own")
         with pytest.raises(NotAllowed):
             changed(database, number, by, budget="shared")
+
+    @pytest.mark.parametrize(
+        ("field", "word"), [("name", "Brick"), ("name", "Nobody"), ("budget", "brick"), ("budget", "none")]
+    )
+    def test_who_tries_names_learns_nothing_of_those_that_others_have(
+        self, database: Database, field: str, word: str
+    ) -> None:
+        """What is taken and what isn't is answered alike, to whoever makes one and to whoever changes it."""
+        created(database, name="Brick", budget="brick", tenant="brick")
+        by = editor(tenants=frozenset({"acme"}), secret_prefixes=("env://",))
+        number = created(database, by, name="Acme")
+        fixed = editor(connections=frozenset({number}), secret_prefixes=("env://",))
+        for try_it in (
+            lambda: created(database, by, **{"name": "Acme 2", field: word}),
+            lambda: changed(database, number, by, **{field: word}),
+            lambda: changed(database, number, fixed, **{field: word}),
+        ):
+            with pytest.raises(NotAllowed) as caught:
+                try_it()
+            assert (caught.value.code, caught.value.place) == (f"{field}_not_yours", f"body.{field}")
+            assert word not in str(caught.value)
 
     def test_what_a_token_does_not_see_is_not_found(self, database: Database) -> None:
         number = created(database, tenant="other")
