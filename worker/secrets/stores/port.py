@@ -14,7 +14,11 @@ class StoreUnavailable(Transient):
     """The store gave no answer about this reference: it may well do so later."""
 
     def __init__(self, store: str, why: str) -> None:
-        super().__init__("secret_store_unavailable", f"The secret store {store} can't be used now: {why}.")
+        super().__init__(
+            "secret_store_unavailable",
+            f"The secret store {store} can't be used now: {why}.",
+            hint="Is it up, unsealed, and reachable from this worker? Runs are tried again by themselves.",
+        )
         self.store = store
         self.why = why
 
