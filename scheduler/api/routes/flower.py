@@ -9,13 +9,15 @@ import re
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
+from typing import Annotated
 from urllib.parse import quote
 
 import httpx
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from scheduler.access.allowed import NotAllowed
+from scheduler.access.principal import Principal, Scope
 from scheduler.api.who import ADMIN, principal_of
 from scheduler.embedded.flower import PASSWORD_FILE, PREFIX, USER
 from scheduler.embedded.private_files import read_or_none
@@ -23,12 +25,15 @@ from worker.config import Settings, get_settings
 from worker.errors import NotFound, Transient
 
 LOOKS = re.compile(
-    r"(?:|workers|tasks|tasks/datatable|broker|(?:worker|task)/[A-Za-z0-9._@:-]{1,200}"
+    r"(?:|workers|tasks|broker|(?:worker|task)/[A-Za-z0-9._@:-]{1,200}"
     r"|api/workers|api/tasks|api/task/types|api/queues/length|api/task/info/[A-Za-z0-9._-]{1,200}"
     r"|static/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*)",
     re.ASCII,
 )
 PASSED_BACK = ("content-type", "etag", "last-modified", "cache-control")
+LIST = "tasks/datatable"
+"""Which tasks there are: asked for by its page with a form, and changing nothing."""
+LONGEST_FORM = 16 * 1024
 WAIT = 15.0
 MOST = 32 * 1024 * 1024
 _INLINE = re.compile(rb"<script type=\"text/javascript\">(\s*var autorefresh = [0-9]{1,9};\s*)</script>")
@@ -44,20 +49,39 @@ def flower_routes() -> APIRouter:
     def begin() -> Response:
         return RedirectResponse(f"/{PREFIX}/", status_code=307)
 
+    @router.post(f"/{LIST}", dependencies=ADMIN)
+    def look_at_tasks(request: Request, form: Annotated[str, Depends(_form)]) -> Response:
+        _require_all(request)
+        return _answer(client, get_settings(), LIST, form)
+
     @router.get("/{path:path}", dependencies=ADMIN)
     def look(request: Request, path: str) -> Response:
-        who = principal_of(request)
-        if who.environment != "live" or who.limited:
-            raise NotAllowed(
-                "whole_installation_needed",
-                "Flower shows the work of the whole installation, and your token is for a part of it.",
-                hint="Use a live admin token that isn't limited to connections or tenants.",
-            )
+        _require_all(request)
         if not LOOKS.fullmatch(path):
             raise NotFound("unknown_route", "Flower has no such page here.")
         return _answer(client, get_settings(), path, request.url.query)
 
     return router
+
+
+async def _form(request: Request) -> str:
+    """What a form of Flower holds, as it stands in an address: Flower takes either."""
+    body = await request.body()
+    return body.decode("ascii", "replace") if len(body) <= LONGEST_FORM else ""
+
+
+def may_look(who: Principal) -> bool:
+    """Whether Flower is for them: it shows the work of the whole installation."""
+    return who.environment == "live" and not who.limited and who.may(Scope.ADMIN)
+
+
+def _require_all(request: Request) -> None:
+    if not may_look(principal_of(request)):
+        raise NotAllowed(
+            "whole_installation_needed",
+            "Flower shows the work of the whole installation, and your token is for a part of it.",
+            hint="Use a live admin token that isn't limited to connections or tenants.",
+        )
 
 
 def _answer(client: httpx.Client, settings: Settings, path: str, query: str) -> Response:

@@ -156,7 +156,12 @@ def _look_at_flower_behind_the_login(up: Up, worker: str, task: str) -> None:
         ]:
             if "logout" not in path:
                 assert client.get(path).status_code == 200, path
-        assert task in client.get("/flower/tasks/datatable?draw=1&start=0&length=10&search[value]=&order[0][column]=7&order[0][dir]=desc&columns[7][data]=started").text  # fmt: skip
+        form = {
+            "draw": "1", "start": "0", "length": "10", "search[value]": "", "order[0][column]": "7",
+            "order[0][dir]": "desc", "columns[7][data]": "started",
+        }  # fmt: skip
+        listed = client.post("/flower/tasks/datatable", data=form, headers={"Origin": api})
+        assert task in listed.text, "as its page asks"
         assert client.get("/flower/api/workers?refresh=1").status_code == 200
         for path in (
             "metrics",

@@ -1,7 +1,7 @@
 """The pages on which people log in and out: a form for a token, and no script.
 
 For whatever a browser shows of Headrace, such as `/flower`. Whoever comes without a session is sent here by the guard, for
-any path alike, and goes on from here to a path of this host and nowhere else.
+any path alike, and goes on from here to a path of this host and nowhere else; who wanted nothing else, to the page `/`.
 """
 
 import hashlib
@@ -21,17 +21,22 @@ from scheduler.access.door.paths import is_local
 from scheduler.access.door.sessions import LASTS, close_session, open_session
 from scheduler.api.guard import ADMIT, TooManyGuesses
 from scheduler.api.problems import REQUEST_ID, Unauthorized
-from scheduler.api.who import READ, SESSION, actor_of, source_of
+from scheduler.api.routes.flower import may_look
+from scheduler.api.who import READ, SESSION, actor_of, principal_of, source_of
+from scheduler.embedded.flower import PREFIX
 from worker.config import get_settings
 from worker.db.database import Database
 
 _STYLE = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
 body{max-width:26rem;margin:15vh auto 0;padding:0 1rem}
+h1,p{overflow-wrap:anywhere}
 label{display:block;margin:1rem 0 .25rem}
-input,button{font:inherit;padding:.6rem;width:100%;box-sizing:border-box;border:1px solid #8888;border-radius:.4rem}
-button{margin-top:1rem;background:#0b6bcb;border-color:#0b6bcb;color:#fff}
-.said{color:#c22}
+input,button{font:inherit;padding:.6rem;width:100%;box-sizing:border-box;border:1px solid #7d7d7d;border-radius:.4rem}
+button{margin-top:1rem;background:#0b5cad;border-color:#0b5cad;color:#fff;cursor:pointer}
+input:focus-visible,button:focus-visible,a:focus-visible{outline:3px solid #3b8de0;outline-offset:2px}
+a{color:#0b5cad}.said{color:#a31621}
+@media(prefers-color-scheme:dark){a{color:#6db3f8}.said{color:#ff9a9f}}
 """
 _PAGE = Template(
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -45,8 +50,10 @@ _FORM = Template(
     "<button>Log in</button></form>"
 )
 _INSIDE = Template(
-    '<p>You are logged in as $owner.</p><form method="post" action="/logout"><button>Log out</button></form>'
+    "<p>You are logged in as <strong>$owner</strong>, for what is $environment.</p>$pages"
+    '<form method="post" action="/logout"><button>Log out</button></form>'
 )
+_PAGES = f'<p><a href="/{PREFIX}/">Flower</a> shows what the workers do.</p>'
 _HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; base-uri 'none';"
@@ -79,13 +86,17 @@ def login_routes(database: Database) -> APIRouter:
             return _form(onward, said=str(error), status=429)
         actor = Actor.of(who, request_id=getattr(request.state, REQUEST_ID), source=source_of(request))
         value, _ = await run_in_threadpool(open_session, database, actor, who)
-        answer: Response = (
-            RedirectResponse(onward, status_code=303)
-            if is_local(onward)
-            else _page(_INSIDE.substitute(owner=html.escape(who.owner)))
-        )
+        answer = RedirectResponse(onward if is_local(onward) else "/", status_code=303)
         answer.headers.append("Set-Cookie", set_cookie(value, host, LASTS))
         return answer
+
+    @router.get("/", dependencies=READ)
+    def inside(request: Request) -> HTMLResponse:
+        who = principal_of(request)
+        pages = _PAGES if may_look(who) else ""
+        return _page(
+            _INSIDE.substitute(owner=html.escape(who.owner), environment=who.environment, pages=pages)
+        )
 
     @router.post("/logout", dependencies=READ)
     def log_out(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """People log in on a page without a script, and are sent nowhere but to pages of this host."""
 
 import asyncio
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -9,6 +10,7 @@ from servers.rows.customers import Customers
 
 from scheduler.access.door.guessing import TRIES
 from scheduler.access.door.paths import is_local
+from scheduler.access.principal import Scope
 from scheduler.access.tokens import make_token
 from scheduler.api.app import create_app
 
@@ -104,15 +106,31 @@ def test_nobody_is_sent_to_another_host(customers: Customers, browser: Browser, 
     page = browser.ask("GET", "/login?" + urlencode({"next": onward}))
     assert 'name="next" value=""' in page.text
     done = browser.ask("POST", "/login", token=customers.token(), next=onward)
-    assert done.status_code == 200
-    assert "location" not in done.headers
-    assert "You are logged in" in done.text
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert "You are logged in" in browser.ask("GET", "/").text
 
 
 def test_a_name_is_shown_as_text(customers: Customers, browser: Browser) -> None:
     token = customers.token()
     customers.database.run("UPDATE tokens SET owner = '<b>$body' WHERE ending = %(end)s", {"end": token[-4:]})
-    assert "&lt;b&gt;$body" in browser.ask("POST", "/login", token=token).text
+    browser.ask("POST", "/login", token=token)
+    assert "&lt;b&gt;$body" in browser.ask("GET", "/").text
+
+
+@pytest.mark.parametrize(
+    ("who", "led"),
+    [
+        ({}, True),
+        ({"scopes": (Scope.READ,)}, False),
+        ({"tenants": ["acme"]}, False),
+        ({"environment": "test"}, False),
+    ],
+)
+def test_the_first_page_leads_to_flower_who_may_see_it(
+    customers: Customers, browser: Browser, who: dict[str, Any], led: bool
+) -> None:
+    browser.ask("POST", "/login", token=customers.token(**who))
+    assert ('href="/flower/"' in browser.ask("GET", "/").text) == led
 
 
 def test_logging_out_ends_the_session_and_only_from_our_page(customers: Customers, browser: Browser) -> None:

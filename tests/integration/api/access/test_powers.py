@@ -117,8 +117,9 @@ READING = {
     "DELETE /v1/consumers/{name}",
     "POST /v1/subscriptions/{name}/test",
     "POST /v1/connections/{connection_id}/test",
+    "POST /flower/tasks/datatable",
 }
-"""How far a reader is, a message that says that it is a test, and a look at what a system answers."""
+"""How far a reader is, a message that says that it is a test, and looks at what a system answers and at tasks."""
 
 
 def test_no_route_with_a_power_is_forgotten(customers: Customers) -> None:
