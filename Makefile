@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Some images forbid Python to keep what it compiled. A new environment has nothing compiled: each of the dozen processes
+# of an installation would compile every library anew, three seconds of a processor each.
+export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 # Tests wait for servers more than they work: one process more than there are processors, four at most.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -ge 3 ] && echo 4 || echo $$((n + 1)))
