@@ -5,9 +5,10 @@ line of the request, and on the runs that the request asked for. HEAD is answere
 whose answer the client has already (`If-None-Match`) with 304. Emits: request_served.
 """
 
+import random
 import re
 import time
-from uuid import uuid4
+from uuid import UUID
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -28,6 +29,7 @@ _QUIET = {"/healthz", "/readyz"}
 _OWN_HEAD = ("/webhooks/", "/connect/")
 """There a HEAD may mean something of its own."""
 _BODY_HEADERS = ("content-length", "content-type")
+_dice = random.Random()  # noqa: S311 - an id is no secret; `uuid4` asks the kernel, and others take the interpreter meanwhile
 
 log = structlog.get_logger()
 
@@ -157,7 +159,7 @@ def request_id_of(scope: Scope) -> str:
     given = _header(scope, b"x-request-id")
     if given is not None and _HARMLESS.match(given):
         return given.decode("ascii")
-    return f"api-{uuid4()}"
+    return f"api-{UUID(int=_dice.getrandbits(128), version=4)}"
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

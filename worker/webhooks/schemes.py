@@ -3,7 +3,6 @@
 Each of several secrets counts while they are rotated, and each of several signatures in one header.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ import msgspec
 from worker.secrets import Secret
 from worker.webhooks.delivery import Delivery, Refusal
 from worker.webhooks.paths import values_at
-from worker.webhooks.signing import ENCODINGS, Key, Signed, is_one_of, secrets_of
+from worker.webhooks.signing import ENCODINGS, Key, Signed, digest_of, is_one_of, secrets_of
 from worker.webhooks.times import TOLERANCE, check_age
 
 MOST_SIGNATURES = 16
@@ -85,7 +84,7 @@ class Hmac:
             timestamp = delivery.header(self.time_header)
         signed = self.signed.of(delivery, timestamp)
         keys, unusable = self._keys(secrets)
-        right = [ENCODINGS[self.encoding](hmac.digest(key, signed, self.algorithm)) for key in keys if key]
+        right = [ENCODINGS[self.encoding](digest_of(key, signed, self.algorithm)) for key in keys if key]
         if not is_one_of(given, right):
             if unusable is not None:
                 raise unusable

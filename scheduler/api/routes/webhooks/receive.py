@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from datetime import UTC, datetime
+from itertools import count
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -40,6 +41,10 @@ BODY_WITHIN = 20.0
 LARGE = 64 * 1024
 """Bytes of a body above which it is understood on a thread: others go on meanwhile."""
 LONGEST_NAME = 200
+
+_PROCESS = uuid4().hex
+_numbers = count()
+"""Together a text that no other webhook has."""
 
 TREE = "/webhooks/"
 METHODS = ("GET", "HEAD", "POST")
@@ -152,7 +157,7 @@ async def _body(request: Request) -> bytes:
 
 async def _told(door: Door, delivery: Delivery, proved: bytes) -> Told[Hint]:
     """What it tells of."""
-    fresh = uuid4().hex
+    fresh = f"{_PROCESS}-{next(_numbers)}"
     if len(delivery.body) > LARGE:
         return await asyncio.to_thread(door.webhooks.told, delivery, proved, fresh)
     return door.webhooks.told(delivery, proved, fresh)
