@@ -193,6 +193,17 @@ def test_a_service_that_can_not_answer_now_is_no_refusal(
         open_secret("aws-sm://app/x")
 
 
+def test_a_service_that_sends_us_elsewhere_is_not_followed(enter: Enter, service: System) -> None:
+    elsewhere = System()
+    enter(AWS_ENDPOINT_URL=f"http://127.0.0.1:{service.port}")
+    to = f"Location: http://127.0.0.1:{elsewhere.port}/"
+    service.answer = lambda _: answer_of(b"{}", "307 Elsewhere", to, "Connection: close")
+    with pytest.raises((NeedsOperator, StoreUnavailable)):
+        open_secret("aws-sm://app/x")
+    assert elsewhere.connections == 0
+    elsewhere.close()
+
+
 def test_no_credentials_at_all_are_no_outage(
     enter: Enter, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Secrets in Azure Key Vault: the official client, with a managed identity, against the service's REST surface over TLS."""
 
 import pytest
+from servers.network.listening import System
 from servers.secrets.azure import Azure
 from servers.secrets.fresh import Begin
 
@@ -94,6 +95,15 @@ def test_a_token_that_is_no_longer_taken_is_exchanged_for_another(azure: Azure, 
     with pytest.raises(NeedsOperator) as caught:
         open_secret("azure-kv://plant/cmms", fresh=True)
     assert caught.value.code == "secret_store_login"
+
+
+def test_a_vault_that_sends_us_elsewhere_is_not_followed(azure: Azure) -> None:
+    elsewhere = System()
+    azure.elsewhere = f"http://127.0.0.1:{elsewhere.port}/secrets/cmms/"
+    with pytest.raises(NeedsOperator, match=r"Azure refuses it \(307\)"):
+        open_secret("azure-kv://plant/cmms")
+    assert elsewhere.connections == 0
+    elsewhere.close()
 
 
 def test_without_an_identity_it_is_said_where_to_read_about_it(

@@ -24,6 +24,8 @@ class Azure:
     """By name: versions with their values, the latest last."""
     tokens: list[str] = field(default_factory=list)
     refuses: tuple[int, str] | None = None
+    elsewhere: str = ""
+    """Where all are sent who ask, if it isn't empty."""
     asked: list[str] = field(default_factory=list)
     port: int = 0
     identity_port: int = 0
@@ -125,6 +127,9 @@ class _Vault(_Answering):
             where = f"https://0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]
             challenge = f'Bearer authorization="https://login.microsoftonline.com/t", resource="{where}"'
             self.answer(401, {"error": {"code": "Unauthorized", "message": "x"}}, WWW_Authenticate=challenge)
+            return None
+        if self.azure.elsewhere:
+            self.answer(307, {}, Location=self.azure.elsewhere)
             return None
         if self.azure.refuses is not None:
             self._refuse(*self.azure.refuses)

@@ -21,6 +21,8 @@ def why(address: str, *, loopback: bool = False) -> str | None:
         "168.63.129.16", "192.0.0.192", "0.0.0.0", "0.1.2.3", "::", "224.0.0.1", "239.255.255.250", "ff02::1",
         "255.255.255.255", "240.0.0.1", "fec0::1",
         "::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:0.0.0.0",
+        "64:ff9b:1::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "2001:db8::5efe:a9fe:a9fe", "2001:db8::200:5efe:a9fe:a9fe",
+        "fd00:42::42",
     ],
 )  # fmt: skip
 def test_nobody_receives_there_and_no_setting_allows_it(address: str) -> None:
@@ -46,7 +48,8 @@ def test_the_world_and_private_networks_are_open(address: str) -> None:
     "host",
     ["169.254.169.254", "2852039166", "0xa9fea9fe", "0xA9.0xFE.0xA9.0xFE", "0251.0376.0251.0376", "169.254.43518",
      "169.254.169.254.", "::ffff:169.254.169.254", "fd00:ec2::254", "fe80::1%eth0", "metadata.google.internal",
-     "METADATA.google.internal.", "instance-data.ec2.internal"],
+     "METADATA.google.internal.", "instance-data.ec2.internal", "metadata.tencentyun.com", "%31%36%39.254.169.254",
+     "metadata%2egoogle.internal"],
 )  # fmt: skip
 def test_a_host_that_somebody_else_resolves_is_judged_as_it_is_written(host: str) -> None:
     with pytest.raises(AddressRefused):
@@ -54,7 +57,17 @@ def test_a_host_that_somebody_else_resolves_is_judged_as_it_is_written(host: str
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "plant.example", "fade.example", "10.0.0.1", "f00d", "xn--bcher-kva.example"]
+    "host",
+    [
+        "127.0.0.1",
+        "plant.example",
+        "fade.example",
+        "10.0.0.1",
+        "f00d",
+        "xn--bcher-kva.example",
+        "erp_1",
+        "::1",
+    ],
 )
 def test_a_name_is_left_to_whoever_resolves_it(host: str) -> None:
     Guard().check_name(host)

@@ -315,15 +315,24 @@ def test_an_answer_too_large_is_refused(sender: SenderOf) -> None:
         assert caught.value.code == "page_too_large"
 
 
-def test_a_redirect_is_not_followed(sender: SenderOf) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("to", ["https://evil.example.com/", "/api/elsewhere", "http://169.254.169.254/"])
+def test_a_redirect_is_not_followed_by_a_request_or_a_log_in(
+    sender: SenderOf, monkeypatch: pytest.MonkeyPatch, status: int, to: str
+) -> None:
+    """So no header, cookie, key in a query or body that proves who we are reaches anybody else."""
+    monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
-        return httpx.Response(302, headers={"location": "https://evil.example.com/"})
+        asked.append(request.url.host)
+        return httpx.Response(status, headers={"location": to, "set-cookie": "a=b"}, text="not-a-token")
 
-    assert sender(handler).send(context(), Request("GET", "assets")).status == 302
-    assert len(asked) == 1
+    sends = sender(handler)
+    assert sends.send(context(), Request("GET", "assets", [("key", "planted")])).status == status
+    logs_in = context(Plant(BasicWithLogin()), secrets={"password": "env://PLANT_PASSWORD"})
+    sends.send(logs_in, Request("GET", "assets"))
+    assert asked == ["plant.example.com"] * 3, "the request; a log-in and the request that it was for"
 
 
 def test_nothing_goes_to_another_host(sender: SenderOf, budget: Budget) -> None:

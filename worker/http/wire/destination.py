@@ -32,15 +32,22 @@ _METADATA = frozenset(
             "100.100.100.200",  # Alibaba
             "168.63.129.16",  # Azure
             "192.0.0.192",  # Oracle
+            "fd00:42::42",  # Scaleway
         ),
     )
 )
 _METADATA_NAMES = frozenset(
-    {"metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"}
-)
+    {
+        "api.metadata.cloud.ibm.com", "instance-data", "instance-data.ec2.internal", "metadata", "metadata.goog",
+        "metadata.google.internal", "metadata.packet.net", "metadata.platformequinix.com", "metadata.tencentyun.com",
+    }
+)  # fmt: skip
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ISATAP = frozenset({bytes.fromhex("00005efe"), bytes.fromhex("02005efe")})
+"""In an IPv6 address, what stands before the IPv4 one that it is carried over."""
 _THIS = ipaddress.ip_network("0.0.0.0/8")
 _NUMBERS = re.compile(r"[0-9a-fx.]+", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 
 
 class AddressRefused(NeedsOperator):
@@ -83,6 +90,10 @@ class Guard:
             raise AddressRefused(host, METADATA, hint=self.hint)
         if (address := written_address(name)) is not None:
             self._check(host, address)
+        elif (
+            _NAME.fullmatch(name) is None
+        ):  # one who decodes what follows a % comes elsewhere than one who doesn't
+            raise AddressRefused(host, "written so that others may read another", hint=self.hint)
 
     def _check(self, host: str, address: Address) -> None:
         why = refusal(address, loopback=self.loopback)
@@ -129,6 +140,8 @@ def _unwrapped(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if inner is None and address.packed[8:12] in _ISATAP:
+        inner = ipaddress.IPv4Address(address.packed[12:])
     if inner is None and (address in _NAT64 or (address.packed[:12] == bytes(12) and int(address) > 1)):
         inner = ipaddress.IPv4Address(address.packed[12:])
     return inner or address

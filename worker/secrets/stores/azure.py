@@ -98,6 +98,7 @@ class AzureStore:
                     read_timeout=READ,
                     retry_total=1,
                     retry_backoff_max=1,
+                    permit_redirects=False,  # a vault answers itself
                     logging_enable=False,
                 )
             return self._clients[url]
