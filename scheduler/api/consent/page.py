@@ -1,5 +1,6 @@
 """The pages as HTML. Everything that isn't ours is escaped; nothing that was typed in is ever shown again."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -104,9 +105,11 @@ def form(
 def _field(key: str, name: str, about: str, value: str | None = None) -> str:
     kind = "password" if value is None else "text"
     shown = "" if value is None else f' value="{escape(value)}"'
-    label = name.replace("_", " ").capitalize()
+    label = re.sub(
+        r"\b(?:Id|Url|id|url)\b", lambda word: word[0].upper(), name.replace("_", " ").capitalize()
+    )
     return (
-        f'<label for="{escape(key)}">{escape(label)}</label><small>{escape(about)}</small>'
+        f'<label for="{escape(key)}">{escape(label)}</label><small>{escape(about.replace("`", ""))}</small>'
         f'<input id="{escape(key)}" name="{escape(key)}" type="{kind}"{shown} required maxlength="8000" '
         'autocomplete="off" autocapitalize="none" spellcheck="false">'
     )

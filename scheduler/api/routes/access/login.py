@@ -31,12 +31,12 @@ _STYLE = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
 body{max-width:26rem;margin:15vh auto 0;padding:0 1rem}
 h1,p{overflow-wrap:anywhere}
-label{display:block;margin:1rem 0 .25rem}
+label{display:block;margin:1rem 0 .25rem}small{display:block;margin-bottom:.4rem;color:#56636f}
 input,button{font:inherit;padding:.6rem;width:100%;box-sizing:border-box;border:1px solid #7d7d7d;border-radius:.4rem}
 button{margin-top:1rem;background:#0b5cad;border-color:#0b5cad;color:#fff;cursor:pointer}
 input:focus-visible,button:focus-visible,a:focus-visible{outline:3px solid #3b8de0;outline-offset:2px}
 a{color:#0b5cad}.said{color:#a31621}
-@media(prefers-color-scheme:dark){a{color:#6db3f8}.said{color:#ff9a9f}}
+@media(prefers-color-scheme:dark){a{color:#6db3f8}small{color:#a3b0bc}.said{color:#ff9a9f}}
 """
 _PAGE = Template(
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -45,7 +45,7 @@ _PAGE = Template(
 )
 _FORM = Template(
     '$said<form method="post" action="/login"><input type="hidden" name="next" value="$next">'
-    '<label for="token">Your token</label>'
+    '<label for="token">Your token</label><small>hr_live_… or hr_test_…, from whoever runs Headrace</small>'
     '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
     "<button>Log in</button></form>"
 )
