@@ -117,7 +117,7 @@ def test_who_may_not_or_can_not_is_told_so(customers: Customers, monkeypatch: py
     assert missing.json()["place"] == "secrets.webhook_secret"
     customers.database.run(
         "UPDATE connections SET system = 'tryton',"
-        """ settings = '{"base_url": "http://127.0.0.1:9", "database": "d"}' WHERE name = 'brick'"""
+        """ settings = '{"base_url": "http://127.0.0.1:9", "database": "d", "username": "u"}' WHERE name = 'brick'"""
     )
     by_hand = customers.whole.post("/v1/connections/brick/webhooks", None)
     assert (by_hand.status_code, by_hand.json()["code"]) == (422, "webhooks_not_registrable")
