@@ -3,6 +3,7 @@
 import gc
 import signal
 import socket
+import sys
 
 import structlog
 import uvicorn
@@ -20,6 +21,10 @@ from worker.runs.alive import Alive
 from worker.services import all_queues
 
 GRACE = 5
+TURN = 0.001
+"""Seconds for which a thread may keep the interpreter while another wants it: Python's 5 ms, a few times over, is what a
+commit of webhooks takes.
+"""
 
 log = structlog.get_logger()
 
@@ -44,6 +49,7 @@ def run_api(settings: Settings) -> None:
         signal.signal(number, _end)
     log.info("api_listens", host=settings.host, port=listener.getsockname()[1])
     _keep_for_ever()
+    sys.setswitchinterval(TURN)
     try:
         server = uvicorn.Server(
             uvicorn.Config(
