@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from scheduler.access.person import person
 from scheduler.access.principal import Principal
 from scheduler.access.store import queries
 
@@ -40,8 +41,12 @@ def note_act(
     about: Mapping[str, Any] | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note it in the caller's transaction. `about` is the connection's row it is about; `detail` never holds a secret."""
+    """Note it in the caller's transaction. `about` is the connection's row it is about; `detail` never holds a secret.
+
+    Of the command line, which shows no token, the detail says who was at it.
+    """
     row = about or {}
+    by = person() if actor == COMMAND_LINE else {}
     connection.execute(
         queries.note_act,
         {
@@ -54,6 +59,6 @@ def note_act(
             "connection_id": row.get("id"),
             "request_id": actor.request_id,
             "source": actor.source,
-            "detail": Jsonb(dict(detail or {})),
+            "detail": Jsonb({**by, **(detail or {})}),
         },
     )

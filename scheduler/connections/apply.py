@@ -12,11 +12,12 @@ from typing import Any
 import structlog
 from psycopg.types.json import Jsonb
 
+from scheduler.access.audit import COMMAND_LINE, Actor, note_act
 from scheduler.beat.due import next_due, windowed
 from scheduler.connections.current import CurrentConnection, queries, read_current
 from scheduler.connections.file import Desired, read_desired
 from scheduler.connections.histories import refit_histories
-from scheduler.connections.plan import EFFECTIVE, Plan, absent_connections, make_plan
+from scheduler.connections.plan import EFFECTIVE, Change, Plan, absent_connections, make_plan
 from scheduler.connections.plan.compare import GROUPS
 from scheduler.connections.plan.merge import unflatten
 from scheduler.connections.plan.model import PlannedConnection, PlannedStream
@@ -43,6 +44,7 @@ def apply(
     prune: bool = False,
     overwrite: bool = False,
     confirmed: Plan | None = None,
+    actor: Actor = COMMAND_LINE,
 ) -> Plan:
     """Carry the file out, or only say what that would do. Raises `Problems` for a file that can't be taken.
 
@@ -58,7 +60,8 @@ def apply(
             now = execute(tx, queries.lock_apply)[0]["now"]
             plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
             _refuse_more_deletions(plan, confirmed)
-            carry_out(tx, plan, now)
+            written = carry_out(tx, plan, now)
+            _note(tx, plan, written, actor)
             return plan.done()
 
     plan = retrying(work)
@@ -68,6 +71,33 @@ def apply(
         changes=sum(change.kind in EFFECTIVE for change in plan.changes),
     )
     return plan
+
+
+def _note(tx: Transaction, plan: Plan, written: Sequence[int], actor: Actor) -> None:
+    """A line for each connection that became something else."""
+    changed: dict[tuple[str, str], list[Change]] = {}
+    for change in plan.changes:
+        if change.kind in EFFECTIVE:
+            changed.setdefault((change.environment, change.connection), []).append(change)
+    for row in plan.deletions:
+        about = {"id": row.id, "environment": row.environment, "tenant": row.tenant}
+        note_act(tx, actor, "connection.delete", row.name, about=about, detail={"file": plan.file})
+    for one, number in zip(plan.connections, written, strict=True):
+        name = one.fields["name",]
+        if changes := changed.get((one.environment, name)):
+            about = {"id": number, "environment": one.environment, "tenant": one.fields["tenant",]}
+            act = "connection.create" if one.current is None else "connection.change"
+            detail = {"file": plan.file, **({} if one.current is None else {"changed": words_of(changes)})}
+            note_act(tx, actor, act, name, about=about, detail=detail)
+
+
+def words_of(changes: Sequence[Change]) -> list[str]:
+    """Which fields, never their values: `settings.base_url`, `parts: schedule`."""
+    said: list[str] = []
+    for change in changes:
+        where = f"{change.stream}: " if change.stream else ""
+        said += [where + field.field for field in change.fields] or [where + change.kind]
+    return said
 
 
 def _plan(tx: Transaction, desired: Desired, *, prune: bool, overwrite: bool, lock: bool = False) -> Plan:

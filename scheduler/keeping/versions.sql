@@ -80,7 +80,7 @@ SELECT DISTINCT key FROM (
 
 -- name: stream_of_run
 SELECT s.id, s.name, s.bucket, s.options, s.versions_since, c.id AS connection_id, c.name AS connection, c.system,
-       c.paused_at
+       c.environment, c.tenant, c.paused_at
   FROM (SELECT stream_id FROM runs WHERE id = %(run)s
         UNION ALL SELECT stream_id FROM run_history WHERE id = %(run)s) r
   JOIN streams s ON s.id = r.stream_id

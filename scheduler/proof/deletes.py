@@ -78,6 +78,7 @@ def request_sweep(database: Database, connection: Row, stream: Row, *, cause: Ca
         request_id=request_id,
         track="sweep",
         scope={},
+        actor=COMMAND_LINE,
     ).id
 
 

@@ -120,7 +120,7 @@ def request_resync(
     *,
     cause: Literal["api", "cli"],
     request_id: str,
-    actor: Actor | None = None,
+    actor: Actor,
 ) -> Wanted:
     """Ask for it; a queued run for the same scope is joined. `connection` and `row` are the rows of both."""
     few = scope.ids is not None and len(set(scope.ids)) <= FEW_IDS and can_be_asked(stream)

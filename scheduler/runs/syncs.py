@@ -45,7 +45,7 @@ def request_sync(
     request_id: str,
     track: str = "live",
     scope: Mapping[str, Any] | None = None,
-    actor: Actor | None = None,
+    actor: Actor,
 ) -> list[Wanted]:
     """Ask for a run of each named stream, or of all that are switched on. `connection` is its row; `actor` is noted."""
     chosen = choose_streams(database, connection, names)
@@ -63,11 +63,8 @@ def request_sync(
             )
             for stream in chosen
         ]
-        if actor is not None:
-            names = [stream["name"] for stream in chosen]
-            _note(
-                transaction, actor, connection, {"track": track, "streams": names[:20], "count": len(names)}
-            )
+        detail = {"track": track, "streams": [stream["name"] for stream in chosen[:20]], "count": len(chosen)}
+        _note(transaction, actor, connection, detail)
     publish((run.id, run.queue) for run in runs if run.ready)
     return [
         Wanted(run.id, stream["id"], stream["name"], run.created)

@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.access.allowed import NotAllowed
 from scheduler.access.audit import Actor, note_act
 from scheduler.access.principal import Principal
-from scheduler.connections.apply import carry_out
+from scheduler.connections.apply import carry_out, words_of
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.current import queries as shared
 from scheduler.connections.editing.body import Body, body_of, mistaken
@@ -206,16 +206,9 @@ def _after(
     if not planned.changed:
         execute(tx, queries.touch, {"id": row.id})
     about = {"id": row.id, "environment": row.environment, "tenant": planned.fields["tenant",]}
-    note_act(tx, editor.actor, "connection.change", row.name, about=about, detail={"changed": _said(changes)})
-
-
-def _said(changes: Sequence[Change]) -> list[str]:
-    """Which fields, never their values: `settings.base_url`, `parts: schedule`."""
-    said: list[str] = []
-    for change in changes:
-        where = f"{change.stream}: " if change.stream else ""
-        said += [where + field.field for field in change.fields] or [where + change.kind]
-    return said
+    note_act(
+        tx, editor.actor, "connection.change", row.name, about=about, detail={"changed": words_of(changes)}
+    )
 
 
 def _is(row: CurrentConnection) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.errors import Exit
 from scheduler.cli.forecasts import forecast_json, in_words
 from scheduler.cli.output import AsJson, note, print_json, say
@@ -83,7 +84,9 @@ def resync(
             _say_forecast(expected, scope.as_json(), as_json=as_json)
             return
         open_publisher(settings)
-        wanted = request_resync(database, found, row, source, scope, cause="cli", request_id=new_request_id())
+        wanted = request_resync(
+            database, found, row, source, scope, cause="cli", request_id=new_request_id(), actor=COMMAND_LINE
+        )
         results = _ended(database, wanted) if wait else None
     if as_json:
         print_json(

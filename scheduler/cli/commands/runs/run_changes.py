@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli.commands.runs import runs
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
@@ -71,7 +72,8 @@ def _resync(database: Database, stream: Any, run_id: Any) -> dict[str, Any]:
     from scheduler.runs.syncs import refuse_paused, request_one  # noqa: PLC0415
     from worker.runs.states import Lane  # noqa: PLC0415
 
-    connection = {"name": stream["connection"], "system": stream["system"], "paused_at": stream["paused_at"]}
+    connection = {name: stream[name] for name in ("system", "environment", "tenant", "paused_at")}
+    connection |= {"id": stream["connection_id"], "name": stream["connection"]}
     refuse_paused(connection)
     keys = keys_of_run(database, stream, run_id, limit=MOST_RESYNCED)
     if not keys:
@@ -85,6 +87,7 @@ def _resync(database: Database, stream: Any, run_id: Any) -> dict[str, Any]:
         request_id=new_request_id(),
         track="records",
         scope={"ids": keys},
+        actor=COMMAND_LINE,
     )
     return {"id": requested.id, "records": len(keys)}
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli import elsewhere
 from scheduler.cli.commands.runs.sync import begins, sync
 from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, filters_of, view_of
@@ -19,6 +21,8 @@ from scheduler.connections.resolve import find_connection, find_stream
 from scheduler.connections.view import View
 from scheduler.runs.lists import SHORT_ID, end_of, find_run, list_runs
 from worker.config import Settings
+from worker.db.database import Database
+from worker.errors import NotFound
 from worker.parsing.durations import format_duration
 from worker.runs.estimate import Estimate, estimate, places
 from worker.runs.states import Lane, State
@@ -179,8 +183,6 @@ def cancel(
 
     Example: headrace runs cancel 0199d2c4-77aa-7c1
     """
-    from worker.runs.cancel import cancel_run  # noqa: PLC0415
-
     settings = command_settings()
     outcome: str
     with elsewhere.elsewhere(settings) as api:
@@ -190,13 +192,27 @@ def cancel(
         else:
             with open_database(settings) as database:
                 run_id = find_run(database, run)["id"]
-                outcome = cancel_run(database, run_id)
+                outcome = _cancelled_here(database, run_id)
     if as_json:
         print_json({"id": run_id, "outcome": outcome})
     elif outcome == "cancelled":
         say(f"Run {run_id} is cancelled.")
     else:
         say(f"Run {run_id} ends at its next page.")
+
+
+def _cancelled_here(database: Database, run_id: UUID) -> str:
+    from scheduler.runs.acts import cancel as cancel_noted  # noqa: PLC0415 - brings Celery
+    from scheduler.runs.syncs import Refused  # noqa: PLC0415
+
+    try:
+        return cancel_noted(database, run_id, COMMAND_LINE)
+    except Refused:
+        raise NotFound(
+            "unknown_run",
+            f"No open run has the id {run_id}.",
+            hint="`headrace runs` lists runs; ended ones stay ended.",
+        ) from None
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:

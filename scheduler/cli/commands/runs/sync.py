@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli import elsewhere
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
@@ -53,7 +54,12 @@ def sync(
         open_publisher(settings)
         found = find_connection(database, connection)
         wanted = request_sync(
-            database, found, None if stream is None else [stream], cause="cli", request_id=new_request_id()
+            database,
+            found,
+            None if stream is None else [stream],
+            cause="cli",
+            request_id=new_request_id(),
+            actor=COMMAND_LINE,
         )
         if wait:
             try:
