@@ -11,12 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, cast, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.access.principal import Principal
 from scheduler.access.store import queries
 from worker.db.database import Database, database_errors
+from worker.db.newest import newest_of_each
 from worker.db.tables.access import audit
 
 _SHOWN = (
@@ -72,7 +73,8 @@ def _seen(
     if actions is None:
         return [rows]
     if alone:
-        return [_each(rows, audit.c.action, actions, Text)]
+        # One by one: some are by far the most, others rare, and no one plan is good for both.
+        return [rows.where(audit.c.action == each) for each in actions]
     return [rows.where(audit.c.action == func.any(_texts(actions)))]
 
 
@@ -85,17 +87,10 @@ def _of_each(rows: Select[Any], who: Principal) -> Select[Any]:
     """What is about the tenants or connections that they see."""
     rows = rows.where(audit.c.environment == who.environment)
     if who.connections is None:
-        return _each(rows, audit.c.tenant, sorted(who.tenants or ()), Text)
+        return newest_of_each(rows, audit.c.tenant, sorted(who.tenants or ()))
     if who.tenants is not None:
         rows = rows.where(audit.c.tenant == func.any(_texts(sorted(who.tenants))))
-    return _each(rows, audit.c.connection_id, sorted(who.connections), BigInteger)
-
-
-def _each(rows: Select[Any], column: Any, values: Sequence[Any], kind: Any) -> Select[Any]:
-    """The newest of each value, by its index."""
-    each = func.unnest(cast(list(values), ARRAY(kind))).table_valued("value", name="each").render_derived()
-    newest = rows.where(column == each.c.value).lateral("newest")
-    return select(newest).select_from(each.join(newest, true()))
+    return newest_of_each(rows, audit.c.connection_id, sorted(who.connections))
 
 
 def _texts(values: Sequence[str]) -> Any:

@@ -184,6 +184,10 @@ SELECT DISTINCT name FROM connections c
  WHERE (%(wanted)s::text IS NULL OR c.environment = %(wanted)s)
    AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, c);
 
+-- name: connections_seen
+SELECT c.id FROM connections c
+ WHERE headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c) LIMIT %(most)s;
+
 -- name: list_connections
 -- The page is cut before the streams are counted, so the cost follows what is shown and not what there is.
 WITH page AS (

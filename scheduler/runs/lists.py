@@ -10,11 +10,12 @@ from uuid import UUID
 
 import sqlalchemy
 from psycopg.rows import DictRow
-from sqlalchemy import BigInteger, Select, Subquery, Table, cast, func, null, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, Subquery, Table, null, select
 
+from scheduler.connections.few import few
 from scheduler.connections.view import EVERYTHING, View, seen
 from worker.db.database import Database, database_errors
+from worker.db.newest import newest_of_each
 from worker.db.queries import load_queries
 from worker.db.tables import connections, run_history, runs, streams
 from worker.errors import InvalidInput, NotFound
@@ -24,9 +25,6 @@ sql = load_queries("scheduler.runs", "lists.sql")
 
 SHORT_ID = 18
 """So much of a run's id is shown in tables: its millisecond and three digits more."""
-
-FEW = 200
-"""So many connections are asked one by one for their newest runs."""
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,32}\Z")
 _LISTED = (
@@ -47,7 +45,7 @@ def list_runs(
 ) -> list[DictRow]:
     """Open and past runs of what `view` shows, the newest first; `before` is the last id of the page before this one."""
     filters = {"connection_id": connection_id, "stream_id": stream_id, "state": state}
-    only = None if connection_id is not None else _few(database, view)
+    only = None if connection_id is not None else few(database, view)
     found: list[DictRow] = []
     with database_errors(), database.engine.connect() as db:
         for table in _tables(state):
@@ -65,14 +63,6 @@ def _tables(state: State | None) -> list[Table]:
     if state is None:
         return [runs, run_history]
     return [runs] if state in OPEN else [run_history]
-
-
-def _few(database: Database, view: View) -> list[int] | None:
-    """The connections that `view` shows, where they are few: among the runs of all others they would be looked for in vain."""
-    if view == EVERYTHING:
-        return None
-    found = database.all(sql.connections_seen, {**view, "most": FEW + 1})
-    return None if len(found) > FEW else [row["id"] for row in found]
 
 
 def _rows_of(table: Table, filters: Mapping[str, Any], before: UUID | None) -> Select[Any]:
@@ -105,10 +95,8 @@ def _shown_of(rows: Select[Any], limit: int, view: View) -> Select[Any]:
 
 def _shown_of_each(table: Table, rows: Select[Any], limit: int, only: Sequence[int]) -> Select[Any]:
     """The newest of these connections: of each its own, by its index, and of those the newest."""
-    each = func.unnest(cast(list(only), ARRAY(BigInteger))).table_valued("id", name="each").render_derived()
-    newest = rows.where(table.c.connection_id == each.c.id).limit(limit).lateral("newest")
-    merged = select(newest).select_from(each.join(newest, true())).order_by(newest.c.id.desc()).limit(limit)
-    return _named(merged.subquery("r"))
+    newest = newest_of_each(rows.limit(limit), table.c.connection_id, only)
+    return _named(newest.order_by(newest.selected_columns["id"].desc()).limit(limit).subquery("r"))
 
 
 def _named(rows: Subquery) -> Select[Any]:

@@ -7,10 +7,6 @@ UNION
 SELECT id FROM run_history WHERE id BETWEEN %(low)s AND %(high)s
 ORDER BY id LIMIT 5;
 
--- name: connections_seen
-SELECT c.id FROM connections c
- WHERE headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c) LIMIT %(most)s;
-
 -- name: open_run
 SELECT r.id, c.name AS connection, s.name AS stream, r.track, r.scope, r.lane, r.cause, r.state, NULL::uuid AS merged_into,
        r.queue, r.claim_no, r.attempt, r.worker, r.request_id, r.created_at, r.started_at, NULL::timestamptz AS finished_at,

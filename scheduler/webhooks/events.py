@@ -21,7 +21,6 @@ sql = load_queries("scheduler.webhooks", "events.sql")
 
 MOST = 10_000
 """Events that one call has done again."""
-LAST = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +31,6 @@ class Replayed:
     more: bool
 
 
-def list_events(
-    database: Database,
-    *,
-    connection_id: int | None = None,
-    stream_id: int | None = None,
-    key: str | None = None,
-    state: str | None = None,
-    before: UUID | None = None,
-    limit: int,
-    view: View = EVERYTHING,
-) -> list[DictRow]:
-    """The newest first, from behind `before`."""
-    asked = {
-        "connection": connection_id, "stream": stream_id, "key": key, "state": state,
-        "before": before or LAST, "limit": limit, **view,
-    }  # fmt: skip
-    return database.all(sql.list_events, asked)
-
-
 def read_event(database: Database, event_id: UUID, *, view: View = EVERYTHING) -> DictRow:
     """One event, or `NotFound`."""
     row = database.one(sql.read_event, {"id": event_id, **view})
@@ -59,19 +39,6 @@ def read_event(database: Database, event_id: UUID, *, view: View = EVERYTHING) -
             "unknown_event", "There is no event with this id.", hint="Events are kept for some days only."
         )
     return row
-
-
-def list_refusals(
-    database: Database,
-    *,
-    connection_id: int | None = None,
-    before: UUID | None = None,
-    limit: int,
-    view: View = EVERYTHING,
-) -> list[DictRow]:
-    """What was not taken, the newest first. What came for a name that nobody has is not anybody's to see."""
-    asked = {"connection": connection_id, "before": before or LAST, "limit": limit, **view}
-    return database.all(sql.list_refusals, asked)
 
 
 def replay(

@@ -1,20 +1,5 @@
 -- Events of webhooks as people see them: what came, what became of it, what was not taken, and once more please.
 
--- name: list_events
-SELECT e.id, c.name AS connection, c.id AS connection_id, s.name AS stream, e.kind, e.key, e.type, e.event_key, e.said_at,
-       e.received_at, e.request_id, e.state, e.run_id, e.attempts, e.outcome, e.error, e.done_at, e.not_before
-  FROM events e
-  JOIN connections c ON c.id = e.connection_id
-  LEFT JOIN streams s ON s.id = e.stream_id
- WHERE e.id < %(before)s
-   AND (%(connection)s::bigint IS NULL OR e.connection_id = %(connection)s)
-   AND (%(stream)s::bigint IS NULL OR e.stream_id = %(stream)s)
-   AND (%(key)s::text IS NULL OR e.key = %(key)s)
-   AND (%(state)s::text IS NULL OR e.state = %(state)s)
-   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
- ORDER BY e.id DESC
- LIMIT %(limit)s;
-
 -- name: read_event
 SELECT e.id, c.name AS connection, c.id AS connection_id, s.name AS stream, e.kind, e.key, e.type, e.event_key, e.said_at,
        e.received_at, e.request_id, e.state, e.run_id, e.attempts, e.outcome, e.error, e.done_at, e.not_before
@@ -38,16 +23,6 @@ UPDATE events e
                  ORDER BY o.id LIMIT %(most)s
                    FOR UPDATE)
 RETURNING e.stream_id;
-
--- name: list_refusals
-SELECT r.id, c.name AS connection, r.connection_id, r.name, r.reason, r.words, r.headers, r.body, host(r.source) AS source,
-       r.request_id
-  FROM webhook_refusals r
-  JOIN connections c ON c.id = r.connection_id
- WHERE r.id < %(before)s AND (%(connection)s::bigint IS NULL OR r.connection_id = %(connection)s)
-   AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
- ORDER BY r.id DESC
- LIMIT %(limit)s;
 
 -- name: prune_event_keys
 DELETE FROM event_keys WHERE ctid = ANY (ARRAY(

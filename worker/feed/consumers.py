@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from worker.db.database import Database
 from worker.db.queries import sql
@@ -23,6 +24,8 @@ from worker.feed.spaces import EVERYTHING, View, given_name, kept_name, space_of
 from worker.parsing.documents import suggest
 
 MOST_COUNTED = 10_000
+FEWEST_COUNTED = 1_000
+"""Where many are listed, each is counted to no more than this."""
 LONGEST_NAME = 200
 
 
@@ -105,14 +108,19 @@ def _row(database: Database, name: str, view: View) -> DictRow:
 
 
 def _read(database: Database, rows: Sequence[DictRow]) -> list[Consumer]:
+    most = max(FEWEST_COUNTED, MOST_COUNTED // max(1, len(rows)))
+    positions = [parse_position(row["position"]) for row in rows]
     with reading(database) as (tx, feed):
-        found = []
-        for row in rows:
-            position = parse_position(row["position"])
-            lag = tx.execute(sql.behind, _from(position, feed) | _limits(row), prepare=False).fetchone()
-            assert lag is not None  # noqa: S101 - a count answers
-            found.append(_consumer(row, position, lag, feed))
-        return found
+        readers = [
+            {"number": number, **_from(position, feed), **_limits(row)}
+            for number, (row, position) in enumerate(zip(rows, positions, strict=True))
+        ]
+        asked = {"readers": Jsonb(readers), "most": most}
+        lags = tx.execute(sql.behind, asked, prepare=False).fetchall()
+        return [
+            _consumer(row, position, lag, feed, counted_up=lag["looked_at"] >= most)
+            for row, position, lag in zip(rows, positions, lags, strict=True)
+        ]
 
 
 def _limits(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,10 +144,10 @@ def _named(name: str) -> str:
 
 def _from(position: Position, feed: Feed) -> dict[str, object]:
     here = position.place if position.place.epoch == feed.epoch else feed.snapshot.place
-    return {"xid": str(here.xid), "seq": here.seq, "most": MOST_COUNTED}
+    return {"xid": str(here.xid), "seq": here.seq}
 
 
-def _consumer(row: DictRow, position: Position, lag: DictRow, feed: Feed) -> Consumer:
+def _consumer(row: DictRow, position: Position, lag: DictRow, feed: Feed, *, counted_up: bool) -> Consumer:
     return Consumer(
         name=given_name(row["name"]),
         position=position,
@@ -148,6 +156,6 @@ def _consumer(row: DictRow, position: Position, lag: DictRow, feed: Feed) -> Con
         changes=lag["changes"],
         seconds=lag["seconds"],
         expired=is_expired(position, feed),
-        counted_up=lag["looked_at"] >= MOST_COUNTED,
+        counted_up=counted_up,
         view={name: row[name] for name in ("environment", "tenants", "connections")},
     )

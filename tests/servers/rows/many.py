@@ -144,7 +144,7 @@ SELECT 'sub-' || n, 'https://taker.test/', 'env://S', '1.0.0', 'live' FROM gener
 """,
     """
 INSERT INTO feed_consumers (name, position, environment)
-SELECT E'live\\nreader-' || n, '1.0.0', 'live' FROM generate_series(1, {connections} / 100) n
+SELECT 'reader-' || n, '1.0.0', 'live' FROM generate_series(1, {connections} / 100) n
 """,
 )
 

@@ -68,6 +68,10 @@ audit = Table(
     Column("source", INET),
     Column("detail", JSONB, nullable=False, server_default=EMPTY),
     Index("audit_connection", "connection_id", text("id DESC")),
+    Index("audit_tenant", "tenant", text("id DESC"), postgresql_where=text("tenant IS NOT NULL")),
+    Index("audit_actor", "actor", text("id DESC")),
+    Index("audit_token", "token_id", text("id DESC"), postgresql_where=text("token_id IS NOT NULL")),
+    Index("audit_action", "action", text("id DESC")),
     postgresql_partition_by="RANGE (id)",
 )
 

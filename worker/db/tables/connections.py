@@ -88,6 +88,7 @@ streams = Table(
     time("created_at", null=False, default=NOW),
     UniqueConstraint("connection_id", "name", name="streams_name_key"),
     Index("streams_to_screen", "id", postgresql_where=text("screened_as <> headrace_rules(options)")),
+    Index("streams_held", "id", postgresql_where=text("fuse IS NOT NULL")),
     Index("streams_adaptive", "id", postgresql_where=text("options ? 'poll'")),
     Index("streams_due", "next_run_at", postgresql_where=text("next_run_at IS NOT NULL")),
     Index("streams_sweep_due", "next_sweep_at", postgresql_where=text("next_sweep_at IS NOT NULL")),

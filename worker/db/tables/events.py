@@ -43,6 +43,7 @@ events = Table(
     Index("events_pending", "stream_id", "id", postgresql_where=text("state = 'pending'")),
     Index("events_connection", "connection_id", text("id DESC")),
     Index("events_record", "stream_id", "key", "received_at"),
+    Index("events_failed", text("id DESC"), postgresql_where=text("state = 'failed'")),
     postgresql_partition_by="RANGE (id)",
 )
 

@@ -21,6 +21,12 @@ stream_fields = Table(
     count("gap"),
     Column("was", ARRAY(Text)),
     time("accepted_at"),
+    Index(
+        "stream_fields_drifted",
+        "stream_id",
+        "path",
+        postgresql_where=text("state <> 'known' AND (accepted_at IS NULL OR accepted_at < changed_at)"),
+    ),
 )
 
 verifications = Table(

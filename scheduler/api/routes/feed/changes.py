@@ -117,7 +117,7 @@ def changes_routes(database: Database) -> APIRouter:
 def _consumer_routes(router: APIRouter, database: Database) -> None:
     @router.get("/consumers", dependencies=READ, response_model=shapes.Consumers)
     def list_consumers(
-        request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+        request: Request, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> dict[str, Any]:
         """Readers whose position is kept here, by name, and how far behind they are: those of tokens that see the same."""
         (name,) = read_cursor(cursor, str)

@@ -13,7 +13,8 @@ from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import NO_NUL, Moment
 from scheduler.api.who import READ, SYNC, actor_of, connection_of, principal_of
 from scheduler.connections.resolve import find_stream
-from scheduler.webhooks.events import Replayed, list_events, list_refusals, read_event, replay
+from scheduler.webhooks.events import Replayed, read_event, replay
+from scheduler.webhooks.lists import list_events, list_refusals
 from worker.db.database import Database
 from worker.errors import InvalidInput
 
