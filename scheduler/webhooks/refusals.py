@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from psycopg.types.json import Jsonb
@@ -76,6 +78,12 @@ def keep(database: Database, refused: Refused) -> None:
         database.run(sql.keep_refusal, row)
     except HeadraceError as exc:
         log.warning("webhook_refused", reason="not_kept", error=exc.code)
+
+
+def newest_refusals(database: Database, connection_id: int | None, limit: int) -> list[dict[str, Any]]:
+    """The last ones, with the time at which they came, which their ids say. Not narrowed to what somebody may see."""
+    rows = database.all(sql.newest_refusals, {"connection": connection_id, "limit": limit})
+    return [{**row, "at": datetime.fromtimestamp((row["id"].int >> 80) / 1000, UTC)} for row in rows]
 
 
 def shown_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:

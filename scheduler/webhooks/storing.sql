@@ -61,6 +61,19 @@ SELECT s.id, c.id, 'sync.' || c.system || '.live', headrace_account(c), 'events'
 ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO NOTHING
 RETURNING id, queue;
 
+-- name: raise_queued
+-- A word about a whole stream found a run of it queued: from here on that is as urgent as the word is. What it waits for, it
+-- waits for. Once for however many words, and whoever holds the row has the run now.
+UPDATE runs r
+   SET lane = 1, queue = 'sync.' || c.system || '.live', published_at = CASE WHEN r.not_before <= now() THEN now() END
+  FROM connections c
+ WHERE c.id = r.connection_id
+   AND r.id = ANY (ARRAY(SELECT q.id FROM runs q
+                          WHERE q.stream_id = ANY (%(streams)s::bigint[]) AND q.track = 'live' AND q.scope_hash = ''
+                            AND q.state = 'queued' AND q.lane > 1
+                          ORDER BY q.id FOR UPDATE SKIP LOCKED))
+RETURNING r.id, r.queue, r.not_before <= now() AS ready;
+
 -- name: count_webhooks
 INSERT INTO webhook_counts AS w (connection_id, stream_id, received, repeated, refused)
 SELECT * FROM unnest(%(connections)s::bigint[], %(streams)s::bigint[], %(received)s::bigint[], %(repeated)s::bigint[],
@@ -71,3 +84,10 @@ ON CONFLICT (connection_id, stream_id, day) DO UPDATE
 -- name: keep_refusal
 INSERT INTO webhook_refusals (connection_id, name, reason, words, headers, source, request_id)
 VALUES (%(connection)s, %(name)s, %(reason)s, %(words)s, %(headers)s, %(source)s, %(request)s);
+
+-- name: newest_refusals
+-- For whoever runs the installation: also what came for a name that nobody has, which is of no environment that a token sees.
+SELECT r.id, r.name, c.name AS connection, r.reason, r.words, r.headers, host(r.source) AS source, r.request_id
+  FROM webhook_refusals r LEFT JOIN connections c ON c.id = r.connection_id
+ WHERE %(connection)s::bigint IS NULL OR r.connection_id = %(connection)s
+ ORDER BY r.id DESC LIMIT %(limit)s;

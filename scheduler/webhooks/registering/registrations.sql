@@ -13,6 +13,15 @@ SELECT %(connection)s, topic, %(url)s FROM unnest(%(topics)s::text[]) topic
    SET url = excluded.url, state = 'wanted', settled = false, parting = NULL,
        next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now();
 
+-- name: part_other_topics
+-- Topics that the manifest no longer has: what is registered for them goes.
+UPDATE webhook_registrations r
+   SET state = 'removing', next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now(),
+       parting = jsonb_build_object('system', c.system, 'environment', c.environment, 'settings', c.settings,
+                     'secrets', c.secrets, 'network', c.network, 'account', headrace_account(c))
+  FROM connections c
+ WHERE c.id = r.connection_id AND r.connection_id = %(connection)s AND r.topic <> ALL (%(topics)s::text[]) AND r.state <> 'removing';
+
 -- name: claim_registration
 -- One that is due, for so long that nobody else takes it meanwhile; whoever dies with it, it is due again.
 UPDATE webhook_registrations r

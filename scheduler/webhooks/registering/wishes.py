@@ -52,6 +52,7 @@ def register_webhooks(
         base = webhook_url(public_url, row["id"])
         wanted = {"connection": row["id"], "url": base, "topics": list(registration.topics)}
         execute(tx, sql.want_registrations, wanted)
+        execute(tx, sql.part_other_topics, wanted)
         note_act(tx, actor, "webhooks.register", row["name"], about=row, detail={"url": base})
         return base
 

@@ -21,6 +21,12 @@ def told(headrace: Command, database_url: str) -> tuple[Command, Customers]:
     database.run(
         """UPDATE connections SET secrets = '{"webhook_secret": "env://HOOK"}' WHERE name = 'acme'"""
     )
+    for connection, name in ((customers.connections["acme"], "acme"), (None, "acmee")):
+        database.run(
+            "INSERT INTO webhook_refusals (connection_id, name, reason, words, request_id)"
+            " VALUES (%(c)s, %(n)s, 'bad_signature', 'No signature is right.', 'r')",
+            {"c": connection, "n": name},
+        )
     database.close()
     return headrace, customers
 
@@ -39,8 +45,22 @@ def test_webhooks_are_shown_registered_and_unregistered(
     assert command("webhooks", "acme", "--json").json["streams"][0]["missed"] == 1
     assert "never" in command("webhooks", "own").out
 
+    refused = command("webhooks", "--refused", "--json").json
+    assert [(row["name"], row["connection"], row["reason"]) for row in refused] == [
+        ("acmee", None, "bad_signature"),
+        ("acme", "acme", "bad_signature"),
+    ]
+    assert "nobody's" in command("webhooks", "--refused").out
+    assert [row["name"] for row in command("webhooks", "acme", "--refused", "--json").json] == ["acme"]
+    assert "No webhook was refused" in command("webhooks", "brick", "--refused").out
+
     assert command("webhooks", "nobody").code == 3
-    for wrong in (["--register"], ["acme", "--register", "--unregister"], ["acme", "--days", "0"]):
+    for wrong in (
+        ["--register"],
+        ["acme", "--register", "--unregister"],
+        ["acme", "--days", "0"],
+        ["--refused", "--tenant", "acme"],
+    ):
         assert command("webhooks", *wrong).code == 2, wrong
     nowhere = command("webhooks", "acme", "--register")
     assert (nowhere.code, "HEADRACE_PUBLIC_URL" in nowhere.err) == (2, True)

@@ -10,6 +10,7 @@ import pytest
 from servers.systems.knocking import SECRET, Door, later_at_the_door, signed
 
 from scheduler.webhooks import doors
+from worker.errors import Transient
 from worker.secrets import Secret, StoreUnavailable
 
 pytestmark = pytest.mark.integration
@@ -92,12 +93,15 @@ def test_what_is_known_serves_while_postgres_is_away(door: Door, monkeypatch: py
     assert door.send(name).status_code == 200
 
     def away(*_: Any, **__: Any) -> Any:
-        raise StoreUnavailable("postgres", "it restarts")
+        raise Transient("database_unavailable", "Postgres at 10.0.0.5, user headrace: it restarts.")
 
     monkeypatch.setattr(doors, "open_door", away)
     with later_at_the_door(61):
         assert door.send(name).status_code == 200
-        assert door.send("never-asked-for").status_code == 503
+        answer = door.send("never-asked-for")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "10.0.0.5" not in answer.text, "a stranger is told nothing of our servers"
 
 
 def test_many_at_once_look_a_connection_up_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 Everything that isn't taken is answered alike, after the same time and the same look-ups: whether there is such a
 connection, what was wrong, and how nearly it was right are for the list of refusals. 2xx means that it is committed.
-Emits: webhook_refused.
+Emits: webhook_refused, webhook_not_taken.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scheduler.api.around.segments import with_slashes
-from scheduler.api.problems import REQUEST_ID, answer_to, problem, refusal
+from scheduler.api.problems import REQUEST_ID, problem, refusal
 from scheduler.api.who import SOURCE
 from scheduler.webhooks.collecting import Collector
 from scheduler.webhooks.doors import Door, Doors
@@ -184,5 +184,7 @@ class Webhooks:
         except HTTPException as error:
             answer = refusal(request, error)
         except HeadraceError as error:
-            answer = answer_to(request, error)
+            # Strangers are told nothing of our servers: an error's words may name them.
+            log.warning("webhook_not_taken", error_code=error.code, error=error.message)
+            answer = problem(request, 503, "unavailable", "No webhook can be taken now: send it again.")
         await answer(scope, receive, send)

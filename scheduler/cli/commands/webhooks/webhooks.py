@@ -1,6 +1,6 @@
 """The command about how well webhooks tell of what changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -21,8 +21,12 @@ from scheduler.webhooks.numbers import (
     numbers_of,
     stream_json,
 )
+from scheduler.webhooks.refusals import newest_refusals
 from scheduler.webhooks.registering.wishes import register_webhooks, unregister_webhooks
 from worker.errors import InvalidInput
+
+REFUSED = 50
+"""Shown at once: the newest."""
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,9 @@ def webhooks(
     unregister: Annotated[
         bool, typer.Option("--unregister", help="Have those removed at the system that Headrace registered.")
     ] = False,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Show the last ones that were not taken, and why.")
+    ] = False,
     days: Annotated[int, typer.Option(min=1, max=90, help="Count over so many days.")] = DAYS,
     tenant: OfTenant = None,
     label: WithLabel = None,
@@ -48,6 +55,7 @@ def webhooks(
     """Show how many webhooks came, which changes they told of, and which the poll had to find.
 
     With --register beat has the system send them, renews that and enables it again. `registered` tells how that goes.
+    With --refused it shows what was not taken: without a connection also what came for a name that none of them has.
 
     Example: headrace webhooks plant --days 2
     """
@@ -56,9 +64,14 @@ def webhooks(
             message = "--register and --unregister go with a connection, and one at a time."
             raise InvalidInput("bad_value", message)
         _ask(connection, wanted=register_it)
+    if refused and (register_it or unregister or tenant or label or environment):
+        raise InvalidInput("bad_value", "--refused goes with a connection, or alone.")
     view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
         found = find_connection(database, connection, view) if connection else None
+        if refused:
+            _show_refused(newest_refusals(database, found["id"] if found else None, REFUSED), as_json=as_json)
+            return
         rows = numbers_of(
             database,
             connection_id=found["id"] if found else None,
@@ -96,6 +109,24 @@ def webhooks(
             ),
             empty="The connection has no streams.",
         )
+
+
+def _show_refused(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ["when", "sent to", "connection", "reason", "from", "words"],
+        (
+            [
+                ago(row["at"], now), row["name"], row["connection"] or "nobody's", row["reason"], row["source"] or "",
+                row["words"],
+            ]
+            for row in rows
+        ),
+        empty="No webhook was refused in these days.",
+    )  # fmt: skip
 
 
 def _ask(name: str, *, wanted: bool) -> None:

@@ -1,5 +1,8 @@
 """Who wants webhooks registered, and who no longer does: what was wanted is done, whatever becomes of the connection."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from servers.systems.registered import Make
 
@@ -7,6 +10,7 @@ from scheduler.access.audit import COMMAND_LINE
 from scheduler.connections.editing.disconnect import disconnect
 from scheduler.connections.remove import remove_connection
 from scheduler.webhooks.registering.tending import GIVE_UP, tend_registrations
+from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 
 pytestmark = pytest.mark.integration
@@ -97,3 +101,24 @@ def test_who_wants_them_registered_or_no_longer_is_in_the_audit_log(make: Make) 
         {"actor": "cli", "action": action, "connection_id": plant.id}
         for action in ("webhooks.register", "webhooks.unregister")
     ]
+
+
+def of_topics(manifest: str) -> str:
+    return manifest.replace(
+        "    secret: hook_secret\n", "    secret: hook_secret\n    topics: [parts, orders]\n    topic: kind\n"
+    ).replace('secret: "{secret}"}', 'secret: "{secret}", kind: "{topic}"}')
+
+
+def test_a_topic_that_the_manifest_no_longer_has_goes_when_it_is_registered_again(
+    make: Make, tmp_path: Path
+) -> None:
+    plant = make(of_topics)
+    plant.register()
+    tend_registrations(plant.services)
+    assert sorted(hook["kind"] for hook in plant.system.hooks.values()) == ["orders", "parts"]
+    manifest = tmp_path / "systems" / "hooking" / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("[parts, orders]", "[parts]"))
+    plant.services = replace(plant.services, registry=Registry.load([tmp_path / "systems"]))
+    plant.register()
+    plant.later()
+    assert [hook["kind"] for hook in plant.system.hooks.values()] == ["parts"]
