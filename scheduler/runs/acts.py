@@ -25,7 +25,10 @@ sql = load_queries("scheduler.runs", "acts.sql")
 def cancel(
     database: Database, run_id: UUID, actor: Actor, view: View = EVERYTHING
 ) -> Literal["cancelled", "cancelling"]:
-    """Stop an open run: a queued one at once, a running one at its next page. `Refused` for one that has ended."""
+    """Stop an open run: a queued one at once, a running one at its next page. `Refused` for one that has ended.
+
+    What a run of events had still to look at is set aside with it: a retry, or a replay of the events, takes it up.
+    """
     row = _find(database, run_id, view)
     for _ in range(2):  # it may be claimed between the two statements, or given back
         with database.transaction() as transaction:
@@ -35,9 +38,11 @@ def cancel(
                 outcome = "cancelling"
             else:
                 continue
-            note_act(
-                transaction, actor, "run.cancel", f"run {run_id}", about=_about(row), detail=_detail(row)
-            )
+            detail = _detail(row)
+            if row["track"] == "events":  # else the next run would do what this one was kept from
+                params = {"run": run_id, "stream": row["stream_id"]}
+                detail["events"] = transaction.execute(sql.set_events_aside, params).rowcount
+            note_act(transaction, actor, "run.cancel", f"run {run_id}", about=_about(row), detail=detail)
             return outcome
     raise Refused("run_ended", "This run has ended: there is nothing to cancel.")
 
@@ -52,6 +57,8 @@ def retry(
         if row["track"] == "history":
             _resume(transaction.execute(shared.resume_history, {"stream": row["stream_id"]}).fetchone())
             transaction.execute(shared.keep_going, {"stream": row["stream_id"]})
+        if row["track"] == "events":
+            transaction.execute(sql.take_events_up, {"run": run_id, "stream": row["stream_id"]})
         run = request_run(
             transaction,
             stream_id=row["stream_id"],

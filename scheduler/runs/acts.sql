@@ -12,6 +12,20 @@ SELECT r.id, r.state, r.track, r.scope, r.lane, s.id AS stream_id, s.name AS str
  WHERE headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)
  ORDER BY r.state IN ('queued', 'running') DESC LIMIT 1;
 
+-- name: set_events_aside
+-- What a run of events was to look at isn't looked at, until somebody has it done after all.
+UPDATE events e
+   SET state = 'failed', outcome = 'cancelled', error = 'Its run was cancelled.', run_id = %(run)s, record = NULL,
+       not_before = NULL, done_at = now()
+ WHERE e.stream_id = %(stream)s AND e.state = 'pending';
+
+-- name: take_events_up
+-- What a run gave up, or was kept from, is asked for this time.
+UPDATE events e
+   SET state = 'pending', attempts = 0, outcome = NULL, error = NULL, done_at = NULL,
+       kind = CASE WHEN e.kind = 'full' THEN 'record' ELSE e.kind END
+ WHERE e.stream_id = %(stream)s AND e.state = 'failed' AND e.run_id = %(run)s;
+
 -- name: ended
 -- Which of these are open no more, and into which each was merged.
 SELECT asked.id, h.merged_into

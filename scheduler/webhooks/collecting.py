@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from scheduler.webhooks.storing import PATIENCE, Event, Stored, sql, store, want_forgotten
+from scheduler.webhooks.storing import PATIENCE, Event, Stored, raise_queued, sql, store, want_forgotten
 from worker.db.database import Database
 from worker.errors import HeadraceError, Transient
 from worker.runs.wakeups.publish import publish
@@ -28,6 +28,8 @@ LINGER = 0.003
 MOST = 500
 MOST_BYTES = 8 * 1024 * 1024
 """Of whole records in one commit, unless one webhook alone holds more."""
+MOST_WAITING = 5_000
+"""Webhooks that wait for a commit. Who comes then is told to come again: Postgres doesn't answer, and memory has an end."""
 COUNTED = ("received", "repeated", "refused")
 COUNT_EVERY = 1.0
 PAUSE = 0.01
@@ -65,6 +67,8 @@ class Collector:
         """Commit these; how many were new. `Transient` where Postgres can't be used now, or nothing is taken any more."""
         if self._stop.is_set():
             raise Transient("stopping", "This process is stopping.")
+        if self._given.qsize() >= MOST_WAITING:
+            raise Transient("busy", "Too many webhooks wait for Postgres.")
         self._start()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
@@ -193,6 +197,8 @@ class Collector:
         streams = sorted({event.stream_id for event in events})
         if streams:
             publish(want_forgotten(self._database, streams, events[0].request_id))
+        if whole := sorted({event.stream_id for event in events if event.hint.kind == "stream"}):
+            publish(raise_queued(self._database, whole))
 
     def _write_counts(self) -> None:
         with self._lock:

@@ -75,3 +75,9 @@ def want_forgotten(database: Database, streams: Sequence[int], request_id: str) 
     """Runs for streams of which something waits and no run is queued. After the commit of what waits."""
     rows: list[DictRow] = database.all(sql.want_forgotten, {"streams": streams, "request": request_id})
     return [(row["id"], row["queue"]) for row in rows]
+
+
+def raise_queued(database: Database, streams: Sequence[int]) -> list[Wakeup]:
+    """Runs of these streams that were queued in a less urgent lane than a webhook's, and may begin."""
+    rows: list[DictRow] = database.all(sql.raise_queued, {"streams": streams})
+    return [(row["id"], row["queue"]) for row in rows if row["ready"]]

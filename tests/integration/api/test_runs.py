@@ -168,6 +168,33 @@ def test_a_history_that_was_cancelled_goes_on(api: Application, customers: Custo
     assert not customers.database.all("SELECT FROM streams WHERE history_paused_at IS NOT NULL")
 
 
+def test_a_cancelled_run_of_events_sets_them_aside_and_a_retry_takes_them_up(
+    api: Application, customers: Customers
+) -> None:
+    run = asked(api)
+    customers.database.run("UPDATE runs SET track = 'events', lane = 1 WHERE id = %(id)s", run)
+    customers.database.run(
+        """INSERT INTO events (connection_id, stream_id, kind, key, event_key, request_id, record)
+           SELECT connection_id, stream_id, kind, 'WO-1', kind, 'r', '{}'
+             FROM runs, unnest(ARRAY['full', 'delete']) kind WHERE id = %(id)s""",
+        run,
+    )
+    states = "SELECT kind, state, outcome, record IS NULL AS gone FROM events ORDER BY event_key"
+    assert api.ask("POST", f"{run['url']}/cancel").status_code == 202
+    assert [tuple(row.values()) for row in customers.database.all(states)] == [
+        ("delete", "failed", "cancelled", True),
+        ("full", "failed", "cancelled", True),
+    ]
+    again = api.ask("POST", f"{run['url']}/retry")
+    assert again.status_code == 202, again.text
+    shown = api.read(again.json()["url"])
+    assert (shown["track"], shown["lane"]) == ("events", "webhook")
+    assert [tuple(row.values())[:3] for row in customers.database.all(states)] == [
+        ("delete", "pending", None),
+        ("record", "pending", None),
+    ]
+
+
 def test_whoever_waits_is_told_when_it_has_ended(api: Application, customers: Customers) -> None:
     answers = _while_waiting(
         api, customers.database, lambda run: end(customers.database, run, State.SUCCEEDED)

@@ -15,6 +15,8 @@ from servers.installation.application import Application
 from servers.postgres import PostgresServer
 from standardwebhooks import Webhook
 
+from scheduler.webhooks.storing import Event, raise_queued, store
+from worker.connectors.contract import Hint
 from worker.db.database import Database
 
 SECRET = base64.b64encode(b"k" * 32).decode()
@@ -121,6 +123,22 @@ def test_a_replay_is_answered_alike_and_ignored(plant: Plant) -> None:
 def test_a_burst_asks_for_one_run(plant: Plant) -> None:
     assert plant.burst(10) == [200] * 10
     assert (len(plant.events()), len(plant.runs())) == (10, 1)
+
+
+def test_a_word_about_a_whole_stream_raises_the_run_that_is_queued_already(plant: Plant) -> None:
+    plant.database.run(
+        """INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id, wait_reason, not_before)
+           VALUES (%(stream)s, %(id)s, 'sync.demo', 'a', 'live', 3, 'schedule', 'r', 'retry', now() + interval '1 hour')""",
+        {"stream": plant.stream, "id": plant.id},
+    )
+    word = Event(plant.id, plant.stream, Hint("parts", "stream", "e-1"), "r")
+    assert store(plant.database, plant.database, [word]).wakeups == ()
+    assert raise_queued(plant.database, [plant.stream]) == [], "it waits for its next attempt as before"
+    (run,) = plant.runs()
+    assert (run["lane"], run["queue"], run["published_at"]) == (1, "sync.demo.live", None)
+    plant.database.run("UPDATE runs SET lane = 3, not_before = now()")
+    assert raise_queued(plant.database, [plant.stream]) == [(run["id"], "sync.demo.live")]
+    assert raise_queued(plant.database, [plant.stream]) == [], "once is enough"
 
 
 def test_two_apis_that_are_told_the_same_at_once_store_it_once(plant: Plant) -> None:
