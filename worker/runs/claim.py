@@ -95,4 +95,5 @@ def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) ->
         return None
     columns = ("watermark", "position", "window_since", "window_until", "slice", "moved_at")
     stored = Stored(*(row.pop(column) for column in columns))
+    del row["synchronous"]
     return Run(cursor=stored, **row)

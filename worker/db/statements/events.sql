@@ -16,14 +16,16 @@ SELECT id, kind, key, said_at, received_at, attempts, request_id, record
 
 -- name: events_left
 -- Before a run of events ends, under its lock: has something come meanwhile? Who comes later finds it gone, and asks for the
--- next; who found it queued and is committed only now is found by beat.
+-- next; who found it queued and is committed only now is found by beat. The end doesn't wait for the disk: a crash of Postgres
+-- that takes it back leaves a run whose lease lapses, and which finds nothing to do.
 WITH held AS (
     SELECT r.id FROM runs r WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.state = 'running' FOR UPDATE
 )
 SELECT EXISTS (SELECT FROM held) AS held,
        EXISTS (SELECT FROM events e JOIN streams s ON s.id = e.stream_id AND s.enabled
                 WHERE e.stream_id = %(stream)s AND e.state = 'pending'
-                  AND (e.not_before IS NULL OR e.not_before <= now())) AS found;
+                  AND (e.not_before IS NULL OR e.not_before <= now())) AS found,
+       set_config('synchronous_commit', 'off', true);
 
 -- name: settle_events
 -- Done, in the transaction that wrote what they told of: by the copy as it stands now, what became of each. Without a hash it

@@ -120,13 +120,15 @@ RETURNING r.key;
 -- write. The rule of `sift_records` stands twice, because another run may write between the join and the upsert.
 -- Rows are written in the order of their keys, so that two runs on one stream can't wait for each other in a circle.
 -- OFFSET 0: one look-up by key each, whatever the statistics say. `attempt`: failures in a row end where a page was committed.
-WITH incoming AS MATERIALIZED (
+-- Arrays come by way of sub-selects, or the statement would be planned anew for the length of each, which takes longer than
+-- to carry it out.
+WITH given AS (
     SELECT n.*, r.key IS NOT NULL AS known,
            r.content_hash IS DISTINCT FROM n.hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
            headrace_newer(r.version, r.observed_at, n.version, n.at, %(authoritative)s) AS newer,
            headrace_moved_on(r.version, r.observed_at, n.version, n.at) AS later
-      FROM unnest(%(keys)s, %(raws)s, %(hashes)s, %(versions)s, %(updated)s, %(deleted)s, %(observed)s)
-           AS n (key, raw, hash, version, updated, deleted, at)
+      FROM unnest((SELECT %(keys)s), (SELECT %(raws)s), (SELECT %(hashes)s), (SELECT %(versions)s), (SELECT %(updated)s),
+                  (SELECT %(deleted)s), (SELECT %(observed)s)) AS n (key, raw, hash, version, updated, deleted, at)
       LEFT JOIN LATERAL (
           SELECT o.key, o.content_hash, o.version, o.observed_at, o.deleted_at
             FROM records_NN o
@@ -139,8 +141,8 @@ WITH incoming AS MATERIALIZED (
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.hash, n.version, n.at, n.updated,
            now(), CASE WHEN n.deleted THEN now() END, %(cause)s, %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END
-      FROM incoming n
-     WHERE NOT n.known OR (n.differs AND n.newer IS TRUE)
+      FROM given n
+     WHERE NOT n.known OR n.differs AND n.newer
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
        SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
            observed_at = excluded.observed_at, source_updated_at = excluded.source_updated_at,
@@ -157,7 +159,7 @@ WITH incoming AS MATERIALIZED (
 ), moved_on AS (
     UPDATE records_NN r
        SET version = n.version, observed_at = greatest(r.observed_at, n.at), source_updated_at = n.updated
-      FROM incoming n
+      FROM given n
      WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key AND NOT n.differs AND n.later
        AND r.content_hash = n.hash AND (n.version > r.version) IS NOT FALSE
        AND (n.version IS NOT NULL OR (SELECT headrace_beside(%(stream)s, %(run)s)))
@@ -165,7 +167,7 @@ WITH incoming AS MATERIALIZED (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
            count(*) FILTER (WHERE change_kind = 'deleted') AS deleted, array_agg(key) AS keys,
-           %(refused)s + (SELECT count(*) FROM incoming WHERE known AND differs AND newer IS NOT TRUE) AS refused
+           %(refused)s + (SELECT count(*) FROM given WHERE known AND differs AND newer IS NOT TRUE) AS refused
       FROM written
 ), moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
@@ -186,8 +188,8 @@ WITH incoming AS MATERIALIZED (
      WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
     RETURNING cancel_requested_at IS NOT NULL AS cancelled
 )
-SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s) AS held,
-       (SELECT cancelled FROM fenced) AS cancelled, c.created, c.updated, c.deleted, c.refused, c.keys
+SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s), (SELECT cancelled FROM fenced),
+       c.created, c.updated, c.deleted, c.refused, c.keys
   FROM counted c;
 
 -- name: checkpoint_page

@@ -120,7 +120,7 @@ def finish_if_none_left(
     database: Database, run: Run, outcome: State, marks: Marks, **more: Any
 ) -> tuple[DictRow, Wakeup | None] | None:
     """End the run; None: something has come meanwhile, and it goes on."""
-    with database.transaction() as connection:
+    with database.connection() as connection, connection.pipeline(), connection.transaction():
         left = connection.execute(
             sql.events_left, {"run": run.id, "claim": run.claim_no, "stream": run.stream_id}
         ).fetchone()
