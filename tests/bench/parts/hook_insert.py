@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> None:
         connection.execute(TABLE)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen(128)
     sys.stdout.write(f"{listening.getsockname()[1]}\n")
     sys.stdout.flush()
     taker = Taker(database, base64.b64decode(secret), int(connections))
