@@ -20,6 +20,7 @@ from scheduler.webhooks.storing import PATIENCE, Event, Stored, raise_queued, sq
 from worker.db.database import Database
 from worker.errors import HeadraceError, Transient
 from worker.runs.wakeups.publish import publish
+from worker.runs.wakeups.ringing import Bell, Ring
 
 log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ MOST_WAITING = 5_000
 COUNTED = ("received", "repeated", "refused")
 COUNT_EVERY = 1.0
 PAUSE = 0.01
-"""Seconds between two looks after commits: the first is looked after at once, and of a burst many together."""
+"""Seconds between two looks after commits: for the first a worker is woken at once, and of a burst many are looked after together."""
 CLOSING = 10.0
 MOST_AFTER = 2_000
 """Commits that wait to be woken for; of more, beat finds the runs."""
@@ -50,6 +51,16 @@ class _Waiting:
         return sum(len(event.hint.record or b"") for event in self.events)
 
 
+@dataclass(slots=True)
+class _Committed:
+    """What is in the table and not looked after yet."""
+
+    stored: Stored
+    events: Sequence[Event]
+    ring: Ring | None
+    """Its runs are sent for already, as far as nobody has heard otherwise."""
+
+
 class Collector:
     """Stores webhooks. Made once a process; started by the first that comes."""
 
@@ -57,7 +68,8 @@ class Collector:
         self._database = database
         self._hasty = database.another(name="api webhooks in", pool=1, lock_timeout=PATIENCE)
         self._given: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._after: queue.Queue[tuple[Stored, Sequence[Event]] | None] = queue.Queue(MOST_AFTER)
+        self._after: queue.Queue[_Committed | None] = queue.Queue(MOST_AFTER)
+        self._bell = Bell()
         self._lock = threading.Lock()
         self._counts: Counter[tuple[int, int, str]] = Counter()
         self._threads: list[threading.Thread] = []
@@ -142,12 +154,15 @@ class Collector:
             self._store([waiting])
 
     def _settle(self, batch: list[_Waiting], stored: Stored, events: list[Event]) -> None:
+        ring = self._bell.ring(stored.wakeups)
         fresh = set(stored.fresh)
         new = [self._count(waiting.events, fresh) for waiting in batch]
         _resolve(list(zip(batch, new, strict=True)))
         try:
-            self._after.put_nowait((stored, events))
+            self._after.put_nowait(_Committed(stored, events, ring))
         except queue.Full:
+            if ring is not None:
+                self._bell.hang_up(ring)
             log.warning("webhook_runs_late", events=len(events))
 
     def _count(self, events: Sequence[Event], fresh: set[tuple[int, str]]) -> int:
@@ -174,14 +189,19 @@ class Collector:
                     counted = time.monotonic()
             except Exception as exc:  # noqa: BLE001 - beat finds what is missed here
                 log.warning("webhook_runs_late", error=type(exc).__name__)
-            if gathered:
+            if gathered and gathered[0].ring is None:
                 self._stop.wait(PAUSE)
+        self._bell.close()
 
-    def _gathered(self) -> tuple[list[tuple[Stored, Sequence[Event]]], bool]:
+    def _gathered(self) -> tuple[list[_Committed], bool]:
         """All that was committed since, and whether it was the last."""
-        found: list[tuple[Stored, Sequence[Event]]] = []
+        found: list[_Committed] = []
         try:
             one = self._after.get(timeout=COUNT_EVERY)
+            if one is not None and one.ring is not None:
+                self._stop.wait(
+                    PAUSE
+                )  # a worker is on its way, and the answer goes out: nothing here is urgent
             while one is not None:
                 found.append(one)
                 one = self._after.get_nowait()
@@ -189,11 +209,13 @@ class Collector:
             return found, False
         return found, True
 
-    def _wake(self, gathered: Sequence[tuple[Stored, Sequence[Event]]]) -> None:
+    def _wake(self, gathered: Sequence[_Committed]) -> None:
         if not gathered:
             return
-        publish(dict.fromkeys(wakeup for stored, _ in gathered for wakeup in stored.wakeups))
-        events = [event for stored, events in gathered for event in events if stored.fresh]
+        silent = [one for one in gathered if one.ring is None or not self._bell.heard(one.ring)]
+        if publish(dict.fromkeys(wakeup for one in silent for wakeup in one.stored.wakeups)):
+            self._bell.open()
+        events = [event for one in gathered for event in one.events if one.stored.fresh]
         streams = sorted({event.stream_id for event in events})
         if streams:
             publish(want_forgotten(self._database, streams, events[0].request_id))

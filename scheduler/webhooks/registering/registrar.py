@@ -21,6 +21,7 @@ from worker.errors import InvalidInput, NeedsOperator, Transient
 from worker.http.sender import CallContext, Sender
 from worker.runs.states import Lane
 from worker.secrets import Secret, check_reference, is_writable, open_secret, write_secret
+from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
 from worker.webhooks.registering import Act, Created, Registered, Step, Wish, next_step, ours_of
 
@@ -156,7 +157,9 @@ class Registrar:
 
     def _open(self, name: str | None) -> Secret:
         environment = self._connection["environment"]
-        return secret_to_send(open_secret(self._reference(name), environment=environment))
+        sent = secret_to_send(open_secret(self._reference(name), environment=environment))
+        redactor.add(sent.reveal())  # one line of several, which a system may repeat in what it says
+        return sent
 
     def _reference(self, name: str | None) -> str:
         reference: str | None = self._connection["secrets"].get(name)

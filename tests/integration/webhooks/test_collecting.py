@@ -133,6 +133,16 @@ def test_large_ones_share_no_commit_that_is_too_large(desk: Desk, monkeypatch: p
     assert sizes == [2, 2, 1]
 
 
+def test_there_is_room_for_so_many_and_who_finds_none_hears_so_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "MOST_WAITING", 2)
+    outcomes = desk.together(*([desk.event(str(number))] for number in range(4)))
+    assert outcomes[:2] == [1, 1]
+    assert [type(outcome) for outcome in outcomes[2:]] == [Transient] * 2
+    assert desk.keys() == ["0", "1"]
+
+
 def test_counts_that_could_not_be_written_are_written_later(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
