@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.installation.api import TOKEN, Server, serving
+from servers.installation.api import Server, serving
 from servers.postgres import PostgresServer
 
+from scheduler.access.tokens import make_token
 from scheduler.embedded.valkey import EmbeddedValkey
 
+TOKEN = make_token("test", bits=4)
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 REFUSED = "stat=failed"
@@ -25,9 +27,10 @@ def server(
     postgres_server: PostgresServer, valkey_server: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("page")
+    (home / "api-token-test").write_text(TOKEN)  # the API lets in what is kept there
     with postgres_server.fresh_database() as url, serving(url, valkey_server.url, home) as running:
         running.rows(
-            "INSERT INTO connections (name, system, settings, secrets) VALUES ('plant', 'demo',"
+            "INSERT INTO connections (name, environment, system, settings, secrets) VALUES ('demo-plant', 'test', 'demo',"
             ' \'{"base_url": "http://127.0.0.1:9"}\', \'{"token": "env://DEMO_TOKEN"}\')'
         )
         running.rows(
@@ -36,7 +39,7 @@ def server(
         )
         running.rows(
             "INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, cause_kind, cause_id, change_kind)"
-            " SELECT bucket, id, 'WO-17', '{\"id\": \"WO-17\"}', gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created'"
+            " SELECT bucket, id, '17', '{\"id\": \"17\"}', gen_random_uuid(), now(), 'run', gen_random_uuid(), 'created'"
             " FROM streams"
         )
         yield running
