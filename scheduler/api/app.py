@@ -9,14 +9,14 @@ from starlette.concurrency import run_in_threadpool
 
 from scheduler.access.door.sessions import find_session
 from scheduler.access.door.sources import read_networks
+from scheduler.access.repeats.keys import Keys
 from scheduler.access.store import find_principal
 from scheduler.api.around.idempotency import Idempotency
-from scheduler.api.around.keys import Keys
+from scheduler.api.around.parameters import refuse_unknown
 from scheduler.api.around.rates import RateLimit, Rates
 from scheduler.api.consent.routes import consent_routes
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
-from scheduler.api.parameters import refuse_unknown
 from scheduler.api.problems import add_handlers
 from scheduler.api.ready import Readiness
 from scheduler.api.routes import ROUTES

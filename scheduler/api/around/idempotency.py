@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.access.principal import Principal
-from scheduler.api.around.keys import Claim, InFlight, Kept, Keys
+from scheduler.access.repeats.keys import Claim, InFlight, Kept, Keys
 from scheduler.api.problems import answer_to, problem
 from scheduler.api.who import PRINCIPAL
 from worker.errors import HeadraceError, InvalidInput

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from scheduler.access.door.sessions import prune_sessions
-from scheduler.api.around.keys import KEEP_DAYS, prune_keys
+from scheduler.access.repeats.keys import KEEP_DAYS, prune_keys
 from scheduler.beat.upkeep.partitions import Kept, keep_partitions
 from scheduler.keeping.storage import in_words, keep_sample
 from scheduler.webhooks.events import prune_event_keys, prune_refusals

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scheduler.access.principal import Principal, Scope
+from scheduler.access.repeats.keys import KEEP_DAYS, Keys, prune_keys
 from scheduler.access.tokens import make_token
 from scheduler.api.around.idempotency import Idempotency, keep_no_answer
-from scheduler.api.around.keys import KEEP_DAYS, Keys, prune_keys
 from scheduler.api.frame import Frame
 from worker.db.database import Database
 

@@ -10,7 +10,7 @@ from servers.installation.application import Application
 from servers.rows.customers import STREAM, Customers
 
 from scheduler.access.principal import Scope
-from scheduler.api.endings import Endings
+from scheduler.api.waiting.endings import Endings
 from scheduler.runs.acts import ended
 from worker.db.database import Database
 from worker.runs.claim import claim_run

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.api.paging import page_of, read_cursor, write_cursor
+from scheduler.api.lists.paging import page_of, read_cursor, write_cursor
 from worker.errors import InvalidInput
 
 ROWS = [{"name": f"c{number}", "id": number} for number in range(5)]

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from scheduler.access.acts import list_acts
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.access import shapes
 from scheduler.api.shapes import Moment
 from scheduler.api.who import ADMIN, connection_of, principal_of

@@ -10,7 +10,7 @@ from scheduler.access.issuing.grants import Grant, completed
 from scheduler.access.issuing.issue import Issued, issue, revoke, rotate
 from scheduler.access.issuing.reading import list_tokens, read_token, token_json
 from scheduler.api.around.idempotency import keep_no_answer
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.access import shapes
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of, principal_of
 from worker.db.database import Database

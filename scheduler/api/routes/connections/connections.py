@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from scheduler.api.etag import refuse_stale, tag
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.connections import shapes
 from scheduler.api.routes.connections.bodies import JsonBody, changed_connection, new_connection
 from scheduler.api.shapes import NO_NUL

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.around.idempotency import keep_no_answer
 from scheduler.api.consent.visit import base_url
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.connections import shapes
 from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import ADMIN, actor_of, connection_of, principal_of

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.filters import Environment
+from scheduler.api.lists.filters import Environment
 from scheduler.api.routes.connections import shapes
 from scheduler.api.routes.connections.connections import ConnectionId
 from scheduler.api.shapes import NO_NUL

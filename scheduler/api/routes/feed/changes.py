@@ -10,12 +10,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from scheduler.api.bell import Bell
 from scheduler.api.document.refusals import refusals
-from scheduler.api.filters import Environment, Labels
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Environment, Labels
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL
+from scheduler.api.waiting.bell import Bell
 from scheduler.api.who import READ, principal_of
 from scheduler.connections.view import labels_of, narrowed
 from scheduler.feed.changes import consumer_json, position_named, wanted_named

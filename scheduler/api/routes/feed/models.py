@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from scheduler.api.document.refusals import refusals
-from scheduler.api.filters import Shown
+from scheduler.api.lists.filters import Shown
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import Moment
 from scheduler.api.who import READ

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.document.refusals import refusals
-from scheduler.api.filters import Environment, Labels, Tenant
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Environment, Labels, Tenant
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.routes.feed import shapes
 from scheduler.api.shapes import NO_NUL, Moment
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of, principal_of

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of

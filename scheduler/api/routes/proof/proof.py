@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, moment_of, page_of, read_cursor, read_cursors
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, moment_of, page_of, read_cursor, read_cursors
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.proof import shapes
 from scheduler.api.shapes import sync_json

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.shapes import NO_NUL, Moment
 from scheduler.api.who import READ, SYNC, actor_of, connection_of, principal_of

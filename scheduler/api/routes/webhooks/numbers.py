@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import READ, WRITE, actor_of, connection_of
 from scheduler.connections.systems import known_systems

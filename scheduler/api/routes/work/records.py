@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler.api.paging import Cursor, read_cursor, write_cursor
+from scheduler.api.lists.paging import Cursor, read_cursor, write_cursor
 from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of
 from scheduler.connections.resolve import find_stream

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from scheduler.api.endings import Endings
-from scheduler.api.filters import Shown
-from scheduler.api.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.filters import Shown
+from scheduler.api.lists.paging import Cursor, page_of, read_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.work import shapes
 from scheduler.api.routes.work.asking import place_json
 from scheduler.api.routes.work.syncs import Wait
 from scheduler.api.shapes import NO_NUL, run_json, sync_json
+from scheduler.api.waiting.endings import Endings
 from scheduler.api.who import READ, SYNC, actor_of, connection_of, principal_of
 from scheduler.connections.resolve import find_stream
 from scheduler.keeping.versions import RecordChange, changes_of_run, stream_of_run

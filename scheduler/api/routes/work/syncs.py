@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from scheduler.api.endings import MOST_WAIT, Endings
 from scheduler.api.routes.work import shapes
 from scheduler.api.routes.work.asking import StreamSync, SyncRequest, ask
 from scheduler.api.shapes import run_json
+from scheduler.api.waiting.endings import MOST_WAIT, Endings
 from scheduler.api.who import SYNC, connection_of
 from scheduler.runs.acts import ended
 from scheduler.runs.lists import end_of, read_run

@@ -14,7 +14,7 @@ from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.errors import HeadraceError, InvalidInput
 
-sql = load_queries("scheduler.api.around", "idempotency.sql")
+sql = load_queries("scheduler.access.repeats", "keys.sql")
 
 LEASE = 30.0
 KEEP_DAYS = 7

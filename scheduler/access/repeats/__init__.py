@@ -1,0 +1,1 @@
+"""Requests that come twice: whose turn it is, and what was answered before."""

@@ -1,0 +1,1 @@
+"""How lists are asked for: narrowed to connections, and in pages."""

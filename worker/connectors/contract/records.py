@@ -1,0 +1,78 @@
+"""What is read from an answer: records, what can't be taken, what is gone, and where to go on."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from worker.connectors.contract.exchange import CursorValue, Position
+
+DeleteReason = Literal["flag", "tombstone", "delta", "not_found", "sweep", "erased"]
+"""How we know that a record is gone: a flag in it, an entry in the system's list of deletes, an entry in its delta feed,
+a re-read that found nothing, absence from complete sweeps, or that somebody had it erased here."""
+
+
+Seam = Literal["none", "record", "total"]
+"""How two pages that follow each other are seen to be neighbours: they needn't be (their places are fixed), they share a
+record, or both say the same total."""
+
+
+class Record(msgspec.Struct, gc=False):
+    """One record as it came. `raw` are the bytes that the system sent for it, valid UTF-8 and JSON."""
+
+    key: str
+    """Unique in its stream; a composite key in the canonical form of `worker/connectors/reading/keys.py`."""
+    raw: bytes
+    digest: bytes
+    """16 bytes over the content, volatile fields left out: equal digests mean nothing changed."""
+    version: int | None = None
+    """Grows with every change at the source (microseconds since 1970, or the system's own number); None: unknown."""
+    cursor: CursorValue | None = None
+    updated_at: datetime | None = None
+    deleted: bool = False
+    """The system itself says that this record is gone."""
+    exact: bytes | None = None
+    """The bytes as sent, where `raw` is a readable copy of something that Postgres can't keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that can't be taken, kept aside with its reason. `raw` is what came, whatever it is."""
+
+    raw: bytes
+    code: str
+    reason: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The system says, or a re-read showed, that the record of this key is no longer there."""
+
+    key: str
+    reason: DeleteReason
+    at: datetime | None = None
+    """When it went, by the system's clock: what was seen later is not touched. None: it is gone now."""
+
+
+@dataclass(slots=True)
+class Page:
+    """The records of one answer, and where to go on. `next` is None at the end of the window."""
+
+    records: list[Record]
+    rejected: list[Rejected] = field(default_factory=list)
+    next: Position | None = None
+    total: int | None = None
+    """How many records the window holds in all, where the system says so: for the progress bar only."""
+    gone: list[Gone] = field(default_factory=list)
+    """Deletes that come without the record."""
+    token: str | None = None
+    """Where the cursor is a token: what the next window begins with. Said on the last page."""
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all entries that have one: a record that can't be taken is there all the same."""
+        return [record.key for record in self.records] + [
+            bad.key for bad in self.rejected if bad.key is not None
+        ]
