@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from worker.errors import InvalidInput
 from worker.secrets import Secret
 
 Act = Literal["keep", "create", "renew", "enable", "remove"]
@@ -115,3 +116,11 @@ def look_again(expires_at: datetime | None, now: datetime, every: float) -> floa
 def patience(attempts: int) -> float:
     """Seconds until the next try, after so many that failed."""
     return min(6 * 3600.0, 60.0 * 2.0 ** min(attempts, 10))
+
+
+def secret_to_send(secret: Secret) -> Secret:
+    """The newest of several while they are rotated: the first line."""
+    lines = secret.reveal().split("\n")
+    if not (first := lines[0].strip()):
+        raise InvalidInput("bad_value", "The secret begins with an empty line.")
+    return Secret(first)

@@ -15,7 +15,6 @@ import structlog
 
 from scheduler.connections.systems import source_of
 from worker.connectors.contract import Registration, Request, Response
-from worker.connectors.manifest.webhooks.registration import secret_to_send
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput, NeedsOperator, Transient
 from worker.http.sender import CallContext, Sender
@@ -23,7 +22,16 @@ from worker.runs.states import Lane
 from worker.secrets import Secret, check_reference, is_writable, open_secret, write_secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
-from worker.webhooks.registering import Act, Created, Registered, Step, Wish, next_step, ours_of
+from worker.webhooks.registering import (
+    Act,
+    Created,
+    Registered,
+    Step,
+    Wish,
+    next_step,
+    ours_of,
+    secret_to_send,
+)
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ import msgspec
 
 from worker.connectors.contract import Request, Response
 from worker.connectors.manifest.templates import fill, fill_all, fill_path, names_in
-from worker.errors import InvalidInput, Transient
+from worker.errors import Transient
 from worker.secrets import Secret
 from worker.webhooks.delivery import Refusal
 from worker.webhooks.paths import value_at
@@ -208,11 +208,3 @@ def _decoded(response: Response) -> Any:
         return msgspec.json.decode(response.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Transient("bad_answer", f"{response.url} answered without JSON.") from None
-
-
-def secret_to_send(secret: Secret) -> Secret:
-    """The newest of several while they are rotated: the first line."""
-    lines = secret.reveal().split("\n")
-    if not (first := lines[0].strip()):
-        raise InvalidInput("bad_value", "The secret begins with an empty line.")
-    return Secret(first)
