@@ -49,7 +49,7 @@ class Desk:
         return asyncio.run(added())
 
     def keys(self) -> list[str]:
-        return [row["key"] for row in self.door.events(self.name)]
+        return sorted(row["key"] for row in self.door.events(self.name))
 
     def counted(self, **expected: int) -> None:
         """In the end, and no more than that."""
