@@ -1,6 +1,7 @@
 """Tokens that are replaced and ended: by whoever may, with effect on the next request, and never into a longer life."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,9 @@ from servers.installation.application import Application
 from servers.rows.customers import Customers
 
 pytestmark = pytest.mark.integration
+
+SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 
 
 @pytest.fixture

@@ -53,7 +53,6 @@ def test_a_token_without_admin_makes_none_and_sees_only_itself(
         assert api.get("/v1/tokens/self").status_code == 200
 
 
-SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 LATER_AT = datetime.now(UTC) + timedelta(days=30)
 LATER = LATER_AT.isoformat()
 
