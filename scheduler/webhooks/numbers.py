@@ -36,6 +36,12 @@ def numbers_by_stream(database: Database, connection_id: int, *, days: int = DAY
     return database.all(sql.stream_numbers, {"connection": connection_id, "days": days})
 
 
+def nobodys(database: Database, *, days: int = DAYS) -> int:
+    """How many came for names that no connection has."""
+    row = database.one(sql.nobodys, {"days": days})
+    return int(row["refused"]) if row else 0
+
+
 def miss_ratio(row: Mapping[str, Any]) -> float | None:
     """Which share of the changes no webhook told of; None: nothing changed."""
     changes = row["told"] + row["missed"]

@@ -28,6 +28,11 @@ SELECT c.id, c.name AS connection, c.environment, c.tenant, c.system,
  ORDER BY c.name, c.id
  LIMIT %(limit)s;
 
+-- name: nobodys
+-- What came for names that no connection has.
+SELECT coalesce(sum(refused), 0)::bigint AS refused
+  FROM webhook_counts WHERE connection_id = 0 AND day > current_date - %(days)s::int;
+
 -- name: stream_numbers
 SELECT s.name AS stream, s.enabled, s.poll_stretch AS stretch, s.options ->> 'poll' AS poll,
        coalesce(w.received, 0) AS received, coalesce(w.repeated, 0) AS repeated,

@@ -7,10 +7,11 @@ Emits: webhook_refused.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg.types.json import Jsonb
@@ -81,9 +82,15 @@ def keep(database: Database, refused: Refused) -> None:
 
 
 def newest_refusals(database: Database, connection_id: int | None, limit: int) -> list[dict[str, Any]]:
-    """The last ones, with the time at which they came, which their ids say. Not narrowed to what somebody may see."""
+    """The last ones, not narrowed to what somebody may see."""
     rows = database.all(sql.newest_refusals, {"connection": connection_id, "limit": limit})
-    return [{**row, "at": datetime.fromtimestamp((row["id"].int >> 80) / 1000, UTC)} for row in rows]
+    return [with_time(row) for row in rows]
+
+
+def with_time(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A refusal with the time at which it came: its id says so."""
+    refusal_id: UUID = row["id"]
+    return {**row, "at": datetime.fromtimestamp((refusal_id.int >> 80) / 1000, UTC)}
 
 
 def shown_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -27,6 +27,7 @@ def told(headrace: Command, database_url: str) -> tuple[Command, Customers]:
             " VALUES (%(c)s, %(n)s, 'bad_signature', 'No signature is right.', 'r')",
             {"c": connection, "n": name},
         )
+    database.run("INSERT INTO webhook_counts (connection_id, refused) VALUES (0, 1234)")
     database.close()
     return headrace, customers
 
@@ -39,6 +40,8 @@ def test_webhooks_are_shown_registered_and_unregistered(
     assert whole.code == 0
     assert [line.split()[:2] for line in whole.out.splitlines()[1:]] == [["acme", "9"], ["brick", "9"]]
     assert "25.0%" in whole.out
+    assert "1,234 came for a name that no connection has" in whole.err
+    assert "1,234" not in command("webhooks", "--tenant", "acme").err
     assert [row["connection"] for row in command("webhooks", "--tenant", "brick", "--json").json] == ["brick"]
     one = command("webhooks", "acme", "--days", "1")
     assert {"acme", "orders", "25.0%", "schedule"} <= set(one.out.split())

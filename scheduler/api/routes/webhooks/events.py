@@ -15,6 +15,7 @@ from scheduler.api.who import READ, SYNC, actor_of, connection_of, principal_of
 from scheduler.connections.resolve import find_stream
 from scheduler.webhooks.events import Replayed, read_event, replay
 from scheduler.webhooks.lists import list_events, list_refusals
+from scheduler.webhooks.refusals import with_time
 from worker.db.database import Database
 from worker.errors import InvalidInput
 
@@ -60,9 +61,10 @@ class RefusedWebhook(BaseModel):
     """A webhook that was not taken, without its secrets."""
 
     id: UUID
+    at: datetime
     connection: str
     connection_id: int
-    name: str
+    name: str = Field(description="As the sender wrote it: the connection's name or number.")
     reason: str
     words: str
     headers: dict[str, str]
@@ -181,7 +183,7 @@ def events_routes(database: Database) -> APIRouter:
         (before,) = read_cursor(cursor, UUID)
         connection_id, _ = _place(database, request, connection, None)
         rows = list_refusals(database, connection_id=connection_id, before=before, limit=limit + 1, view=view)
-        return page_of("refusals", rows, limit, by=lambda row: (row["id"],))
+        return page_of("refusals", rows, limit, by=lambda row: (row["id"],), shape=with_time)
 
     return router
 

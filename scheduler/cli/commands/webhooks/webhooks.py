@@ -17,6 +17,7 @@ from scheduler.webhooks.numbers import (
     DAYS,
     connection_json,
     miss_ratio,
+    nobodys,
     numbers_by_stream,
     numbers_of,
     stream_json,
@@ -64,9 +65,9 @@ def webhooks(
             message = "--register and --unregister go with a connection, and one at a time."
             raise InvalidInput("bad_value", message)
         _ask(connection, wanted=register_it)
-    if refused and (register_it or unregister or tenant or label or environment):
+    view, narrowed = view_of(tenant, label, environment), bool(tenant or label or environment)
+    if refused and (register_it or unregister or narrowed):
         raise InvalidInput("bad_value", "--refused goes with a connection, or alone.")
-    view = view_of(tenant, label, environment)
     with open_database(command_settings()) as database:
         found = find_connection(database, connection, view) if connection else None
         if refused:
@@ -79,6 +80,7 @@ def webhooks(
             view=EVERYTHING if found else view,
         )
         streams = numbers_by_stream(database, found["id"], days=days) if found else []
+        strays = 0 if found or narrowed else nobodys(database, days=days)
     if as_json:
         if found:
             print_json({**connection_json(rows[0]), "streams": [stream_json(row) for row in streams]})
@@ -100,6 +102,10 @@ def webhooks(
         ),
         empty="No webhook has come in these days. docs/webhooks.md tells how to have them sent.",
     )  # fmt: skip
+    if strays:
+        note(
+            f"{strays:,} came for a name that no connection has: `headrace webhooks --refused` shows the last."
+        )
     if found:
         print_table(
             ["stream", "received", "repeated", "told", "missed", "", "unheard", "pending", "poll"],

@@ -1,5 +1,6 @@
 """What webhooks told of is seen, found and done again by whoever may see the connection, and by nobody else."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -120,6 +121,9 @@ def test_keys_and_refusals_go_when_their_time_is_over(customers: Customers) -> N
     refusal(customers, "acme")
     database.run("UPDATE webhook_refusals SET id = '00000000-0000-7000-8000-000000000000'")
     refusal(customers, "acme")
+    old, new = (each["at"] for each in reversed(customers.whole.read("/v1/webhook-refusals")["refusals"]))
+    assert old.startswith("1970-01-01")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(new)) < timedelta(hours=1)
     assert (prune_event_keys(database, 30, 100), prune_refusals(database, 2, 100)) == (1, 1)
     assert database.all("SELECT key FROM event_keys") == [{"key": "new"}]
     assert database.one("SELECT count(*) AS n FROM webhook_refusals") == {"n": 1}
