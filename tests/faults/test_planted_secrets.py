@@ -3,28 +3,34 @@
 The search itself is tried with a decoy in each place.
 """
 
+import base64
 import json
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from servers.installation.stack import Part, Stack
 from servers.installation.traces import all_stores, flower_pages, forms, leaks
+from servers.network.listening import HttpProxy
 from servers.secrets.aws import running_aws
 from servers.secrets.azure import Azure, running_azure
-from servers.secrets.bao import ROOT, running_bao
-from servers.systems.scripted import Asked, Said, scripted_source
+from servers.secrets.bao import ROOT, Bao, running_bao
+from servers.systems.consenting import CLIENT, CLIENT_SECRET, Consenting, consenting, write_manifest
+from servers.systems.leaky import STREAMS, WAITS, add_leaky_systems, repeat
+from servers.systems.scripted import Scripted, scripted_source
 from servers.waiting import wait_until
 
 from scheduler.access.tokens import make_token
 from scheduler.connections.apply import apply
 from scheduler.embedded.ports import free_port
 from scheduler.embedded.supervisor.processes import spawn
+from scheduler.feed.subscriptions import add_named
 from worker.app import RUN_TASK, celery_app
 from worker.parsing.documents import read_document
 
@@ -38,6 +44,9 @@ PASSWORD = "pl4nted:basic/p4ssword?"
 VAULT_FIELD, AWS_FIELD = "pl4nted-vault/f1eld+a", "pl4nted-aws-f1eld=b"
 NEIGHBOUR = "pl4nted-neighbour-in-the-same-secret"
 AZURE_VALUE = "pl4nted-azure/v4lue"
+REFRESH = "pl4nted-refresh-t0ken"
+PROXY = "headrace:pl4nted-proxy/p4ssword"
+HOOK = "whsec_" + base64.b64encode(b"pl4nted-key-that-signs-events").decode()
 VAULT_PORT, AWS_PORT, AZURE_PORT, IDENTITY_PORT = (free_port() for _ in range(4))
 STORES = Path(tempfile.mkdtemp(prefix="headrace-stores-"))
 """Where the stores of these tests are, which are named to the workers before they run."""
@@ -49,6 +58,9 @@ SETTINGS = {
     "HEADRACE_API_TOKEN": API_TOKEN,
     "HEADRACE_FLOWER_PORT": "0",
     "PLANTED_ENV_TOKEN": ENV_TOKEN,
+    "PLANTED_PROXY": PROXY.partition(":")[2],
+    "PLANTED_CLIENT": CLIENT,
+    "PLANTED_CLIENT_SECRET": CLIENT_SECRET,
     "VAULT_ADDR": f"http://127.0.0.1:{VAULT_PORT}",
     "VAULT_TOKEN": ROOT,
     "AWS_ENDPOINT_URL": f"http://127.0.0.1:{AWS_PORT}",
@@ -58,80 +70,39 @@ SETTINGS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     **Azure(STORES, port=AZURE_PORT, identity_port=IDENTITY_PORT).environment,
 }
-STREAMS = (
-    "well",
-    "error",
-    "refused",
-    "redirected",
-    "proxied",
-    "no_page",
-    "in_a_url",
-    "cut_off",
-    "cut_off_html",
-)
-WAITS = ("in_a_header", "later")
-"""Answers that silence a whole account, so they have one of their own."""
 
 
 def add_systems(folder: Path) -> None:
-    logins: dict[str, dict[str, object]] = {
-        "leaky": {"bearer": {"secret": "token"}},
-        "leakybasic": {"basic": {"username": {"setting": "user"}, "password": {"secret": "token"}}},
-    }
-    for system, auth in logins.items():
-        user = {"user": {"required": True, "description": "Who."}} if "basic" in auth else {}
-        manifest = {
-            "manifest": 1,
-            "system": system,
-            "title": "A system that repeats what it is told",
-            "protocol": "rest",
-            "base_url": "{base_url}",
-            "settings": {"base_url": {"required": True, "description": "Where the test listens."}, **user},
-            "secrets": {"token": {"description": "A secret."}},
-            "auth": dict(auth),
-            "errors": {"words": ["error"]},
-            "defaults": {"records": "data", "key": "id"},
-            "streams": {name: {"path": f"/{name}"} for name in (*STREAMS, *WAITS)},
-        }
-        (folder / system).mkdir()
-        (folder / system / "manifest.yaml").write_text(json.dumps(manifest))
+    add_leaky_systems(folder)
+    write_manifest(folder)
 
 
-def repeat(asked: Asked) -> Said:
-    """Whatever proof came is in the answer, in all the ways in which real systems and proxies do it."""
-    proof = asked.headers.get("authorization", "")
-    token = proof.partition(" ")[2]
-    where = asked.path.partition("?")[0]
-    html = f"<html>You sent <b>{proof}</b> to {where}</html>".encode()
-    said = json.dumps({"error": f"I don't like {proof} at all, {token}, {quote(token, safe='')}"}).encode()
-    link = f"/elsewhere?token={quote(token, safe='')}&again={token}"
-    return {
-        "/error": Said(said, 500),
-        "/refused": Said(said, 403),
-        "/redirected": Said(b"", 302, {"Location": link}),
-        "/proxied": Said(html, 502, {"Content-Type": "text/html"}),
-        "/no_page": Said(said, 200),
-        "/cut_off": Said(json.dumps({"error": "x" * 275 + f" {proof} {token} " + "x" * 90}).encode(), 500),
-        "/cut_off_html": Said(b"<html>" + b"x" * 55 + f" {proof} {token}".encode(), 200),
-        "/in_a_url": Said(said, 404, {"Link": f'<{link}>; rel="next"'}),
-        "/in_a_header": Said(said, 429, {"Retry-After": f"{token}"}),
-        "/later": Said(said, 503, {"Retry-After": "1"}),
-    }.get(where, Said(b'{"data": [{"id": 1}, {"id": 2}]}'))
+@dataclass
+class Planted:
+    """Who hands out secrets of their own, which must be found nowhere either."""
+
+    azure: Azure
+    oauth: Consenting
+    bao: Bao
 
 
 @pytest.fixture
-def azure() -> Iterator[Azure]:
-    """All stores, each with what is planted in it; the one that says which tokens it gave out."""
+def planted() -> Iterator[Planted]:
+    """All stores, each with what is planted in it, and a system that replaces the refresh token that lies in one."""
     with (
         running_bao(_folder("vault"), VAULT_PORT) as bao,
         running_aws(_folder("aws"), AWS_PORT) as aws,
-        running_azure(STORES, AZURE_PORT, IDENTITY_PORT) as made,
+        running_azure(STORES, AZURE_PORT, IDENTITY_PORT) as azure,
+        consenting() as oauth,
     ):
         bao.put("app/cmms", token=VAULT_FIELD, other=NEIGHBOUR)
+        bao.put("app/oauth", refresh=REFRESH)
         fields = json.dumps({"token": AWS_FIELD, "other": NEIGHBOUR})
         aws.client().create_secret(Name="app/cmms", SecretString=fields)
-        made.put("cmms", AZURE_VALUE)
-        yield made
+        aws.client().create_secret(Name="app/hook", SecretString=HOOK)
+        azure.put("cmms", AZURE_VALUE)
+        oauth.refresh, oauth.forbidden = {REFRESH}, frozenset({"orders"})
+        yield Planted(azure, oauth, bao)
     shutil.rmtree(STORES)
 
 
@@ -141,12 +112,15 @@ def _folder(name: str) -> Path:
 
 
 @pytest.fixture
-def told(stack: Stack, azure: Azure, tmp_path: Path) -> Iterator[Mapping[str, bytes]]:
+def told(stack: Stack, planted: Planted, tmp_path: Path) -> Iterator[Mapping[str, bytes]]:
     """All that can be found after every stream failed in its own way, and after a fault of our own."""
     (tmp_path / "token").write_text(FILE_TOKEN + "\n")
     (tmp_path / "password").write_text(PASSWORD)
-    with scripted_source(repeat) as source:
-        connect(stack, source.base_url, tmp_path)
+    with (
+        scripted_source(repeat) as source,
+        closing(HttpProxy({"127.0.0.1": _port(source)}, login=PROXY)) as proxy,
+    ):
+        connect(stack, source.base_url, tmp_path, planted, proxy)
         wait_until(lambda: settled(stack), 40, what="the end of the first attempts")
         proofs = {asked.headers.get("authorization", "").removeprefix("Bearer ") for asked in source.asked}
         assert proofs >= {ENV_TOKEN, FILE_TOKEN, VAULT_FIELD, AWS_FIELD, AZURE_VALUE}
@@ -163,7 +137,11 @@ def told(stack: Stack, azure: Azure, tmp_path: Path) -> Iterator[Mapping[str, by
         yield all_stores(stack, flower_pages(*flower)) | said
 
 
-def connect(stack: Stack, base_url: str, folder: Path) -> None:
+def _port(source: Scripted) -> int:
+    return int(source.base_url.rpartition(":")[2])
+
+
+def connect(stack: Stack, base_url: str, folder: Path, planted: Planted, proxy: HttpProxy) -> None:
     references = {
         "env": ("leaky", "env://PLANTED_ENV_TOKEN"),
         "file": ("leaky", f"file://{folder}/token"),
@@ -184,17 +162,52 @@ def connect(stack: Stack, base_url: str, folder: Path) -> None:
         for how, (system, reference) in references.items()
         for kind, off in (("fails", WAITS), ("waits", STREAMS))
     ]
+    connections += [by_proxy(base_url, proxy), by_oauth(planted.oauth)]
     text = json.dumps({"version": 1, "connections": connections})
     apply(stack.database, stack.registry, read_document(text.encode(), "planted"))
+    add_named(stack.database, "hook", "http://127.0.0.1:9/hook", "aws-sm://app/hook", begin="beginning")
+
+
+def by_proxy(base_url: str, proxy: HttpProxy) -> dict[str, object]:
+    return {
+        "id": "by-proxy",
+        "system": "leaky",
+        "settings": {"base_url": base_url},
+        "schedule": {"every": "7d"},
+        "secrets": {"token": "env://PLANTED_ENV_TOKEN"},
+        "network": {
+            "proxy": f"http://127.0.0.1:{proxy.port}",
+            "proxy_user": PROXY.partition(":")[0],
+            "proxy_password": "env://PLANTED_PROXY",
+        },
+        "streams": {name: {"enabled": False} for name in (*WAITS, *STREAMS[2:])},
+    }
+
+
+def by_oauth(oauth: Consenting) -> dict[str, object]:
+    return {
+        "id": "by-oauth",
+        "system": "consenting",
+        "settings": {"port": oauth.port},
+        "schedule": {"every": "7d"},
+        "secrets": {
+            "client_id": "env://PLANTED_CLIENT",
+            "client_secret": "env://PLANTED_CLIENT_SECRET",
+            "refresh_token": "vault://secret/app/oauth#refresh",
+        },
+    }
 
 
 def settled(stack: Stack) -> bool:
-    """Every stream has a run behind it, or one that waits with its error."""
+    """Every stream has a run behind it, or one that waits with its error, and what signs events was opened."""
     told = stack.one(
         "SELECT count(*) AS n FROM streams s WHERE s.enabled AND (s.last_outcome IS NOT NULL"
         " OR EXISTS (SELECT FROM runs r WHERE r.stream_id = s.id AND r.error IS NOT NULL))"
     )
-    return bool(told["n"] == 6 * len((*STREAMS, *WAITS)))
+    signed = stack.one(
+        "SELECT count(*) AS n FROM subscriptions WHERE last_error LIKE %(why)s", why="%loopback%"
+    )
+    return bool(told["n"] == 6 * len((*STREAMS, *WAITS)) + 4 and signed["n"])
 
 
 def crash(stack: Stack) -> None:
@@ -224,8 +237,10 @@ def commands(stack: Stack) -> dict[str, bytes]:
     return {f"headrace {' '.join(words)}": stack.command(*words).stdout.encode() for words in asked}
 
 
-def test_planted_secrets_are_found_nowhere(stack: Stack, azure: Azure, told: Mapping[str, bytes]) -> None:
+def test_planted_secrets_are_found_nowhere(stack: Stack, planted: Planted, told: Mapping[str, bytes]) -> None:
+    azure, oauth = planted.azure, planted.oauth
     assert azure.tokens
+    assert planted.bao.fields("app/oauth")["refresh"] in oauth.refresh, "the token that came instead was kept"
     secrets = {
         "the field in Vault": VAULT_FIELD,
         "the field in AWS": AWS_FIELD,
@@ -235,6 +250,11 @@ def test_planted_secrets_are_found_nowhere(stack: Stack, azure: Azure, told: Map
         "what lets us into AWS": SETTINGS["AWS_SECRET_ACCESS_KEY"],
         "what lets us into Azure": azure.tokens[-1],
         "the beginning of one of ours, cut off": MARK,
+        "what signs events": HOOK,
+        "the proxy's password": PROXY.partition(":")[2],
+        "the secret of our client": CLIENT_SECRET,
+        "a token that was spent": REFRESH,
+        **{f"token {number} that was given out": text for number, text in enumerate(oauth.given_out)},
         "the token from the environment": ENV_TOKEN,
         "the token from a file": FILE_TOKEN,
         "the password of a log-in": PASSWORD,

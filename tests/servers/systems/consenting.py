@@ -59,6 +59,8 @@ class Consenting:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh: set[str] = field(default_factory=set)
     access: set[str] = field(default_factory=set)
+    given_out: list[str] = field(default_factory=list)
+    """All tokens, also those that are spent."""
     verifiers: list[str] = field(default_factory=list)
     forbidden: frozenset[str] = frozenset()
 
@@ -92,6 +94,7 @@ class Consenting:
         access, refresh = f"access-{secrets.token_hex(12)}", f"refresh-{secrets.token_hex(12)}"
         self.access.add(access)
         self.refresh.add(refresh)
+        self.given_out += [access, refresh]
         return 200, {
             "access_token": access,
             "refresh_token": refresh,
