@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, carried out as they stand."""
+"""The examples of docs/api.md, docs/customers.md and docs/client.md, carried out as they stand."""
 
 import json
 import os
@@ -16,8 +16,12 @@ from scheduler.access.tokens import make_token
 from scheduler.embedded.valkey import EmbeddedValkey
 
 TOKEN = make_token("test", bits=4)
-PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE, CUSTOMERS, PYTHON = (
+    (DOCS / f"{page}.md").read_text(encoding="utf-8") for page in ("api", "customers", "client")
+)
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXAMPLES = SHELL.findall(PAGE)
 REFUSED = "stat=failed"
 """In the one example that is wrong on purpose."""
 
@@ -28,6 +32,8 @@ def server(
 ) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("page")
     (home / "api-token-test").write_text(TOKEN)  # the API lets in what is kept there
+    (home / ".headrace").mkdir()
+    (home / ".headrace" / "demo-port").write_text("9\n")
     with postgres_server.fresh_database() as url, serving(url, valkey_server.url, home) as running:
         running.rows(
             "INSERT INTO connections (name, environment, system, settings, secrets) VALUES ('demo-plant', 'test', 'demo',"
@@ -56,7 +62,8 @@ def carried_out(server: Server, example: str) -> list[Any]:
     )
     script = script.replace("\n; echo", "; echo")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60,
+        check=False, cwd=server.home,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line]
@@ -83,3 +90,19 @@ def test_the_routes_that_are_named_exist(server: Server) -> None:
     named = set(re.findall(r"`(?:GET|POST|PATCH|PUT|DELETE) (/v1/[^`?]*)", PAGE)) - {"/v1/openapi.json"}
     assert named
     assert named <= document["paths"].keys()
+
+
+def test_a_customer_gets_a_connection_a_trial_and_a_link(server: Server) -> None:
+    made, trial, link = (
+        carried_out(server, example)[0] for example in SHELL.findall(CUSTOMERS) if "curl" in example
+    )
+    assert (made["name"], made["tenant"], made["environment"]) == ("Acme North", "acme", "test")
+    assert (trial["connection"], trial["reached"]) == ("Acme North", False), "nothing listens there"
+    assert "/connect/" in link["url"]
+
+
+def test_the_client_does_what_its_page_shows(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    [example] = re.findall(r"^```python\n(.*?)^```", PYTHON, re.MULTILINE | re.DOTALL)
+    example = example.replace("https://headrace.example.com", server.url).replace("wait=20", "wait=1")
+    exec(example, {"token": TOKEN})
+    assert capsys.readouterr().out.startswith("17 ")
