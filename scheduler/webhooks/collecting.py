@@ -216,9 +216,14 @@ class Collector:
         if publish(dict.fromkeys(wakeup for one in silent for wakeup in one.stored.wakeups)):
             self._bell.open()
         events = [event for one in gathered for event in one.events if one.stored.fresh]
-        streams = sorted({event.stream_id for event in events})
-        if streams:
-            publish(want_forgotten(self._database, streams, events[0].request_id))
+        joined = {
+            event.stream_id
+            for one in gathered
+            for event in one.events
+            if one.stored.fresh and event.stream_id not in one.stored.wanted
+        }
+        if joined:
+            publish(want_forgotten(self._database, sorted(joined), events[0].request_id))
         if whole := sorted({event.stream_id for event in events if event.hint.kind == "stream"}):
             publish(raise_queued(self._database, whole))
 

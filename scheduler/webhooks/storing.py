@@ -38,6 +38,8 @@ class Stored:
 
     fresh: frozenset[tuple[int, str]]
     wakeups: tuple[Wakeup, ...]
+    wanted: frozenset[int] = frozenset()
+    """Streams whose run of events was asked for in the same commit: whoever claims it sees them all."""
 
 
 def store(hasty: Database, patient: Database, events: Sequence[Event]) -> Stored:
@@ -54,6 +56,7 @@ def _store(database: Database, events: Sequence[Event], *, wanting: bool) -> Sto
     return Stored(
         frozenset((int(connection), str(key)) for connection, key in row["fresh"]),
         tuple((UUID(run), str(queue)) for run, queue in row["wakeups"]),
+        frozenset(row["wanted"]),
     )
 
 

@@ -44,10 +44,11 @@ WITH given AS (
                           AND r.state = 'queued')
      ORDER BY w.stream_id, w.track
     ON CONFLICT (stream_id, track, scope_hash) WHERE state = 'queued' DO NOTHING
-    RETURNING id, queue
+    RETURNING id, queue, stream_id, track
 )
 SELECT (SELECT coalesce(jsonb_agg(jsonb_build_array(connection_id, key)), '[]') FROM fresh) AS fresh,
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(id, queue)), '[]') FROM wanted) AS wakeups;
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(id, queue)), '[]') FROM wanted) AS wakeups,
+       (SELECT coalesce(jsonb_agg(stream_id), '[]') FROM wanted WHERE track = 'events') AS wanted;
 
 -- name: want_forgotten
 -- After the commit: the run that was found queued may have been claimed meanwhile, and have looked for events already.

@@ -17,6 +17,7 @@ from worker.config import load_settings
 from worker.runs.alive import Alive
 from worker.runs.wakeups.lying import MEMORY
 from worker.runs.wakeups.publish import lying, publish
+from worker.runs.wakeups.ringing import Bell
 
 pytestmark = pytest.mark.integration
 
@@ -93,6 +94,44 @@ def test_messages_of_many_runs_differ_and_are_taken_in_order(valkey: redis.Redis
     for place in ("id", "root_id"):
         assert len({read(text)[0]["headers"][place] for text in texts}) == 1200
     assert len({read(text)[0]["properties"]["delivery_tag"] for text in texts}) == 1200
+
+
+def test_who_rings_sends_what_would_be_published_and_one_at_a_time_is_on_the_line(
+    valkey: redis.Redis,
+) -> None:
+    run, bell = uuid4(), Bell()
+    assert bell.ring([(run, QUEUE)]) is None, "there is no line yet"
+    publish([(run, QUEUE)])
+    bell.open()
+    rung = bell.ring([(run, QUEUE)])
+    assert rung is not None
+    assert bell.ring([(uuid4(), QUEUE)]) is None, "nobody has heard of the one before"
+    assert bell.heard(rung)
+    published, ringing = (read(text) for text in reversed(valkey.lrange(KEY, 0, -1)))
+    assert shape(ringing[0]) == shape(published[0])
+    assert ringing[1] == published[1]
+    again = bell.ring([(uuid4(), QUEUE), (uuid4(), QUEUE)])
+    assert again is not None
+    assert bell.heard(again)
+    assert valkey.llen(KEY) == 4
+    assert bell.ring([(run, QUEUE), (run, "sync.other")]) is None, "nobody published there yet"
+    bell.close()
+
+
+def test_a_line_that_broke_is_noticed_and_another_is_opened(valkey: redis.Redis) -> None:
+    bell = Bell()
+    publish([(uuid4(), QUEUE)])
+    bell.open()
+    valkey.client_kill_filter(_type="normal", skipme=True)
+    rung = bell.ring([(uuid4(), QUEUE)])
+    assert rung is None or not bell.heard(rung)
+    assert bell.ring([(uuid4(), QUEUE)]) is None
+    publish([(uuid4(), QUEUE)])
+    bell.open()
+    rung = bell.ring([(uuid4(), QUEUE)])
+    assert rung is not None
+    assert bell.heard(rung)
+    bell.close()
 
 
 def test_the_message_that_is_next_in_line_names_its_run(valkey: redis.Redis) -> None:

@@ -81,6 +81,11 @@ def _send(wakeups: Sequence[Wakeup], channel: Channel) -> None:
 _templates: dict[str, Template] = {}
 
 
+def known_template(queue: str) -> Template | None:
+    """What a message of this queue looks like, once one was published here."""
+    return _templates.get(queue)
+
+
 def _template(queue: str, channel: Channel) -> Template:
     if (made := _templates.get(queue)) is None:
         made = _templates[queue] = template(queue, channel)
