@@ -1,9 +1,9 @@
 """Which secrets does a request go with? Those of its connection, opened for it, and opened again after a refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from worker.secrets import Secret, open_again, open_secret, stores_away
+from worker.secrets import Secret, open_again, open_secret, reopen_secret, stores_away
 from worker.telemetry.steps import Steps
 
 
@@ -38,3 +38,13 @@ def opened_again(holder: Holder, refused: Mapping[str, Secret]) -> dict[str, Sec
             for name, known in refused.items()
         }
     return None if values == dict(refused) else values
+
+
+def opens_for(holder: Holder) -> Callable[[str, bool], str]:
+    """What opens the references of its network; True: what they led to before was refused."""
+
+    def opens(reference: str, refused: bool) -> str:
+        opening = reopen_secret if refused else open_secret
+        return opening(reference, environment=holder.environment).reveal()
+
+    return opens

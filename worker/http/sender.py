@@ -24,7 +24,7 @@ from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
-from worker.http.opened import opened, opened_again
+from worker.http.opened import opened, opened_again, opens_for
 from worker.http.proof import HeldTokens, LoginRefused, Proof
 from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
@@ -34,7 +34,7 @@ from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import network_wires, shared_wire
 from worker.limits.policy import Call
 from worker.limits.system.breaker import Breaker, Counts
-from worker.secrets import Secret, open_secret
+from worker.secrets import Secret
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
 
@@ -269,11 +269,7 @@ class Sender:
             return self._own_wire
         if not ctx.network:
             return shared_wire()
-        return network_wires().of(
-            network_of(ctx.network),
-            ctx.environment or "",
-            lambda reference: open_secret(reference, environment=ctx.environment).reveal(),
-        )
+        return network_wires().of(network_of(ctx.network), ctx.environment or "", opens_for(ctx))
 
 
 def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:

@@ -91,6 +91,12 @@ def open_again(reference: str, known: Secret, *, environment: str | None = None)
     return _cache.again(str(found), store.place(found.name), read, known)
 
 
+def reopen_secret(reference: str, *, environment: str | None = None) -> Secret:
+    """The same for whoever no longer knows what was refused: read again, if it wasn't a moment ago."""
+    known = open_secret(reference, environment=environment)
+    return open_again(reference, known, environment=environment)
+
+
 def stores_away() -> dict[str, str]:
     """The stores that give this process no answer now, and why: what it holds of theirs is used on."""
     return _cache.away()

@@ -1,10 +1,12 @@
 """A secret that was rotated in its store: a 401 has it read again, once, and the same request goes well."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import httpx
 import pytest
+from servers.network.listening import HttpProxy, System
 from servers.secrets.fresh import Begin
 
 from worker.config import get_settings
@@ -12,6 +14,7 @@ from worker.connectors.auth import HeaderAuth
 from worker.connectors.contract import Limits, Request, Response
 from worker.errors import HeadraceError, NeedsOperator
 from worker.http.sender import CallContext, Sender
+from worker.http.wire.process import close_shared_wire
 from worker.limits.budget import Budgets
 from worker.secrets.stores.known import STORES
 from worker.telemetry.steps import Steps
@@ -66,12 +69,15 @@ def sender(broker_url: str, rotating: tuple[Rotating, Begin]) -> Iterator[Sender
     budgets.close()
 
 
-def ask(sender: Sender) -> int:
+def ask(
+    sender: Sender, base_url: str = "https://plant.test", network: Mapping[str, str] = MappingProxyType({})
+) -> int:
     context = CallContext(
         connection_id=1,
         account="plant",
         lane=3,
-        source=PlantSource(),  # type: ignore[arg-type]
+        source=PlantSource(base_url),  # type: ignore[arg-type]
+        network=network,
         secrets={"token": "vault://secret/app#token"},
         request_id="r",
         steps=Steps(),
@@ -103,3 +109,30 @@ def test_refusals_that_no_rotation_explains_do_not_hammer_the_store(
             ask(sender)
     assert plant.reads == 2
     assert len(plant.asked) == 11
+
+
+def test_a_proxys_password_that_was_rotated_is_read_again_once_the_old_one_is_refused(
+    broker_url: str, rotating: tuple[Rotating, Begin]
+) -> None:
+    store, begin = rotating
+    budgets, system = Budgets(broker_url, short_wait=2), System()
+    proxy = HttpProxy({"plant.test": system.port}, login="headrace:planted-first")
+    sender = Sender(budgets, timeout=5, max_bytes=1000)
+    network = {
+        "proxy": f"http://127.0.0.1:{proxy.port}",
+        "proxy_user": "headrace",
+        "proxy_password": "vault://secret/proxy#password",
+    }
+    try:
+        assert ask(sender, "http://plant.test", network) == 200
+        store.value = "planted-second"
+        proxy.login = "headrace:planted-second"
+        proxy.drop()
+        begin.now += 20
+        with pytest.raises(NeedsOperator, match="does not accept its user and password"):
+            ask(sender, "http://plant.test", network)
+        assert ask(sender, "http://plant.test", network) == 200
+    finally:
+        for each in (proxy, system, budgets):
+            each.close()
+        close_shared_wire()

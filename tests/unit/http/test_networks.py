@@ -43,13 +43,14 @@ class Wires(NetworkWires):
         super().__init__(make=self._made)  # type: ignore[arg-type]
         self.made: list[Wire] = []
         self.store: dict[str, str | Exception] = {"env://CA": "pem"}
-        self.opened = 0
+        self.opened = self.after_refusals = 0
 
     def _made(self, _network: Network, opened: Mapping[str, str]) -> Wire:
         self.made.append(Wire(opened))
         return self.made[-1]
 
-    def open_reference(self, reference: str) -> str:
+    def open_reference(self, reference: str, refused: bool) -> str:
+        self.after_refusals += refused
         self.opened += 1
         found = self.store[reference]
         if isinstance(found, Exception):
@@ -109,6 +110,7 @@ def test_after_a_refusal_it_is_looked_at_again_at_once(wires: Wires) -> None:
         wires.ask()
     wires.store["env://CA"] = "renewed"
     assert wires.ask() == "answer"
+    assert wires.after_refusals == 1, "the store is asked, whatever its cache holds"
     wires.made[1].raises = httpx.ReadTimeout("slow")
     with pytest.raises(httpx.ReadTimeout):
         wires.ask()

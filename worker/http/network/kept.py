@@ -24,18 +24,19 @@ from worker.http.wire.message import Answer, Outgoing
 MOST_NETWORKS = 128
 LOOKED_AT = 60.0
 SWEEP = 30.0
-Open = Callable[[str], str]
-"""What a reference leads to."""
+Open = Callable[[str, bool], str]
+"""What a reference leads to; True: what it led to before was refused."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    """One network's wire. `until`: when its references are looked at again."""
+    """One network's wire. `until`: when its references are looked at again; `refused`: since what it shows was refused."""
 
     lock: Lock = field(default_factory=Lock)
     wire: NetworkWire | None = None
     digest: bytes = b""
     until: float = 0.0
+    refused: bool = False
 
 
 class NetworkWires:
@@ -83,9 +84,9 @@ class NetworkWires:
         return kept
 
     def _refreshed(self, kept: _Kept, network: Network, open_reference: Open) -> NetworkWire:
-        wire = kept.wire
+        wire, refused, kept.refused = kept.wire, kept.refused, False
         try:
-            opened = {name: open_reference(text) for name, text in network.references().items()}
+            opened = {name: open_reference(text, refused) for name, text in network.references().items()}
         except Transient:
             if wire is None:
                 raise
@@ -120,7 +121,7 @@ class Watched:
             return self.wire.exchange(outgoing, moments, deadline, most)
         except Exception as exc:
             if isinstance(exc, NeedsOperator) or _about_tls(exc):
-                self.kept.until = 0.0
+                self.kept.refused, self.kept.until = True, 0.0
             raise
 
 
