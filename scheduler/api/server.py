@@ -10,6 +10,7 @@ import uvicorn
 
 from scheduler.access.first import let_first_in
 from scheduler.api.app import create_app
+from scheduler.api.around.protocol import Protocol
 from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
@@ -54,6 +55,7 @@ def run_api(settings: Settings) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=Protocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from scheduler.api.problems import MEDIA_TYPE
 
 WORDS: Mapping[int, str] = {
-    400: "The body can't be read.",
+    400: "The request can't be read, or its body.",
     401: "No valid token was shown.",
     403: "The token doesn't allow this.",
     404: "There is none of that name, as far as the token sees.",
@@ -60,9 +60,9 @@ def implied(method: str, path: str) -> list[int]:
     """What any route may answer that is asked so."""
     if not path.startswith("/v1/"):
         return []
-    statuses = {401, 403, 404, 409, 422, 429, 503}
+    statuses = {400, 401, 403, 404, 409, 422, 429, 503}
     if method in _BODIES:
-        statuses |= {400, 413, 415}
+        statuses |= {413, 415}
     if method == "patch":
         statuses.add(412)
     return sorted(statuses)
