@@ -12,6 +12,8 @@ from worker.http.network.settings import REFERENCES
 from worker.outbound.message import environment_of
 from worker.secrets import is_writable, open_secret
 
+OF_SETTINGS = ("privacy_key", "connect_key", "vault_token", "vault_role_id", "vault_secret_id")
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -59,8 +61,9 @@ def _references(database: Database, settings: Settings) -> Iterator[tuple[str, s
             yield holder, name, reference, row["environment"]
     for row in database.all(looks.subscription_secrets):
         yield f"subscription {row['name']}", "secret", row["secret"], environment_of(row)
-    if settings.privacy_key is not None:
-        yield "HEADRACE_PRIVACY_KEY", "privacy_key", settings.privacy_key, None
+    for name in OF_SETTINGS:
+        if (reference := getattr(settings, name)) is not None:
+            yield f"HEADRACE_{name.upper()}", name, reference, None
 
 
 def connection_references(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,8 @@ def test_each_reference_is_opened_and_no_value_is_shown(
     headrace: Command, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLANTED_TOKEN", "planted-value-of-a-token")
+    monkeypatch.setenv("PLANTED_ID", "planted-value-of-an-id")
+    monkeypatch.setenv("HEADRACE_VAULT_SECRET_ID", "env://PLANTED_ID")
     database.run(
         "INSERT INTO connections (name, system, secrets) VALUES"
         """ ('opens', 'demo', '{"token": "env://PLANTED_TOKEN"}'), ('lacks', 'demo', '{"token": "env://NOT_SET_ANYWHERE"}')"""
@@ -26,6 +28,7 @@ def test_each_reference_is_opened_and_no_value_is_shown(
     found = {each["holder"]: each for each in json.loads(told.out)}
     assert found["connection opens"]["opens"]
     assert not found["connection opens"]["writable"]
+    assert found["HEADRACE_VAULT_SECRET_ID"]["opens"]
     assert found["connection lacks"]["code"] == "secret_unresolved"
     shown = headrace("secrets", "check")
     assert "read only" in shown.out
