@@ -19,7 +19,7 @@ from scheduler.api.who import source_of
 from scheduler.connections.consent import keys, typed
 from scheduler.connections.consent.finish import LinkDone, LinkGone, Rooms, candidate_of, finish
 from scheduler.connections.consent.links import needs_of_link
-from scheduler.connections.consent.needs import Needs
+from scheduler.connections.consent.needs import Needs, read_settings
 from scheduler.connections.consent.oauth import CALLBACK, address_to_consent, client_of, exchange
 from scheduler.connections.consent.typed import queries
 from scheduler.connections.editing.edit import queries as editing
@@ -48,12 +48,12 @@ class Visit:
 
     def give(self, form: Mapping[str, str]) -> Response:
         """The form: on to the system's own log-in, or to the trial."""
-        settings: dict[str, Any] = {}
+        settings: dict[str, str] = {}
         try:
             settings = {
                 each.name: form.get(f"setting.{each.name}", "").strip() for each in self.needs.settings
             }
-            given = _numbers(settings, self.needs)
+            given = read_settings(settings, self.needs.settings)
             known_systems().get(self.link["system"]).check_settings({**self.link["settings"], **given})
             values = self._secrets(form)
             with room.place(str(self.link["id"])), typed.of_link(self.database, self.link) as put:
@@ -175,17 +175,3 @@ def needs_now(database: Database, link: Mapping[str, Any]) -> Needs:
         again = database.one(editing.read_one, {"id": link["connection_id"]})
     settings = again["settings"] if again else link["settings"]
     return needs_of_link(known_systems(), link["system"], settings, link["secrets"], again)
-
-
-def _numbers(typed_in: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
-    """A form holds texts; whole numbers and switches are what the manifest calls so."""
-    kinds = {each.name: each.kind for each in needs.settings}
-    found: dict[str, Any] = {}
-    for name, text in typed_in.items():
-        if kinds[name] == "integer" and text.lstrip("-").isdecimal():
-            found[name] = int(text)
-        elif kinds[name] == "boolean" and text.lower() in {"true", "false", "yes", "no"}:
-            found[name] = text.lower() in {"true", "yes"}
-        else:
-            found[name] = text
-    return found

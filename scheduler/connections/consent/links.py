@@ -16,8 +16,7 @@ from scheduler.access.audit import Actor, note_act
 from scheduler.access.principal import Principal
 from scheduler.connections.consent.keys import digest_of, new_secret
 from scheduler.connections.consent.needs import Needs, needs_of
-from scheduler.connections.consent.places import reference_for
-from scheduler.connections.consent.typed import clear, left_by, queries
+from scheduler.connections.consent.typed import clear, left_by, promises, queries
 from scheduler.connections.editing.body import Mistaken, body_of
 from scheduler.connections.editing.edit import refuse_taken
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
@@ -26,7 +25,6 @@ from scheduler.connections.file.reading import read_entry
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
-from worker.secrets import check_reference, is_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def create_link(
     asked = [each.name for each in needs.secrets]
     if needs.consent is not None:
         asked.append(needs.consent.refresh_token)
-    promised = {name: _sample(wanted, name) for name in asked}
+    promised = promises(wanted.store, wanted.name, wanted.environment, asked)
     row: dict[str, Any] = {
         "name": wanted.name, "budget": None,
         "system": wanted.system, "environment": wanted.environment, "tenant": wanted.tenant, "settings": settings,
@@ -163,23 +161,6 @@ def open_link(database: Database, secret: str) -> str | None:
     session = new_secret()
     taken = database.one(queries.open_link, {"id": link["id"], "session": digest_of(session)})
     return session if taken else None
-
-
-def _sample(wanted: NewLink, name: str) -> str:
-    """A reference as it will be, which must be allowed, and can be written."""
-    reference = reference_for(wanted.store, wanted.name, "00000000", name)
-    try:
-        check_reference(reference, environment=wanted.environment, name=name)
-    except InvalidInput as exc:
-        raise InvalidInput(exc.code, exc.message, place="body.store", hint=exc.hint) from None
-    if not is_writable(reference):
-        raise InvalidInput(
-            "secret_not_writable",
-            "Nothing can be written there.",
-            place="body.store",
-            hint="Name the beginning of references in a store that this Headrace may write to.",
-        )
-    return reference
 
 
 def _check_entry(

@@ -1,6 +1,6 @@
 """What must somebody be asked for, so that a system can be connected? By its manifest; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,20 @@ class Needs:
     def typed(self) -> bool:
         """Whether anything is to be typed in at all."""
         return bool(self.settings or self.secrets)
+
+
+def read_settings(typed: Mapping[str, str], settings: Iterable[Setting]) -> dict[str, Any]:
+    """What people type is text; whole numbers and switches are what the manifest calls so."""
+    kinds = {each.name: each.kind for each in settings}
+    found: dict[str, Any] = {}
+    for name, text in typed.items():
+        if kinds[name] == "integer" and text.lstrip("-").isdecimal():
+            found[name] = int(text)
+        elif kinds[name] == "boolean" and text.lower() in {"true", "false", "yes", "no"}:
+            found[name] = text.lower() in {"true", "yes"}
+        else:
+            found[name] = text
+    return found
 
 
 def needs_of(

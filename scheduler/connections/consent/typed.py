@@ -15,8 +15,8 @@ import structlog
 from scheduler.connections.consent.places import reference_for
 from worker.db.database import Database
 from worker.db.queries import load_queries
-from worker.errors import HeadraceError
-from worker.secrets import remove_secret, write_secret
+from worker.errors import HeadraceError, InvalidInput
+from worker.secrets import check_reference, is_writable, remove_secret, write_secret
 
 queries = load_queries("scheduler.connections.consent", "consent.sql")
 
@@ -44,11 +44,30 @@ class Typed:
         self.kept = True
 
 
+def promises(store: str, connection: str, environment: str, names: Iterable[str]) -> dict[str, str]:
+    """References as they will be. Raises `InvalidInput` where one isn't allowed, or nothing can be written there."""
+    found = {}
+    for name in names:
+        reference = found[name] = reference_for(store, connection, "00000000", name)
+        try:
+            check_reference(reference, environment=environment, name=name)
+        except InvalidInput as exc:
+            raise InvalidInput(exc.code, exc.message, place="body.store", hint=exc.hint) from None
+        if not is_writable(reference):
+            raise InvalidInput(
+                "secret_not_writable",
+                "Nothing can be written there.",
+                place="body.store",
+                hint="Name the beginning of references in a store that this Headrace may write to.",
+            )
+    return found
+
+
 @contextmanager
 def of_link(
     database: Database, link: Mapping[str, Any], before: Mapping[str, str] | None = None
 ) -> Iterator[Typed]:
-    """What is given in one visit; `before`: what was given in the one that led here."""
+    """What is given in one visit; `before`: what was given in the one that led here. Of `link` counts what it is for."""
     typed = Typed(dict(before or {}))
     try:
         yield typed

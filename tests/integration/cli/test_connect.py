@@ -46,7 +46,7 @@ def test_somebody_logs_in_in_a_browser_on_this_machine(
         if "/authorize" in text:
             told.set()
 
-    monkeypatch.setattr("scheduler.cli.commands.consent.connect.note", hear)
+    monkeypatch.setattr("scheduler.cli.commands.consent.connecting.note", hear)
 
     def browse() -> None:
         if told.wait(20):
