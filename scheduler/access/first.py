@@ -40,10 +40,10 @@ class First:
     """Just now."""
 
     def words(self, environment: str) -> str:
-        """What to put after `Bearer`."""
+        """Where the token is that lets in, for people."""
         if environment in self.files:
-            return str(self.files[environment])
-        return "HEADRACE_API_TOKEN" if self.setting else f"a {environment} token of yours"
+            return f"token in {self.files[environment]}"
+        return "the token in HEADRACE_API_TOKEN" if self.setting else f"a {environment} token of yours"
 
 
 def let_first_in(database: Database, settings: Settings) -> First:

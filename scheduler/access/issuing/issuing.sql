@@ -58,8 +58,9 @@ SELECT t.id, t.name, t.owner, t.environment, t.scopes, t.ending, t.connections, 
 
 -- name: find_tokens
 -- What somebody means on the command line: an id, the beginning of one, a name, the last characters, or the token itself.
-SELECT t.id, CASE WHEN t.id::text = %(given)s OR t.digest = %(digest)s THEN 1 WHEN t.name = %(given)s THEN 2 ELSE 3 END
-             + CASE WHEN t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) THEN 0 ELSE 10 END AS rank
+SELECT t.id, t.successor,
+       CASE WHEN t.id::text = %(given)s OR t.digest = %(digest)s THEN 1 WHEN t.name = %(given)s THEN 2 ELSE 3 END
+       + CASE WHEN t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) THEN 0 ELSE 10 END AS rank
   FROM tokens t
  WHERE t.id::text = %(given)s OR t.digest = %(digest)s OR t.name = %(given)s
     OR (length(%(given)s) >= 8 AND starts_with(t.id::text, %(given)s)) OR t.ending = %(given)s

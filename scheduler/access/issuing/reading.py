@@ -62,14 +62,22 @@ def read_token(
 
 def find_token(database: Database, given: str) -> DictRow:
     """Which token is meant on the command line: by its id or the beginning of it, its name, its end, or the token itself."""
+    return find_with_replaced(database, given)[0]
+
+
+def find_with_replaced(database: Database, given: str) -> list[DictRow]:
+    """The same, and behind it what it replaced of that name and what is good still: a name goes on when its token rotates."""
     rows = database.all(queries.find_tokens, {"given": given.replace("\0", ""), "digest": digest_of(given)})
     best = [row for row in rows if row["rank"] == rows[0]["rank"]]
     if not best:
         raise unknown_token("of that name, id or end")
-    if len(best) > 1:
-        ids = ", ".join(str(row["id"]) for row in best)
-        raise InvalidInput("ambiguous_token", "Several tokens fit that.", hint=f"Say which: {ids}.")
-    return read_token(database, best[0]["id"])
+    ids = {row["id"] for row in best}
+    newest = [row for row in best if row["successor"] not in ids]
+    if len(newest) != 1:
+        shown = ", ".join(str(row["id"]) for row in best)
+        raise InvalidInput("ambiguous_token", "Several tokens fit that.", hint=f"Say which: {shown}.")
+    replaced = [row for row in best if row["id"] != newest[0]["id"]]
+    return [read_token(database, row["id"]) for row in (*newest, *replaced)]
 
 
 def token_json(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
@@ -267,11 +267,11 @@ def places(setup: Setup, settings: Settings, first: First) -> list[Place]:
     """What runs where, and how to log in."""
     home = settings.home
     found = [
-        Place("API", setup.addresses.api, f"Authorization: Bearer <{first.words('live')}>"),
+        Place("API", setup.addresses.api, first.words("live")),
         Place("Flower", setup.addresses.flower, f"user headrace, password in {home / flower.PASSWORD_FILE}"),
     ]
     if setup.addresses.demo is not None:
-        found[:1] = [replace(found[0], login=f"{found[0].login}, for the demo <{first.words('test')}>")]
+        found.insert(1, Place("", "", f"for the demo: {first.words('test')}"))
         found.append(Place("demo system", setup.addresses.demo, f"token in {home / DEMO_TOKEN_FILE}"))
     ours = f"password in {home / 'postgres-password'}" if setup.postgres else "yours (HEADRACE_DATABASE_URL)"
     found.append(Place("Postgres", without_password(settings.require_database_url()), ours))

@@ -13,7 +13,7 @@ from scheduler.access.audit import COMMAND_LINE
 from scheduler.access.first import replace_kept
 from scheduler.access.issuing.grants import Grant
 from scheduler.access.issuing.issue import LONGEST_OVERLAP, Issued, issue, revoke, rotate
-from scheduler.access.issuing.reading import find_token, list_tokens, token_json
+from scheduler.access.issuing.reading import find_token, find_with_replaced, list_tokens, token_json
 from scheduler.access.principal import Scope
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
@@ -186,20 +186,25 @@ def revoke_one(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """End a token: its next request is refused, by every process.
+    """End a token: its next request is refused, by every process. A name ends with all that is good of it after a rotation.
 
     Example: headrace token revoke reports
     """
     with open_database(command_settings()) as database:
-        row = find_token(database, _given(token))
-        done = revoke(database, COMMAND_LINE, None, row["id"], with_made=with_made)
+        done, *replaced = (
+            revoke(database, COMMAND_LINE, None, row["id"], with_made=with_made)
+            for row in find_with_replaced(database, _given(token))
+        )
     if as_json:
-        made = [row["id"] for row in done.made]
-        print_json(token_json(done.row) | {"changed": done.changed, "made": made, "notes": done.warnings})
+        made = [row["id"] for each in (done, *replaced) for row in each.made]
+        more = {"replaced": [each.row["id"] for each in replaced], "made": made, "notes": done.warnings}
+        print_json(token_json(done.row) | {"changed": done.changed, **more})
         return
     name = f"{done.row['name']} ({done.row['id']})"
     say(f"{name} is revoked." if done.changed else f"{name} was revoked already.")
-    for other in done.made:
+    for each in replaced:
+        say(f"{each.row['id']}, which it replaced, is revoked too.")
+    for other in (row for each in (done, *replaced) for row in each.made):
         say(f"{other['name']} ({other['id']}), which it made, is revoked too.")
     for words in done.warnings:
         say(words)

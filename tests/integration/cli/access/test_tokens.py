@@ -80,6 +80,20 @@ def test_a_token_is_rotated_with_an_overlap_and_revoked(headrace: Command, datab
     assert find_principal(database, old, None) is not None
 
 
+def test_a_name_is_that_of_the_newest_after_a_rotation_and_ends_with_all_of_it(
+    headrace: Command, database: Database
+) -> None:
+    tokens = [made(headrace, "reports")]
+    tokens += [headrace("token", "rotate", "reports", "--overlap", "1h").out.strip() for _ in range(2)]
+    assert headrace("token", "show", "reports", "--json").json["ends_in"] == tokens[-1][-4:]
+    said = headrace("token", "revoke", "reports").out
+    assert said.count("which it replaced, is revoked too") == 2
+    assert not any(find_principal(database, token, None) for token in tokens)
+    made(headrace, "twice")
+    made(headrace, "twice")
+    assert "Several tokens" in headrace("token", "revoke", "twice").err, "two that nothing joins"
+
+
 def test_a_token_that_was_found_somewhere_is_read_from_stdin(
     headrace: Command, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
