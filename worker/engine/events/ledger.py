@@ -120,7 +120,7 @@ def finish_if_none_left(
     database: Database, run: Run, outcome: State, marks: Marks, **more: Any
 ) -> tuple[DictRow, Wakeup | None] | None:
     """End the run; None: something has come meanwhile, and it goes on."""
-    with database.connection() as connection, connection.pipeline(), connection.transaction():
+    with database.connection() as connection, connection.pipeline():  # one transaction, which ends with it
         left = connection.execute(
             sql.events_left, {"run": run.id, "claim": run.claim_no, "stream": run.stream_id}
         ).fetchone()
@@ -128,8 +128,9 @@ def finish_if_none_left(
             raise LostLease(run.id)
         if left["found"]:
             return None
+        ended = finish_run_in(connection, run.id, run.claim_no, outcome, **more)
         count_told(connection, run, marks)
-        return finish_run_in(connection, run.id, run.claim_no, outcome, **more)
+        return ended
 
 
 def _settled(run: Run, marks: Sequence[Mark]) -> dict[str, Any]:

@@ -215,7 +215,9 @@ class Loader:
         """One statement and one trip; what else it means goes along."""
         if not self._notes:
             return _only(connection.execute(statement, params))
-        with connection.pipeline(), connection.transaction():
+        with (
+            connection.pipeline()
+        ):  # which is a transaction, too: what is sent before it ends is committed together
             written = connection.execute(statement, params)
             for note in self._notes:
                 note.write(connection, self._run)
