@@ -25,7 +25,8 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 ##@ Work on it
 .PHONY: test
 test: $(VENV)/.dev ## all tests; says what it skips and how to get it
-	@$(BIN)/pytest tests -q -n $(JOBS) --ignore tests/faults $(ARGS)
+	@# In a row as far as it goes: what a file or a session shares is then started by one process, not by each of them.
+	@$(BIN)/pytest tests -q -n $(JOBS) --dist worksteal --ignore tests/faults $(ARGS)
 	@# What kills servers and measures waits needs room: two files at a time, each with an installation of its own.
 	@$(BIN)/pytest tests/faults -q -n 2 --dist loadfile $(ARGS)
 
