@@ -36,6 +36,7 @@ def tell(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         assert answer.status_code == 200, answer.text
 
     yield sent
+    api.end()
     known_systems.cache_clear()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from servers.systems.knocking import Door
@@ -100,22 +99,6 @@ def test_one_that_comes_twice_in_a_commit_is_new_once(desk: Desk) -> None:
     assert desk.together([desk.event("a")]) == [0]
     assert desk.keys() == ["a"]
     desk.counted(received=1, repeated=3)
-
-
-def test_one_that_comes_to_two_processes_at_once_is_new_in_one(door: Door, desk: Desk) -> None:
-    other = Collector(door.database)
-    keys = [uuid4().hex for _ in range(20)]
-
-    async def both() -> list[int]:
-        sent = (each.add([desk.event(key)]) for key in keys for each in (desk.collector, other))
-        return await asyncio.gather(*sent)
-
-    assert sum(asyncio.run(both())) == 20
-    assert sorted(desk.keys()) == sorted(keys)
-    runs = door.runs(desk.name)
-    assert [run["track"] for run in runs] == ["events"], "and one run is asked for"
-    other.close()
-    desk.counted(received=20, repeated=20)
 
 
 def test_large_ones_share_no_commit_that_is_too_large(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,16 @@ class Application:
         other._transport = httpx.ASGITransport(self._transport.app, client=(address, 1))
         return other
 
+    def end(self) -> None:
+        """As a server stops it: what webhooks told of is counted, and its connections are given back."""
+
+        async def ended() -> None:
+            app: Any = self._transport.app
+            async with app.router.lifespan_context(app):
+                pass
+
+        asyncio.run(ended())
+
     @property
     def transport(self) -> httpx.BaseTransport:
         """The same for a client that waits for its answers."""

@@ -153,4 +153,6 @@ def knocking(database: Database, folder: Path) -> Iterator[Door]:
     assert not registry.problems()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(doors, "known_systems", lambda: registry)
-        yield Door(database, Application(database).shown(None), registry, patch)
+        api = Application(database).shown(None)
+        yield Door(database, api, registry, patch)
+        api.end()
