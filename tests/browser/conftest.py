@@ -33,8 +33,9 @@ PATIENCE = 30.0
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """For a module and no longer: while Playwright is there, no other event loop runs in this thread."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         require(
@@ -68,7 +69,7 @@ class House:
         return self.link(system="consenting", settings={"port": self.system.port}, secrets=secrets, **body)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(
     chromium: Browser,
     postgres_server: PostgresServer,
