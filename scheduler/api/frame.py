@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.api.around.segments import keep_slashes
 from scheduler.api.etag import matches
-from scheduler.api.problems import REQUEST_ID, problem, refusal, unexpected
+from scheduler.api.problems import REQUEST_ID, refusal, unexpected
 
 MAX_BODY = 1024 * 1024
 """Ten thousand ids, or a large webhook."""
@@ -167,6 +167,4 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def _too_large(request: Request) -> ASGIApp:
-    answer = problem(request, 413, "body_too_large", _TOO_LONG)
-    answer.headers["Connection"] = "close"
-    return answer
+    return refusal(request, HTTPException(413, _TOO_LONG, {"Connection": "close"}))

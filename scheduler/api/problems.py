@@ -35,6 +35,17 @@ _CODES = {
 }
 
 
+_HINTS = {
+    404: "`GET /v1/openapi.json` names all that there is.",
+    405: "`Allow` names what is.",
+    413: "Send less at once, in several requests.",
+    415: "Send JSON, with `Content-Type: application/json`.",
+}
+
+
+_SCHEMA = "`GET /v1/openapi.json` says what may stand there."
+
+
 _STATUSES = {
     "ambiguous_connection": 409,
     "ambiguous_subscription": 409,
@@ -166,7 +177,7 @@ def refusal(request: Request, error: HTTPException) -> JSONResponse:
         404: "There is nothing at this path.",
         405: f"{request.method} is not allowed at this path.",
     }.get(status, str(error.detail))
-    answer = problem(request, status, code, detail)
+    answer = problem(request, status, code, detail, hint=_HINTS.get(status))
     answer.headers.update(dict(error.headers or {}))
     return answer
 
@@ -176,13 +187,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         words, at = first.get("ctx", {}).get("error", "it ends too early"), first["loc"][-1]
-        return problem(
-            request, 422, "bad_json", f"The body is no JSON: {words} at character {at}.", place="body"
-        )
+        said = f"The body is no JSON: {words} at character {at}."
+        return problem(request, 422, "bad_json", said, hint="One value, in UTF-8.", place="body")
     place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing" and place == "body":
-        return problem(request, 422, "bad_value", "A body of JSON is needed.", place=place)
-    return problem(request, 422, "bad_value", f"{first['msg']}.", place=place)
+    if place == "body" and first["type"] == "missing":
+        return problem(request, 422, "bad_value", "A body of JSON is needed.", hint=_SCHEMA, place=place)
+    if place == "body" and "json" not in request.headers.get("content-type", ""):
+        return refusal(request, HTTPException(415, "The body is no JSON, as its Content-Type says."))
+    return problem(request, 422, "bad_value", f"{first['msg']}.", hint=_SCHEMA, place=place)
 
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:

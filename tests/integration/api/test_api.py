@@ -159,6 +159,24 @@ def test_a_malformed_body_never_crashes(server: Server, body: bytes) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_every_refusal_says_what_to_do(server: Server) -> None:
+    syncs = "/v1/connections/plant/syncs"
+    answers = {
+        404: server.ask("GET", "/v1/nothing"),
+        405: server.ask("DELETE", "/v1/runs"),
+        413: server.ask("POST", syncs, content=b" " * (1024 * 1024 + 1)),
+        415: server.ask(
+            "POST", syncs, content=b"a=1", headers={"Content-Type": "application/x-www-form-urlencoded"}
+        ),
+        422: server.ask("GET", "/v1/runs?limit=0"),
+    }
+    assert {status: answer.status_code for status, answer in answers.items()} == {
+        status: status for status in answers
+    }
+    assert [status for status, answer in answers.items() if not answer.json()["hint"]] == []
+    assert answers[405].headers["allow"] == "GET, HEAD, OPTIONS"
+
+
 def test_it_is_said_where_a_body_stops_being_json(server: Server) -> None:
     answer = server.ask(
         "POST", "/v1/connections/plant/syncs", content=b"{nope", headers={"Content-Type": "application/json"}

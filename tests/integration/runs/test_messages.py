@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import redis
+import structlog
 from pydantic import SecretStr
 from servers.rows.ledger import Ledger
 
@@ -71,10 +72,12 @@ def read(text: bytes | str) -> tuple[dict[str, Any], Any]:
 
 def test_a_message_is_what_celery_would_have_sent(valkey: redis.Redis) -> None:
     run = uuid4()
-    celery_app.send_task(RUN_TASK, args=(str(run),), queue=QUEUE, retry=False)
+    headers = {"request_id": "api-1"}
+    celery_app.send_task(RUN_TASK, args=(str(run),), queue=QUEUE, retry=False, headers=headers)
     (theirs,) = valkey.lrange(KEY, 0, -1)
     valkey.delete(KEY)
-    assert publish([(run, QUEUE)]) == 1
+    with structlog.contextvars.bound_contextvars(request_id="api-1"):
+        assert publish([(run, QUEUE)]) == 1
     (ours,) = valkey.lrange(KEY, 0, -1)
     expected, expected_body = read(theirs)
     found, body = read(ours)
@@ -82,6 +85,7 @@ def test_a_message_is_what_celery_would_have_sent(valkey: redis.Redis) -> None:
     expected["properties"]["reply_to"] = ""  # nobody waits for an answer
     assert shape(found) == shape(expected)
     assert found["headers"]["argsrepr"] == expected["headers"]["argsrepr"]
+    assert found["headers"]["request_id"] == expected["headers"]["request_id"] == "api-1"
     ids = [found["headers"]["id"], found["headers"]["root_id"], found["properties"]["correlation_id"]]
     assert len(set(ids)) == 1
 

@@ -17,6 +17,7 @@ from worker.app import RUN_TASK, celery_app
 
 _TASK = "11111111-1111-4111-8111-111111111111"
 _RUN = "22222222-2222-4222-8222-222222222222"
+_REQUEST = "33333333-3333-4333-8333-333333333333"
 _PERSISTENT = 2
 
 
@@ -32,11 +33,15 @@ class Template:
     plain: str
     """The same before it was encoded."""
 
-    def message(self, run_id: UUID) -> str:
-        """A message for this run. Sent twice, it is two messages: each has an id of its own."""
+    def message(self, run_id: UUID, request_id: str = "") -> str:
+        """A message for this run. Sent twice, it is two messages: each has an id of its own.
+
+        `request_id` is that of the request that it was sent in, for whoever looks at tasks; the run has its own.
+        """
         run = str(run_id)
         body = b64encode(self.plain.replace(_RUN, run).encode()).decode()
-        return self.text.replace(self.body, body).replace(_RUN, run).replace(_TASK, str(uuid4()))
+        text = self.text.replace(self.body, body).replace(_RUN, run).replace(_TASK, str(uuid4()))
+        return text.replace(_REQUEST, request_id)
 
 
 class _Caught:
@@ -58,7 +63,7 @@ def template(queue: str, channel: Channel) -> Template:
         plain.encode(encoding),
         content_type=content_type,
         content_encoding=encoding,
-        headers=dict(made.headers),
+        headers={**made.headers, "request_id": _REQUEST},
         properties=properties,
     )
     caught = _Caught()

@@ -4,6 +4,7 @@ Promises nothing, on purpose: it never raises and never blocks for long, and a m
 beat. Emits: wakeup_failed, queues_unknown.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 Wakeup = tuple[UUID, str]
 """A run and the queue that carries it."""
+
+_HARMLESS = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}\Z")
 
 BATCH = 500
 """Messages of one command: Valkey does nothing else meanwhile."""
@@ -70,12 +73,19 @@ def _send(wakeups: Sequence[Wakeup], channel: Channel) -> None:
     by_queue: defaultdict[str, list[UUID]] = defaultdict(list)
     for run_id, queue in wakeups:
         by_queue[queue].append(run_id)
+    asked = _request_id()
     with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
         for queue, runs in by_queue.items():
             made = _template(queue, channel)
             for start in range(0, len(runs), BATCH):
-                pipe.lpush(made.key, *map(made.message, runs[start : start + BATCH]))
+                pipe.lpush(made.key, *(made.message(run, asked) for run in runs[start : start + BATCH]))
         pipe.execute()
+
+
+def _request_id() -> str:
+    """Of the request that is being served here, as log lines have it. What isn't as harmless as the API's goes nowhere."""
+    asked = structlog.contextvars.get_contextvars().get("request_id")
+    return asked if isinstance(asked, str) and _HARMLESS.match(asked) else ""
 
 
 _templates: dict[str, Template] = {}
