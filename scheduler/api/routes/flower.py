@@ -9,6 +9,7 @@ import re
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Annotated
 from urllib.parse import quote
 
@@ -25,8 +26,8 @@ from worker.config import Settings, get_settings
 from worker.errors import NotFound, Transient
 
 LOOKS = re.compile(
-    r"(?:|workers|tasks|broker|(?:worker|task)/[A-Za-z0-9._@:-]{1,200}"
-    r"|api/workers|api/tasks|api/task/types|api/queues/length|api/task/info/[A-Za-z0-9._-]{1,200}"
+    r"(?:|workers|tasks|broker|(?:worker|task)/(?!\.\.?$)[A-Za-z0-9._@:-]{1,200}"
+    r"|api/workers|api/tasks|api/task/types|api/queues/length|api/task/info/(?!\.\.?$)[A-Za-z0-9._-]{1,200}"
     r"|static/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*)",
     re.ASCII,
 )
@@ -43,7 +44,10 @@ _INLINE = re.compile(rb"<script type=\"text/javascript\">(\s*var autorefresh = [
 def flower_routes() -> APIRouter:
     """What an admin's token or session opens."""
     router = APIRouter(prefix=f"/{PREFIX}", include_in_schema=False)
-    client = httpx.Client(timeout=WAIT, trust_env=False, follow_redirects=False)
+    no_cookies = CookieJar(
+        DefaultCookiePolicy(allowed_domains=())
+    )  # or one person's would go along with the next one's
+    client = httpx.Client(timeout=WAIT, trust_env=False, follow_redirects=False, cookies=no_cookies)
 
     @router.get("", dependencies=ADMIN)
     def begin() -> Response:
@@ -95,6 +99,8 @@ def _answer(client: httpx.Client, settings: Settings, path: str, query: str) -> 
             "GET", f"{url}?{query}" if query else url, headers={"Authorization": f"Basic {login}"}
         ) as found:
             body = _body(found)
+    except httpx.InvalidURL:
+        raise NotFound("unknown_route", "Flower has no such page here.") from None
     except httpx.HTTPError:
         raise _away() from None
     headers = {name: found.headers[name] for name in PASSED_BACK if name in found.headers}

@@ -205,6 +205,42 @@ class TestDrift:
         assert (row["file_id"], row["tenant"]) == ("plant-north", "acme")
 
 
+class TestLoggingInAnew:
+    WAITING = """INSERT INTO runs (stream_id, connection_id, queue, account, track, lane, cause, request_id, not_before,
+                                  wait_reason, published_at)
+                 SELECT id, connection_id, 'sync.demo', 'a', 'live', 3, 'schedule', 'r', now() + interval '5 min', 'limit', now()
+                   FROM streams WHERE connection_id = %(id)s AND name = 'parts'"""
+    FAILED = """UPDATE streams SET failures = 3, next_run_at = now() + interval '1 h', history_next_at = now() + interval '1 h'
+                 WHERE connection_id = %(id)s AND name = 'sites'"""
+    NOW = """SELECT (SELECT bool_and(not_before <= now() AND published_at IS NULL) FROM runs) AS runs,
+                    (SELECT next_run_at <= now() AND history_next_at IS NULL FROM streams WHERE name = 'sites') AS streams"""
+
+    @pytest.mark.parametrize(
+        ("patch", "at_once"),
+        [
+            ({"secrets": {"token": "env://ANEW"}}, True),
+            ({"settings": {"base_url": "http://127.0.0.1:10"}}, True),
+            ({"labels": {"a": "b"}}, False),
+        ],
+    )
+    def test_what_was_refused_before_is_tried_at_once(
+        self, database: Database, patch: dict[str, Any], at_once: bool
+    ) -> None:
+        number = created(database)
+        for statement in (self.WAITING, self.FAILED):
+            database.run(statement, {"id": number})
+        changed(database, number, **patch)
+        assert database.all(self.NOW) == [{"runs": at_once, "streams": at_once}]
+
+    def test_a_file_that_names_another_secret_does_the_same(self, database: Database) -> None:
+        applied(database, plant())
+        number = find_connection(database, "Plant north")["id"]
+        for statement in (self.WAITING, self.FAILED):
+            database.run(statement, {"id": number})
+        applied(database, plant(secrets={"token": "env://ANEW"}))
+        assert database.all(self.NOW) == [{"runs": True, "streams": True}]
+
+
 class TestRights:
     def test_a_token_for_one_customer_makes_connections_of_that_customer(self, database: Database) -> None:
         by = editor(tenants=frozenset({"acme"}), secret_prefixes=("env://ACME_",))
