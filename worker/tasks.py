@@ -22,7 +22,7 @@ def run(self: Any, run_id: str) -> None:
     queue = self.request.delivery_info["routing_key"]
     for next_id in services.turns.take(queue, run_id):
         try:
-            if apart := carry_out(services, UUID(next_id)):
+            if apart := carry_out(services, UUID(next_id), urgent=queue.endswith(".live")):
                 run_alone(services, apart)
         except HeadraceError as exc:
             # Postgres is away: the run's lease lapses and beat brings it back.

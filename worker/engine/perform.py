@@ -11,6 +11,7 @@ import structlog
 
 from worker.engine.admission.opening import keep_to_windows
 from worker.engine.ending.commit import settle_run
+from worker.engine.events.ledger import LOOK
 from worker.engine.job import Job
 from worker.engine.keep.extras import extras_of
 from worker.engine.keep.privacy import worded
@@ -25,14 +26,21 @@ from worker.telemetry.steps import Steps
 log = structlog.get_logger()
 
 
-def carry_out(engine: Engine, run_id: UUID) -> Run | None:
+def carry_out(engine: Engine, run_id: UUID, *, urgent: bool = False) -> Run | None:
     """Do what a wake-up call asks for. Delivered twice, it works once: only one delivery can claim the row.
 
-    A run that must not share a process with others is claimed and handed back, for the caller to give it one.
+    A run that must not share a process with others is claimed and handed back, for the caller to give it one. `urgent`: it is
+    likely one of events, and what waits for it is looked at in the trip that claims it.
     """
     if engine.leases.draining:
         return None  # the row stays queued, and its message will be sent again
-    run = claim_run(engine.database, run_id, worker=engine.worker, lease=engine.settings.lease)
+    run = claim_run(
+        engine.database,
+        run_id,
+        worker=engine.worker,
+        lease=engine.settings.lease,
+        along=LOOK if urgent else None,
+    )
     if run is None or run.alone:
         return run
     carry_on(engine, run)

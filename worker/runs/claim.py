@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import DictRow
 
 from worker.db.database import Database
 from worker.db.queries import sql
@@ -75,6 +76,8 @@ class Run:
     """How its requests leave, where that is not as everybody's do."""
     clock_skew: float = 0.0
     """Seconds by which the source's clock is ahead of ours."""
+    seen: list[DictRow] | None = field(default=None, repr=False)
+    """What the look that went along with the claim saw; None: there was none."""
     _clock: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
@@ -82,12 +85,25 @@ class Run:
         return self.claimed_at + timedelta(seconds=time.monotonic() - self._clock)
 
 
-def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) -> Run | None:
+def claim_run(
+    database: Database, run_id: UUID, *, worker: str, lease: float, along: str | None = None
+) -> Run | None:
     """Take the run, or None: another delivery was faster, it is not its time, its stream is being worked on, or too many
-    wait for its account's limit.
+    wait for its account's limit. `along`: a look, by `%(run)s`, that goes with the claim in one trip.
     """
+    asked = {"run": run_id, "worker": worker, "lease": lease, "line": LINE}
+    seen: list[DictRow] | None = None
     try:
-        row = database.one(sql.claim_run, {"run": run_id, "worker": worker, "lease": lease, "line": LINE})
+        if along is None:
+            row = database.one(sql.claim_run, asked)
+        else:
+            with database.connection() as connection:
+                with connection.pipeline():
+                    claimed, looked = (
+                        connection.execute(sql.claim_run, asked),
+                        connection.execute(along, asked),
+                    )
+                row, seen = claimed.fetchone(), looked.fetchall()
     except psycopg.errors.UniqueViolation:
         return None  # two runs of one stream and track at the same instant: whoever won wakes this one at its end
     if row is None:
@@ -96,4 +112,4 @@ def claim_run(database: Database, run_id: UUID, *, worker: str, lease: float) ->
     columns = ("watermark", "position", "window_since", "window_until", "slice", "moved_at")
     stored = Stored(*(row.pop(column) for column in columns))
     del row["synchronous"]
-    return Run(cursor=stored, **row)
+    return Run(cursor=stored, seen=seen, **row)

@@ -31,7 +31,20 @@ MOST_BYTES = 8 * 1024 * 1024
 """Whole records of one look, together."""
 ERROR_WORDS = 500
 _PENDING = with_constants(sql.pending_events, most=MOST, bytes=MOST_BYTES)
+LOOK = _PENDING.replace(
+    "%(stream)s", "(SELECT r.stream_id FROM runs r WHERE r.id = %(run)s AND r.track = 'events')"
+)
+"""The first look, which goes along with the claim of what may be a run of events."""
 _PENDING_ONE = with_constants(sql.pending_events, most=1, bytes=MOST_BYTES)
+
+
+def pending_at_claim(run: Run) -> list[Event] | None:
+    """What there was to do when the run was claimed; None: nobody looked, or more than it may take at once."""
+    if run.seen is None or run.alone:
+        return None
+    events = [Event(**row) for row in run.seen]
+    run.seen.clear()  # the run may go on for long, and whole records are among them
+    return events
 
 
 def pending(database: Database, run: Run) -> list[Event]:

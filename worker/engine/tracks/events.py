@@ -15,7 +15,7 @@ from worker.engine.events.answers import Answers
 from worker.engine.events.asking import ask_all
 from worker.engine.events.coalesce import Event, Work, coalesce
 from worker.engine.events.commit import Commits
-from worker.engine.events.ledger import count_told, finish_if_none_left, pending
+from worker.engine.events.ledger import count_told, finish_if_none_left, pending, pending_at_claim
 from worker.engine.events.trust import Trust
 from worker.engine.events.whole import take_whole
 from worker.engine.job import Job
@@ -50,14 +50,18 @@ class _Follower:
 
     def follow(self) -> None:
         """Look after look, to the end."""
+        events = pending_at_claim(self._job.run)
         while True:
-            while events := pending(self._engine.database, self._job.run):
+            if events is None:
+                events = pending(self._engine.database, self._job.run)
+            if events:
                 self.take(events)
                 self._job.check()
                 if time.monotonic() > self._job.turn_ends:
                     raise SliceEnded("This turn is used up; the run goes on after others had theirs.")
             if self.end():
                 return
+            events = None
 
     def count(self) -> None:
         """What was told of so far, of a run that doesn't end here."""
