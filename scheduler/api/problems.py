@@ -11,8 +11,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from scheduler.access.allowed import NotAllowed
 from scheduler.runs.syncs import Refused
@@ -159,11 +160,11 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _methods_at(request: Request) -> list[str]:
     """All that may be asked of this path; the framework names those of one route."""
-    scope = request.scope
+    path = request.scope["path"]
     here = [
         route
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(scope)[0] != Match.NONE
+        for route in iter_route_contexts(request.app.routes)
+        if route.path is not None and compile_path(route.path)[0].match(path)
     ]
     methods = {method for route in here for method in route.methods or ()}
     return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
