@@ -63,8 +63,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(hangups_arrive: None, migrated: str, broker_url: str, tmp_path: Path) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, migrated, broker_url)
+def fleet(hangups_arrive: None, database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(tmp_path, database_url, broker_url)
     try:
         made.wait_for("worker_started", 3)
         assert made.process.poll() is None, made.log.read_text()
@@ -75,15 +75,6 @@ def fleet(hangups_arrive: None, migrated: str, broker_url: str, tmp_path: Path) 
         made.process.wait(10)
         for child in children:
             child.kill() if child.is_running() else None
-
-
-@pytest.fixture
-def migrated(database_url: str) -> str:
-    subprocess.run(
-        [*COMMAND, "migrate"], env=os.environ | {"HEADRACE_DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)},
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
-    return database_url
 
 
 def workers(database_url: str) -> int:
@@ -99,17 +90,17 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_says_what_it_chose_and_ends_in_order_when_told(
-    fleet: Fleet, migrated: str, told: signal.Signals
+    fleet: Fleet, database_url: str, told: signal.Signals
 ) -> None:
     (chosen,) = fleet.events("fleet_started")
     assert (chosen["main_processes"], chosen["bulk_processes"], chosen["slots"]) == (2, 1, 68)
     assert "as set" in str(chosen["chosen"])
-    assert workers(migrated) == 3
+    assert workers(database_url) == 3
     children = fleet.children()
     fleet.process.send_signal(told)
     assert fleet.process.wait(PATIENCE) == 0
     assert gone(children)
-    assert workers(migrated) == 0, "whoever leaves in order isn't missed"
+    assert workers(database_url) == 0, "whoever leaves in order isn't missed"
 
 
 def test_a_process_that_is_hung_up_on_drains_and_is_replaced(fleet: Fleet) -> None:
@@ -150,10 +141,10 @@ def test_processes_notice_by_themselves_that_their_parent_is_gone(fleet: Fleet) 
 
 
 def test_a_process_that_grows_past_its_bound_is_replaced_and_loses_nothing(
-    migrated: str, broker_url: str, tmp_path: Path
+    database_url: str, broker_url: str, tmp_path: Path
 ) -> None:
     """A bound that it passes at once: each life drains, ends with the code for it, and another begins."""
-    fleet = Fleet(tmp_path, migrated, broker_url, "--lane", "main", HEADRACE_PROCESS_MEMORY="20")
+    fleet = Fleet(tmp_path, database_url, broker_url, "--lane", "main", HEADRACE_PROCESS_MEMORY="20")
     try:
         fleet.wait_for("worker_ended", 2)
         assert {event["exit_code"] for event in fleet.events("worker_ended")} == {75}
@@ -165,9 +156,9 @@ def test_a_process_that_grows_past_its_bound_is_replaced_and_loses_nothing(
 
 
 def test_it_warns_where_postgres_would_turn_its_connections_away(
-    migrated: str, broker_url: str, tmp_path: Path
+    database_url: str, broker_url: str, tmp_path: Path
 ) -> None:
-    fleet = Fleet(tmp_path, migrated, broker_url, "--lane", "main", HEADRACE_DATABASE_POOL="100")
+    fleet = Fleet(tmp_path, database_url, broker_url, "--lane", "main", HEADRACE_DATABASE_POOL="100")
     try:
         fleet.wait_for("too_few_connections")
         (warned,) = fleet.events("too_few_connections")
