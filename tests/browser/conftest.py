@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +91,9 @@ def house(
         with (
             consenting() as system,
             postgres_server.fresh_database() as url,
-            flower(home, valkey_server.url, settings) as wait_for_flower,
             serving(url, valkey_server.url, home, **settings) as server,
+            flower(home, valkey_server.url, settings),
         ):
-            wait_for_flower()
             yield House(server, demo, system, home / "typed", home / "ours")
     finally:
         demo.client.close()
@@ -102,8 +101,8 @@ def house(
 
 
 @contextmanager
-def flower(home: Path, broker_url: str, settings: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """The Flower that the API shows; it starts meanwhile, and one waits for it by a call. It has no worker to tell of."""
+def flower(home: Path, broker_url: str, settings: Mapping[str, str]) -> Iterator[None]:
+    """The Flower that the API shows. It has no worker to tell of."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
     ours = {"HEADRACE_HOME": str(home), "HEADRACE_BROKER_URL": broker_url, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-P", "-m", "scheduler.cli", "flower"]
@@ -119,7 +118,8 @@ def flower(home: Path, broker_url: str, settings: Mapping[str, str]) -> Iterator
             return False
 
     try:
-        yield lambda: wait_until(answers, PATIENCE, what="the start of Flower")
+        wait_until(answers, PATIENCE, what="the start of Flower")
+        yield
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)

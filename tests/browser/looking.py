@@ -44,6 +44,7 @@ LOOK = """
     const rim = contrast(parts(style.borderTopColor), behind(element.parentElement));
     if (rim < edge) wrong.push(`${what}: its edge has a contrast of ${rim.toFixed(2)}`);
     if (element.labels.length === 0) wrong.push(`${what}: it has no label`);
+    if (!element.ariaDescribedByElements?.length) wrong.push(`${what}: what is said of it is told to no reader`);
   }
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) wrong.push(`it is ${root.scrollWidth} px wide and ${root.clientWidth} are there`);

@@ -109,8 +109,9 @@ def _field(key: str, name: str, about: str, value: str | None = None) -> str:
         r"\b(?:Id|Url|id|url)\b", lambda word: word[0].upper(), name.replace("_", " ").capitalize()
     )
     return (
-        f'<label for="{escape(key)}">{escape(label)}</label><small>{escape(about.replace("`", ""))}</small>'
+        f'<label for="{escape(key)}">{escape(label)}</label><small id="{escape(key)}.about">{escape(about.replace("`", ""))}</small>'
         f'<input id="{escape(key)}" name="{escape(key)}" type="{kind}"{shown} required maxlength="8000" '
+        f'aria-describedby="{escape(key)}.about" '
         'autocomplete="off" autocapitalize="none" spellcheck="false">'
     )
 

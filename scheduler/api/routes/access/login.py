@@ -45,8 +45,8 @@ _PAGE = Template(
 )
 _FORM = Template(
     '$said<form method="post" action="/login"><input type="hidden" name="next" value="$next">'
-    '<label for="token">Your token</label><small>hr_live_… or hr_test_…, from whoever runs Headrace</small>'
-    '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
+    '<label for="token">Your token</label><small id="about">hr_live_… or hr_test_…, from whoever runs Headrace</small>'
+    '<input id="token" name="token" type="password" aria-describedby="about" autocomplete="current-password" required autofocus>'
     "<button>Log in</button></form>"
 )
 _INSIDE = Template(
@@ -87,7 +87,7 @@ def login_routes(database: Database) -> APIRouter:
         actor = Actor.of(who, request_id=getattr(request.state, REQUEST_ID), source=source_of(request))
         value, _ = await run_in_threadpool(open_session, database, actor, who)
         answer = RedirectResponse(onward if is_local(onward) else "/", status_code=303)
-        answer.headers.append("Set-Cookie", set_cookie(value, host, LASTS))
+        answer.headers.append("Set-Cookie", set_cookie(value, host, LASTS, origins))
         return answer
 
     @router.get("/", dependencies=READ)
