@@ -27,9 +27,13 @@ def session_of(headers: Sequence[str], host: str) -> str | None:
     return values[0] if len(values) == 1 and _VALUE.fullmatch(values[0]) else None
 
 
-def set_cookie(value: str, host: str, seconds: int) -> str:
-    """The header that gives a browser its session; an empty value and 0 seconds take it away."""
-    secure = "" if is_loopback(host) else "; Secure"
+def set_cookie(value: str, host: str, seconds: int, origins: Sequence[str] = ()) -> str:
+    """The header that gives a browser its session; an empty value and 0 seconds take it away.
+
+    Where a proxy has put the name of this machine in the host's place, the page's origin tells of TLS before it.
+    """
+    plain = is_loopback(host) and not any(each.startswith("https://") for each in origins)
+    secure = "" if plain else "; Secure"
     return f"{cookie_name(host)}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from servers.installation.api import Server, serving
+from servers.installation.application import Application
 from servers.postgres import PostgresServer
 
 from scheduler.embedded.valkey import EmbeddedValkey
+from worker.db.database import Database
 
 NEW = {
     "name": "Plant North",
@@ -160,3 +162,27 @@ def test_a_body_that_is_none_gets_a_clear_no(
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert "p4ssw0rd" not in answer.text
     assert server.rows("SELECT 1 FROM connections") == []
+
+
+def test_a_token_that_is_ended_in_one_process_is_refused_by_the_next_request_to_another(
+    server: Server,
+) -> None:
+    """The one is this process, which the other knows nothing of."""
+    issued = server.ask("POST", "/v1/tokens", json={"name": "t", "scopes": ["read"]}).json()
+    token, number = issued["token"], issued["id"]
+    opened = server.ask("POST", "/v1/session", token=token)
+    cookie = {"Cookie": opened.headers["set-cookie"].partition(";")[0]}
+    assert server.ask("GET", "/v1/session", token=token).status_code == 200
+    assert server.ask("GET", "/v1/session", token=None, headers=cookie).status_code == 200
+    assert server.rows("SELECT last_used_at FROM tokens WHERE id = %s", number)[0]["last_used_at"]
+    database = Database(server.database_url, name="test", pool=2)
+    try:
+        here = Application(database)
+        assert here.shown(token).get("/v1/session").status_code == 200
+        assert here.post(f"/v1/tokens/{number}/revoke", {}).json()["changed"] is True
+        assert here.shown(token).get("/v1/session").status_code == 401
+    finally:
+        database.close()
+    ways: list[dict[str, Any]] = [{"token": token}, {"token": None, "headers": cookie}]
+    for how in ways:
+        assert server.ask("GET", "/v1/session", **how).status_code == 401

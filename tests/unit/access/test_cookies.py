@@ -2,7 +2,14 @@
 
 import pytest
 
-from scheduler.access.door.cookies import cookie_name, is_loopback, is_ours, session_of, set_cookie
+from scheduler.access.door.cookies import (
+    cookie_name,
+    is_loopback,
+    is_ours,
+    is_planted,
+    session_of,
+    set_cookie,
+)
 
 VALUE = "a" * 43
 OUTSIDE = "headrace.example.com"
@@ -92,3 +99,28 @@ def test_any_other_is_not(origins: list[str], host: str) -> None:
 def test_behind_a_proxy_that_renames_the_host_the_public_address_counts() -> None:
     assert is_ours([f"https://{OUTSIDE}"], "10.0.0.5:8787", f"https://{OUTSIDE}/")
     assert not is_ours(["https://evil.example"], "10.0.0.5:8787", f"https://{OUTSIDE}/")
+
+
+@pytest.mark.parametrize(
+    ("host", "origins", "secure"),
+    [
+        ("headrace.example.com", [], True),
+        ("127.0.0.1:8787", ["http://127.0.0.1:8787"], False),
+        ("127.0.0.1:8787", [], False),
+        ("127.0.0.1:8787", ["https://headrace.example.com"], True),
+    ],
+)
+def test_a_cookie_is_for_tls_alone_wherever_a_browser_comes_over_it(
+    host: str, origins: list[str], secure: bool
+) -> None:
+    assert set_cookie("v", host, 60, origins).endswith("; HttpOnly; SameSite=Strict" + "; Secure" * secure)
+
+
+@pytest.mark.parametrize(
+    ("sites", "planted"),
+    [(["cross-site"], True), (["same-site"], True), (["same-origin"], False), (["none"], False), ([], False)],
+)
+def test_what_a_page_of_another_host_sends_is_known_by_what_the_browser_says(
+    sites: list[str], planted: bool
+) -> None:
+    assert is_planted(sites) == planted

@@ -29,7 +29,9 @@ def sessions_routes(database: Database) -> APIRouter:
             raise NotAllowed("token_needed", "A session opens no other: send a token.")
         _refuse_others(request)
         value, ends = open_session(database, actor_of(request), who)
-        response.headers.append("Set-Cookie", set_cookie(value, _host(request), LASTS))
+        response.headers.append(
+            "Set-Cookie", set_cookie(value, _host(request), LASTS, request.headers.getlist("origin"))
+        )
         return _shown(who) | {"expires_at": ends}
 
     @router.get("", dependencies=READ, response_model=shapes.SessionShape)
