@@ -61,6 +61,10 @@ _STATUSES = {
 }
 
 
+_TOLD = {"database_unavailable": "Postgres can't be used now. The log of this process says why."}
+"""Instead of the error's own words, which name servers and users, and are said before anybody has shown a token."""
+
+
 class Unauthorized(HeadraceError):
     """The token is missing or wrong; which of the two isn't said."""
 
@@ -134,11 +138,10 @@ def answer_to(request: Request, error: HeadraceError) -> JSONResponse:
     status = status_of(error)
     if status >= 500:
         log.warning("request_failed", code=error.code, error=error.message, status=status)
+    said = _TOLD.get(error.code, error.message)
     place = getattr(error, "place", None)
     more = [_one_of_many(each) for each in getattr(error, "problems", ())]
-    return problem(
-        request, status, error.code, error.message, hint=error.hint, place=place, problems=more or None
-    )
+    return problem(request, status, error.code, said, hint=error.hint, place=place, problems=more or None)
 
 
 def _one_of_many(error: InvalidInput) -> dict[str, Any]:
