@@ -197,7 +197,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if place == "body" and first["type"] == "missing":
         return problem(request, 422, "bad_value", "A body of JSON is needed.", hint=_SCHEMA, place=place)
     if place == "body" and "json" not in request.headers.get("content-type", ""):
-        return refusal(request, HTTPException(415, "The body is no JSON, as its Content-Type says."))
+        return refusal(request, HTTPException(415, "The body isn't said to be JSON."))
     return problem(request, 422, "bad_value", f"{first['msg']}.", hint=_SCHEMA, place=place)
 
 

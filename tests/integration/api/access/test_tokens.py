@@ -179,7 +179,12 @@ def test_a_wrong_wish_is_refused_with_its_place(admin: Application, body: dict[s
 
 
 def test_half_a_character_in_a_name_is_refused(admin: Application) -> None:
-    answer = admin.ask("POST", "/v1/tokens", content=b'{"name": "\\ud800", "scopes": ["read"]}')
+    answer = admin.ask(
+        "POST",
+        "/v1/tokens",
+        content=b'{"name": "\\ud800", "scopes": ["read"]}',
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == 422, answer.text
 
 
