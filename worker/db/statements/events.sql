@@ -27,6 +27,13 @@ SELECT EXISTS (SELECT FROM held) AS held,
                   AND (e.not_before IS NULL OR e.not_before <= now())) AS found,
        set_config('synchronous_commit', 'off', true);
 
+-- name: run_behind
+-- After a run of events has ended: who came in that moment found it running, and was sent away with its message. Whoever
+-- comes from here on may go.
+SELECT r.id, r.queue FROM runs r
+ WHERE r.stream_id = %(stream)s AND r.track = 'events' AND r.state = 'queued' AND r.not_before <= now()
+ ORDER BY r.id LIMIT 1;
+
 -- name: settle_events
 -- Done, in the transaction that wrote what they told of: by the copy as it stands now, what became of each. Without a hash it
 -- told of a delete. What has an outcome already brought nothing that could be loaded.

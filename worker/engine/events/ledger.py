@@ -141,9 +141,11 @@ def finish_if_none_left(
             raise LostLease(run.id)
         if left["found"]:
             return None
-        ended = finish_run_in(connection, run.id, run.claim_no, outcome, **more)
+        row, successor = finish_run_in(connection, run.id, run.claim_no, outcome, **more)
         count_told(connection, run, marks)
-        return ended
+    if successor is None and (behind := database.one(sql.run_behind, {"stream": run.stream_id})):
+        successor = behind["id"], behind["queue"]
+    return row, successor
 
 
 def _settled(run: Run, marks: Sequence[Mark]) -> dict[str, Any]:
