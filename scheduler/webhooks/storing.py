@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from worker.connectors.contract import Hint
 from worker.db.database import Database
 from worker.db.queries import load_queries
+from worker.errors import Transient
 from worker.runs.wakeups.publish import Wakeup
 
 sql = load_queries("scheduler.webhooks", "storing.sql")
@@ -46,7 +47,9 @@ def store(hasty: Database, patient: Database, events: Sequence[Event]) -> Stored
     """All of them in one commit, which is one round trip: where many come, each costs more than the work."""
     try:
         return _store(hasty, events, wanting=True)
-    except psycopg.errors.LockNotAvailable:
+    except Transient as exc:
+        if not isinstance(exc.__cause__, psycopg.errors.LockNotAvailable):
+            raise
         return _store(patient, events, wanting=False)
 
 
