@@ -32,9 +32,11 @@ MOST_BYTES = 8 * 1024 * 1024
 ERROR_WORDS = 500
 _PENDING = with_constants(sql.pending_events, most=MOST, bytes=MOST_BYTES)
 LOOK = _PENDING.replace(
-    "%(stream)s", "(SELECT r.stream_id FROM runs r WHERE r.id = %(run)s AND r.track = 'events')"
+    "%(stream)s",
+    "(SELECT r.stream_id FROM runs r WHERE r.id = %(run)s AND r.track = 'events' AND r.state = 'running'"
+    " AND r.worker = %(worker)s AND NOT r.alone)",
 )
-"""The first look, which goes along with the claim of what may be a run of events."""
+"""The first look, which goes along with the claim of what may be a run of events; for nothing where it wasn't claimed."""
 _PENDING_ONE = with_constants(sql.pending_events, most=1, bytes=MOST_BYTES)
 
 

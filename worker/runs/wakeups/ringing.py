@@ -56,8 +56,9 @@ class Bell:
         try:
             with celery_app.producer_pool.acquire(block=True, timeout=2) as producer:
                 pool = producer.channel.pool
-                self._free.put(_Line(pool.get_connection(), pool))
-            self._is_open = True
+                line = _Line(pool.get_connection(), pool)
+            self._is_open = True  # before anybody may find it dead, and say so
+            self._free.put(line)
         except Exception as exc:  # noqa: BLE001 - what is to be sent is published, and so it is heard of
             log.debug("bell_silent", error=type(exc).__name__)
 
@@ -107,4 +108,5 @@ class Bell:
 
     def _end(self, line: _Line) -> None:
         self._is_open = False
-        line.end()
+        with suppress(Exception):  # whoever rings has webhooks to answer
+            line.end()

@@ -2,14 +2,18 @@
 
 import threading
 from typing import Any
+from uuid import UUID
 
 import pytest
 from servers.rows.events import Events
 from servers.systems.mill import Works
 from servers.systems.scripted import Asked, Said
 
+from scheduler.access.audit import COMMAND_LINE
 from scheduler.beat.hearing import remember_events
+from scheduler.runs.acts import cancel
 from worker.db.database import Database
+from worker.engine import perform
 from worker.engine.events import ledger
 from worker.engine.perform import carry_on, carry_out
 from worker.engine.tracks import events as track
@@ -186,3 +190,59 @@ def test_two_requests_and_a_burst_at_once_leave_nothing_behind(
     works.carry_out_ready()
     assert {state for _, state, _ in events.states()} == {"done"}
     assert len(events.states()) == 120
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+def test_an_event_that_comes_right_after_the_look_at_the_claim_is_taken_by_the_same_run(
+    works: Works, stream: int, events: Events, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """Its webhook found the run queued and asked for no other, since the claim was not committed yet."""
+    told = [events.tell(f"r000{number}") for number in range(seen)]
+
+    def claim(*given: Any, **more: Any) -> Any:
+        claimed = claim_run(*given, **more)
+        assert claimed is not None
+        assert claimed.seen is not None
+        assert len(claimed.seen) == seen
+        told.append(events.tell("r0004"))
+        return claimed
+
+    monkeypatch.setattr(perform, "claim_run", claim)
+    run = request(works, stream)
+    carry_out(works.services, run, urgent=True)
+    assert works.outcome(run)["state"] == "succeeded"
+    assert {events.row(event)["state"] for event in told} == {"done"}
+    assert asked_for(works) == []
+
+
+def test_what_was_seen_at_the_claim_of_a_run_that_is_cancelled_or_lost_is_not_done_by_it(
+    works: Works, stream: int, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = works.services.database
+
+    def lost(
+        run: UUID,
+    ) -> None:  # as by a crash of Postgres that took the claim back, and another claim after it
+        database.run(
+            "UPDATE runs SET state = 'queued', claim_no = 0, lease_until = NULL WHERE track = 'events'"
+        )
+        assert claim_run(database, run, worker="other:1", lease=30.0)
+
+    def cancelled(run: UUID) -> None:
+        assert cancel(database, run, COMMAND_LINE) == "cancelling"
+
+    def carried_out(after_claim: Any) -> list[tuple[Any, ...]]:
+        def claim(*given: Any, **more: Any) -> Any:
+            claimed = claim_run(*given, **more)
+            after_claim(given[1])
+            return claimed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(perform, "claim_run", claim)
+            carry_out(works.services, request(works, stream), urgent=True)
+        return events.states()
+
+    events.tell("r0003")
+    assert carried_out(cancelled) == [("r0003", "failed", "cancelled")]
+    events.tell("r0004")
+    assert carried_out(lost)[1:] == [("r0004", "pending", None)]
