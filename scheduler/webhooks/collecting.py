@@ -199,9 +199,8 @@ class Collector:
         try:
             one = self._after.get(timeout=COUNT_EVERY)
             if one is not None and one.ring is not None:
-                self._stop.wait(
-                    PAUSE
-                )  # a worker is on its way, and the answer goes out: nothing here is urgent
+                # A worker is on its way, and the answer goes out: nothing here is urgent.
+                self._stop.wait(PAUSE)
             while one is not None:
                 found.append(one)
                 one = self._after.get_nowait()

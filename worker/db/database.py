@@ -80,6 +80,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def trip(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A transaction that is sent in as few trips as its answers allow: see `in_one_trip`."""
+        with self.connection() as connection, in_one_trip(connection):
+            yield connection
+
+    @contextmanager
     def pooled(self) -> Iterator[PoolProxiedConnection]:
         """The pooled connection itself; its `info` lives as long as the connection to Postgres does."""
         borrowed = _Borrowed(self._engine)
@@ -114,6 +120,21 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+@contextmanager
+def in_one_trip(connection: psycopg.Connection[DictRow]) -> Iterator[None]:
+    """Send statements without waiting for each; together they are a transaction, without BEGIN and COMMIT.
+
+    Postgres undoes all of it where one of them fails. Where Python does between two, the end of the pipeline would commit
+    those that were sent: the connection is given up instead.
+    """
+    with connection.pipeline():
+        try:
+            yield
+        except BaseException:
+            connection.close()
+            raise
 
 
 class _Borrowed(AbstractContextManager[psycopg.Connection[DictRow]]):

@@ -97,13 +97,9 @@ def claim_run(
         if along is None:
             row = database.one(sql.claim_run, asked)
         else:
-            with database.connection() as connection:
-                with connection.pipeline():
-                    claimed, looked = (
-                        connection.execute(sql.claim_run, asked),
-                        connection.execute(along, asked),
-                    )
-                row, seen = claimed.fetchone(), looked.fetchall()
+            with database.trip() as connection:
+                claimed, looked = connection.execute(sql.claim_run, asked), connection.execute(along, asked)
+            row, seen = claimed.fetchone(), looked.fetchall()
     except psycopg.errors.UniqueViolation:
         return None  # two runs of one stream and track at the same instant: whoever won wakes this one at its end
     if row is None:

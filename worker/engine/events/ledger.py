@@ -135,7 +135,7 @@ def finish_if_none_left(
     database: Database, run: Run, outcome: State, marks: Marks, **more: Any
 ) -> tuple[DictRow, Wakeup | None] | None:
     """End the run; None: something has come meanwhile, and it goes on."""
-    with database.connection() as connection, connection.pipeline():  # one transaction, which ends with it
+    with database.trip() as connection:
         left = connection.execute(
             sql.events_left, {"run": run.id, "claim": run.claim_no, "stream": run.stream_id}
         ).fetchone()

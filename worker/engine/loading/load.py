@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.pool import PoolProxiedConnection
 
 from worker.connectors.contract import Page
-from worker.db.database import LOST_LEASE, Database, exceeds_limit
+from worker.db.database import LOST_LEASE, Database, exceeds_limit, in_one_trip
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
 from worker.engine.loading.batch import Batch
@@ -215,9 +215,7 @@ class Loader:
         """One statement and one trip; what else it means goes along."""
         if not self._notes:
             return _only(connection.execute(statement, params))
-        with (
-            connection.pipeline()
-        ):  # which is a transaction, too: what is sent before it ends is committed together
+        with in_one_trip(connection):
             written = connection.execute(statement, params)
             for note in self._notes:
                 note.write(connection, self._run)
