@@ -122,7 +122,7 @@ RETURNING r.key;
 -- OFFSET 0: one look-up by key each, whatever the statistics say. `attempt`: failures in a row end where a page was committed.
 -- Arrays come by way of sub-selects, or the statement would be planned anew for the length of each, which takes longer than
 -- to carry it out.
-WITH given AS (
+WITH incoming AS (
     SELECT n.*, r.key IS NOT NULL AS known,
            r.content_hash IS DISTINCT FROM n.hash OR (r.deleted_at IS NOT NULL) <> n.deleted AS differs,
            headrace_newer(r.version, r.observed_at, n.version, n.at, %(authoritative)s) AS newer,
@@ -141,7 +141,7 @@ WITH given AS (
     SELECT %(bucket)s, %(stream)s, n.key, n.raw, n.hash, n.version, n.at, n.updated,
            now(), CASE WHEN n.deleted THEN now() END, %(cause)s, %(run)s,
            CASE WHEN n.deleted THEN 'deleted' ELSE 'created' END, CASE WHEN n.deleted THEN 'flag' END
-      FROM given n
+      FROM incoming n
      WHERE NOT n.known OR n.differs AND n.newer
     ON CONFLICT (bucket, stream_id, key) DO UPDATE
        SET raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version,
@@ -159,7 +159,7 @@ WITH given AS (
 ), moved_on AS (
     UPDATE records_NN r
        SET version = n.version, observed_at = greatest(r.observed_at, n.at), source_updated_at = n.updated
-      FROM given n
+      FROM incoming n
      WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key AND NOT n.differs AND n.later
        AND r.content_hash = n.hash AND (n.version > r.version) IS NOT FALSE
        AND (n.version IS NOT NULL OR (SELECT headrace_beside(%(stream)s, %(run)s)))
@@ -167,7 +167,7 @@ WITH given AS (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
            count(*) FILTER (WHERE change_kind = 'deleted') AS deleted, array_agg(key) AS keys,
-           %(refused)s + (SELECT count(*) FROM given WHERE known AND differs AND newer IS NOT TRUE) AS refused
+           %(refused)s + (SELECT count(*) FROM incoming WHERE known AND differs AND newer IS NOT TRUE) AS refused
       FROM written
 ), moved AS (
     INSERT INTO cursors AS u (stream_id, track, slice, window_since, window_until, position, watermark, finished_at)
