@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -42,8 +43,10 @@ def person(database_url: str, broker_url: str, tmp_path: Path) -> Person:
                 shown += os.read(terminal, 4096).decode(errors="replace")
             except OSError:  # how Linux says that the other end is closed
                 break
-            if waits and shown.rstrip().endswith(waits[0][0]):
+            if waits and shown.endswith(f"{waits[0][0]} "):  # with the space, nothing more is thrown away
                 os.write(terminal, waits.pop(0)[1].encode() + b"\n")
+        else:
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status), shown.replace("\r\n", "\n")
 
