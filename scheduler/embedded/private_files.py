@@ -9,14 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from worker.errors import NeedsOperator
-
 
 def make_private_folder(folder: Path) -> Path:
     """Make the folder (0700) where there is none. One that exists is left as its owner made it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
+        from worker.errors import NeedsOperator  # noqa: PLC0415 - the demo system writes files, and loads nothing of the worker
+
         raise NeedsOperator(
             "folder_unusable",
             f"The folder {folder} can't be made: {exc.strerror}.",
