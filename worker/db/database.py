@@ -13,6 +13,7 @@ from typing import Any, cast
 import psycopg
 import sqlalchemy
 import structlog
+from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row, tuple_row
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -133,7 +134,8 @@ def in_one_trip(connection: psycopg.Connection[DictRow]) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            connection.close()
+            if connection.pgconn.pipeline_status != PipelineStatus.ABORTED:
+                connection.close()
             raise
 
 

@@ -44,9 +44,8 @@ _INLINE = re.compile(rb"<script type=\"text/javascript\">(\s*var autorefresh = [
 def flower_routes() -> APIRouter:
     """What an admin's token or session opens."""
     router = APIRouter(prefix=f"/{PREFIX}", include_in_schema=False)
-    no_cookies = CookieJar(
-        DefaultCookiePolicy(allowed_domains=())
-    )  # or one person's would go along with the next one's
+    # Kept, one person's cookies would go along with the next one's.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     client = httpx.Client(timeout=WAIT, trust_env=False, follow_redirects=False, cookies=no_cookies)
 
     @router.get("", dependencies=ADMIN)

@@ -63,9 +63,8 @@ def test_what_changes_is_told_within_seconds_by_whoever_is_there(stack: Stack, r
     copy.write("a", 1)
     wait_until(lambda: receiver.keys() == ["a"], 20, what="the event")
     idle = "SELECT FROM subscriptions WHERE delivered > 0 AND lease_until IS NULL"
-    wait_until(
-        lambda: stack.all(idle), 20, what="the end of the turn"
-    )  # else its lease is in the way for a minute
+    # Before the end of its turn, its lease would be in the way for a minute.
+    wait_until(lambda: stack.all(idle), 20, what="the end of the turn")
     stack.kill("main-1")
     copy.write("a", 2)
     sent = "SELECT FROM subscriptions WHERE woken_at IS NOT NULL"

@@ -34,6 +34,13 @@ def test_nothing_of_it_is_where_one_can_not_be_sent(table: Database) -> None:
     assert _kept(table) == [], "the first was carried out already"
 
 
+def test_who_is_told_no_by_postgres_keeps_the_line(table: Database) -> None:
+    (before,) = table.all("SELECT pg_backend_pid() AS line")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        _put(table, 1, 1)
+    assert table.all("SELECT pg_backend_pid() AS line") == [before]
+
+
 def _put(database: Database, *numbers: object) -> None:
     with database.trip() as connection:
         for number in numbers:

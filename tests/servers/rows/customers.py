@@ -125,3 +125,11 @@ def add_connection(
 
 def _raw(name: str, value: Any) -> str:
     return json.dumps({"id": "WO-1", "of": name, "value": value})
+
+
+def make_token(api: Application, **body: Any) -> dict[str, Any]:
+    """What the API shows of a token that was just made."""
+    answer = api.post("/v1/tokens", {"name": "t", "scopes": ["read"]} | body)
+    assert answer.status_code == 201, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown

@@ -1,146 +1,16 @@
 """What a request costs, carries and brings back, with a transport in the network's place."""
 
 import base64
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import httpx
 import pytest
+from servers.systems.sending import NOW, PASSWORD, BasicWithLogin, Budget, Plant, SenderOf, context
 
-from worker.connectors.contract import Limits, Request, Response, Stream
-from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
-from worker.http import CallContext, Sender
-from worker.limits.policy import Call
+from worker.connectors.contract import Request
+from worker.errors import NeedsOperator, RateLimited, Transient
+from worker.http import Sender
 from worker.telemetry.redaction import MASK, redactor
-from worker.telemetry.steps import Steps
-
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PASSWORD = "planted-pass/word"
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-@dataclass
-class Leave:
-    waited: float = 0.0
-    tried: bool = False
-
-
-@dataclass
-class Budget:
-    taken: list[tuple[str, int, int]] = field(default_factory=list)
-    held: list[tuple[str, float, str]] = field(default_factory=list)
-    slowed: list[tuple[str, int, float]] = field(default_factory=list)
-    in_use: int = 0
-    failed: int = 0
-    """Permits that were returned by an exception."""
-    held_in_use: list[int] = field(default_factory=list)
-    refuse: bool = False
-
-    @contextmanager
-    def permit(
-        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call | None = None
-    ) -> Iterator[Leave]:
-        if self.refuse:
-            raise RateLimited("budget_exhausted", "wait", resume_at=NOW)
-        self.taken.append((account, cost, lane))
-        self.in_use += 1
-        try:
-            yield Leave()
-        except BaseException:
-            self.failed += 1
-            raise
-        finally:
-            self.in_use -= 1
-
-    def slow_down(self, account: str, remaining: int, seconds: float) -> None:
-        self.slowed.append((account, remaining, seconds))
-
-    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
-        self.held.append((account, seconds, reason))
-        self.held_in_use.append(self.in_use)
-        return NOW + timedelta(seconds=seconds)
-
-
-class BasicWithLogin:
-    """Logs in by Basic, goes on with the token."""
-
-    def flow(
-        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        if "token" not in held:
-            proof = base64.b64encode(f"user:{secrets['password']}".encode()).decode()
-            answer = yield Request("POST", "login", headers={"Authorization": f"Basic {proof}"}, body=b"")
-            held["token"] = answer.body.decode()
-        yield Request(
-            request.method,
-            request.url,
-            request.params,
-            {"X-Token": held["token"]},
-            request.body,
-            request.cost,
-        )
-
-
-class Open:
-    def flow(
-        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        yield request
-
-
-@dataclass
-class Plant:
-    """A source whose answers fail by status, in the system's words."""
-
-    auth: Any = field(default_factory=Open)
-    base_url: str = "https://plant.example.com/api"
-    limits: Limits = field(default_factory=Limits)
-    says: HeadraceError | None = None
-
-    def stream(self, name: str) -> Stream:
-        raise NotImplementedError
-
-    def failure(self, response: Response) -> HeadraceError | None:
-        if self.says is not None:
-            return self.says
-        if response.status >= 400:
-            return NeedsOperator(
-                "refused", f"It said {response.status}: {response.body.decode()}", hint=response.body.decode()
-            )
-        return None
-
-
-@pytest.fixture
-def budget() -> Budget:
-    return Budget()
-
-
-@pytest.fixture
-def sender(budget: Budget) -> Callable[[Handler], Sender]:
-    def made(handler: Handler) -> Sender:
-        transport = httpx.MockTransport(handler)
-        return Sender(budget, timeout=5, max_bytes=1000, transport=transport, clock=lambda: NOW)
-
-    return made
-
-
-def context(source: Plant | None = None, **given: Any) -> CallContext:
-    settings = {
-        "connection_id": 7,
-        "account": "acme",
-        "lane": 2,
-        "source": source or Plant(),
-        "secrets": {},
-        "request_id": "req-1",
-        "steps": Steps(),
-    }
-    return CallContext(**{**settings, **given})
-
-
-SenderOf = Callable[[Handler], Sender]
 
 
 def test_an_answer_comes_back_whole_with_lower_case_headers(sender: SenderOf, budget: Budget) -> None:
@@ -313,49 +183,6 @@ def test_an_answer_too_large_is_refused(sender: SenderOf) -> None:
         with pytest.raises(NeedsOperator) as caught:
             sender(lambda _, answer=answer: answer).send(context(), big)  # type: ignore[misc]
         assert caught.value.code == "page_too_large"
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("to", ["https://evil.example.com/", "/api/elsewhere", "http://169.254.169.254/"])
-def test_a_redirect_is_not_followed_by_a_request_or_a_log_in(
-    sender: SenderOf, monkeypatch: pytest.MonkeyPatch, status: int, to: str
-) -> None:
-    """So no header, cookie, key in a query or body that proves who we are reaches anybody else."""
-    monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
-    asked: list[str] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.host)
-        return httpx.Response(status, headers={"location": to, "set-cookie": "a=b"}, text="not-a-token")
-
-    sends = sender(handler)
-    assert sends.send(context(), Request("GET", "assets", [("key", "planted")])).status == status
-    logs_in = context(Plant(BasicWithLogin()), secrets={"password": "env://PLANT_PASSWORD"})
-    sends.send(logs_in, Request("GET", "assets"))
-    assert asked == ["plant.example.com"] * 3, "the request; a log-in and the request that it was for"
-
-
-def test_nothing_goes_to_another_host(sender: SenderOf, budget: Budget) -> None:
-    with pytest.raises(NeedsOperator) as caught:
-        sender(lambda _: httpx.Response(200)).send(context(), Request("GET", "https://evil.example.com/"))
-
-    assert caught.value.code == "elsewhere"
-    assert budget.taken == []
-
-
-def test_cookies_of_one_account_never_reach_another(sender: SenderOf) -> None:
-    seen: list[str | None] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers.get("cookie"))
-        return httpx.Response(200, headers={"set-cookie": "sid=of-the-first; Path=/"})
-
-    sends = sender(handler)
-    first = sends.send(context(connection_id=1), Request("GET", "assets"))
-    sends.send(context(connection_id=2), Request("GET", "assets"))
-
-    assert seen == [None, None]
-    assert first.headers["set-cookie"] == "sid=of-the-first; Path=/"
 
 
 @pytest.mark.parametrize("value", ["planted\r\nHost: evil", "planted-käse", "planted\x00"])

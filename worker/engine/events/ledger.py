@@ -139,12 +139,14 @@ def finish_if_none_left(
         left = connection.execute(
             sql.events_left, {"run": run.id, "claim": run.claim_no, "stream": run.stream_id}
         ).fetchone()
-        if left is None or not left["held"]:
-            raise LostLease(run.id)
-        if left["found"]:
-            return None
-        row, successor = finish_run_in(connection, run.id, run.claim_no, outcome, **more)
-        count_told(connection, run, marks)
+        assert left is not None  # noqa: S101 - it has a row always
+        if left["held"] and not left["found"]:
+            row, successor = finish_run_in(connection, run.id, run.claim_no, outcome, **more)
+            count_told(connection, run, marks)
+    if not left["held"]:
+        raise LostLease(run.id)
+    if left["found"]:
+        return None
     if successor is None and (behind := database.one(sql.run_behind, {"stream": run.stream_id})):
         successor = behind["id"], behind["queue"]
     return row, successor

@@ -90,9 +90,8 @@ class Guard:
             raise AddressRefused(host, METADATA, hint=self.hint)
         if (address := written_address(name)) is not None:
             self._check(host, address)
-        elif (
-            _NAME.fullmatch(name) is None
-        ):  # one who decodes what follows a % comes elsewhere than one who doesn't
+        elif _NAME.fullmatch(name) is None:
+            # One who decodes what follows a % comes elsewhere than one who doesn't.
             raise AddressRefused(host, "written so that others may read another", hint=self.hint)
 
     def _check(self, host: str, address: Address) -> None:

@@ -1,12 +1,10 @@
 """Tokens that are replaced and ended: by whoever may, with effect on the next request, and never into a longer life."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from servers.installation.application import Application
-from servers.rows.customers import Customers
+from servers.rows.customers import Customers, make_token
 
 pytestmark = pytest.mark.integration
 
@@ -14,24 +12,10 @@ SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 
 
-@pytest.fixture
-def admin(customers: Customers) -> Iterator[Application]:
-    """An admin of live without limits; afterwards there are no tokens but the first."""
-    yield customers.api()
-    customers.database.run("DELETE FROM tokens WHERE name <> 'bootstrap'")
-
-
-def made(api: Application, **body: Any) -> dict[str, Any]:
-    answer = api.post("/v1/tokens", {"name": "t", "scopes": ["read"]} | body)
-    assert answer.status_code == 201, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
-
-
 def test_a_token_with_wider_secrets_is_not_replaced_by_one_with_narrower(
     customers: Customers, admin: Application
 ) -> None:
-    wider = made(admin, scopes=["admin"])
+    wider = make_token(admin, scopes=["admin"])
     narrow = customers.api(secret_prefixes=["env://A_"])
     answer = narrow.post(f"/v1/tokens/{wider['id']}/rotate", {})
     assert (answer.status_code, answer.json()["code"]) == (403, "exceeds_your_token")
@@ -40,7 +24,7 @@ def test_a_token_with_wider_secrets_is_not_replaced_by_one_with_narrower(
 def test_the_old_token_is_good_for_the_overlap_and_no_longer(
     customers: Customers, admin: Application
 ) -> None:
-    old = made(admin, tenants=["acme"])
+    old = make_token(admin, tenants=["acme"])
     fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 3600}).json()
     assert fresh["tenants"] == ["acme"]
     for token in (old["token"], fresh["token"]):
@@ -53,13 +37,13 @@ def test_the_old_token_is_good_for_the_overlap_and_no_longer(
 
 
 def test_without_overlap_the_old_one_ends_at_once(customers: Customers, admin: Application) -> None:
-    old = made(admin)
+    old = make_token(admin)
     assert admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 0}).status_code == 201
     assert admin.shown(old["token"]).get("/v1/tokens/self").status_code == 401
 
 
 def test_an_overlap_never_lengthens_a_life(customers: Customers, admin: Application) -> None:
-    old = made(admin, expires_at=SOON)
+    old = make_token(admin, expires_at=SOON)
     fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {"overlap": 30 * 86400}).json()
     assert admin.read(f"/v1/tokens/{old['id']}")["expires_at"] == old["expires_at"] == fresh["expires_at"]
     longer = admin.post(f"/v1/tokens/{fresh['id']}/rotate", {"expires_at": LATER}).json()
@@ -69,7 +53,7 @@ def test_an_overlap_never_lengthens_a_life(customers: Customers, admin: Applicat
 def test_a_token_that_ends_does_not_rotate_itself_into_a_longer_life(
     customers: Customers, admin: Application
 ) -> None:
-    stolen = made(admin, scopes=["admin"], expires_at=SOON)
+    stolen = make_token(admin, scopes=["admin"], expires_at=SOON)
     thief = admin.shown(stolen["token"])
     answer = thief.post(f"/v1/tokens/{stolen['id']}/rotate", {"expires_at": LATER})
     assert answer.json()["code"] == "exceeds_your_token"
@@ -82,7 +66,7 @@ def test_a_token_that_ends_does_not_rotate_itself_into_a_longer_life(
 def test_what_has_ended_is_not_replaced(
     customers: Customers, admin: Application, end: str | None, code: str
 ) -> None:
-    old = made(admin)
+    old = make_token(admin)
     if end:
         admin.post(f"/v1/tokens/{old['id']}/{end}", {})
     else:
@@ -94,7 +78,7 @@ def test_what_has_ended_is_not_replaced(
 def test_what_is_revoked_is_gone_with_the_next_request_and_harmless_twice(
     customers: Customers, admin: Application
 ) -> None:
-    old = made(admin)
+    old = make_token(admin)
     assert admin.shown(old["token"]).get("/v1/tokens/self").status_code == 200
     first, second = (admin.post(f"/v1/tokens/{old['id']}/revoke", {}).json() for _ in range(2))
     assert (first["changed"], second["changed"]) == (True, False)
@@ -111,11 +95,11 @@ def test_what_is_revoked_is_gone_with_the_next_request_and_harmless_twice(
 def test_all_that_a_stolen_token_made_ends_with_it_if_asked_so(
     customers: Customers, admin: Application
 ) -> None:
-    stolen = made(admin, scopes=["admin"])
-    child = made(admin.shown(stolen["token"]), scopes=["admin"])
-    grandchild = made(admin.shown(child["token"]), scopes=["admin"])
+    stolen = make_token(admin, scopes=["admin"])
+    child = make_token(admin.shown(stolen["token"]), scopes=["admin"])
+    grandchild = make_token(admin.shown(child["token"]), scopes=["admin"])
     fresh = admin.shown(grandchild["token"]).post(f"/v1/tokens/{grandchild['id']}/rotate", {}).json()
-    apart = made(admin)
+    apart = make_token(admin)
     done = admin.post(f"/v1/tokens/{stolen['id']}/revoke", {"with_made": True}).json()
     assert set(done["made"]) == {child["id"], grandchild["id"], fresh["id"]}
     for token in (stolen, child, grandchild, fresh):
@@ -126,7 +110,7 @@ def test_all_that_a_stolen_token_made_ends_with_it_if_asked_so(
 def test_whoever_revokes_a_replaced_token_is_told_that_the_fresh_one_lives(
     customers: Customers, admin: Application
 ) -> None:
-    old = made(admin)
+    old = make_token(admin)
     fresh = admin.post(f"/v1/tokens/{old['id']}/rotate", {}).json()
     assert fresh["id"] in " ".join(admin.post(f"/v1/tokens/{old['id']}/revoke", {}).json()["notes"])
 

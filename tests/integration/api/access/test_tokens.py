@@ -1,35 +1,20 @@
 """Tokens through the API: made, shown, told of; and never more than whoever makes them has."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from servers.installation.application import Application
-from servers.rows.customers import Customers
+from servers.rows.customers import Customers, make_token
 
 from scheduler.access.principal import Scope
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def admin(customers: Customers) -> Iterator[Application]:
-    """An admin of live without limits; afterwards there are no tokens but the first."""
-    yield customers.api()
-    customers.database.run("DELETE FROM tokens WHERE name <> 'bootstrap'")
-
-
-def made(api: Application, **body: Any) -> dict[str, Any]:
-    answer = api.post("/v1/tokens", {"name": "t", "scopes": ["read"]} | body)
-    assert answer.status_code == 201, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
-
-
 def test_a_token_is_shown_once_and_only_its_digest_is_kept(customers: Customers, admin: Application) -> None:
-    shown = made(admin, name="reports", owner="ann", scopes=["read", "sync"])
+    shown = make_token(admin, name="reports", owner="ann", scopes=["read", "sync"])
     assert shown["token"].startswith("hr_live_")
     assert (shown["name"], shown["owner"], shown["state"]) == ("reports", "ann", "valid")
     again = admin.read(f"/v1/tokens/{shown['id']}")
@@ -95,7 +80,7 @@ def test_what_is_left_out_is_as_the_makers(customers: Customers, admin: Applicat
     """A token that is made by one with a limit has it, whether or not anybody thought of it."""
     own, _, field = EXCESSES[name]
     maker = customers.api(**own)
-    shown, mine = made(maker, scopes=["admin"]), maker.read("/v1/tokens/self")
+    shown, mine = make_token(maker, scopes=["admin"]), maker.read("/v1/tokens/self")
     assert shown[field] == mine[field] is not None
 
 
@@ -111,7 +96,7 @@ def test_a_connection_that_the_maker_does_not_see_cannot_be_named(
 
 
 def test_a_test_token_makes_test_tokens(customers: Customers, admin: Application) -> None:
-    shown = made(customers.api("test"))
+    shown = make_token(customers.api("test"))
     assert shown["environment"] == "test"
     assert shown["token"].startswith("hr_test_")
 
@@ -120,10 +105,10 @@ def test_tokens_that_may_more_are_neither_shown_nor_replaced_nor_ended(
     customers: Customers, admin: Application
 ) -> None:
     """Whoever could replace a greater token would have it."""
-    greater = made(admin, scopes=["admin"])
-    others = made(admin, scopes=["read"], tenants=["brick"])
+    greater = make_token(admin, scopes=["admin"])
+    others = make_token(admin, scopes=["read"], tenants=["brick"])
     small = customers.api(tenants=["acme"])
-    mine = made(small)
+    mine = make_token(small)
     listed = {token["id"] for token in small.read("/v1/tokens")["tokens"]}
     assert mine["id"] in listed
     assert not {greater["id"], others["id"]} & listed
@@ -135,14 +120,14 @@ def test_tokens_that_may_more_are_neither_shown_nor_replaced_nor_ended(
 
 
 def test_tokens_of_the_other_environment_are_not_there(customers: Customers, admin: Application) -> None:
-    shown = made(admin)
+    shown = make_token(admin)
     assert customers.api("test").get(f"/v1/tokens/{shown['id']}").status_code == 404
 
 
 def test_every_use_of_a_power_over_tokens_is_in_the_audit_log(
     customers: Customers, admin: Application
 ) -> None:
-    old = made(admin, owner="ann", tenants=["acme"])
+    old = make_token(admin, owner="ann", tenants=["acme"])
     admin.post(f"/v1/tokens/{old['id']}/rotate", {})
     admin.post(f"/v1/tokens/{old['id']}/revoke", {})
     acts = admin.read("/v1/audit", action="token.")["acts"][:3]
@@ -189,7 +174,7 @@ def test_half_a_character_in_a_name_is_refused(admin: Application) -> None:
 
 
 def test_a_token_that_ends_soon_says_so_in_every_answer(customers: Customers, admin: Application) -> None:
-    shown = made(admin, expires_at=(datetime.now(UTC) + timedelta(days=40)).isoformat())
+    shown = make_token(admin, expires_at=(datetime.now(UTC) + timedelta(days=40)).isoformat())
     api = admin.shown(shown["token"])
     assert "x-token-warning" not in api.get("/v1/tokens/self").headers
     customers.database.run(
@@ -205,7 +190,7 @@ def test_a_token_that_ends_soon_says_so_in_every_answer(customers: Customers, ad
 
 
 def test_when_and_from_where_a_token_was_used_is_known(customers: Customers, admin: Application) -> None:
-    shown = made(admin)
+    shown = make_token(admin)
     assert shown["last_used_at"] is None
     admin.shown(shown["token"]).get("/v1/tokens/self")
     again = admin.read(f"/v1/tokens/{shown['id']}")
@@ -214,7 +199,7 @@ def test_when_and_from_where_a_token_was_used_is_known(customers: Customers, adm
 
 
 def test_tokens_are_read_in_pages(customers: Customers, admin: Application) -> None:
-    ids = [made(admin)["id"] for _ in range(5)]
+    ids = [make_token(admin)["id"] for _ in range(5)]
     found: list[str] = []
     cursor = None
     while True:
