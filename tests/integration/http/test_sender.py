@@ -8,9 +8,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -19,13 +17,13 @@ from typing import Any
 
 import pytest
 import structlog
+from servers.systems.sending import Budget
 
 from worker.config import Settings
 from worker.connectors.contract import Limits, Request, Response, Stream
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http import CallContext, Sender, grant
 from worker.http.wire.process import close_shared_wire
-from worker.limits.policy import Call
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.redaction import MASK
 from worker.telemetry.steps import Steps
@@ -128,30 +126,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-@dataclass
-class Leave:
-    waited: float = 0.0
-    tried: bool = False
-
-
-@dataclass
-class Budget:
-    granted: int = 0
-
-    @contextmanager
-    def permit(
-        self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call | None = None
-    ) -> Iterator[Leave]:
-        self.granted += 1
-        yield Leave()
-
-    def slow_down(self, account: str, remaining: int, seconds: float) -> None:
-        raise NotImplementedError
-
-    def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
-        return datetime.now(UTC)
-
-
 class Bearer:
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
@@ -245,7 +219,7 @@ def test_requests_share_a_connection_and_carry_their_proof(plant: Plant, ask: As
         assert headers["authorization"] == f"Bearer {TOKEN}"
         assert headers["x-request-id"] == "req-1"
     assert [entry["name"] for entry in ask.steps.as_json()].count("connect") == 1
-    assert ask.budget.granted == 3
+    assert len(ask.budget.taken) == 3
 
 
 def test_a_kept_alive_connection_that_the_system_closed_is_replaced(
@@ -259,7 +233,7 @@ def test_a_kept_alive_connection_that_the_system_closed_is_replaced(
 
     assert len(plant.connections) == 2
     assert len(plant.asked) == 3
-    assert ask.budget.granted == 3, "what is sent again takes a permit again"
+    assert len(ask.budget.taken) == 3, "what is sent again takes a permit again"
 
 
 def test_a_request_that_may_change_something_is_not_sent_again(plant: Plant, ask: Asker) -> None:
