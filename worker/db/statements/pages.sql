@@ -156,14 +156,14 @@ WITH incoming AS (
             OR (r.deleted_at IS NOT NULL) <> (excluded.deleted_at IS NOT NULL))
        AND headrace_newer(r.version, r.observed_at, excluded.version, excluded.observed_at, %(authoritative)s)
     RETURNING change_kind, key
-), moved_on AS (
+), later AS (
     UPDATE records_NN r
        SET version = n.version, observed_at = greatest(r.observed_at, n.at), source_updated_at = n.updated
       FROM incoming n
      WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = n.key AND NOT n.differs AND n.later
        AND r.content_hash = n.hash AND (n.version > r.version) IS NOT FALSE
        AND (n.version IS NOT NULL OR (SELECT headrace_beside(%(stream)s, %(run)s)))
-), counted AS (
+), counts AS (
     SELECT count(*) FILTER (WHERE change_kind = 'created') AS created,
            count(*) FILTER (WHERE change_kind = 'updated') AS updated,
            count(*) FILTER (WHERE change_kind = 'deleted') AS deleted, array_agg(key) AS keys,
@@ -184,13 +184,13 @@ WITH incoming AS (
            records_total = coalesce(%(total)s, records_total),
            records_created = records_created + c.created, records_updated = records_updated + c.updated,
            records_deleted = records_deleted + c.deleted, records_refused = records_refused + c.refused
-      FROM counted c
+      FROM counts c
      WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running'
     RETURNING cancel_requested_at IS NOT NULL AS cancelled
 )
 SELECT headrace_require_lease(EXISTS (SELECT FROM fenced), %(run)s), (SELECT cancelled FROM fenced),
        c.created, c.updated, c.deleted, c.refused, c.keys
-  FROM counted c;
+  FROM counts c;
 
 -- name: checkpoint_page
 -- The cursor and the counts alone, under the same fence: of a page without records, or after its records were written in

@@ -67,8 +67,7 @@ def _beside(engine: Engine, job: Job) -> Job:
 def _take(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> None:
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
-            last = group[-1]
-            place = checkpoint(last.plan, done=last.done)
+            place = checkpoint(group[-1].plan, done=group[-1].done)
             job.load(engine, [_of(job, fetched) for fetched in group], place)
             job.check()
 

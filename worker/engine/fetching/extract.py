@@ -113,7 +113,9 @@ class Extractor:
                 room.release()
                 taken = self._next(plan)
                 room = taken.room
-            yield taken.fetched
+            last = [taken.fetched]
+            del taken  # nor while a page of another run does
+            yield last.pop()
         finally:
             room.release()
             self._give_way()

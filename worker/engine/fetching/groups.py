@@ -20,7 +20,10 @@ def grouped(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[Fetched]]:
-    """Consecutive pages in groups, in their order. An error of a page comes after those before it were handed out."""
+    """Consecutive pages in groups, in their order. An error of a page comes after those before it were handed out.
+
+    A group is empty once the next is asked for: nobody should hold the pages of two.
+    """
     coming = iter(pages)
     failed: Exception | None = None
     while failed is None:
@@ -36,4 +39,5 @@ def grouped(
                 break
             size += group[-1].size
         yield group
+        group.clear()  # else its records are held while the next page comes in
     raise failed

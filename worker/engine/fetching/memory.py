@@ -137,10 +137,12 @@ class Room:
 
     def grow(self, size: int) -> None:
         """The page is known to have this many bytes by now. Raises RateLimited where it can't be taken."""
-        if size >= LARGE > self.size:
+        if size <= SMALL or size <= self.size:
+            return
+        is_first = size >= LARGE > self.size
+        self._memory._grow(self, size)  # noqa: SLF001
+        if is_first:  # and not before: this page may have waited for those that others have freed now
             give_back_to_the_system()
-        if size > SMALL and size > self.size:
-            self._memory._grow(self, size)  # noqa: SLF001
 
     def settle(self, size: int) -> None:
         """The page is here and has this many bytes; what was taken beyond is given back."""

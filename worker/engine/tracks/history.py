@@ -151,6 +151,7 @@ class _Reading:
                 if last.done:
                     self._finished(piece)
                     return None
+                del last, to_load  # or their records are held while the next page comes in
                 self._job.give_way()
         raise AssertionError("a slice has a last page")
 

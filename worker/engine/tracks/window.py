@@ -6,10 +6,11 @@ Emits: window_restarted.
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 
 import structlog
 
-from worker.connectors.contract import TOKEN_EXPIRED, Stream
+from worker.connectors.contract import TOKEN_EXPIRED, Page, Stream
 from worker.engine.admission.parents import let_parents_go_first
 from worker.engine.deletes.tombstones import read_tombstones
 from worker.engine.ending.commit import complete
@@ -60,7 +61,7 @@ def read_window(engine: Engine, job: Job) -> None:
         clock=ClockWatch(engine.database, run),
     )
     try:
-        last = take_pages(engine, job, extractor, plan)
+        end = take_pages(engine, job, extractor, plan)
     except NeedsOperator as exc:
         if plan.window.token is not None and exc.code == TOKEN_EXPIRED:
             # What was deleted since then goes unseen: only a sweep finds it.
@@ -73,23 +74,42 @@ def read_window(engine: Engine, job: Job) -> None:
             plan = restart(plan)
         else:
             raise
-        last = take_pages(engine, job, extractor, plan)
-    if last.plan.turns_back:
+        end = take_pages(engine, job, extractor, plan)
+    if end.last.plan.turns_back:
         job.watch.doubt("pages_shifted")
-    _finish(engine, job, last, stream, unread=read_tombstones(engine, job, source, stream))
+    _finish(engine, job, end, stream, unread=read_tombstones(engine, job, source, stream))
 
 
-def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> Fetched:
-    """The window's last page; one without records is not committed yet, since it can go with the end of the run."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """A window's last page, without its records where they are committed. One that has none isn't yet: it can go with the end of
+    the run.
+    """
+
+    last: Fetched
+    is_committed: bool
+
+
+def take_pages(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> End:
+    """Commit the pages of a window, up to its end."""
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
-            last = group[-1]
-            if to_load := group[:-1] if is_empty(last) else group:
-                load(engine, job, to_load)
-            if last.done:
-                return last
+            if (end := _take_group(engine, job, group)) is not None:
+                return end
             job.give_way()
     raise AssertionError("a window has a last page")
+
+
+def _take_group(engine: Engine, job: Job, group: list[Fetched]) -> End | None:
+    """Commit these; the window's end, if it is among them."""
+    last = group[-1]
+    if is_empty(last):
+        if before := group[:-1]:
+            load(engine, job, before)
+        return End(last, is_committed=False)
+    load(engine, job, group)
+    group.clear()  # whoever waits for their room gets it before this run has ended
+    return End(replace(last, page=Page([])), is_committed=True) if last.done else None
 
 
 def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
@@ -102,12 +122,12 @@ def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
     )
 
 
-def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, *, unread: Failure | None) -> None:
+def _finish(engine: Engine, job: Job, end: End, stream: Stream, *, unread: Failure | None) -> None:
     """End a run whose window is read, with its last page where that is still to be committed.
 
     `unread` says why what was deleted couldn't be read.
     """
-    run, plan = job.run, last.plan
+    run, last = job.run, end.last
     verdict = judged(engine, job, whole=not stream.traits.incremental)
     if unread is not None and verdict.state is State.SUCCEEDED:
         verdict = Verdict(State.PARTIAL, unread)
@@ -117,9 +137,9 @@ def _finish(engine: Engine, job: Job, last: Fetched, stream: Stream, *, unread: 
         job,
         verdict.state,
         words=verdict.words,
-        fresh_at=fresh_at(plan, run),
+        fresh_at=fresh_at(last.plan, run),
         history_done=not has_history(stream.traits),
-        last=_last_page(job, last) if is_empty(last) and not keeps_cursor else None,
+        last=_last_page(job, last) if not end.is_committed and not keeps_cursor else None,
         load_last=lambda: load(engine, job, [last]),
     )
 

@@ -93,3 +93,15 @@ def test_the_first_page_may_fail() -> None:
 
 def _fail(_: Fetched) -> Fetched:
     raise Transient("answer_lost", "Gone.")
+
+
+def test_nobody_holds_the_pages_of_two_groups() -> None:
+    handed: list[list[Fetched]] = []
+
+    def coming() -> Iterator[Fetched]:
+        for page in pages(1, 2):
+            assert not any(handed), "the group before is empty when the next page comes in"
+            yield page
+
+    for group in grouped(coming(), never_ready):
+        handed.append(group)  # noqa: PERF402 - each is looked at before the next comes

@@ -150,3 +150,18 @@ def waits(future: "Future[Room] | Future[None]") -> bool:
     """It hasn't ended after all that doesn't wait would have."""
     threading.Event().wait(0.05)
     return not future.done()
+
+
+def test_what_others_freed_goes_back_to_the_system_once_there_is_room_and_not_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = gate()
+    first = due(memory, 60 * SMALL)
+    held: list[int] = []
+    monkeypatch.setattr("worker.engine.fetching.memory._malloc_trim", lambda _keep: held.append(first.size))
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(due, memory, 60 * SMALL)
+        assert waits(second)
+        first.release()
+        second.result(LONG)
+    assert held == [0]
