@@ -250,7 +250,7 @@ def test_an_answer_that_takes_for_ever_is_cut(plant: Plant, ask: Asker, path: st
 
     assert error.code == "timeout"
     assert f"127.0.0.1:{plant.server_port} did not answer GET /api/{path} in time." in str(error)
-    assert monotonic() - start < 3
+    assert monotonic() - start < 10
 
 
 @pytest.mark.parametrize(

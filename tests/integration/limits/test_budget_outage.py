@@ -128,11 +128,11 @@ def test_a_frozen_valkey_costs_one_time_out_and_not_one_per_request(
     try:
         began = monotonic()
         assert granted(budgets, account, Limits())
-        assert 1.5 < monotonic() - began < 3.5
+        assert monotonic() - began > 1.5
         began = monotonic()
         assert all(granted(budgets, account, Limits()) for _ in range(50))
         budgets.hold("another", 5, "429")
-        assert monotonic() - began < 0.5
+        assert monotonic() - began < 20, "one time-out each would be a hundred seconds"
     finally:
         budget_valkey.process.send_signal(signal.SIGCONT)
 
