@@ -77,6 +77,24 @@ def test_many_deliveries_at_once_are_one_claim(ledger: Ledger) -> None:
     assert len(won) == 1
 
 
+@pytest.mark.parametrize("reached", [2_147_483_647, 2_147_483_646, 2_147_478_647])
+def test_a_run_of_events_whose_claims_come_to_the_end_of_their_numbers_goes_on_with_the_first(
+    ledger: Ledger, reached: int
+) -> None:
+    run = ledger.request(track="events")
+    ledger.database.run("UPDATE runs SET claim_no = %(n)s WHERE id = %(id)s", {"n": reached, "id": run.id})
+    claims = {reached}
+    for _ in range(3):
+        claimed = ledger.claim(run.id)
+        assert claimed is not None
+        assert claimed.claim_no not in claims
+        with pytest.raises(LostLease):  # nobody who held it before still does
+            finish_run(ledger.database, run.id, reached, State.SUCCEEDED)
+        claims.add(claimed.claim_no)
+        give_back(ledger.database, run.id, claimed.claim_no, wait=0, reason="slice", spent=False)
+    assert min(claims) < 30_000
+
+
 def test_a_successor_waits_until_the_stream_is_free_and_is_named_then(ledger: Ledger) -> None:
     running = ledger.claimed()
     successor = ledger.request()

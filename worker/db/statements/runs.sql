@@ -5,11 +5,13 @@
 -- on in the same track stays queued: whoever finishes wakes it. And so does one whose account has a line of runs before a
 -- limit: it would be refused, for a claim, a question and a giving back (`turn_away` follows).
 -- A claim of events doesn't wait for the disk, since the commit of what they told of does; a number that a crash of Postgres
--- takes back with it is hardly given a second time, so the fence holds.
+-- takes back with it is hardly given a second time, so the fence holds. Such steps come to the end of the numbers in some
+-- 430,000 claims of one run, and begin anew there: whoever held one of the first then has long been told that it lost it.
 WITH claimed AS (
     UPDATE runs r
        SET state = 'running', lease_until = now() + make_interval(secs => %(lease)s),
-           claim_no = r.claim_no + CASE r.track WHEN 'events' THEN 1 + (random() * 9999)::int ELSE 1 END,
+           claim_no = CASE r.track WHEN 'events' THEN ((r.claim_no::bigint + 1 + (random() * 9999)::int) %% 2147483647)::int
+                                   ELSE r.claim_no + 1 END,
            worker = %(worker)s, claimed_at = now(), started_at = coalesce(r.started_at, now()), wait_reason = NULL,
            backend_pid = NULL,
            -- Where the last run of the stream ended one process after the other, the next is alone from the start.
