@@ -29,6 +29,7 @@ from scheduler.api.scopes import require_scopes
 from scheduler.health.looks import readiness
 from worker.config import load_settings
 from worker.db.database import Database
+from worker.limits.guesses import SharedGuesses
 
 
 def create_app(database: Database) -> FastAPI:
@@ -57,12 +58,15 @@ def create_app(database: Database) -> FastAPI:
     if (quota := settings.api_rate) > 0:
         app.add_middleware(RateLimit, rates=Rates(quota))
     app.add_middleware(Webhooks, receiver=receiver)
+    broker = settings.broker_url
+    guesses = None if broker is None else SharedGuesses(broker.get_secret_value())
     app.add_middleware(
         Guard,
         find=partial(find_principal, database),
         find_session=partial(find_session, database),
         trusted=read_networks(settings.trusted_proxies),
         public_url=settings.public_url,
+        count=None if guesses is None else guesses.add,
     )
     app.add_middleware(Frame)
     return app

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.access.allowed import NotAllowed
 from scheduler.access.door.cookies import SAFE, is_ours, session_of
-from scheduler.access.door.guessing import Guessing, Kind
+from scheduler.access.door.guessing import EACH, Guessing, Kind
 from scheduler.access.door.paths import is_local
 from scheduler.access.door.sessions import digest_of_session
-from scheduler.access.door.sources import Network, source_of
+from scheduler.access.door.sources import Network, neighbourhood, source_of
 from scheduler.access.principal import Principal
 from scheduler.access.tokens import digest_of, environment_of
 from scheduler.api.problems import Unauthorized, answer_to, problem
@@ -37,6 +37,8 @@ ADMIT = "admit"
 """Where in `request.state` the page finds it on which people log in: who shows this token?"""
 
 Find = Callable[[str, str | None], Principal | None]
+Count = Callable[[str, float], float | None]
+"""One more wrong token of an address, at all processes: seconds until all its tries are back; None: nobody knows."""
 
 log = structlog.get_logger()
 
@@ -65,6 +67,7 @@ class Guard:
         trusted: Sequence[Network] = (),
         public_url: str | None = None,
         guessing: Guessing | None = None,
+        count: Count | None = None,
     ) -> None:
         self._app = app
         self._find = find
@@ -72,6 +75,7 @@ class Guard:
         self._trusted = trusted
         self._public_url = public_url
         self._guessing = guessing or Guessing()
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # nothing here speaks it
@@ -134,15 +138,24 @@ class Guard:
         return who
 
     async def _look(self, find: Find, value: str, source: str | None, kind: Kind, digest: bytes) -> Principal:
-        if wait := self._guessing.take(source, kind, digest):
-            log.warning("guessing_held", source=source, kind=kind, wait=wait)
-            raise TooManyGuesses(wait)
-        who = None if kind is Kind.MALFORMED else await run_in_threadpool(find, value, source)
-        if who is None:
-            self._guessing.was_wrong(source, digest)
+        _hold(self._guessing.take(source, kind, digest), source, kind)
+        if kind is Kind.MALFORMED:  # nobody looks, so nobody can be right
             raise Unauthorized
-        self._guessing.was_right(source, kind, digest)
-        return who
+        who = await run_in_threadpool(find, value, source)
+        if who is not None:
+            self._guessing.was_right(source, kind, digest)
+            return who
+        self._guessing.was_wrong(source, digest)
+        if self._count is not None:
+            used = await run_in_threadpool(self._count, f"{kind}:{neighbourhood(source)}", EACH)
+            _hold(0 if used is None else self._guessing.heard(source, kind, used), source, kind)
+        raise Unauthorized
+
+
+def _hold(wait: int, source: str | None, kind: Kind) -> None:
+    if wait:
+        log.warning("guessing_held", source=source, kind=kind, wait=wait)
+        raise TooManyGuesses(wait)
 
 
 def is_open(path: str) -> bool:

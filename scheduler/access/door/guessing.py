@@ -5,6 +5,10 @@ can be no token by its checksum is counted apart, and so are sessions: neither c
 never seen here. Who was let in before from the same address is looked up whatever the neighbours do, so that a guesser
 behind a shared address doesn't shut the others out.
 
+One process decides with what it knows; what all together have counted (`worker.limits.guesses`) is told to it after each
+wrong one. So guesses that are under way in several processes at once may be more than the tries, by as many as each
+process has: they are owed, and the next waits for them.
+
 Does not promise anything against guessers with many addresses: each has tries of its own.
 """
 
@@ -62,6 +66,16 @@ class Guessing:
     def was_wrong(self, source: str | None, digest: bytes) -> None:
         """Whoever was known is so no more."""
         self._known.pop((neighbourhood(source), digest), None)
+
+    def heard(self, source: str | None, kind: Kind, used: float) -> int:
+        """All processes together have used up so many seconds' worth of tries, this one's last among them. Seconds to wait
+        where that was one too many; 0: it wasn't.
+        """
+        place, now = (neighbourhood(source), kind), self._clock()
+        full_at = max(self._full_at.get(place, now), now + used)
+        self._remember(self._full_at, place, full_at, MOST_SOURCES)
+        missing = used - TRIES * EACH
+        return 0 if missing <= 1e-9 else max(1, math.ceil(missing + EACH))
 
     @staticmethod
     def _remember(kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:

@@ -1,5 +1,7 @@
 """How often may one address be wrong?"""
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +118,40 @@ def test_however_the_tries_lie_there_are_never_more_than_come_back(pauses: list[
         for _ in range(5):
             tried += wrong(guessing) == 0
     assert tried <= TRIES + (clock.now - begun) / EACH + 1e-6
+
+
+@dataclass
+class Together:
+    """What several processes have counted, as Valkey does it."""
+
+    clock: Clock
+    full_at: float = 0.0
+
+    def add(self) -> float:
+        self.full_at = max(self.full_at, self.clock.now) + EACH
+        return self.full_at - self.clock.now
+
+
+@given(guesses=st.lists(st.tuples(st.integers(0, 3), st.floats(0, 10)), max_size=200))
+def test_several_processes_give_no_more_tries_than_one_but_for_a_last_one_each(
+    guesses: list[tuple[int, float]],
+) -> None:
+    clock = Clock()
+    together, processes = Together(clock), [Guessing(clock=clock) for _ in range(4)]
+    begun, looked_up = clock.now, 0
+    for number, pause in guesses:
+        clock.now += pause
+        if processes[number].take(HERE, Kind.TOKEN, b"wrong") == 0:
+            looked_up += 1
+            processes[number].heard(HERE, Kind.TOKEN, together.add())
+    assert looked_up <= TRIES + len(processes) + (clock.now - begun) / EACH + 1e-6
+
+
+def test_what_was_one_too_many_for_all_together_has_to_wait(guessing: Guessing, clock: Clock) -> None:
+    assert guessing.take(HERE, Kind.TOKEN, b"wrong") == 0
+    wait = guessing.heard(HERE, Kind.TOKEN, (TRIES + 1) * EACH)
+    assert wait == 2 * EACH
+    assert guessing.take(HERE, Kind.TOKEN, b"other") > 0
+    assert guessing.take(THERE, Kind.TOKEN, b"other") == 0
+    clock.now += wait
+    assert guessing.take(HERE, Kind.TOKEN, b"other") == 0

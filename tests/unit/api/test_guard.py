@@ -17,6 +17,9 @@ from scheduler.api.guard import Guard
 TOKEN = make_token("live", bits=1)
 SOMEBODY = Principal(UUID(int=1), "somebody", "live", frozenset({Scope.READ}))
 
+COUNTED: list[str] = []
+"""The addresses whose wrong tokens were counted for all processes."""
+
 
 async def _inside(_request: Request) -> Response:
     return PlainTextResponse("inside")
@@ -25,6 +28,7 @@ async def _inside(_request: Request) -> Response:
 APP = Guard(
     Starlette(routes=[Route("/v1/runs", _inside), Route("/healthz", _inside), Route("/readyz", _inside)]),
     find=lambda token, _source: SOMEBODY if token == TOKEN else None,
+    count=lambda whose, _each: COUNTED.append(whose),
 )
 
 
@@ -80,3 +84,13 @@ def test_strangers_learn_nothing_of_which_paths_there_are(path: str) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_open(path: str) -> None:
     assert ask(path).text == "inside"
+
+
+def test_only_what_was_looked_up_and_wrong_is_counted_for_all_processes() -> None:
+    """Nobody who shows a valid token waits for that, not even the first time."""
+    COUNTED.clear()
+    ask("/v1/runs", [("Authorization", f"Bearer {TOKEN}")])
+    ask("/v1/runs", [("Authorization", "Bearer nonsense")])
+    assert COUNTED == []
+    ask("/v1/runs", [("Authorization", f"Bearer {make_token('live')}")])
+    assert COUNTED == ["token:127.0.0.1"]

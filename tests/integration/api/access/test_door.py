@@ -77,6 +77,31 @@ def test_who_guesses_is_held_and_told_for_how_long(door: Door) -> None:
     assert held.json()["request_id"] == held.headers["x-request-id"]
 
 
+def test_a_guesser_has_the_same_tries_at_all_processes_together(
+    customers: Customers, door: Door, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_BROKER_URL", broker_url)
+    first, second, third = Door(customers), Door(customers), Door(customers)
+    known = customers.token()
+    assert second.status(known) == 200
+    assert {first.status(make_token("live")) for _ in range(TRIES)} == {401}
+    assert 429 in [second.status(make_token("live")) for _ in range(3)]
+    assert second.status(make_token("live"), ELSEWHERE) == 401
+    assert second.status(known) == 200
+    assert third.status(customers.token()) == 200
+    assert door.status(make_token("live")) == 401  # it has no Valkey, and counts for itself
+
+
+def test_while_valkey_is_away_each_process_counts_for_itself(
+    customers: Customers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_BROKER_URL", "redis://127.0.0.1:1/0")
+    door = Door(customers)
+    assert {door.status(make_token("live")) for _ in range(TRIES)} == {401}
+    assert door.status(make_token("live")) == 429
+    assert door.status(customers.token(), ELSEWHERE) == 200
+
+
 def test_neighbours_of_a_guesser_work_on(customers: Customers, door: Door) -> None:
     """Behind one address: who was let in before, also whoever's program sends nonsense; and everybody elsewhere."""
     known, elsewhere = customers.token(), customers.token()
