@@ -113,18 +113,35 @@ class RecordChange:
     """The record as JSON text; None: there was none, or nobody kept it."""
     after: str
     fields: Sequence[FieldChange]
-    superseded: bool
-    """It was changed again since."""
+    superseded_at: datetime | None
+    """When it was changed again; None: it is so still."""
+
+    @property
+    def superseded(self) -> bool:
+        return self.superseded_at is not None
 
 
 def changes_of_run(
-    database: Database, stream: Mapping[str, Any], run: UUID, *, limit: int
+    database: Database,
+    stream: Mapping[str, Any],
+    run: UUID,
+    *,
+    limit: int,
+    after: tuple[str, datetime | None] = ("", None),
 ) -> list[RecordChange]:
-    """What a run changed, in the order of the keys. Without versions: the records whose last change it was."""
+    """What a run changed, in the order of the keys. Without versions: the records whose last change it was.
+
+    `after` are the key and `superseded_at` of the last one of the page before. Where versions are kept, what is changed
+    again between two pages is told in one of them all the same.
+    """
+    key, until = after
     rows = database.all(
         sql.changes_of_run,
-        {"bucket": stream["bucket"], "stream": stream["id"], "run": run, "after": "", "limit": limit},
-    )
+        {
+            "bucket": stream["bucket"], "stream": stream["id"], "run": run, "after": key,
+            "until": until or "infinity", "limit": limit,
+        },
+    )  # fmt: skip
     return [_change(row) for row in rows]
 
 
@@ -132,7 +149,7 @@ def _change(row: DictRow) -> RecordChange:
     before = None if row["was_deleted"] else row["before"]
     known = row["before"] is not None or row["change_kind"] == "created"
     fields = field_changes(before, row["after"]) if known and row["change_kind"] != "deleted" else []
-    return RecordChange(row["key"], row["change_kind"], before, row["after"], fields, row["superseded"])
+    return RecordChange(row["key"], row["change_kind"], before, row["after"], fields, row["superseded_at"])
 
 
 def keys_of_run(database: Database, stream: Mapping[str, Any], run: UUID, *, limit: int) -> list[str]:

@@ -50,24 +50,30 @@ SELECT r.key, r.raw::text, r.version, r.source_updated_at, r.observed_at, r.firs
  LIMIT 1;
 
 -- name: changes_of_run
--- What it brought, where that is still there or was kept since, with what it took the place of.
-SELECT a.key, a.change_kind, a.raw AS after, b.raw::text AS before, b.deleted_at IS NOT NULL AS was_deleted, a.superseded
+-- What it brought, where that is still there or was kept since, with what it took the place of. A page in the order of the
+-- keys, and of a record that it changed twice in the order of time; what is still there comes last, as if it ended never.
+SELECT a.key, a.change_kind, a.raw AS after, b.raw::text AS before, b.deleted_at IS NOT NULL AS was_deleted,
+       CASE WHEN isfinite(a.until) THEN a.until END AS superseded_at
   FROM (
-      SELECT r.key, r.change_kind, r.raw::text AS raw, timestamptz 'infinity' AS until, false AS superseded
-        FROM records r
-       WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.cause_id = %(run)s AND r.key >= %(after)s
+      (SELECT r.key, r.change_kind, r.raw::text AS raw, timestamptz 'infinity' AS until
+         FROM records r
+        WHERE r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.cause_id = %(run)s AND r.key >= %(after)s
+          AND (r.key > %(after)s OR isfinite(%(until)s::timestamptz))
+        ORDER BY r.key LIMIT %(limit)s)
       UNION ALL
-      SELECT v.key, v.change_kind, v.raw::text, v.valid_to, true
-        FROM record_versions v
-       WHERE v.stream_id = %(stream)s AND v.cause_id = %(run)s AND v.key >= %(after)s
+      (SELECT v.key, v.change_kind, v.raw::text, v.valid_to
+         FROM record_versions v
+        WHERE v.stream_id = %(stream)s AND v.cause_id = %(run)s AND v.key >= %(after)s
+          AND (v.key, v.valid_to) > (%(after)s, %(until)s::timestamptz)
+        ORDER BY v.key, v.valid_to LIMIT %(limit)s)
+      ORDER BY key, until LIMIT %(limit)s
   ) a
   LEFT JOIN LATERAL (
       SELECT v.raw, v.deleted_at FROM record_versions v
        WHERE v.stream_id = %(stream)s AND v.key = a.key AND v.ended_by = %(run)s AND v.valid_to < a.until
        ORDER BY v.valid_to DESC LIMIT 1
   ) b ON true
- ORDER BY a.key, a.until
- LIMIT %(limit)s;
+ ORDER BY a.key, a.until;
 
 -- name: keys_of_run
 SELECT DISTINCT key FROM (

@@ -22,6 +22,7 @@ LISTS = {
     "/v1/deletes": "deletes",
     f"{STREAMS}/deletes": "examples",
     f"{STREAMS}/records": "records",
+    "/v1/runs/{run}/changes": "changes",
     "/v1/connections/acme/verifications": "verifications",
     "/v1/consumers": "consumers",
     "/v1/subscriptions": "subscriptions",
@@ -32,7 +33,7 @@ LISTS = {
     "/v1/webhook-refusals": "refusals",
     "/v1/webhooks": "webhooks",
 }
-"""By path, the name of what it lists."""
+"""By path, the name of what it lists. `{run}` is one that changed something."""
 
 _ONE_MORE = (
     """INSERT INTO stream_fields (stream_id, path, types) SELECT id, ARRAY['lines', '*', 'Größe'], '{text}' FROM streams""",
@@ -46,8 +47,8 @@ _ONE_MORE = (
        SELECT headrace_uuid7(), id, now(), '{complete}', '{}', 1, 1, 1, 1, 0, 0, 0, 0, 0, true, 'equal' FROM streams""",
     """INSERT INTO records (bucket, stream_id, key, raw, content_hash, observed_at, first_seen_at, cause_kind, cause_id,
                             change_kind)
-       SELECT bucket, id, repeat('😀', n), '{}', gen_random_uuid(), now(), now(), 'run', gen_random_uuid(), 'created'
-         FROM streams, unnest(ARRAY[900, 999]) n""",
+       SELECT bucket, s.id, repeat('😀', n), '{}', gen_random_uuid(), now(), now(), 'run', h.id, 'created'
+         FROM streams s JOIN run_history h ON h.stream_id = s.id, unnest(ARRAY[900, 999]) n""",
     """INSERT INTO events (connection_id, stream_id, kind, key, event_key, request_id)
        SELECT connection_id, id, 'record', 'WO-1', n::text, 'r' FROM streams, generate_series(1, 2) n""",
     """INSERT INTO webhook_refusals (connection_id, name, reason, words, request_id)
@@ -79,9 +80,17 @@ def customers(postgres_server: PostgresServer) -> Iterator[Customers]:
         database.close()
 
 
+def here(customers: Customers, path: str) -> str:
+    run = customers.database.one(
+        "SELECT id FROM run_history WHERE connection_id = %(id)s", {"id": customers.connections["acme"]}
+    )
+    assert run is not None
+    return path.format(run=run["id"])
+
+
 @pytest.mark.parametrize("path", LISTS)
 def test_pages_of_one_hold_together_what_a_whole_page_holds(customers: Customers, path: str) -> None:
-    api, name = customers.api(), LISTS[path]
+    api, name, path = customers.api(), LISTS[path], here(customers, path)
     whole = api.read(path, limit=100)
     assert whole["next"] is None
     assert len(whole[name]) > 1, whole
@@ -106,7 +115,7 @@ def _kept(row: Any) -> Any:
 @pytest.mark.parametrize("cursor", ["x", "W10", "e30", "WyJhIiwxLG51bGwsMl0", "bnVsbA", "W251bGxd", "ü"])
 def test_a_cursor_that_no_page_gave_is_refused_by_every_list(customers: Customers, cursor: str) -> None:
     api = customers.api()
-    answers = {path: api.get(f"{path}?cursor={quote(cursor)}") for path in LISTS}
+    answers = {path: api.get(f"{here(customers, path)}?cursor={quote(cursor)}") for path in LISTS}
     found = {path: (answer.status_code, answer.json().get("code")) for path, answer in answers.items()}
     assert set(found.values()) == {(422, "bad_cursor")}, found
 

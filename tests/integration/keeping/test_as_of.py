@@ -9,7 +9,14 @@ import pytest
 from psycopg.rows import DictRow
 from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
-from scheduler.keeping.versions import changes_of_run, keys_of_run, known_since, records_as_of, stream_of_run
+from scheduler.keeping.versions import (
+    RecordChange,
+    changes_of_run,
+    keys_of_run,
+    known_since,
+    records_as_of,
+    stream_of_run,
+)
 from worker.connectors.contract import Gone, Page, Record
 from worker.db.database import Database
 from worker.engine.keep.versions import Versions
@@ -203,7 +210,11 @@ def test_what_a_run_changed_is_told_field_by_field_even_after_later_changes(ledg
     assert (row["id"], row["name"]) == (ledger.stream, "work_orders")
 
 
-def test_what_a_run_changed_twice_is_told_twice(ledger: Ledger) -> None:
+def last(found: list[RecordChange]) -> tuple[str, datetime | None]:
+    return (found[-1].key, found[-1].superseded_at) if found else ("", None)
+
+
+def test_what_a_run_changed_twice_is_told_twice_also_in_pages_of_one(ledger: Ledger) -> None:
     switch_on(ledger)
     first = ledger.claimed()
     load(ledger, first, record("a", '{"x":1}'))
@@ -211,9 +222,13 @@ def test_what_a_run_changed_twice_is_told_twice(ledger: Ledger) -> None:
     second = ledger.claimed()
     for x in (2, 3):
         load(ledger, second, record("a", f'{{"x":{x}}}'))
-    found = changes_of_run(ledger.database, stream_of(ledger), second.id, limit=100)
+    load(ledger, second, record("b", '{"x":9}'))
+    found = []
+    while page := changes_of_run(ledger.database, stream_of(ledger), second.id, limit=1, after=last(found)):
+        found += page
     fields = [(field.before, field.after) for change in found for field in change.fields]
-    assert (fields, [change.superseded for change in found]) == ([("1", "2"), ("2", "3")], [True, False])
+    assert fields == [("1", "2"), ("2", "3"), (None, "9")]
+    assert [change.superseded for change in found] == [True, False, False]
 
 
 def test_without_versions_the_records_are_told_whose_last_change_it_was(ledger: Ledger) -> None:

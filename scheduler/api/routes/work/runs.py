@@ -1,5 +1,6 @@
 """The routes of runs: which there are, what became of them, stop one, try one again."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from scheduler.api.lists.filters import Shown
-from scheduler.api.lists.paging import Cursor, page_of, read_cursor
+from scheduler.api.lists.paging import Cursor, moment_of, page_of, read_cursor, write_cursor
 from scheduler.api.problems import REQUEST_ID
 from scheduler.api.routes.work import shapes
 from scheduler.api.routes.work.asking import place_json
@@ -87,21 +88,27 @@ def _add_lists(router: APIRouter, database: Database) -> None:
 
     @router.get("/{run_id}/changes", dependencies=READ, response_model=shapes.RunChanges)
     def changes(
-        run_id: UUID, request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+        run_id: UUID,
+        request: Request,
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> dict[str, Any]:
-        """What one run changed, field by field, in the order of the keys; `more` says that these are not all."""
+        """What one run changed, field by field, in the order of the keys."""
+        after = _position(cursor)
         _shown(database, run_id, principal_of(request).view)
         stream = stream_of_run(database, run_id)
         if stream is None:
             raise NotFound("unknown_stream", "The stream of this run is gone, and its records with it.")
-        found = changes_of_run(database, stream, run_id, limit=limit + 1)
+        found = changes_of_run(database, stream, run_id, limit=limit + 1, after=after)
+        shown, more = found[:limit], len(found) > limit
         return {
             "run": run_id,
             "connection": stream["connection"],
             "stream": stream["name"],
             "versions": stream["versions_since"] is not None,
-            "changes": [_change_json(change) for change in found[:limit]],
-            "more": len(found) > limit,
+            "changes": [_change_json(change) for change in shown],
+            "more": more,
+            "next": write_cursor(shown[-1].key, shown[-1].superseded_at or "") if more else None,
         }
 
 
@@ -134,6 +141,12 @@ def _shown(database: Database, run_id: UUID, view: Any) -> dict[str, Any]:
     if row["state"] == State.QUEUED and (place := places(database, [run_id]).get(run_id)) is not None:
         shown |= place_json(estimate(place))
     return shown
+
+
+def _position(cursor: str | None) -> tuple[str, datetime | None]:
+    """Where the page before ended: the last key, and when what the run made of it was changed again."""
+    key, until = read_cursor(cursor, str, str)
+    return key or "", moment_of(until) if until else None
 
 
 def _change_json(change: RecordChange) -> dict[str, Any]:

@@ -145,6 +145,7 @@ class RunChanges(BaseModel):
     versions: bool
     changes: list[RecordChanged]
     more: bool
+    next: str | None
 
 
 class Slices(BaseModel):
