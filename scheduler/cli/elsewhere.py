@@ -10,11 +10,9 @@ from itertools import dropwhile, islice, takewhile
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from scheduler.client import Client
-from scheduler.client.models import AskedRun, Connection, Record, Run, Stream, Sync
 from scheduler.runs.lists import id_range
 from worker.config import Settings
-from worker.errors import InvalidInput, NeedsOperator, NotFound
+from worker.errors import HeadraceError, InvalidInput, NotFound
 from worker.runs.states import Lane, State
 from worker.secrets import open_secret
 from worker.telemetry.redaction import redactor
@@ -28,6 +26,8 @@ WAIT = 20.0
 MOST_LOOKED_AT = 10_000
 ATTEMPTS = 3
 """A person is waiting."""
+UNKNOWN_TOKEN = 401
+HINT = "HEADRACE_TOKEN must be a token that is good there, or a reference that leads to one here."
 
 _never = Event()
 
@@ -38,16 +38,21 @@ def elsewhere(settings: Settings) -> "Iterator[Client | None]":
     if settings.url is None:
         yield None
         return
-    from scheduler.client import Client  # noqa: PLC0415 - brings httpx, which most commands don't need
+    from scheduler.client import Client, Denied  # noqa: PLC0415 - brings httpx, which most commands don't need
 
     if settings.token is None:
-        raise NeedsOperator(
+        raise InvalidInput(
             "no_token",
             "HEADRACE_URL is set, and no token for it.",
             hint="Set HEADRACE_TOKEN to the token, or to a reference such as file:///run/secrets/headrace.",
         )
     with Client(settings.url, _token(settings.token.get_secret_value()), attempts=ATTEMPTS) as client:
-        yield client
+        try:
+            yield client
+        except Denied as exc:
+            if exc.status == UNKNOWN_TOKEN:
+                exc.hint = HINT
+            raise
 
 
 def list_connections(client: "Client", *, limit: int, after: str, **filters: Any) -> list[dict[str, Any]]:
@@ -155,6 +160,14 @@ def _ended(client: "Client", asked: "AskedRun", say: Callable[[str], None]) -> "
 
 def _token(given: str) -> str | Callable[[], str]:
     if "://" in given:
-        return lambda: open_secret(given).reveal()
+        return lambda: _opened(given)
     redactor.add(given, keep=True)
     return given
+
+
+def _opened(reference: str) -> str:
+    try:
+        return open_secret(reference).reveal()
+    except HeadraceError as exc:
+        exc.hint = HINT  # theirs is about workers
+        raise

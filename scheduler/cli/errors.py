@@ -58,7 +58,7 @@ def exit_code(error: HeadraceError) -> Exit:
 def say_error(error: HeadraceError, *, as_json: bool) -> Exit:
     """Write the sentence to stderr, or an object with the code where the caller reads JSON."""
     if wants_traceback():
-        traceback.print_exception(error, file=sys.stderr)
+        _print_traceback(error)
     if as_json:
         place = getattr(error, "place", None)
         fields = {"code": error.code, "message": error.message, "place": place, "hint": error.hint}
@@ -81,7 +81,7 @@ def say_usage(error: Exception) -> Exit:
 def say_unexpected(error: Exception) -> Exit:
     """A fault of ours, or of the machine."""
     if wants_traceback():
-        traceback.print_exception(error, file=sys.stderr)
+        _print_traceback(error)
     words = redactor.redact(str(error)) or "no words"
     if isinstance(error, OSError):
         sys.stderr.write(f"Error: {words}.\n")
@@ -91,6 +91,11 @@ def say_unexpected(error: Exception) -> Exit:
             "Run it again with HEADRACE_LOG_LEVEL=DEBUG for the traceback, and please report it.\n"
         )
     return Exit.FAILED
+
+
+def _print_traceback(error: Exception) -> None:
+    """What others raise may repeat what was sent to them."""
+    sys.stderr.write(redactor.redact("".join(traceback.format_exception(error))))
 
 
 def wants_traceback() -> bool:

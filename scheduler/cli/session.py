@@ -9,7 +9,7 @@ from worker.config import Settings, load_settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.migrate import check_schema
-from worker.errors import NeedsOperator
+from worker.errors import InvalidInput
 from worker.telemetry.logs import configure_logging
 
 
@@ -25,7 +25,7 @@ def command_settings() -> Settings:
 def open_database(settings: Settings) -> Iterator[Database]:
     """A small pool on a database whose schema is this version's, or the error that says what is missing."""
     if settings.url is not None:
-        raise NeedsOperator(
+        raise InvalidInput(
             "needs_database",
             "This command works on the database itself, and HEADRACE_URL says that this Headrace is elsewhere.",
             hint="Run it there, or without HEADRACE_URL for the database of this machine.",

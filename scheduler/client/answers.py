@@ -27,6 +27,13 @@ def field_of(response: httpx.Response, name: str) -> Any:
     return found[name]
 
 
+def list_of(response: httpx.Response, name: str) -> list[Any]:
+    found = field_of(response, name)
+    if not isinstance(found, list):
+        raise nonsense(response)
+    return found
+
+
 def read_as(kind: type[Model], data: Any, response: httpx.Response) -> Model:
     try:
         return models.read(kind, data)

@@ -10,7 +10,16 @@ from uuid import UUID
 import httpx
 
 from scheduler.client import models
-from scheduler.client.answers import Model, field_of, fields_of, json_of, read_as, record_of, texts_in
+from scheduler.client.answers import (
+    Model,
+    field_of,
+    fields_of,
+    json_of,
+    list_of,
+    read_as,
+    record_of,
+    texts_in,
+)
 from scheduler.client.sending import ATTEMPTS, TIMEOUT, Sending
 
 PAGE = 200
@@ -111,12 +120,12 @@ class Client:
     def streams(self, name: str | int) -> list[models.Stream]:
         """Its streams, and how each is doing."""
         response = self._sending.ask("GET", f"{_connection(name)}/streams")
-        return [read_as(models.Stream, each, response) for each in field_of(response, "streams")]
+        return [read_as(models.Stream, each, response) for each in list_of(response, "streams")]
 
     def histories(self, name: str | int) -> list[models.History]:
         """How far the histories of its streams are."""
         response = self._sending.ask("GET", f"{_connection(name)}/history")
-        return [read_as(models.History, each, response) for each in field_of(response, "histories")]
+        return [read_as(models.History, each, response) for each in list_of(response, "histories")]
 
     # Work.
 
@@ -226,7 +235,7 @@ class Client:
         cursor = None
         while True:
             response = self._sending.ask("GET", path, params={**params, "limit": PAGE, "cursor": cursor})
-            for each in field_of(response, name):
+            for each in list_of(response, name):
                 yield read_as(kind, each, response)
             cursor = field_of(response, "next")
             if cursor is None:

@@ -45,8 +45,9 @@ def error_of(response: httpx.Response) -> ApiError:
     told = _told(response)
     status = response.status_code
     kind = _kind(status)
-    detail = _text(told, "detail") or f"{response.request.url.host} answered {status} in words of its own."
-    code, hint, place = _text(told, "code") or f"http_{status}", _text(told, "hint"), _text(told, "place")
+    words, advice = _unsaid(response)
+    detail, hint = _text(told, "detail") or words, _text(told, "hint") or advice
+    code, place = _text(told, "code") or f"http_{status}", _text(told, "place")
     error = (
         kind(code, detail, hint=hint)
         if not issubclass(kind, InvalidInput)
@@ -86,6 +87,24 @@ def _kind(status: int) -> type[ApiError]:
     if status == 429 or status >= 500:
         return Unavailable
     return Wrong
+
+
+def _unsaid(response: httpx.Response) -> tuple[str, str]:
+    """The words, and what to do, where an answer has none of ours."""
+    host, to = response.request.url.host, _sent_on(response)
+    if to is not None:
+        words = f"{host} sends on to {to}, and the token goes to one address only."
+        return words, "Give the address of the API itself."
+    words = f"{host} answered {response.status_code} in words of its own."
+    return words, "Is that the address of a Headrace, and does every proxy before it let this through?"
+
+
+def _sent_on(response: httpx.Response) -> str | None:
+    """To which server a redirect leads, without what else stands in its address."""
+    if not response.has_redirect_location:
+        return None
+    to = response.request.url.join(response.headers["location"])
+    return f"{to.scheme}://{to.netloc.decode('ascii')}"
 
 
 def _told(response: httpx.Response) -> dict[str, Any]:

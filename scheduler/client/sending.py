@@ -104,19 +104,35 @@ class Sending:
         self._client.close()
 
     def _shown(self) -> str:
-        return self._token() if callable(self._token) else self._token
+        token = self._token() if callable(self._token) else self._token
+        if not token or not _is_plain(token):
+            raise InvalidInput(
+                "bad_token",
+                "What was given as the token for the API is none.",
+                hint="It looks like hr_live_… or hr_test_…, on one line and without space around it.",
+            )
+        return token
 
 
 def _checked(url: str) -> str:
     """The host and port. What is no address of an API is refused without being repeated: it may hold a password."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+    try:
+        parts = urlsplit(url)
+        good = parts.port != 0 and bool(parts.hostname) and parts.scheme in {"http", "https"}
+    except ValueError:
+        good = False
+    if not good or "@" in parts.netloc or parts.query or not _is_plain(url):
         raise InvalidInput(
             "bad_url",
             "The API's address can't be read.",
             hint="Write it as https://headrace.example.com, without a user, a password or a query.",
         )
     return parts.netloc
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can stand in a request's head: visible characters of ASCII alone."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _told_to_wait(response: httpx.Response) -> float | None:

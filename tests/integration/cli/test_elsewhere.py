@@ -96,10 +96,10 @@ def test_commands_ask_the_api_and_say_the_same(
     assert (missing.code, json.loads(missing.err)["error"]["code"]) == (3, "unknown_connection")
 
     refused = headrace("storage")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "works on the database itself" in refused.err
     (tmp_path / "token").write_text("hr_live_wrong")
-    assert "valid token" in headrace("connections").err
+    assert "HEADRACE_TOKEN must be" in headrace("connections").err
     monkeypatch.setenv("HEADRACE_URL", "http://127.0.0.1:9")
     gone = headrace("connections")
     assert (gone.code, "could not be reached" in gone.err) == (4, True)

@@ -66,15 +66,21 @@ def test_no_secret_and_no_traceback_is_said(
     assert "HEADRACE_LOG_LEVEL=DEBUG" in said
 
 
-def test_debug_brings_the_traceback(
+def test_debug_brings_the_traceback_without_secrets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADRACE_LOG_LEVEL", "DEBUG")
+    redactor.add("hunter2-of-this-test")
     try:
         raise RuntimeError("why")
     except RuntimeError as exc:
+        exc.__cause__ = ValueError("illegal header value b'Bearer hunter2-of-this-test\\n'")
         say_unexpected(exc)
-    assert "Traceback" in capsys.readouterr().err
+        say_error(Transient("away", "Away."), as_json=False)
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 1
+    assert "illegal header value" in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(

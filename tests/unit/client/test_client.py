@@ -162,7 +162,9 @@ def test_each_refusal_is_of_a_kind_and_keeps_what_finds_it(
     assert TOKEN not in repr(vars(error))
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"null", b'"planted"', b""])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[]", b"null", b'"planted"', b"", b'{"runs": null, "records": null, "next": null}']
+)
 def test_an_answer_of_somebody_else_is_no_traceback(answer: bytes) -> None:
     for asked in (
         lambda client: client.run(RUN),
@@ -233,9 +235,30 @@ def test_a_change_goes_with_the_state_that_it_was_made_to() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "api", "ftp://api", "https://", "https://me:planted@api", "https://api?planted=1"]
-)
+    "url",
+    ["", "api", "ftp://api", "https://", "https://me:planted@api", "https://:planted@api", "https://api?planted=1",
+     "https://[::1", "https://api:planted", "https://api:99999", "https://api .test", "https://äpi"],
+)  # fmt: skip
 def test_what_is_no_address_of_an_api_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         Sending(url, TOKEN)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["", "hr_live_planted\n", "hr_live planted", "hr_live_plantéd"])
+def test_what_can_be_no_token_is_refused_unsent_and_not_repeated(token: str) -> None:
+    api = Api()
+    client = Client("http://api", lambda: token, transport=httpx.MockTransport(api))
+    with pytest.raises(InvalidInput) as caught:
+        client.pause("plant")
+    assert (caught.value.code, "plant" in str(caught.value)) == ("bad_token", False)
+    assert api.asked == []
+
+
+def test_who_is_sent_on_is_told_where_to_and_the_token_stays() -> None:
+    api = Api(httpx.Response(301, headers={"Location": "https://me:planted@api.test:8443/x?planted=1"}))
+    with pytest.raises(Wrong, match=r"sends on to https://api\.test:8443,") as caught:
+        api.client().pause("plant")
+    assert len(api.asked) == 1
+    assert caught.value.hint
     assert "planted" not in str(caught.value)
