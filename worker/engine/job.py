@@ -122,4 +122,5 @@ class Job:
             stream=run.stream,
             environment=run.environment,
             network=run.network,
+            settings=run.settings,
         )

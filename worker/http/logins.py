@@ -2,7 +2,8 @@
 
 Systems lock a user after a few wrong passwords, and a connection has many streams on many workers. So after one refused
 log-in nobody of this connection tries again for a while, and then one at a time. Whoever sees that the connection's
-secrets have changed tries at once; who points it at others, or logs it in anew, leaves the hold behind on all workers.
+secrets have changed tries at once; who points it at others, changes its settings, or logs it in anew, leaves the hold
+behind on all workers.
 Requests with a token that works go on meanwhile.
 """
 
@@ -34,7 +35,7 @@ class Holder(Protocol):
     @property
     def connection_id(self) -> int: ...
     @property
-    def secrets(self) -> Mapping[str, str]: ...
+    def logs_in_by(self) -> Mapping[str, str]: ...
 
 
 class Logins:
@@ -60,6 +61,6 @@ class Logins:
 def _account(holder: Holder) -> str:
     """By the references: what is behind them shall stand nowhere, also not as a digest."""
     state = blake2b(digest_size=8)
-    for text in (text for pair in sorted(holder.secrets.items()) for text in pair):
+    for text in (text for pair in sorted(holder.logs_in_by.items()) for text in pair):
         state.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
     return f"login:{holder.connection_id}:{state.hexdigest()}"

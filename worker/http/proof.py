@@ -2,7 +2,7 @@
 
 Drives the generator of a connection's `Auth`. Promises: however many threads ask at once, one logs in while the others
 wait and use what it got; a token that was refused is renewed by one of them too. What is held is dropped when a secret
-of the connection has changed since, or when it has come to its end. Tokens, and headers that carry a proof, are known to
+or setting of the connection has changed since, so that no other system sees it, or when it has come to its end. Tokens, and headers that carry a proof, are known to
 the redactor before anything is sent.
 """
 
@@ -28,7 +28,7 @@ EXPIRES_IN = "expires_in"
 """Among what is held: for how many seconds it is good."""
 MARGIN, LONGEST_MARGIN = 0.1, 60.0
 """A token is renewed when so much of its life is left, and no more than so many seconds: it must last for a request."""
-NOWHERE: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = {}
 _CARRIES_PROOF = re.compile(r"auth|cookie|token|key|secret|session|password|signature|csrf", re.IGNORECASE)
 _TIME_OR_AMOUNT = re.compile(r"\d{1,11}(\.\d*)?|\d{4}-\d\d-\d\d[T ]?[\d:.+Z-]*")
 
@@ -47,7 +47,7 @@ class Held:
 
     digest: bytes
     changed: bool = False
-    """The secrets are others than those that this process knew before, and were not tried yet."""
+    """Secrets or settings are others than those that this process knew before, and were not tried yet."""
     values: dict[str, str] = field(default_factory=dict, repr=False)
     lock: Lock = field(default_factory=Lock)
     ends: float = float("inf")
@@ -77,14 +77,14 @@ class HeldTokens:
         self._held: OrderedDict[int, Held] = OrderedDict()
 
     def of(
-        self, connection_id: int, secrets: Mapping[str, Secret], references: Mapping[str, str] = NOWHERE
+        self, connection_id: int, secrets: Mapping[str, Secret], logs_in_by: Mapping[str, str] = NOTHING
     ) -> Held:
-        """What is held for the connection, if its secrets are still those with which it was got, and where they were.
+        """What is held for the connection, if it was got with these secrets, from these places, by these settings.
 
         Somebody who logs it in anew puts what they were given elsewhere: of a secret that its system replaces each time,
         only its reference tells that.
         """
-        digest = self._digest(secrets, references)
+        digest = self._digest(secrets, logs_in_by)
         with self._lock:
             held = self._held.get(connection_id)
             if held is None or held.digest != digest:
@@ -94,10 +94,10 @@ class HeldTokens:
                 self._held.popitem(last=False)
             return held
 
-    def _digest(self, secrets: Mapping[str, Secret], references: Mapping[str, str]) -> bytes:
+    def _digest(self, secrets: Mapping[str, Secret], logs_in_by: Mapping[str, str]) -> bytes:
         state = blake2b(key=self._key)
         values = [(name, secrets[name].reveal()) for name in sorted(secrets)]
-        for pair in (*values, *sorted(references.items())):
+        for pair in (*values, *sorted(logs_in_by.items())):
             for text in pair:
                 raw = text.encode("utf-8", "surrogatepass")
                 state.update(len(raw).to_bytes(8, "big") + raw)

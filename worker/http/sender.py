@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import structlog
@@ -76,6 +76,14 @@ class CallContext:
     """The connection's: its secrets are opened if such connections may use them."""
     network: Mapping[str, str] = field(default_factory=dict)
     """How the connection's requests leave, where that is not as everybody's do: see `worker.http.network`."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The connection's: who logs in, and where."""
+
+    @property
+    def logs_in_by(self) -> dict[str, str]:
+        """What a log-in goes by, but for the values of secrets: the settings, and where the secrets lie."""
+        own = {f"setting {name}": str(value) for name, value in self.settings.items()}
+        return own | {f"secret {name}": reference for name, reference in self.secrets.items()}
 
     def call(self, outgoing: Request, address: Address) -> Call:
         """What such a request is to the budget."""
@@ -163,7 +171,7 @@ class Sender:
         held = self._held.of(
             ctx.connection_id,
             {name: secret for name, secret in secrets.items() if name not in replaced},
-            ctx.secrets,
+            ctx.logs_in_by,
         )
 
         def log_in(outgoing: Request) -> Response:

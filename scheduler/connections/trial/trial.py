@@ -114,6 +114,7 @@ def try_connection(
         steps=Steps(),
         environment=candidate.environment,
         network=candidate.network,
+        settings=candidate.settings,
     )
     until, stopped = clock() + SECONDS, False
     for name in connector.stream_names:

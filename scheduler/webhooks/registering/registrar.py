@@ -75,6 +75,7 @@ class Registrar:
             reads=False,
             environment=self._connection["environment"],
             network=self._connection["network"],
+            settings=self._connection["settings"],
         )
 
     @property

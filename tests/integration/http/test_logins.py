@@ -71,7 +71,12 @@ def sender_of(broker_url: str) -> Iterator[Callable[[Plant], Sender]]:
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Response]:
     def ask(
-        sender: Sender, password: str, path: str = "assets", connection: int = 1, name: str = "PLANT_PASSWORD"
+        sender: Sender,
+        password: str,
+        path: str = "assets",
+        connection: int = 1,
+        name: str = "PLANT_PASSWORD",
+        user: str = "headrace",
     ) -> Response:
         monkeypatch.setenv(name, password)
         context = CallContext(
@@ -82,6 +87,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Response]:
             secrets={"password": f"env://{name}"},
             request_id="r",
             steps=Steps(),
+            settings={"username": user},
         )
         return sender.send(context, Request("GET", path))
 
@@ -121,6 +127,23 @@ def test_who_is_given_another_secret_is_held_on_no_worker_also_on_one_that_never
     assert ask(sender_of(plant), "right", name="PLANT_PASSWORD_ANEW").status == 200
     with pytest.raises(RateLimited):
         ask(sender_of(plant), "wrong")
+
+
+def test_whose_settings_are_mended_is_held_on_no_worker(sender_of: SenderOf, ask: Ask) -> None:
+    plant = Plant()
+    worker = sender_of(plant)
+    with pytest.raises(NeedsOperator):
+        ask(worker, "wrong", user="headrcae")
+    for each in (worker, sender_of(plant)):
+        assert ask(each, "right").status == 200
+
+
+def test_another_user_does_not_go_by_the_session_of_the_one_before(sender_of: SenderOf, ask: Ask) -> None:
+    plant = Plant()
+    worker = sender_of(plant)
+    for user in ("headrace", "headrace", "reader"):
+        assert ask(worker, "right", user=user).status == 200
+    assert len(plant.tries) == 2
 
 
 def test_a_changed_secret_that_is_wrong_too_is_tried_once(sender_of: SenderOf, ask: Ask) -> None:

@@ -217,3 +217,12 @@ def test_what_is_held_goes_when_a_secret_that_its_system_replaces_was_put_elsewh
     anew = tokens.of(1, kept, {"client": "env://C", "refresh": "file:///store/plant-2"})
     assert anew is not before
     assert anew.changed
+
+
+def test_a_token_is_not_used_under_other_settings_where_another_system_would_see_it() -> None:
+    tokens, kept = HeldTokens(), {"password": Secret("ours")}
+    there, elsewhere = ({"setting base_url": f"https://{host}.example.com"} for host in ("erp", "other"))
+    before = tokens.of(1, kept, there)
+    before.values["session"] = "of the first"
+    assert tokens.of(1, kept, elsewhere).values == {}
+    assert tokens.of(1, kept, elsewhere).changed
