@@ -59,7 +59,8 @@ class House:
 
     def link(self, **body: Any) -> str:
         """Where a customer is asked to connect something."""
-        answer = self.server.ask("POST", "/v1/connect-links", json={"store": f"file://{self.store}/", **body})
+        given = {"store": f"file://{self.store}/", "private_addresses": True, **body}
+        answer = self.server.ask("POST", "/v1/connect-links", json=given)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["url"])
 

@@ -26,6 +26,9 @@ _OURS = (
 )
 
 
+_ELSEWHERE = "Give one that can be reached from the internet, or ask whoever sent you this link."
+
+
 _OUR_AFFAIR = frozenset({
     "bad_secret_reference", "bad_store", "plain_secret", "secret_client_missing", "secret_missing", "secret_not_writable",
     "secret_of_headrace", "secret_outside_environment", "secret_store_login", "secret_store_unavailable", "secret_unresolved",
@@ -130,7 +133,7 @@ def not_reached(title: str, report: Report) -> HTMLResponse:
     """It doesn't work as it was given."""
     failure = report.first_failure
     ours = failure is not None and (failure.about.startswith("secret ") or failure.code in _OUR_AFFAIR)
-    words = _OURS if ours else failure.words if failure is not None else report.summary()
+    words = _OURS if ours else report.summary() if failure is None else _plain(failure.words, failure.code)
     return _page(
         f"{title} could not be connected",
         f'<p class="bad" role="alert">{escape(words)}</p>'
@@ -164,7 +167,12 @@ def connected(title: str, report: Report, return_url: str | None) -> HTMLRespons
 
 def said(error: HeadraceError) -> str:
     """The words for whoever has a link: which stores and secrets of ours there are is none of their business."""
-    return _OURS if error.code in _OUR_AFFAIR else error.message
+    return _OURS if error.code in _OUR_AFFAIR else _plain(error.message, error.code)
+
+
+def _plain(words: str, code: str | None) -> str:
+    """Of an address that they may not name, what they can do about it."""
+    return f"{words} {_ELSEWHERE}" if code == "address_refused" else words
 
 
 def _back(return_url: str | None) -> str:

@@ -2,10 +2,10 @@
 
 -- name: create_link
 -- It lives no longer than the token that makes it would.
-INSERT INTO connect_links (digest, environment, system, connection_id, name, tenant, labels, settings, secrets, store,
-                           return_url, created_by, expires_at)
+INSERT INTO connect_links (digest, environment, system, connection_id, name, tenant, labels, settings, secrets, network,
+                           store, return_url, created_by, expires_at)
 VALUES (%(digest)s, %(environment)s, %(system)s, %(connection_id)s, %(name)s, %(tenant)s, %(labels)s, %(settings)s,
-        %(secrets)s, %(store)s, %(return_url)s, %(created_by)s,
+        %(secrets)s, %(network)s, %(store)s, %(return_url)s, %(created_by)s,
         LEAST(now() + make_interval(secs => %(seconds)s), %(ends)s::timestamptz))
 RETURNING *;
 

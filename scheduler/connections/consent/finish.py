@@ -60,7 +60,7 @@ def candidate_of(
     database: Database, link: Mapping[str, Any], settings: Mapping[str, Any], references: Mapping[str, str]
 ) -> Candidate:
     """What the link would make."""
-    before: Mapping[str, Any] = {"secrets": {}, "network": {}, "settings": link["settings"]}
+    before: Mapping[str, Any] = {"secrets": {}, "network": link["network"], "settings": link["settings"]}
     if link["connection_id"] is not None:
         before = database.one(editing.read_one, {"id": link["connection_id"]}) or before
     return Candidate(
@@ -125,6 +125,7 @@ def _made(
         "labels": link["labels"],
         "settings": dict(candidate.settings),
         "secrets": dict(candidate.secrets),
+        "network": dict(candidate.network),
     }
     if link["tenant"] is not None:
         entry["tenant"] = link["tenant"]

@@ -1,7 +1,8 @@
 """Links with which a customer connects one system, or logs one connection in again. Made, opened once, used once.
 
 Whoever makes one may give settings and references to secrets: then these stay together, and nothing that the customer
-types decides where those secrets are sent.
+types decides where those secrets are sent. Where the customer chooses which host is asked, it is one of the internet, now
+and later: what is in our network isn't theirs to ask, unless whoever makes the link says so.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from scheduler.connections.file.reading import read_entry
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
+from worker.http.network.settings import PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class NewLink:
     settings: Mapping[str, Any] | None = None
     secrets: Mapping[str, str] | None = None
     return_url: str | None = None
+    private_addresses: bool = False
+    """The customer may name a host in a private network, or this machine."""
     connection: Mapping[str, Any] | None = None
 
 
@@ -56,10 +60,12 @@ def create_link(
     if needs.consent is not None:
         asked.append(needs.consent.refresh_token)
     promised = promises(wanted.store, wanted.name, wanted.environment, asked)
+    open_to_all = again is not None or wanted.private_addresses or not needs.chooses_address
+    network = {} if open_to_all else {"addresses": PUBLIC}
     row: dict[str, Any] = {
         "name": wanted.name, "budget": None,
         "system": wanted.system, "environment": wanted.environment, "tenant": wanted.tenant, "settings": settings,
-        "secrets": {**kept, **promised}, "network": {},
+        "secrets": {**kept, **promised}, "network": network,
     }  # fmt: skip
     if again is None:
         _check_entry(wanted, settings, row["secrets"], registry, {each.name for each in needs.settings})
@@ -79,7 +85,7 @@ def create_link(
                 "digest": digest_of(secret), "environment": wanted.environment, "system": wanted.system,
                 "connection_id": again["id"] if again else None, "name": wanted.name, "tenant": wanted.tenant,
                 "labels": Jsonb(dict(wanted.labels or {})), "settings": Jsonb(settings), "secrets": Jsonb(kept),
-                "store": wanted.store, "return_url": wanted.return_url, "created_by": who.token_id,
+                "network": Jsonb(network), "store": wanted.store, "return_url": wanted.return_url, "created_by": who.token_id,
                 "seconds": wanted.seconds, "ends": who.expires_at,
             },
         ).fetchone()  # fmt: skip

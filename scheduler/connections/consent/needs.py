@@ -8,6 +8,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector
 from worker.connectors.manifest.model import Secret, Setting
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.templates import names_in
 from worker.errors import InvalidInput
 
 
@@ -19,6 +20,8 @@ class Needs:
     settings: tuple[Setting, ...]
     secrets: tuple[Secret, ...]
     consent: OAuth2Manifest | None
+    chooses_address: bool = False
+    """Whether what is typed in decides which host is asked."""
 
     @property
     def typed(self) -> bool:
@@ -58,14 +61,17 @@ def needs_of(
             f"The setting {missing[0].name} must be given, since it decides where the secrets that you give are sent.",
             place="body.settings",
         )
+    asked_of_them = () if fixed else tuple(missing)
+    hosts = [manifest.base_url, *([] if manifest.auth.oauth2 is None else [manifest.auth.oauth2.token_url])]
     by_consent = "" if consent is None else consent.refresh_token
     return Needs(
         connector.title,
-        () if fixed else tuple(missing),
+        asked_of_them,
         tuple(
             each
             for each in manifest.secrets.values()
             if each.required and each.name not in secrets and each.name != by_consent
         ),
         consent,
+        any(each.name in names_in(host) for each in asked_of_them for host in hosts),
     )

@@ -250,6 +250,23 @@ def test_a_plain_system_is_asked_through_the_proxy_by_its_whole_url(opened: Open
     assert proxy.heads[0].startswith(f"GET http://{HOST}/api/parts?a=1 HTTP/1.1\r\nHost: {HOST}\r\n".encode())
 
 
+def test_a_connection_for_public_addresses_reaches_this_machine_neither_straight_nor_by_its_proxy(
+    ours: Authority, tmp_path: Path, opened: Open
+) -> None:
+    """The proxy itself may be here: whoever runs Headrace has set it."""
+    system = opened(System(ours.issue("plant", [HOST]).server_context(tmp_path)))
+    proxy = opened(HttpProxy({HOST: system.port}))
+    network = {"addresses": "public", "ca": kept(tmp_path, "ca.pem", ours.certificate)}
+    here = f"https://127.0.0.1:{system.port}"
+    assert Asker(here, network).refused(NeedsOperator).code == "address_refused"
+    network["proxy"] = f"http://127.0.0.1:{proxy.port}"
+    assert Asker(f"https://{HOST}:{system.port}", network)().body == b"{}"
+    for url in (here, "http://10.0.0.1"):
+        refused = Asker(url, network).refused(NeedsOperator)
+        assert (refused.code, "network.addresses" in str(refused.hint)) == ("address_refused", True)
+    assert len(proxy.heads) == 1
+
+
 def test_what_the_proxy_says_is_told_apart_from_what_the_system_says(opened: Open) -> None:
     proxy = opened(HttpProxy({}, login=LOGIN))
     network = {"proxy": f"http://127.0.0.1:{proxy.port}"}

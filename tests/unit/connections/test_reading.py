@@ -289,6 +289,7 @@ class TestSchema:
             "proxy": "https://proxy.example:3128",
             "proxy_user": "me",
             "proxy_password": "env://PROXY_PASSWORD",
+            "addresses": "public",
         }
         assert read(entry(network=network)).connections[0].network == network
 

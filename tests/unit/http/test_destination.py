@@ -45,6 +45,22 @@ def test_the_world_and_private_networks_are_open(address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    ["10.1.2.3", "172.16.0.9", "192.168.1.1", "100.64.0.1", "198.18.0.1", "192.0.2.1", "fd12:3456::1", "2001:db8::1",
+     "::ffff:10.1.2.3", "64:ff9b::a01:203", "2002:a01:203::1", "2001:4860::5efe:a01:203"],
+)  # fmt: skip
+def test_where_only_the_internet_may_be_asked_private_networks_are_refused(address: str) -> None:
+    assert refusal(ipaddress.ip_address(address), loopback=False, private=False) == "private"
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "172.32.0.1", "2606:2800::1", "64:ff9b::5db8:d822", "::ffff:93.184.216.34"]
+)
+def test_where_only_the_internet_may_be_asked_it_may(address: str) -> None:
+    assert refusal(ipaddress.ip_address(address), loopback=False, private=False) is None
+
+
+@pytest.mark.parametrize(
     "host",
     ["169.254.169.254", "2852039166", "0xa9fea9fe", "0xA9.0xFE.0xA9.0xFE", "0251.0376.0251.0376", "169.254.43518",
      "169.254.169.254.", "::ffff:169.254.169.254", "fd00:ec2::254", "fe80::1%eth0", "metadata.google.internal",

@@ -104,6 +104,7 @@ connect_links = Table(
     Column("labels", JSONB, nullable=False, server_default=EMPTY),
     Column("settings", JSONB, nullable=False, server_default=EMPTY),
     Column("secrets", JSONB, nullable=False, server_default=EMPTY),
+    Column("network", JSONB, nullable=False, server_default=EMPTY),
     Column("store", Text, nullable=False),
     Column("return_url", Text),
     Column("created_by", UUID),

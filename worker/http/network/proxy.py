@@ -44,15 +44,16 @@ class Proxy:
 
 
 class TunnelBackend(DeadlineBackend):
-    """Opens connections through a proxy to wherever they lead."""
+    """Opens connections through a proxy to wherever they lead. `guard` is for systems; the proxy itself may be anywhere."""
 
     def __init__(self, proxy: Proxy, tls: ssl.SSLContext, guard: Guard) -> None:
-        super().__init__(guard)
+        super().__init__()
         self._proxy = proxy
         self._tls = tls
+        self._systems = guard
 
     def _opened(self, host: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
-        self._guard.check_name(host)
+        self._systems.check_name(host)
         origin = self._proxy.origin
         try:
             stream: httpcore.NetworkStream = BoundedStream(super()._opened(origin.host, origin.port, timeout))

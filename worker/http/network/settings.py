@@ -3,6 +3,7 @@
     ca                    references to PEM: only systems that these authorities vouch for are spoken with
     client_certificate    what is shown to a system that asks, with client_key and client_key_password where they are apart
     proxy                 http:// or https://, with proxy_user and a reference to the proxy_password
+    addresses             `public`: only addresses of the internet, where somebody from outside has chosen the system's
 
 Pure.
 """
@@ -23,6 +24,9 @@ _NEEDS = {
     "proxy_user": "proxy",
     "proxy_password": "proxy_user",
 }
+PUBLIC = "public"
+_HINT = "This connection goes to public addresses only (network.addresses); whoever runs Headrace can allow others."
+_PUBLIC_ONLY = Guard(loopback=False, private=False, hint=_HINT, loopback_hint=_HINT)
 _PORTS = {"http": 80, "https": 443}
 _PROXY = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?", re.ASCII)
 
@@ -38,10 +42,15 @@ class Network:
     proxy: str = ""
     proxy_user: str = ""
     proxy_password: str = ""
+    addresses: str = ""
 
     def references(self) -> dict[str, str]:
         """What has to be opened, by name."""
         return {name: value for name, value in asdict(self).items() if value and name in REFERENCES}
+
+    def guard(self) -> Guard:
+        """Where a system may be that is reached so."""
+        return _PUBLIC_ONLY if self.addresses else Guard()
 
 
 def network_of(row: Mapping[str, str]) -> Network:
@@ -66,6 +75,13 @@ def check_network(given: Mapping[str, object]) -> None:
                 place=name,
                 hint=f"Give {needed} too.",
             )
+    if given.get("addresses") not in {None, PUBLIC}:
+        raise InvalidInput(
+            "bad_network",
+            f"addresses is {PUBLIC}, or left out.",
+            place="addresses",
+            hint="Left out, the system may also be in a private network.",
+        )
     if given.get("proxy"):
         read_proxy(given["proxy"])
     user = given.get("proxy_user")

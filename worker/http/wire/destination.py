@@ -3,7 +3,8 @@
 Promises: a name is resolved and each of its addresses checked before every connection, which then goes to one of those
 that were checked: a name that means something else a moment later (DNS rebinding) changes nothing. Link-local addresses,
 those of clouds' metadata, multicast and the like are always refused, however they are written (mapped into IPv6, as one
-number); loopback where it isn't allowed. Private networks are where a self-hosted Headrace and its systems are.
+number); loopback where it isn't allowed. Private networks are where a self-hosted Headrace and its systems are, so they are
+refused only where somebody from outside has chosen the address.
 Does not promise anything about what a proxy resolves: there the host is judged as it is written.
 """
 
@@ -65,9 +66,12 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What is allowed, and what is said where it isn't. `loopback`: programs on this machine."""
+    """What is allowed, and what is said where it isn't. `loopback`: programs on this machine; `private`: networks that aren't
+    of the internet.
+    """
 
     loopback: bool = True
+    private: bool = True
     hint: str | None = "Give the address of the system itself."
     loopback_hint: str | None = None
     resolve: Resolve | None = None
@@ -95,7 +99,7 @@ class Guard:
             raise AddressRefused(host, "written so that others may read another", hint=self.hint)
 
     def _check(self, host: str, address: Address) -> None:
-        why = refusal(address, loopback=self.loopback)
+        why = refusal(address, loopback=self.loopback, private=self.private)
         if why is not None:
             raise AddressRefused(host, why, hint=self.loopback_hint if why == "loopback" else self.hint)
 
@@ -110,7 +114,7 @@ def written_address(host: str) -> Address | None:
     return None
 
 
-def refusal(address: Address, *, loopback: bool) -> str | None:
+def refusal(address: Address, *, loopback: bool, private: bool = True) -> str | None:
     """Why nothing goes to this address, in a word; None: it may. Pure."""
     seen = _unwrapped(address)
     if seen in _METADATA:
@@ -127,6 +131,7 @@ def refusal(address: Address, *, loopback: bool) -> str | None:
                 ("multicast", seen.is_multicast),
                 ("unspecified", nowhere),
                 ("reserved", seen.is_reserved or site_local),
+                ("private", not (private or seen.is_global)),
             )
             if so
         ),

@@ -37,7 +37,8 @@ _SHOWN = (
 class NewConnectLink(BaseModel):
     """With `connection` that one is logged in again; else `system` and `name` say what is made. `store` begins the references
     that what is typed in is written to. Given `secrets` (references) go with given `settings`: nothing of where they are
-    sent is asked of the customer.
+    sent is asked of the customer. Where the customer says which host is asked, it must have a public address, unless
+    `private_addresses` is true.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -51,6 +52,7 @@ class NewConnectLink(BaseModel):
     secrets: dict[Text, Annotated[str, Field(max_length=4096, pattern=NO_NUL)]] | None = None
     store: Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
     return_url: Annotated[str, Field(max_length=2000, pattern=NO_NUL)] | None = None
+    private_addresses: bool | None = None
     hours: Annotated[float, Field(gt=0, le=30 * 24)] = 72
 
 
@@ -109,7 +111,7 @@ def _wanted(body: NewConnectLink, request: Request, database: Database) -> NewLi
         "store": body.store, "seconds": body.hours * 3600, "secrets": body.secrets, "return_url": body.return_url,
     }  # fmt: skip
     if body.connection is not None:
-        for name in ("system", "name", "tenant", "labels", "settings"):
+        for name in ("system", "name", "tenant", "labels", "settings", "private_addresses"):
             if getattr(body, name) is not None:
                 message = f"A connection that is there has its {name} already."
                 raise InvalidInput("bad_value", message, place=f"body.{name}")
@@ -130,5 +132,6 @@ def _wanted(body: NewConnectLink, request: Request, database: Database) -> NewLi
         tenant=body.tenant or defaults.get("tenant"),
         labels=body.labels,
         settings=body.settings,
+        private_addresses=bool(body.private_addresses),
         **common,
     )

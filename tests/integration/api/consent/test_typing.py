@@ -3,8 +3,10 @@
 import socket
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from servers.systems.demo import TOKEN as DEMO_TOKEN
 from servers.systems.demo import Demo
 from servers.systems.visiting import TYPED, House, opened, sent
@@ -54,6 +56,24 @@ def test_a_form_that_is_sent_twice_makes_one_connection_and_both_are_told_that_i
     assert house.typed() == [DEMO_TOKEN]
     assert "is connected" in sent(browser, shown, **typed).text
     assert "is connected" in browser.get(str(shown.url)).text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "10.0.0.1", "[fd12::1]"])
+def test_a_customer_reaches_nothing_of_our_networks_unless_whoever_made_the_link_allows_it(
+    house: House, browser: httpx.Client, host: str
+) -> None:
+    shown = opened(browser, house.link(system="demo", name="Plant", private_addresses=False)["url"])
+    typed = {"setting.base_url": f"http://{host}:{urlsplit(house.server.url).port}", "secret.token": TYPED}
+    said = sent(browser, shown, **typed)
+    assert said.status_code == 422
+    assert "can be reached from the internet" in said.text
+    assert house.typed() == []
+    assert house.server.rows("SELECT network FROM connect_links") == [{"network": {"addresses": "public"}}]
+
+
+def test_settings_of_whoever_made_the_link_may_lead_anywhere(house: House) -> None:
+    house.link(system="demo", name="P", settings={"base_url": "http://10.0.0.1"}, private_addresses=False)
+    assert house.server.rows("SELECT network FROM connect_links") == [{"network": {}}]
 
 
 def test_a_store_that_refuses_is_told_without_its_name(
