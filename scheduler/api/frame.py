@@ -1,4 +1,4 @@
-"""What goes around every request: its id, its time, its size, and a last word where everything else failed.
+"""What goes around every request: its id, its time, its size, its limit, and a last word where everything else failed.
 
 `X-Request-ID` is taken from the client if it is harmless, and made otherwise; it stands in every answer, in every log
 line of the request, and on the runs that the request asked for. HEAD is answered as GET is, without a body, and a GET
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scheduler.api.around.rates import LIMIT
 from scheduler.api.around.segments import keep_slashes
 from scheduler.api.etag import matches
 from scheduler.api.problems import REQUEST_ID, refusal, unexpected
@@ -51,10 +52,7 @@ class Frame:
         inner = exchange.routed()
         request = Request(inner, receive)
         try:
-            if exchange.announces_too_much():
-                await _too_large(request)(scope, receive, exchange.send)
-            else:
-                await self._app(inner, exchange.receive, exchange.send)
+            await self._app(inner, exchange.receive, exchange.send)
         except Exception as exc:
             if exchange.status is not None:
                 raise
@@ -75,6 +73,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._read = 0
+        self._announced_too_much = _announces_too_much(scope)
         self._begun = time.perf_counter()
         self._without_body = False
 
@@ -86,15 +85,14 @@ class _Exchange:
         self._without_body = True
         return {**scope, "method": "GET"}
 
-    def announces_too_much(self) -> bool:
-        length = _header(self.scope, b"content-length") or b"0"
-        return length.isdigit() and (len(length) > 18 or int(length) > MAX_BODY)
-
     async def receive(self) -> Message:
+        """Of a body that is too long nothing more is read: where its length was announced, nothing at all."""
+        if self._announced_too_much and self.status is None:
+            raise _too_long()
         message = await self._receive()
         self._read += len(message.get("body", b""))
         if self._read > MAX_BODY:
-            raise HTTPException(413, _TOO_LONG, {"Connection": "close"})
+            raise _too_long()
         return message
 
     async def send(self, message: Message) -> None:
@@ -112,6 +110,9 @@ class _Exchange:
             headers.append("Server-Timing", f"app;dur={self._milliseconds()}")
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "no-store")
+            headers.update(self.scope["state"].get(LIMIT, {}))
+            if self._announced_too_much:
+                headers["Connection"] = "close"  # whoever was answered before it was read still sends it
         elif self._without_body and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
@@ -143,9 +144,6 @@ class _Exchange:
         return round((time.perf_counter() - self._begun) * 1000, 2)
 
 
-_TOO_LONG = f"The body is longer than {MAX_BODY // 1024:,} kB."
-
-
 def _shown(path: str) -> str:
     """For the log. On open paths a secret may follow: a link's, or what proves a webhook by its path."""
     if path.startswith("/webhooks/"):
@@ -166,5 +164,11 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
 
 
-def _too_large(request: Request) -> ASGIApp:
-    return refusal(request, HTTPException(413, _TOO_LONG, {"Connection": "close"}))
+def _announces_too_much(scope: Scope) -> bool:
+    length = _header(scope, b"content-length") or b"0"
+    return length.isdigit() and (len(length) > 18 or int(length) > MAX_BODY)
+
+
+def _too_long() -> HTTPException:
+    words = f"The body is longer than {MAX_BODY // 1024:,} kB."
+    return HTTPException(413, words, {"Connection": "close"})

@@ -6,6 +6,7 @@ What somebody may do once inside is said by each route (`scheduler.api.who`). Em
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
@@ -18,12 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.access.allowed import NotAllowed
 from scheduler.access.door.cookies import SAFE, is_ours, session_of
-from scheduler.access.door.guessing import EACH, Guessing, Kind
+from scheduler.access.door.guessing import EACH, TRIES, Guessing, Kind
 from scheduler.access.door.paths import is_local
 from scheduler.access.door.sessions import digest_of_session
 from scheduler.access.door.sources import Network, neighbourhood, source_of
 from scheduler.access.principal import Principal
 from scheduler.access.tokens import digest_of, environment_of
+from scheduler.api.around.rates import LIMIT, headers_of
 from scheduler.api.problems import Unauthorized, answer_to, problem
 from scheduler.api.who import PRINCIPAL, SESSION, SOURCE
 from worker.errors import HeadraceError
@@ -53,6 +55,14 @@ class TooManyGuesses(HeadraceError):
             hint=f"Try again in {wait} s.",
         )
         self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a request shows of whoever sends it; no value: nothing that can be looked up."""
+
+    kind: Kind
+    value: str | None
 
 
 class Guard:
@@ -92,43 +102,31 @@ class Guard:
             state[ADMIT] = partial(self._by_token, source)
             await self._app(scope, receive, send)
             return
+        shown = _shown(scope)
         try:
-            who = await self._who(scope, source)
-        except TooManyGuesses as error:
-            answer = problem(Request(scope), 429, error.code, error.message, hint=error.hint)
-            answer.headers["Retry-After"] = str(error.wait)
-            await answer(scope, receive, send)
-            return
-        except Unauthorized as error:
-            refusal = _to_login(scope) if _is_browser(scope) else answer_to(Request(scope), error)
-            await refusal(scope, receive, send)
-            return
+            who = await self._who(scope, source, shown)
         except HeadraceError as error:
-            await answer_to(Request(scope), error)(scope, receive, send)
+            left, full_in = self._guessing.left(source, shown.kind)
+            state[LIMIT] = headers_of("guesses", TRIES, round(TRIES * EACH), left, full_in)
+            await _refusal(scope, error)(scope, receive, send)
             return
         state[PRINCIPAL] = who
         await self._app(scope, receive, partial(_warned, send, who.warning) if who.warning else send)
 
-    async def _who(self, scope: Scope, source: str | None) -> Principal:
-        given = _headers(scope, b"authorization")
-        if not given:
-            return await self._by_session(scope, source)
-        scheme, _, rest = given[0].partition(" ")
-        if len(given) != 1 or scheme.lower() != "bearer":
+    async def _who(self, scope: Scope, source: str | None, shown: Shown) -> Principal:
+        if shown.value is None:
             raise Unauthorized
-        return await self._by_token(source, rest.strip())
+        if shown.kind is Kind.SESSION:
+            return await self._by_session(scope, source, shown.value)
+        return await self._by_token(source, shown.value)
 
     async def _by_token(self, source: str | None, token: str) -> Principal:
-        kind = Kind.MALFORMED if environment_of(token) is None else Kind.TOKEN
-        return await self._look(self._find, token, source, kind, digest_of(token))
+        return await self._look(self._find, token, source, _kind_of(token), digest_of(token))
 
-    async def _by_session(self, scope: Scope, source: str | None) -> Principal:
-        host = next(iter(_headers(scope, b"host")), "")
-        value = session_of(_headers(scope, b"cookie"), host)
-        if value is None:
-            raise Unauthorized
+    async def _by_session(self, scope: Scope, source: str | None, value: str) -> Principal:
         who = await self._look(self._find_session, value, source, Kind.SESSION, digest_of_session(value))
-        if scope["method"] not in SAFE and not is_ours(_headers(scope, b"origin"), host, self._public_url):
+        origins, host = _headers(scope, b"origin"), _host(scope)
+        if scope["method"] not in SAFE and not is_ours(origins, host, self._public_url):
             raise NotAllowed(
                 "cross_site",
                 "A session changes something only from a page of this Headrace.",
@@ -145,7 +143,7 @@ class Guard:
         if who is not None:
             self._guessing.was_right(source, kind, digest)
             return who
-        self._guessing.was_wrong(source, digest)
+        self._guessing.was_wrong(source, kind, digest)
         if self._count is not None:
             used = await run_in_threadpool(self._count, f"{kind}:{neighbourhood(source)}", EACH)
             _hold(0 if used is None else self._guessing.heard(source, kind, used), source, kind)
@@ -156,6 +154,32 @@ def _hold(wait: int, source: str | None, kind: Kind) -> None:
     if wait:
         log.warning("guessing_held", source=source, kind=kind, wait=wait)
         raise TooManyGuesses(wait)
+
+
+def _shown(scope: Scope) -> Shown:
+    given = _headers(scope, b"authorization")
+    if not given:
+        value = session_of(_headers(scope, b"cookie"), _host(scope))
+        return Shown(Kind.TOKEN if value is None else Kind.SESSION, value)
+    scheme, _, rest = given[0].partition(" ")
+    if len(given) != 1 or scheme.lower() != "bearer":
+        return Shown(Kind.TOKEN, None)
+    token = rest.strip()
+    return Shown(_kind_of(token), token)
+
+
+def _kind_of(token: str) -> Kind:
+    return Kind.MALFORMED if environment_of(token) is None else Kind.TOKEN
+
+
+def _refusal(scope: Scope, error: HeadraceError) -> Response:
+    if isinstance(error, TooManyGuesses):
+        answer = problem(Request(scope), 429, error.code, error.message, hint=error.hint)
+        answer.headers["Retry-After"] = str(error.wait)
+        return answer
+    if isinstance(error, Unauthorized) and _is_browser(scope):
+        return _to_login(scope)
+    return answer_to(Request(scope), error)
 
 
 def is_open(path: str) -> bool:
@@ -181,6 +205,10 @@ def _to_login(scope: Scope) -> Response:
     return RedirectResponse(
         f"/login?next={quote(onward, safe='/')}" if is_local(onward) else "/login", status_code=303
     )
+
+
+def _host(scope: Scope) -> str:
+    return next(iter(_headers(scope, b"host")), "")
 
 
 def _headers(scope: Scope, name: bytes) -> list[str]:

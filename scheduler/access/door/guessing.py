@@ -63,9 +63,19 @@ class Guessing:
             self._full_at[neighbours, kind] -= EACH
         self._remember(self._known, (neighbours, digest), None, MOST_KNOWN)
 
-    def was_wrong(self, source: str | None, digest: bytes) -> None:
-        """Whoever was known is so no more."""
-        self._known.pop((neighbourhood(source), digest), None)
+    def was_wrong(self, source: str | None, kind: Kind, digest: bytes) -> None:
+        """Whoever was known is so no more, and has used up a try as any other: what is left doesn't tell the two apart."""
+        place, now = (neighbourhood(source), kind), self._clock()
+        known = (place[0], digest)
+        if known in self._known:
+            del self._known[known]
+            self._remember(self._full_at, place, max(self._full_at.get(place, now), now) + EACH, MOST_SOURCES)
+
+    def left(self, source: str | None, kind: Kind) -> tuple[int, int]:
+        """How many tries there are now, and in how many seconds all are there again."""
+        now = self._clock()
+        missing = max(0.0, self._full_at.get((neighbourhood(source), kind), now) - now)
+        return max(0, TRIES - math.ceil(missing / EACH - 1e-6)), math.ceil(missing)
 
     def heard(self, source: str | None, kind: Kind, used: float) -> int:
         """All processes together have used up so many seconds' worth of tries, this one's last among them. Seconds to wait

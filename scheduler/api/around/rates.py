@@ -1,7 +1,8 @@
 """How often may one token ask? So many requests a minute of each process, as a bucket that fills evenly.
 
 Every answer says what is left (`RateLimit`, `RateLimit-Policy`, as the IETF's draft has them), and a 429 when to come
-again. A waiting request counts once, however long it waits.
+again. A waiting request counts once, however long it waits. Whom the guard doesn't let in is told so of the tries that
+their address has.
 """
 
 import math
@@ -11,14 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scheduler.access.principal import Principal
 from scheduler.api.problems import problem
 from scheduler.api.who import PRINCIPAL
 
+LIMIT = "limit"
+"""Where in `request.state` the frame finds the headers of the limit that a request fell under: it writes them on any answer."""
 WINDOW = 60
 MOST_TOKENS = 10_000
 """Those not seen for longest are forgotten: they begin with a full bucket."""
@@ -34,6 +36,14 @@ class Left:
     """Seconds until all is there again."""
     wait: int
     """Seconds until one more is allowed; 0: now."""
+
+
+def headers_of(policy: str, quota: int, window: int, remaining: int, full_in: int) -> dict[str, str]:
+    """So many in so many seconds; so many are left, and all are there again in so many seconds."""
+    return {
+        "RateLimit-Policy": f'"{policy}";q={quota};w={window}',
+        "RateLimit": f'"{policy}";r={remaining};t={full_in}',
+    }
 
 
 class Rates:
@@ -74,18 +84,11 @@ class RateLimit:
             await self._app(scope, receive, send)
             return
         left = self._rates.take(who.token_id)
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = f'"token";q={self._rates.quota};w={WINDOW}'
-                headers["RateLimit"] = f'"token";r={left.remaining};t={left.full_in}'
-            await send(message)
-
+        scope["state"][LIMIT] = headers_of("token", self._rates.quota, WINDOW, left.remaining, left.full_in)
         if left.allowed:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, send)
             return
         words = f"This token may ask {self._rates.quota:,} times a minute."
         answer = problem(Request(scope), 429, "too_many_requests", words, hint=f"Try again in {left.wait} s.")
         answer.headers["Retry-After"] = str(left.wait)
-        await answer(scope, receive, told)
+        await answer(scope, receive, send)

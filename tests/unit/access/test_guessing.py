@@ -1,5 +1,6 @@
 """How often may one address be wrong?"""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -31,7 +32,7 @@ def guessing(clock: Clock) -> Guessing:
 def wrong(guessing: Guessing, source: str = HERE, kind: Kind = Kind.TOKEN, digest: bytes = b"wrong") -> int:
     wait = guessing.take(source, kind, digest)
     if not wait:
-        guessing.was_wrong(source, digest)
+        guessing.was_wrong(source, kind, digest)
     return wait
 
 
@@ -88,8 +89,31 @@ def test_a_token_that_was_revoked_is_known_no_more(guessing: Guessing) -> None:
     guessing.take(HERE, Kind.TOKEN, b"valid")
     guessing.was_right(HERE, Kind.TOKEN, b"valid")
     exhaust(guessing)
-    guessing.was_wrong(HERE, b"valid")
+    guessing.was_wrong(HERE, Kind.TOKEN, b"valid")
     assert guessing.take(HERE, Kind.TOKEN, b"valid") > 0
+
+
+def test_what_is_left_is_what_may_still_be_tried(guessing: Guessing, clock: Clock) -> None:
+    assert guessing.left(HERE, Kind.TOKEN) == (TRIES, 0)
+    wrong(guessing)
+    assert guessing.left(HERE, Kind.TOKEN) == (TRIES - 1, EACH)
+    clock.now += EACH / 2
+    wrong(guessing)
+    assert guessing.left(HERE, Kind.TOKEN) == (TRIES - 2, math.ceil(1.5 * EACH))
+    assert [wrong(guessing) for _ in range(TRIES - 2)] == [0] * (TRIES - 2)
+    assert guessing.left(HERE, Kind.TOKEN)[0] == 0
+    assert wrong(guessing) > 0
+    assert guessing.left(HERE, Kind.SESSION) == guessing.left(THERE, Kind.TOKEN) == (TRIES, 0)
+
+
+def test_what_is_left_does_not_tell_a_token_that_was_known_from_one_that_never_was(
+    guessing: Guessing,
+) -> None:
+    guessing.take(HERE, Kind.TOKEN, b"revoked")
+    guessing.was_right(HERE, Kind.TOKEN, b"revoked")
+    wrong(guessing, HERE, digest=b"revoked")
+    wrong(guessing, THERE, digest=b"never")
+    assert guessing.left(HERE, Kind.TOKEN) == guessing.left(THERE, Kind.TOKEN)
 
 
 @pytest.mark.parametrize("kind", [Kind.MALFORMED, Kind.SESSION])

@@ -8,6 +8,7 @@ import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from scheduler.api.frame import MAX_BODY, Frame
+from scheduler.api.problems import refusal
 
 Ask = Callable[..., httpx.Response]
 
@@ -28,10 +30,17 @@ async def _crash(_request: Request) -> Response:
     raise RuntimeError("the password is hunter2-hunter2")
 
 
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(request, error)
+
+
 @pytest.fixture
 def ask() -> Ask:
     routes = [Route("/echo", _echo, methods=["GET", "POST"]), Route("/crash", _crash)]
-    app = Starlette(routes=routes, middleware=[Middleware(Frame)])
+    app = Starlette(
+        routes=routes, middleware=[Middleware(Frame)], exception_handlers={HTTPException: _refused}
+    )
 
     def send(method: str, path: str, **more: Any) -> httpx.Response:
         async def go() -> httpx.Response:
@@ -85,6 +94,20 @@ def test_a_body_at_the_limit_is_read_and_one_above_it_refused(ask: Ask) -> None:
     assert ask("POST", "/echo", content=b"x" * MAX_BODY).json()["length"] == MAX_BODY
     answer = ask("POST", "/echo", content=b"x" * (MAX_BODY + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_of_a_body_that_is_announced_too_long_nothing_is_read_and_the_connection_ends(ask: Ask) -> None:
+    """Also where nobody wants to read it: whoever sent it would go on sending."""
+
+    async def parts() -> Any:
+        raise AssertionError("asked for")
+        yield b""
+
+    announced = {"Content-Length": str(MAX_BODY + 1)}
+    refused = ask("POST", "/echo", content=parts(), headers=announced)
+    assert (refused.status_code, refused.headers["connection"]) == (413, "close")
+    ignored = ask("GET", "/nothing", content=parts(), headers=announced)
+    assert (ignored.status_code, ignored.headers["connection"]) == (404, "close")
 
 
 def test_a_body_of_unknown_length_is_refused_when_it_grows_too_long() -> None:

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 
 from scheduler.access.principal import Principal, Scope
 from scheduler.api.around.rates import MOST_TOKENS, WINDOW, RateLimit, Rates
+from scheduler.api.frame import Frame
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
@@ -76,26 +77,29 @@ def test_memory_is_bounded() -> None:
 
 
 def test_every_answer_says_what_is_left_and_a_refusal_when_to_come_again() -> None:
-    bucket, _ = rates(1)
+    bucket, _ = rates(2)
     somebody = Principal(ONE, "somebody", "live", frozenset({Scope.READ}))
     served: list[str] = []
 
     async def inside(scope: Any, receive: Any, send: Any) -> None:
         served.append(Request(scope).url.path)
+        if served == ["/v1/crash"]:
+            raise RuntimeError
         await PlainTextResponse("inside")(scope, receive, send)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"] = {"principal": somebody}
+        scope["state"]["principal"] = somebody
         await RateLimit(inside, rates=bucket)(scope, receive, send)
 
     async def go() -> list[httpx.Response]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
-            return [await client.get("/v1/runs") for _ in range(2)]
+        transport = httpx.ASGITransport(Frame(app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return [await client.get(path) for path in ("/v1/crash", "/v1/runs", "/v1/runs")]
 
-    first, second = anyio.run(go)
-    assert first.headers["ratelimit-policy"] == '"token";q=1;w=60'
-    assert first.headers["ratelimit"] == '"token";r=0;t=60'
-    assert (second.status_code, second.json()["code"]) == (429, "too_many_requests")
-    assert second.headers["retry-after"] == "60"
-    assert second.headers["ratelimit"] == '"token";r=0;t=60'
-    assert len(served) == 1
+    crashed, served_one, refused = answers = anyio.run(go)
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"token";q=2;w=60'}
+    assert (crashed.status_code, crashed.headers["ratelimit"]) == (500, '"token";r=1;t=30')
+    assert (served_one.status_code, served_one.headers["ratelimit"]) == (200, '"token";r=0;t=60')
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert (refused.headers["retry-after"], refused.headers["ratelimit"]) == ("30", '"token";r=0;t=60')
+    assert len(served) == 2

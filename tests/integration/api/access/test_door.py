@@ -10,9 +10,11 @@ from servers.rows.customers import Customers
 from scheduler.access.door.guessing import TRIES
 from scheduler.access.tokens import make_token
 from scheduler.api.app import create_app
+from scheduler.api.frame import MAX_BODY
 
 pytestmark = pytest.mark.integration
 
+LONG = b" " * (MAX_BODY + 1)
 PROXY, OFFICE, ELSEWHERE = "10.0.0.1", "192.0.2.9", "198.51.100.7"
 
 
@@ -31,6 +33,23 @@ class Door:
                 return await client.get("/v1/session", headers=sent)
 
         return asyncio.run(asked())
+
+    def told(
+        self, token: str | None, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """The status of an answer, and which limit it tells of."""
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, client=(OFFICE, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+                given = {name: value.encode() for name, value in sent.items()}
+                return await client.post("/v1/tokens", headers=given, content=content)
+
+        answer = asyncio.run(asked())
+        policy = answer.headers["ratelimit-policy"]
+        assert answer.headers["ratelimit"].startswith(policy.partition(";")[0] + ";r=")
+        return answer.status_code, policy
 
     def status(self, token: str, peer: str = OFFICE, **headers: str) -> int:
         return self.ask(token, peer, **headers).status_code
@@ -75,6 +94,18 @@ def test_who_guesses_is_held_and_told_for_how_long(door: Door) -> None:
     assert (held.status_code, held.json()["code"]) == (429, "too_many_guesses")
     assert 1 <= int(held.headers["retry-after"]) <= 3
     assert held.json()["request_id"] == held.headers["x-request-id"]
+
+
+def test_every_refusal_says_which_limit_it_falls_under(customers: Customers, door: Door) -> None:
+    token, nobody = '"token";q=6000;w=60', '"guesses";q=20;w=60'
+    mine = customers.token()
+    assert door.told(mine, content=b"{", headers={"Content-Type": "application/json"}) == (422, token)
+    assert door.told(mine, headers={"Idempotency-Key": "é"}) == (422, token)
+    assert door.told(mine, content=LONG) == (413, token)
+    assert door.told(mine, content=LONG, headers={"Idempotency-Key": "a"}) == (413, token)
+    assert door.told(None, content=LONG) == door.told(None) == (401, nobody)
+    assert door.told("nonsense") == (401, nobody)
+    assert {door.told(make_token("live")) for _ in range(TRIES + 5)} == {(401, nobody), (429, nobody)}
 
 
 def test_a_guesser_has_the_same_tries_at_all_processes_together(
