@@ -118,7 +118,7 @@ def beat() -> None:
 
     Example: headrace beat
     """
-    from scheduler.beat import run_beat  # noqa: PLC0415 - brings Celery
+    from scheduler.beat.process import run_beat  # noqa: PLC0415 - brings Celery
 
     settings = load_settings()
     configure_logging(settings, process="beat")

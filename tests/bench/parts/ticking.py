@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import scheduler.beat.scheduler as ours
-from scheduler.beat import run_beat
+from scheduler.beat.process import run_beat
 from worker.config import load_settings
 from worker.telemetry.logs import configure_logging
 
