@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from worker.errors import HeadraceError, NeedsOperator
 from worker.secrets import Secret, open_again, open_secret, reopen_secret, stores_away
 from worker.telemetry.steps import Steps
 
@@ -30,14 +31,40 @@ def opened(holder: Holder) -> dict[str, Secret]:
     return values
 
 
-def opened_again(holder: Holder, refused: Mapping[str, Secret]) -> dict[str, Secret] | None:
-    """The values after a system refused these; None if none of them has changed."""
-    with holder.steps.step("secrets_again"):
-        values = {
-            name: open_again(holder.secrets[name], known, environment=holder.environment)
-            for name, known in refused.items()
-        }
+def opened_again(
+    holder: Holder, refused: Mapping[str, Secret], *, doubtful: bool = False
+) -> dict[str, Secret] | None:
+    """The values after a system refused these; None if none of them has changed.
+
+    `doubtful`: it may have refused something else. Then what it said isn't hidden by what their stores say.
+    """
+    try:
+        with holder.steps.step("secrets_again"):
+            values = {
+                name: open_again(
+                    holder.secrets[name], known, environment=holder.environment, doubtful=doubtful
+                )
+                for name, known in refused.items()
+            }
+    except HeadraceError:
+        if doubtful:
+            return None
+        raise
     return None if values == dict(refused) else values
+
+
+def rotated_since(
+    holder: Holder, used: Mapping[str, Secret], status: int, failure: HeadraceError | None
+) -> dict[str, Secret] | None:
+    """Other secrets, if the answer refuses those that were used, and they have changed since they were read.
+
+    Some systems say 403 of a key that they know no longer. Mostly it says that its user may not do something.
+    """
+    if status == 401:
+        return opened_again(holder, used)
+    if status == 403 and isinstance(failure, NeedsOperator):
+        return opened_again(holder, used, doubtful=True)
+    return None
 
 
 def opens_for(holder: Holder) -> Callable[[str, bool], str]:

@@ -24,7 +24,7 @@ from worker.http.grant import Grant, Permit, Permits, Refusals
 from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
-from worker.http.opened import opened, opened_again, opens_for
+from worker.http.opened import opened, opened_again, opens_for, rotated_since
 from worker.http.proof import HeldTokens, LoginRefused, Proof
 from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
@@ -156,7 +156,8 @@ class Sender:
         secrets = opened(ctx)
         try:
             answer = self._proof(ctx, request, hearing, secrets).answer()
-            if answer.status != 401 or (rotated := opened_again(ctx, secrets)) is None:
+            rotated = rotated_since(ctx, secrets, answer.status, hearing.judge.failure(answer))
+            if rotated is None:
                 return answer
         except LoginRefused:
             if (rotated := opened_again(ctx, secrets)) is None:

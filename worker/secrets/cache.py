@@ -3,7 +3,7 @@
 Promises: a value is read once however many threads want it. While a store is away, what was read before stays in use,
 for so long and no longer, and that is said; a store that is away is tried by one thread at a time, and not at every
 request. What a store refuses is forgotten at once. A system's 401 has the value read again at once, but a storm of them
-asks the store once.
+asks the store once. A 403 may mean the same, and mostly doesn't: so it has the value read no more often than age does.
 """
 
 from collections import OrderedDict
@@ -24,7 +24,7 @@ REFUSED_FOR = 5.0
 AWAY_FOR = 5.0
 """Seconds for which a store that gave no answer is left alone."""
 AGAIN_AFTER = 15.0
-"""Seconds between two readings because of a 401."""
+"""Seconds between two readings because of a 401, and the least between two because of a 403."""
 SAID_EVERY = 60.0
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,8 @@ class _Entry:
     asked_at: float = float("-inf")
     asked_again_at: float = float("-inf")
     """When it was last read because a system had refused it."""
+    doubted_at: float = float("-inf")
+    """And when because a system had refused something, and maybe for that."""
     refusal: NeedsOperator | None = None
 
 
@@ -88,18 +90,27 @@ class SecretCache:
                 raise _again(entry.refusal)
             return self._read(entry, place, read, fresh=fresh)
 
-    def again(self, key: str, place: str, read: Callable[[], str], known: Secret) -> Secret:
+    def again(
+        self, key: str, place: str, read: Callable[[], str], known: Secret, *, doubtful: bool = False
+    ) -> Secret:
         """The value after a system refused `known`: read again, unless another thread did so already.
 
-        However short a time ago it was read: what is rotated in the next moment is refused in the next moment.
+        However short a time ago it was read: what is rotated in the next moment is refused in the next moment. `doubtful`:
+        it may be something else that was refused, as each time from now on, so the value isn't read each time.
         """
         entry = self._entry(key)
         with entry.lock:
             if entry.value is not None and entry.value != known:
                 return entry.value
-            if self._clock() - entry.asked_again_at < AGAIN_AFTER:
+            if doubtful:
+                last = max(entry.asked_again_at, entry.doubted_at)
+                if self._clock() - last < max(AGAIN_AFTER, self._age()):
+                    return known
+                entry.doubted_at = self._clock()
+            elif self._clock() - entry.asked_again_at < AGAIN_AFTER:
                 return known
-            entry.asked_again_at = self._clock()
+            else:
+                entry.asked_again_at = self._clock()
             return self._read(entry, place, read, fresh=False)
 
     def put(self, key: str, value: Secret) -> None:

@@ -82,13 +82,18 @@ def open_secret(reference: str, *, environment: str | None = None, fresh: bool =
     return value
 
 
-def open_again(reference: str, known: Secret, *, environment: str | None = None) -> Secret:
-    """The value after a system refused `known`: another one, if it was rotated since it was read."""
+def open_again(
+    reference: str, known: Secret, *, environment: str | None = None, doubtful: bool = False
+) -> Secret:
+    """The value after a system refused `known`: another one, if it was rotated since it was read.
+
+    `doubtful`: it may be something else that it refused. Then a store is asked no more often than by the value's age.
+    """
     found = _parsed(reference, environment)
     store, read = STORES[found.scheme], _reading(found)
     if not store.cached:
         return Secret(read())
-    return _cache.again(str(found), store.place(found.name), read, known)
+    return _cache.again(str(found), store.place(found.name), read, known, doubtful=doubtful)
 
 
 def reopen_secret(reference: str, *, environment: str | None = None) -> Secret:

@@ -1,4 +1,4 @@
-"""A secret that was rotated in its store: a 401 has it read again, once, and the same request goes well."""
+"""A secret that was rotated in its store: a refusal has it read again, once, and the same request goes well."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from servers.network.listening import HttpProxy, System
 from servers.secrets.fresh import Begin
 
 from worker.config import get_settings
+from worker.connectors.answers import failure_of_status
 from worker.connectors.auth import HeaderAuth
 from worker.connectors.contract import Limits, Request, Response
 from worker.errors import HeadraceError, NeedsOperator
@@ -17,6 +18,7 @@ from worker.http.sender import CallContext, Sender
 from worker.http.wire.process import close_shared_wire
 from worker.limits.budget import Budgets
 from worker.secrets.stores.known import STORES
+from worker.secrets.stores.port import unresolved
 from worker.telemetry.steps import Steps
 
 pytestmark = pytest.mark.integration
@@ -32,7 +34,7 @@ class PlantSource:
         raise NotImplementedError(name)
 
     def failure(self, response: Response) -> HeadraceError | None:
-        return NeedsOperator("auth_refused", "No.") if response.status == 401 else None
+        return failure_of_status(response.status)
 
 
 @dataclass
@@ -42,15 +44,20 @@ class Rotating:
     value: str = "planted-first"
     good: str = "planted-first"
     reads: int = 0
+    refuses_with: int = 401
+    lost: bool = False
+    """Headrace may read it no longer."""
     asked: list[str] = field(default_factory=list)
 
     def read(self, _name: str) -> str:
         self.reads += 1
+        if self.lost:
+            raise unresolved("vault://secret/app#token", "Headrace may not do that", "Ask.")
         return self.value
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.headers["authorization"].removeprefix("Bearer "))
-        return httpx.Response(200 if self.asked[-1] == self.good else 401, text="{}")
+        return httpx.Response(200 if self.asked[-1] == self.good else self.refuses_with, text="{}")
 
 
 @pytest.fixture
@@ -85,10 +92,12 @@ def ask(
     return sender.send(context, Request("GET", "assets")).status
 
 
+@pytest.mark.parametrize("status", [401, 403])
 def test_a_rotation_is_taken_up_by_the_request_that_is_refused(
-    sender: Sender, rotating: tuple[Rotating, Begin]
+    sender: Sender, rotating: tuple[Rotating, Begin], status: int
 ) -> None:
     plant, begin = rotating
+    plant.refuses_with = status
     assert ask(sender) == 200
     plant.value = plant.good = "planted-second"
     begin.now += 60
@@ -109,6 +118,32 @@ def test_refusals_that_no_rotation_explains_do_not_hammer_the_store(
             ask(sender)
     assert plant.reads == 2
     assert len(plant.asked) == 11
+
+
+def test_a_403_that_is_no_rotation_is_said_as_it_is_and_asks_the_store_once_in_the_age_of_a_value(
+    sender: Sender, rotating: tuple[Rotating, Begin]
+) -> None:
+    plant, begin = rotating
+    ask(sender)
+    plant.good, plant.refuses_with = "planted-unknown", 403
+    for _ in range(20):
+        begin.now += 15
+        with pytest.raises(NeedsOperator, match="answered 403"):
+            ask(sender)
+    assert plant.reads == 2
+    assert len(plant.asked) == 21
+
+
+def test_a_403_is_not_hidden_by_a_store_that_refuses_the_secret_too(
+    sender: Sender, rotating: tuple[Rotating, Begin]
+) -> None:
+    plant, _ = rotating
+    ask(sender)
+    plant.good, plant.refuses_with, plant.lost = "planted-unknown", 403, True
+    with pytest.raises(NeedsOperator, match="answered 403"):
+        ask(sender)
+    with pytest.raises(NeedsOperator, match="Headrace may not do that"):
+        ask(sender)
 
 
 def test_a_proxys_password_that_was_rotated_is_read_again_once_the_old_one_is_refused(

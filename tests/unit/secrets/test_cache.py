@@ -240,6 +240,37 @@ def test_the_401_of_a_store_that_is_away_leaves_what_is_held(
     assert cache.again(KEY, "the vault", store, known) == known
 
 
+def test_a_403_has_it_read_again_no_more_often_than_its_age_does(
+    ask: Ask, store: Kept, cache: SecretCache, time: Time
+) -> None:
+    known = Secret(ask())
+    for _ in range(int(2 * AGE)):
+        time.now += 1
+        assert cache.again(KEY, "the vault", store, known, doubtful=True) == known
+    assert store.asked == 1 + 2
+    store.value, time.now = "second", 3 * AGE
+    found = [cache.again(KEY, "the vault", store, known, doubtful=True).reveal() for _ in range(50)]
+    assert (found, store.asked) == (["second"] * 50, 1 + 3)
+
+
+def test_403s_do_not_keep_a_401_from_having_it_read_again(
+    ask: Ask, store: Kept, cache: SecretCache, time: Time
+) -> None:
+    known = Secret(ask())
+    assert cache.again(KEY, "the vault", store, known, doubtful=True) == known
+    store.value = "second"
+    assert cache.again(KEY, "the vault", store, known, doubtful=True) == known
+    assert cache.again(KEY, "the vault", store, known).reveal() == "second"
+
+
+def test_where_values_are_not_kept_403s_do_not_hammer_the_store_either(store: Kept, time: Time) -> None:
+    cache = SecretCache(age=lambda: 0.0, longest=lambda: LONGEST, clock=time)
+    for _ in range(60):
+        time.now += 1
+        cache.again(KEY, "the vault", store, Secret("first"), doubtful=True)
+    assert store.asked == 60 // AGAIN_AFTER
+
+
 def test_those_not_used_for_longest_are_forgotten(ask: Ask, store: Kept) -> None:
     for number in range(4):
         ask(key=f"vault://secret/app#{number}")
