@@ -16,6 +16,7 @@ from worker.connectors.contract import Limits
 from worker.errors import NeedsOperator
 from worker.http.grant import Permits
 from worker.http.proof import Held
+from worker.limits.words import LOGIN
 
 REFUSED_FOR = 300.0
 """Seconds. Systems forget wrong passwords after minutes; five attempts in that time is where the strictest lock."""
@@ -63,4 +64,4 @@ def _account(holder: Holder) -> str:
     state = blake2b(digest_size=8)
     for text in (text for pair in sorted(holder.logs_in_by.items()) for text in pair):
         state.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
-    return f"login:{holder.connection_id}:{state.hexdigest()}"
+    return f"{LOGIN}{holder.connection_id}:{state.hexdigest()}"

@@ -8,6 +8,8 @@ from worker.limits.policy import Answer, Verdict
 from worker.limits.valkey.shared import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOGIN = "login:"
+"""With this begins the account of one connection's log-ins; what follows means nothing to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,13 @@ class AccountState:
 def refusal_words(account: str, answer: Answer) -> str:
     """Why not now, for logs and the run's row. Holds no secret."""
     name, when = f"account {account[:100]!r}", moment(answer.at).strftime("%H:%M:%S UTC")
+    why = f" ({answer.reason})" if answer.reason else ""
+    if account.startswith(LOGIN):
+        if answer.verdict is Verdict.HELD:
+            return f"The log-in was refused, and isn't tried again before {when}{why}, unless secrets or settings change."
+        return "The log-in was refused before, and is being tried by another run."
     match answer.verdict:
         case Verdict.HELD:
-            why = f" ({answer.reason})" if answer.reason else ""
             return f"The system asked {name} to wait until {when}{why}."
         case Verdict.NO_SLOT:
             return f"As many requests of {name} are under way as may be."

@@ -1,8 +1,8 @@
 """A connection is tried out now, as a worker would use it: through its budget, its proxy, its log-in.
 
 Promises: at most one page of each stream is asked for, as small as its system allows, of what changed in this moment;
-what refuses altogether is asked twice. Nothing of the answers is kept. Whoever tries has looked at what they typed,
-so a log-in that was refused some minutes ago is tried again.
+what refuses altogether is asked twice, and a log-in that is refused is tried once. Nothing of the answers is kept.
+Whoever tries has looked at what they typed, so a log-in that was refused some minutes ago is tried again.
 """
 
 import time
@@ -20,11 +20,13 @@ from worker.connectors.registry import Registry
 from worker.db.advisory import SecretLocks
 from worker.db.database import Database
 from worker.errors import HeadraceError, RateLimited
+from worker.http.proof import LoginRefused
 from worker.http.rotation import Rotation
 from worker.http.sender import CallContext, Sender
 from worker.limits.budget import NO_CALL, Budgets, Permit
 from worker.limits.policy import Call, Limits
 from worker.limits.quotas.stored import StoredQuotas
+from worker.limits.words import LOGIN
 from worker.runs.states import Lane
 from worker.secrets import is_writable, open_secret
 from worker.telemetry.steps import Steps
@@ -64,12 +66,12 @@ class _Deliberate(Budgets):
     def permit(
         self, account: str, limits: Limits, *, cost: int = 1, lane: int = 3, call: Call = NO_CALL
     ) -> AbstractContextManager[Permit]:
-        if account.startswith("login:"):
+        if account.startswith(LOGIN):
             return nullcontext(Permit(0.0, 0))
         return super().permit(account, limits, cost=cost, lane=lane, call=call)
 
     def hold(self, account: str, seconds: float, reason: str, *, grows: bool = False) -> datetime:
-        if account.startswith("login:"):
+        if account.startswith(LOGIN):
             return datetime.now(UTC)
         return super().hold(account, seconds, reason, grows=grows)
 
@@ -121,9 +123,9 @@ def try_connection(
         if stopped or clock() >= until:
             findings.append(Finding(f"stream {name}", "skipped", "It wasn't tried.", stream=name))
             continue
-        found = _ask(sender, context, source.stream(name))
+        found, login_refused = _ask(sender, context, source.stream(name))
         findings.append(found)
-        stopped = found.code in _OF_ALL or _refuses_all(findings)
+        stopped = login_refused or found.code in _OF_ALL or _refuses_all(findings)
         if stopped:
             findings.insert(-1, replace(found, about="system", stream=None))
     return Report(findings)
@@ -186,17 +188,18 @@ def _read_only(about: str, reference: str) -> Finding:
     )
 
 
-def _ask(sender: Sender, context: CallContext, stream: Stream) -> Finding:
+def _ask(sender: Sender, context: CallContext, stream: Stream) -> tuple[Finding, bool]:
+    """What came of it; and whether it was the log-in that was refused."""
     about = f"stream {stream.name}"
     small, window = _smallest(stream)
     try:
         page = small.read(sender.send(context, small.request(window, None)), window, None)
     except HeadraceError as exc:
-        return _failed(about, exc, stream.name)
+        return _failed(about, exc, stream.name), isinstance(exc, LoginRefused)
     if page.rejected and not page.records:
         bad = page.rejected[0]
-        return Finding(about, "warning", bad.reason, code=bad.code, stream=stream.name)
-    return Finding(about, "ok", "It can be read.", stream=stream.name)
+        return Finding(about, "warning", bad.reason, code=bad.code, stream=stream.name), False
+    return Finding(about, "ok", "It can be read.", stream=stream.name), False
 
 
 def _smallest(stream: Stream) -> tuple[Stream, Window]:

@@ -104,7 +104,9 @@ def test_one_refused_log_in_is_enough_for_all_workers(sender_of: SenderOf, ask: 
     with pytest.raises(NeedsOperator, match="refuses the login"):
         ask(workers[0], "wrong")
     for worker in workers * 5:
-        with pytest.raises(RateLimited):
+        with pytest.raises(
+            RateLimited, match=r"The log-in was refused, .* \(The plant refuses the login\.\)"
+        ):
             ask(worker, "wrong")
     assert plant.tries == ["wrong"]
 

@@ -111,6 +111,7 @@ class TestTrytonSession:
             ),
             (answer(429), Transient, "throttled"),
             (answer(404), NeedsOperator, "request_refused"),
+            (answer(405), NeedsOperator, "request_refused"),
             (answer(503), Transient, "system_error"),
             (answer(200), Transient, "malformed_page"),
             (answer(200, []), Transient, "malformed_page"),

@@ -15,6 +15,8 @@ from worker.errors import NeedsOperator, Transient
 HELD = "session"
 _TWICE = "Check the connection's user and password. Tryton locks a user for minutes after a few wrong ones."
 
+_WHERE = "Check base_url and database; before Tryton 7.8, rpc_path is empty."
+
 
 @dataclass(frozen=True, slots=True)
 class TrytonSession:
@@ -56,6 +58,9 @@ def _session_in(response: Response, user: str) -> tuple[int, str]:
     """User number and token; later releases send more, which isn't needed."""
     if response.status in {401, 403}:
         raise NeedsOperator("auth_refused", f"Tryton refuses the login of {user!r}.", hint=_TWICE)
+    if response.status in {404, 405}:
+        said = f"No Tryton lets {user!r} log in at that address: it answers {response.status}."
+        raise NeedsOperator("request_refused", said, hint=_WHERE)
     failure = failure_of_status(response.status, words_of(response))
     if failure is not None:
         raise failure
