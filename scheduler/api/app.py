@@ -1,5 +1,6 @@
 """The API as an application: its routes, and what stands around them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from scheduler.access.store import find_principal
 from scheduler.api.around.idempotency import Idempotency
 from scheduler.api.around.parameters import refuse_unknown
 from scheduler.api.around.rates import RateLimit, Rates
+from scheduler.api.consent.clearing import clear_for_ever
 from scheduler.api.consent.routes import consent_routes
 from scheduler.api.frame import Frame
 from scheduler.api.guard import Guard
@@ -42,7 +44,7 @@ def create_app(database: Database) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=partial(_living, receiver),
+        lifespan=partial(_living, database, receiver),
     )
     app.include_router(health_routes(Readiness(lambda: readiness(database))))
     app.include_router(document_routes(), dependencies=[Depends(refuse_unknown)])
@@ -73,7 +75,9 @@ def create_app(database: Database) -> FastAPI:
 
 
 @asynccontextmanager
-async def _living(receiver: Receiver, _app: FastAPI) -> AsyncIterator[None]:
+async def _living(database: Database, receiver: Receiver, _app: FastAPI) -> AsyncIterator[None]:
     """At a clean stop, which comes when the last answer is out, what webhooks told of is passed on and counted."""
+    clearing = asyncio.create_task(clear_for_ever(database))
     yield
+    clearing.cancel()
     await run_in_threadpool(receiver.close)

@@ -78,15 +78,16 @@ class Visit:
         """The answer of somebody who logged in at the system, or said no there."""
         given = self.request.query_params
         state = given.get("state", "")
+        note = typed.new_note()
         taken = self.database.one(
-            queries.take_state, {"digest": keys.digest_of(state), "link": self.link["id"]}
+            queries.take_state, {"digest": keys.digest_of(state), "link": self.link["id"], "note": note}
         )
         title = self.needs.title
         if taken is None or self.needs.consent is None:
             return page.refused(title, "This log-in was answered already, or took too long.")
         started = taken["started"]
         try:
-            with typed.of_link(self.database, self.link, started["references"]) as put:
+            with typed.of_link(self.database, self.link, started["references"], note) as put:
                 if "code" not in given:
                     words = f"{title} didn't let us in. You may have said no, or your user may not say yes."
                     return page.refused(title, words)
@@ -125,12 +126,12 @@ class Visit:
         )
         started = {"settings": dict(given), "references": dict(references)}
         with self.database.transaction() as tx:
-            left = typed.left_by(tx.execute(queries.forget_states, {"link": self.link["id"]}).fetchall())
+            over = tx.execute(queries.end_states, {"link": self.link["id"]}).fetchall()
             tx.execute(
                 queries.keep_state,
                 {"digest": keys.digest_of(state), "link": self.link["id"], "started": Jsonb(started)},
             )
-        typed.clear(left)
+        typed.forget(self.database, over)
         return page.away(self.needs.title, address)
 
     def _exchange(self, candidate: Candidate, consent: OAuth2Manifest, code: str, state: str) -> str:

@@ -57,9 +57,28 @@ UPDATE connect_links l SET used_at = now(), connection_id = coalesce(connection_
    AND NOT EXISTS (SELECT FROM tokens t WHERE t.id = l.created_by AND t.revoked_at IS NOT NULL)
 RETURNING l.id;
 
--- name: forget_states
--- What was written to a store for somebody who never came back is of no use either.
-DELETE FROM oauth_states WHERE expires_at < now() OR link_id = %(link)s::uuid RETURNING started;
+-- name: end_states
+-- Those of a browser that begins anew: it comes back with the newest alone. What they put in a store is taken away first.
+UPDATE oauth_states SET expires_at = now() WHERE link_id = %(link)s AND expires_at > now() RETURNING digest, started;
+
+-- name: note_typed
+-- Before anything is written to a store. Of no link, since what is written there outlives it.
+INSERT INTO oauth_states (digest, started, expires_at) VALUES (%(digest)s, %(started)s, now() + interval '1 hour')
+ON CONFLICT (digest) DO UPDATE SET started = EXCLUDED.started, expires_at = EXCLUDED.expires_at;
+
+-- name: expired_states
+SELECT digest, started, created_at < now() - interval '7 days' AS last_time
+  FROM oauth_states WHERE expires_at < now() ORDER BY expires_at LIMIT %(batch)s;
+
+-- name: try_later
+UPDATE oauth_states SET expires_at = now() + interval '1 hour' WHERE digest = %(digest)s;
+
+-- name: forget_state
+DELETE FROM oauth_states WHERE digest = %(digest)s;
+
+-- name: used_anywhere
+SELECT DISTINCT s.value AS reference FROM connections c, jsonb_each_text(c.secrets) s
+ WHERE s.value = ANY (%(references)s::text[]);
 
 -- name: is_used_up
 SELECT used_at IS NOT NULL AS used, connection_id FROM connect_links WHERE id = %(id)s;
@@ -76,5 +95,12 @@ INSERT INTO oauth_states (digest, link_id, started, expires_at)
 VALUES (%(digest)s, %(link)s, %(started)s, now() + interval '15 minutes');
 
 -- name: take_state
--- Once, by the browser that opened this link, and while it is fresh.
-DELETE FROM oauth_states WHERE digest = %(digest)s AND link_id = %(link)s AND expires_at > now() RETURNING started;
+-- Once, by the browser that opened this link, and while it is fresh. What it put in a store stays noted.
+WITH taken AS (
+    DELETE FROM oauth_states WHERE digest = %(digest)s AND link_id = %(link)s AND expires_at > now() RETURNING started
+), noted AS (
+    INSERT INTO oauth_states (digest, started, expires_at)
+    SELECT %(note)s, jsonb_build_object('references', started -> 'references'), now() + interval '1 hour'
+      FROM taken WHERE started -> 'references' <> '{}'
+)
+SELECT started FROM taken;

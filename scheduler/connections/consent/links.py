@@ -17,7 +17,7 @@ from scheduler.access.audit import Actor, note_act
 from scheduler.access.principal import Principal
 from scheduler.connections.consent.keys import digest_of, new_secret
 from scheduler.connections.consent.needs import Needs, needs_of
-from scheduler.connections.consent.typed import clear, left_by, promises, queries
+from scheduler.connections.consent.typed import promises, queries
 from scheduler.connections.editing.body import Mistaken, body_of
 from scheduler.connections.editing.edit import refuse_taken
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
@@ -75,7 +75,6 @@ def create_link(
     _check_return(wanted.return_url)
     secret = new_secret()
     with database.transaction() as tx:
-        left = left_by(tx.execute(queries.forget_states, {"link": None}).fetchall())
         tx.execute(queries.forget_old_links)
         if again is None:
             refuse_taken(tx, wanted.environment, wanted.name)
@@ -92,7 +91,6 @@ def create_link(
         assert made is not None  # noqa: S101 - INSERT … RETURNING answers
         about = {"environment": wanted.environment, "tenant": wanted.tenant, "id": made["connection_id"]}
         note_act(tx, actor, "connect_link.create", f"{wanted.name} ({made['id']})", about=about)
-    clear(left)
     return made, secret
 
 

@@ -1,16 +1,19 @@
 """What somebody typed in, or was handed out: in a store, until it is known whether it is of use. Emits: typed_secret_left.
 
-Promises: what a connection doesn't use in the end is taken away again, as far as the store lets us. Does not promise it
-of a process that is killed meanwhile.
+Promises: what a connection doesn't use in the end is taken away again, as far as the store lets us. Its references are
+noted in the database before the first is written, so what a process that is killed leaves is found by `clear_left` an hour
+later. The notes lie beside the states of log-ins (`oauth_states`), which hold references in the same way. Does not promise
+anything of a process that stood still for an hour between what was typed and its connection.
 """
 
 import secrets as chance
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from psycopg.types.json import Jsonb
 
 from scheduler.connections.consent.places import reference_for
 from worker.db.database import Database
@@ -20,22 +23,35 @@ from worker.secrets import check_reference, is_writable, remove_secret, write_se
 
 queries = load_queries("scheduler.connections.consent", "consent.sql")
 
+BATCH = 20
+"""Each may have to wait for its store."""
+
 log = structlog.get_logger()
+
+
+def new_note() -> bytes:
+    """No state has it for a digest, and no browser can name it."""
+    return chance.token_bytes(32)
 
 
 @dataclass(slots=True)
 class Typed:
-    """References to what was put away. Unless somebody keeps it, it goes again."""
+    """References to what was put away. Unless somebody keeps it, it goes again. `note`: by what the database knows of it."""
 
+    database: Database
     references: dict[str, str] = field(default_factory=dict)
+    note: bytes = field(default_factory=new_note)
     kept: bool = False
 
     def put(self, store: str, connection: str, values: Mapping[str, str]) -> dict[str, str]:
         """Write values to the store, each to a new place; their references."""
         mark = chance.token_hex(4)
         made = {name: reference_for(store, connection, mark, name) for name in values}
+        self.references.update(made)
+        if made:
+            started = Jsonb({"references": self.references})
+            self.database.run(queries.note_typed, {"digest": self.note, "started": started})
         for name, reference in made.items():
-            self.references[name] = reference
             write_secret(reference, values[name])
         return made
 
@@ -65,35 +81,65 @@ def promises(store: str, connection: str, environment: str, names: Iterable[str]
 
 @contextmanager
 def of_link(
-    database: Database, link: Mapping[str, Any], before: Mapping[str, str] | None = None
+    database: Database,
+    link: Mapping[str, Any],
+    before: Mapping[str, str] | None = None,
+    note: bytes | None = None,
 ) -> Iterator[Typed]:
-    """What is given in one visit; `before`: what was given in the one that led here. Of `link` counts what it is for."""
-    typed = Typed(dict(before or {}))
+    """What is given in one visit; `before`: what was given in the one that led here, as `note` has it. Of `link` counts
+    what it is for.
+    """
+    typed = Typed(database, dict(before or {}), note or new_note())
     try:
         yield typed
     finally:
-        if not typed.kept and not _used(database, link, typed.references):
-            clear(typed.references.values())
+        with suppress(HeadraceError):  # where nobody can say whether it is used, `clear_left` looks again
+            used = typed.kept or _used(database, link, typed.references)
+            if used or clear(typed.references.values()):
+                database.run(queries.forget_state, {"digest": typed.note})
 
 
-def left_by(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The references of states that were forgotten: nobody comes back for them."""
-    return [reference for row in rows for reference in row["started"]["references"].values()]
+def forget(database: Database, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Take away what states that are over had put in a store: nobody comes back for it. What stays is tried again."""
+    for row in rows:
+        if clear(row["started"]["references"].values()):
+            database.run(queries.forget_state, {"digest": row["digest"]})
 
 
-def clear(references: Iterable[str]) -> None:
-    """Take it away; what a store doesn't let go of is told by its reference."""
+def clear_left(database: Database) -> int:
+    """What processes that were killed, and customers who never came back, left in stores; how many notes were settled.
+
+    What a connection uses stays: its commit came before the end. What a store doesn't let go of is tried again for a week.
+    """
+    rows = database.all(queries.expired_states, {"batch": BATCH})
+    if not rows:
+        return 0
+    references = [reference for row in rows for reference in row["started"]["references"].values()]
+    used = {row["reference"] for row in database.all(queries.used_anywhere, {"references": references})}
+    settled = 0
+    for row in rows:
+        mine = [each for each in row["started"]["references"].values() if each not in used]
+        if clear(mine, told=row["last_time"]) or row["last_time"]:
+            settled += database.run(queries.forget_state, {"digest": row["digest"]})
+        else:
+            database.run(queries.try_later, {"digest": row["digest"]})
+    return settled
+
+
+def clear(references: Iterable[str], *, told: bool = True) -> bool:
+    """Take it away, and say whether all of it has gone; what a store doesn't let go of is told by its reference."""
+    gone = True
     for reference in references:
         try:
             remove_secret(reference)
         except HeadraceError as exc:
-            log.warning("typed_secret_left", reference=reference, code=exc.code)
+            gone = False
+            if told:
+                log.warning("typed_secret_left", reference=reference, code=exc.code)
+    return gone
 
 
 def _used(database: Database, link: Mapping[str, Any], references: Mapping[str, str]) -> bool:
-    """Whether its connection has any of it, or nobody can say."""
+    """Whether its connection has any of it."""
     wanted = {"connection": link["connection_id"], "environment": link["environment"], "name": link["name"]}
-    try:
-        return bool(database.all(queries.references_used, {**wanted, "references": [*references.values()]}))
-    except HeadraceError:
-        return True
+    return bool(database.all(queries.references_used, {**wanted, "references": [*references.values()]}))

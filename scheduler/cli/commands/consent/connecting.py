@@ -18,7 +18,7 @@ from scheduler.connections.consent import keys
 from scheduler.connections.consent.loopback import waiting
 from scheduler.connections.consent.needs import Needs, needs_of, read_settings
 from scheduler.connections.consent.oauth import address_to_consent, client_of, exchange
-from scheduler.connections.consent.typed import Typed, of_link, promises
+from scheduler.connections.consent.typed import Typed, clear_left, of_link, promises
 from scheduler.connections.editing.body import body_of
 from scheduler.connections.editing.edit import Editor, create_connection, refuse_taken
 from scheduler.connections.trial.report import Report
@@ -59,6 +59,7 @@ def carry_out(wanted: Wanted, *, as_json: bool) -> None:
         assert isinstance(connector, ManifestConnector)  # noqa: S101 - `needs_of` has looked
         wanted = replace(wanted, name=wanted.name or connector.title)
         _look_ahead(database, connector, wanted)
+        clear_left(database)
         wanted = replace(wanted, store=_store(needs, wanted))
         kinds = connector.manifest.settings.values()
         given = read_settings({**wanted.settings, **_ask_settings(needs)}, kinds)
