@@ -37,10 +37,14 @@ def list_acts(
     actor: str | None = None,
     token: UUID | None = None,
     tenant: str | None = None,
+    of: Sequence[int] | Select[Any] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[DictRow]:
-    """The newest first. `who` None: the command line. What is about no environment is for those without limits in live."""
+    """The newest first. `who` None: the command line. What is about no environment is for those without limits in live.
+
+    `of`: only what is about these connections; the statement that finds them, where they are many.
+    """
     actions = None if action is None else _actions(database, action)
     rows = select(*(audit.c[name] for name in _SHOWN)).order_by(audit.c.id.desc()).limit(limit)
     named = {"connection_id": connection, "actor": actor, "token_id": token, "tenant": tenant}
@@ -53,6 +57,10 @@ def list_acts(
         rows = rows.where(audit.c.at < until)
     if before is not None:
         rows = rows.where(audit.c.id < before)
+    if isinstance(of, Select):
+        rows = rows.where(audit.c.connection_id.in_(of))
+    elif of is not None:
+        return _newest(database, [_of_few(rows, who, actions, of)], limit)
     alone = actions is not None and all(value is None for value in named.values())
     return _newest(database, _seen(rows, who, actions, alone=alone), limit)
 
@@ -66,7 +74,7 @@ def _seen(
 ) -> list[Select[Any]]:
     """What they may know of, as statements of which each has an index. `alone`: nothing else narrows them than actions."""
     if who is not None and who.limited:
-        chosen = rows if actions is None else rows.where(audit.c.action == func.any(_texts(actions)))
+        chosen = rows if actions is None else rows.where(_one_of(actions))
         return [chosen.where(audit.c.token_id == who.token_id), _of_each(chosen, who)]
     if who is not None:
         rows = rows.where(_in_environment(who))
@@ -75,12 +83,37 @@ def _seen(
     if alone:
         # One by one: some are by far the most, others rare, and no one plan is good for both.
         return [rows.where(audit.c.action == each) for each in actions]
-    return [rows.where(audit.c.action == func.any(_texts(actions)))]
+    return [rows.where(_one_of(actions))]
+
+
+def _of_few(
+    rows: Select[Any], who: Principal | None, actions: Sequence[str] | None, of: Sequence[int]
+) -> Select[Any]:
+    """What they may know of, of these connections."""
+    if actions is not None:
+        rows = rows.where(_one_of(actions))
+    if who is not None:
+        rows = rows.where(_theirs(who) if who.limited else _in_environment(who))
+    return newest_of_each(rows, audit.c.connection_id, of)
 
 
 def _in_environment(who: Principal) -> ColumnElement[bool]:
     theirs = or_(audit.c.environment == who.environment, audit.c.token_id == who.token_id)
     return or_(theirs, audit.c.environment.is_(None)) if who.environment == "live" else theirs
+
+
+def _theirs(who: Principal) -> ColumnElement[bool]:
+    """What a limited one did, or what is about the tenants and connections that they see."""
+    about = audit.c.environment == who.environment
+    if who.tenants is not None:
+        about &= audit.c.tenant == func.any(_texts(sorted(who.tenants)))
+    if who.connections is not None:
+        about &= audit.c.connection_id.in_(sorted(who.connections))
+    return or_(audit.c.token_id == who.token_id, about)
+
+
+def _one_of(actions: Sequence[str]) -> ColumnElement[bool]:
+    return audit.c.action == func.any(_texts(actions))
 
 
 def _of_each(rows: Select[Any], who: Principal) -> Select[Any]:

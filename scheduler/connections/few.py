@@ -3,10 +3,14 @@ looked for in vain.
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
 
 from scheduler.connections.current import queries
-from scheduler.connections.view import EVERYTHING, View
+from scheduler.connections.view import EVERYTHING, View, seen
 from worker.db.database import Database
+from worker.db.tables import connections
 
 FEW = 200
 """So many are asked one by one for what is newest."""
@@ -18,3 +22,9 @@ def few(database: Database, view: View) -> Sequence[int] | None:
         return None
     found = database.filtered(queries.connections_seen, {**view, "most": FEW + 1})
     return None if len(found) > FEW else [row["id"] for row in found]
+
+
+def shown(database: Database, view: View) -> Sequence[int] | Select[Any]:
+    """The numbers of what a view shows; where they are many, the statement that finds them."""
+    found = few(database, view)
+    return select(connections.c.id).where(seen(view)) if found is None else found

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from servers.installation.application import Application
 from servers.postgres import PostgresServer
 from servers.rows.customers import CONNECTIONS, STREAM, Customers, new_customers
 
@@ -156,3 +157,32 @@ def test_acts_and_tokens_of_a_customer_are_found(customers: Customers) -> None:
     both = customers.api(connections=["acme"], tenants=["acme", "brick"])
     assert [act["tenant"] for act in both.read("/v1/audit", action="connection.")["acts"]] == ["acme"]
     assert set(CONNECTIONS) == set(customers.connections)
+
+
+def test_acts_are_found_by_what_their_connections_are_labelled_now(
+    customers: Customers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, own, one = customers.api(), customers.api(tenants=["acme"]), customers.api(connections=["acme"])
+    customers.database.run("UPDATE connections SET paused_at = NULL")
+    begun = customers.database.one("SELECT clock_timestamp() AS now")
+    assert begun is not None
+    assert own.ask("POST", "/v1/connections/acme/pause").status_code == 200
+    customers.database.run(
+        """UPDATE connections SET tenant = 'moved', labels = '{"region": "north", "size": "large"}' WHERE name = 'acme'"""
+    )
+    assert api.ask("POST", "/v1/connections/acme/resume").status_code == 200
+    assert api.ask("POST", "/v1/connections/brick/pause").status_code == 200
+
+    def found(asking: Application, *label: str) -> list[tuple[str, str]]:
+        since = begun["now"].isoformat()
+        acts = asking.read("/v1/audit", label=list(label), action="connection.", since=since)["acts"]
+        return [(act["action"].partition(".")[2], act["tenant"]) for act in acts]
+
+    of_acme = [("resume", "moved"), ("pause", "acme")]
+    for few in (200, 0):
+        monkeypatch.setattr("scheduler.connections.few.FEW", few)
+        assert found(api, "size:large") == found(one, "region:north", "size:large") == of_acme
+        assert found(api, "region:south") == [("pause", "brick")]
+        assert found(api, "region:south", "size:large") == []
+        assert found(own, "size:large") == [], "it has left them, so what it is labelled isn't theirs to know"
+    customers.database.run("UPDATE connections SET tenant = 'acme' WHERE name = 'acme'")

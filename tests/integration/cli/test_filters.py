@@ -64,6 +64,9 @@ def test_lists_are_narrowed_and_what_is_meant_is_paused(customers: Command, tmp_
     assert customers("resume", "--tenant", "acme", "--yes", "--json").json["changed"] == 1
     acts = customers("audit", "--json").json
     assert sorted(act["target"] for act in acts if act["action"] == "connection.pause") == ["acme", "trial"]
+    north = customers("audit", "--label", "region:north", "--action", "connection.pause", "--json").json
+    assert sorted(act["target"] for act in north) == ["acme", "trial"]
+    assert customers("audit", "--label", "region:south", "--json").json == []
 
 
 def test_elsewhere_they_do_the_same_as_far_as_the_token_sees(

@@ -36,6 +36,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/audit": (
         "", "connection={connection}", "tenant=tenant-7", "tenant=nobody", "actor=owner-7", "actor=nobody", "action=token.",
         "action=nothing", "token=00000000-0000-7000-8000-000000000007", "since=2020-01-01T00:00:00Z&action=token.",
+        "label=region:north", "label=region:north&action=token.", "label=region:nowhere",
     ),
 }  # fmt: skip
 """By path, the queries. A tenant has some sixty connections; `nobody` has none."""
@@ -45,6 +46,7 @@ LIMITED = (
     "/v1/runs",
     "/v1/events",
     "/v1/audit",
+    "/v1/audit?label=region:north",
     "/v1/drift",
     "/v1/quarantine",
     "/v1/tokens",

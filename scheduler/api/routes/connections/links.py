@@ -27,6 +27,7 @@ _SHOWN = (
     "name",
     "tenant",
     "created_at",
+    "created_by",
     "expires_at",
     "opened_at",
     "used_at",

@@ -157,7 +157,9 @@ class Trial(BaseModel):
 
 
 class Link(BaseModel):
-    """A connect link. `connection` is the one that is logged in again, or that it has made."""
+    """A connect link. `connection` is the one that is logged in again, or that it has made, `created_by` the token that made
+    the link.
+    """
 
     id: UUID
     environment: Literal["live", "test"]
@@ -166,6 +168,7 @@ class Link(BaseModel):
     tenant: str | None
     connection: int | None
     created_at: datetime
+    created_by: UUID | None
     expires_at: datetime
     opened_at: datetime | None
     used_at: datetime | None

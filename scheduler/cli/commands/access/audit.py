@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from scheduler.access.acts import list_acts
+from scheduler.cli.filters import WithLabel, view_of
 from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_database
+from scheduler.connections.few import shown
 from scheduler.connections.resolve import find_connection
 from worker.parsing.durations import parse_duration
 
@@ -26,6 +28,7 @@ def audit(
     ] = "",
     actor: Annotated[str, typer.Option(help="Only what this one did: a token's owner, or cli.")] = "",
     tenant: Annotated[str, typer.Option(help="Only what was about this customer.")] = "",
+    label: WithLabel = None,
     since: Annotated[str, typer.Option(help="Only of the last 2h, 7d, …")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 50,
     as_json: AsJson = False,
@@ -47,6 +50,7 @@ def audit(
             action=action or None,
             actor=actor or None,
             tenant=tenant or None,
+            of=shown(database, view_of(None, label, None)) if label else None,
             since=begin,
         )
     if as_json:

@@ -145,8 +145,10 @@ def test_a_link_is_made_for_no_name_that_is_taken(house: House) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
 
 
-def test_links_are_listed_without_what_opens_them(house: House) -> None:
-    secret = house.link(system="demo", name="Plant")["url"].rpartition("/")[2]
+def test_links_are_listed_with_who_made_them_and_without_what_opens_them(house: House) -> None:
+    link = house.link(system="demo", name="Plant")
     listed = house.server.ask("GET", "/v1/connect-links")
     assert [each["name"] for each in listed.json()["links"]] == ["Plant"]
-    assert secret not in listed.text
+    assert link["url"].rpartition("/")[2] not in listed.text
+    maker = house.server.ask("GET", "/v1/session").json()["token_id"]
+    assert [each["created_by"] for each in listed.json()["links"]] == [link["created_by"]] == [maker]
