@@ -82,6 +82,9 @@ def say_unexpected(error: Exception) -> Exit:
     """A fault of ours, or of the machine."""
     if wants_traceback():
         _print_traceback(error)
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        sys.stderr.write("Error: what was given is no text: it isn't UTF-8.\n")
+        return Exit.USAGE
     words = redactor.redact(str(error)) or "no words"
     if isinstance(error, OSError):
         sys.stderr.write(f"Error: {words}.\n")

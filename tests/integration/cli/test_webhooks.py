@@ -49,10 +49,10 @@ def test_webhooks_are_shown_registered_and_unregistered(
     assert "never" in command("webhooks", "own").out
 
     refused = command("webhooks", "--refused", "--json").json
-    assert [(row["name"], row["connection"], row["reason"]) for row in refused] == [
+    assert {(row["name"], row["connection"], row["reason"]) for row in refused} == {
         ("acmee", None, "bad_signature"),
         ("acme", "acme", "bad_signature"),
-    ]
+    }  # of one millisecond, in any order
     assert "nobody's" in command("webhooks", "--refused").out
     assert [row["name"] for row in command("webhooks", "acme", "--refused", "--json").json] == ["acme"]
     assert "No webhook was refused" in command("webhooks", "brick", "--refused").out

@@ -66,6 +66,13 @@ def test_no_secret_and_no_traceback_is_said(
     assert "HEADRACE_LOG_LEVEL=DEBUG" in said
 
 
+def test_what_is_no_text_is_said_as_the_fault_of_what_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "\udcff".encode()
+    assert say_unexpected(caught.value) is Exit.USAGE
+    assert "isn't UTF-8" in capsys.readouterr().err
+
+
 def test_debug_brings_the_traceback_without_secrets(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +96,7 @@ def test_debug_brings_the_traceback_without_secrets(
         ["nope"], ["runs", "--nope"], ["sync"], ["runs", "--limit", "x"], ["runs", "--limit", "0"],
         ["runs", "--state", "resting"], ["records", "a"], ["apply", "f", "--yes"], ["records", "a", "b", "--csv", "--json"],
         ["runs", "--stream", "x"], ["worker", "--lane", "fast"], ["up", "--port", "70000"],
+        ["webhooks", "--register"], ["webhooks", "a", "--register", "--refused"], ["webhooks", "--refused", "--tenant", "b"],
     ],
 )  # fmt: skip
 def test_a_wrong_command_line_is_one_sentence_and_code_2(

@@ -19,8 +19,9 @@ from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, note, print_facts, print_json, print_table, say
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.resolve import find_connection
+from worker.config import Settings
 from worker.db.database import Database
-from worker.errors import InvalidInput
+from worker.errors import InvalidInput, NeedsOperator
 from worker.parsing.durations import format_duration, parse_duration
 
 LONGEST_LIFE = 36500 * 86400.0
@@ -168,13 +169,11 @@ def rotate_one(
     with open_database(settings) as database:
         row = find_token(database, _given(token))
         made = rotate(database, COMMAND_LINE, None, row["id"], overlap=seconds, expires_at=_ends(expires))
-    kept = replace_kept(settings, row["digest"], made.token)
-    _show_made(made, as_json=as_json)
-    if as_json:
-        return
-    if kept is not None:
-        note(f"{kept} has it now.")
-    note(f"The old one is good for {format_duration(seconds)} more." if seconds else "The old one has ended.")
+    _show_made(made, as_json=as_json)  # before anything else may fail: nobody can show it again
+    if not as_json:
+        left = f"is good for {format_duration(seconds)} more." if seconds else "has ended."
+        note(f"The old one {left}")
+    _keep(settings, row["digest"], made.token, quiet=as_json)
 
 
 @group.command("revoke")
@@ -216,6 +215,19 @@ def _show_made(made: Issued, *, as_json: bool) -> None:
         return
     sys.stdout.write(made.token + "\n")
     note(f"This is {made.row['name']} ({made.row['id']}). It is shown this once: keep it in a secret store.")
+
+
+def _keep(settings: Settings, old_digest: bytes, token: str, *, quiet: bool) -> None:
+    try:
+        kept = replace_kept(settings, old_digest, token)
+    except OSError as exc:
+        raise NeedsOperator(
+            "not_kept",
+            f"The token was rotated, but {settings.home} may keep the old one still: {exc.strerror or exc}.",
+            hint="If it does, write the fresh one in its place, as the user that owns the file.",
+        ) from None
+    if kept is not None and not quiet:
+        note(f"{kept} has it now.")
 
 
 def _given(token: str) -> str:

@@ -24,7 +24,8 @@ from scheduler.webhooks.numbers import (
 )
 from scheduler.webhooks.refusals import newest_refusals
 from scheduler.webhooks.registering.wishes import register_webhooks, unregister_webhooks
-from worker.errors import InvalidInput
+from worker.config import Settings
+from worker.db.database import Database
 
 REFUSED = 50
 """Shown at once: the newest."""
@@ -60,16 +61,18 @@ def webhooks(
 
     Example: headrace webhooks plant --days 2
     """
-    if register_it or unregister:
-        if connection is None or (register_it and unregister):
-            message = "--register and --unregister go with a connection, and one at a time."
-            raise InvalidInput("bad_value", message)
-        _ask(connection, wanted=register_it)
-    view, narrowed = view_of(tenant, label, environment), bool(tenant or label or environment)
-    if refused and (register_it or unregister or narrowed):
-        raise InvalidInput("bad_value", "--refused goes with a connection, or alone.")
-    with open_database(command_settings()) as database:
+    asked, narrowed = register_it or unregister, bool(tenant or label or environment)
+    if asked and (connection is None or (register_it and unregister) or refused):
+        raise typer.BadParameter(
+            "--register and --unregister go with a connection, one at a time, and without --refused."
+        )
+    if refused and narrowed:
+        raise typer.BadParameter("--refused goes with a connection, or alone.")
+    view, settings = view_of(tenant, label, environment), command_settings()
+    with open_database(settings) as database:
         found = find_connection(database, connection, view) if connection else None
+        if found and asked:
+            _ask(database, settings, found, wanted=register_it)
         if refused:
             _show_refused(newest_refusals(database, found["id"] if found else None, REFUSED), as_json=as_json)
             return
@@ -135,22 +138,15 @@ def _show_refused(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     )  # fmt: skip
 
 
-def _ask(name: str, *, wanted: bool) -> None:
-    settings = command_settings()
-    with open_database(settings) as database:
-        found = find_connection(database, name)
-        if wanted:
-            url = register_webhooks(
-                database,
-                known_systems(),
-                found["id"],
-                public_url=settings.public_url,
-                actor=COMMAND_LINE,
-            )
-            note(f"{found['system']} is asked within seconds to send webhooks to {url}.")
-        else:
-            unregister_webhooks(database, found["id"], actor=COMMAND_LINE)
-            note(f"{found['system']} is asked within seconds to send none any more.")
+def _ask(database: Database, settings: Settings, found: Mapping[str, Any], *, wanted: bool) -> None:
+    if wanted:
+        url = register_webhooks(
+            database, known_systems(), found["id"], public_url=settings.public_url, actor=COMMAND_LINE
+        )
+        note(f"{found['system']} is asked within seconds to send webhooks to {url}.")
+    else:
+        unregister_webhooks(database, found["id"], actor=COMMAND_LINE)
+        note(f"{found['system']} is asked within seconds to send none any more.")
 
 
 def _changes(row: Mapping[str, Any]) -> list[Any]:

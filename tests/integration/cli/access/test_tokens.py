@@ -1,7 +1,9 @@
 """Tokens and the audit log on the command line, which needs no token."""
 
 import io
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from servers.installation.commands import Command
@@ -78,6 +80,18 @@ def test_a_token_is_rotated_with_an_overlap_and_revoked(headrace: Command, datab
     assert "is revoked" in said.out
     assert find_principal(database, fresh, None) is None
     assert find_principal(database, old, None) is not None
+
+
+def test_a_token_that_was_rotated_is_shown_whatever_comes_of_the_file_that_kept_it(
+    headrace: Command, database: Database
+) -> None:
+    made(headrace, "reports")
+    home = Path(os.environ["HEADRACE_HOME"])
+    (home / "api-token").mkdir(parents=True)
+    said = headrace("token", "rotate", "reports", "--overlap", "0s")
+    assert said.code == 1
+    assert find_principal(database, said.out.strip(), None) is not None
+    assert f"{home} may keep the old one still" in said.err
 
 
 def test_a_name_is_that_of_the_newest_after_a_rotation_and_ends_with_all_of_it(
