@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.api.lists.paging import page_of, read_cursor, write_cursor
+from scheduler.api.lists.paging import moment_of, page_of, read_cursor, write_cursor
 from worker.errors import InvalidInput
 
 ROWS = [{"name": f"c{number}", "id": number} for number in range(5)]
@@ -60,3 +61,16 @@ def test_what_no_page_gave_out_is_refused(cursor: str) -> None:
 def test_no_cursor_whatsoever_breaks_the_reading(given: bytes) -> None:
     with suppress(InvalidInput):
         read_cursor(given.decode("latin-1"), UUID, str)
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_comes_back_from_a_cursor_as_it_was(moment: datetime) -> None:
+    [key] = read_cursor(write_cursor(moment), str)
+    assert moment_of(key) == moment
+
+
+@pytest.mark.parametrize("key", ["", "yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "infinity"])
+def test_what_is_no_time_is_refused(key: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        moment_of(key)
+    assert refused.value.code == "bad_cursor"
