@@ -1,5 +1,6 @@
 """`headrace connect`: at the command line, with a secret that is referenced, typed, or handed out by OAuth 2.0."""
 
+import io
 import json
 import re
 import threading
@@ -29,6 +30,21 @@ def test_a_system_is_connected_and_its_streams_are_listed(
     said = json.loads(done.out)
     assert said["streams_missing"] == []
     assert find_connection(database, "Plant")["id"] == said["connection"]
+
+
+def test_what_is_known_to_be_wrong_is_said_before_anything_is_typed(
+    headrace: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ["--store", f"file://{tmp_path}/"]
+    for wrong, said in (
+        (["--name", "a\nb"], "--name: "), (["--tenant", "a\nb"], "--tenant: "), (["--store", "env://A"], "--store: "),
+    ):  # fmt: skip
+        monkeypatch.setattr("sys.stdin", io.StringIO("never read\n"))
+        done = headrace("connect", "demo", *store, *wrong)
+        assert (done.code, done.err.startswith(f"Error: {said}")) == (2, True), done.err
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    unasked = headrace("connect", "demo", *store)
+    assert (unasked.code, "Give --setting base_url=VALUE." in unasked.err) == (2, True), unasked.err
 
 
 def test_somebody_logs_in_in_a_browser_on_this_machine(

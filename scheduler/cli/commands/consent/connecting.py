@@ -21,10 +21,14 @@ from scheduler.connections.consent.oauth import address_to_consent, client_of, e
 from scheduler.connections.consent.typed import Typed, clear_left, of_link, promises
 from scheduler.connections.editing.body import body_of
 from scheduler.connections.editing.edit import Editor, create_connection, refuse_taken
+from scheduler.connections.file.desired import Problems
+from scheduler.connections.file.reading import read_entry
 from scheduler.connections.trial.report import Report
 from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
+from scheduler.embedded.ports import require_free
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Source
+from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput
 from worker.http.sender import Sender
@@ -58,7 +62,9 @@ def carry_out(wanted: Wanted, *, as_json: bool) -> None:
         needs = needs_of(connector, wanted.settings, wanted.secrets)
         assert isinstance(connector, ManifestConnector)  # noqa: S101 - `needs_of` has looked
         wanted = replace(wanted, name=wanted.name or connector.title)
-        _look_ahead(database, connector, wanted)
+        _look_ahead(database, registry, connector, wanted)
+        if needs.consent is not None and wanted.port:
+            require_free(wanted.port, server="the log-in in a browser", setting="--port")
         clear_left(database)
         wanted = replace(wanted, store=_store(needs, wanted))
         kinds = connector.manifest.settings.values()
@@ -103,8 +109,9 @@ def _say(report: Report, name: str, made: int | None, *, kept: bool, as_json: bo
         note("What you typed was taken out of the store again.")
 
 
-def _look_ahead(database: Database, connector: ManifestConnector, wanted: Wanted) -> None:
+def _look_ahead(database: Database, registry: Registry, connector: ManifestConnector, wanted: Wanted) -> None:
     """What can be known to be wrong is said before anybody types a secret, or logs in."""
+    _check_words(registry, wanted)
     known = {"--setting": connector.manifest.settings, "--secret": connector.manifest.secrets}
     for option, named in (("--setting", wanted.settings), ("--secret", wanted.secrets)):
         if unknown := [each for each in named if each not in known[option]]:
@@ -119,6 +126,19 @@ def _look_ahead(database: Database, connector: ManifestConnector, wanted: Wanted
         refuse_taken(tx, wanted.environment, wanted.name)
 
 
+def _check_words(registry: Registry, wanted: Wanted) -> None:
+    """The name and the tenant are all that there is as yet: what else is missing is asked for."""
+    try:
+        read_entry(
+            body_of(_entry(wanted, Candidate(wanted.system, wanted.environment, {}, {}, {}))), registry
+        )
+    except Problems as found:
+        for each in found.problems:
+            if each.place in {"body.name", "body.tenant"}:
+                each.place = each.place.replace("body.", "--")
+                raise each from None
+
+
 def _store(needs: Needs, wanted: Wanted) -> str:
     """Where what is typed goes to: it is asked for too, and can be written."""
     store = wanted.store
@@ -129,14 +149,18 @@ def _store(needs: Needs, wanted: Wanted) -> str:
         note(
             "store: Where secrets are kept, by the beginning of references: file:///etc/headrace/secrets/ or vault://secret/live/"
         )
-        store = typer.prompt("store", err=True).strip()
+        store = _answer("store", "Give --store.")
     if not store:
         raise InvalidInput(
             "no_store",
             f"What you type must be kept somewhere: {', '.join(kept)}.",
             hint="Give --store, or --secret NAME=REFERENCE.",
         )
-    promises(store, wanted.name, wanted.environment, kept)
+    try:
+        promises(store, wanted.name, wanted.environment, kept)
+    except InvalidInput as exc:
+        exc.place = "--store"
+        raise
     return store
 
 
@@ -144,7 +168,7 @@ def _ask_settings(needs: Needs) -> dict[str, str]:
     typed = {}
     for each in needs.settings:
         note(f"{each.name}: {each.description}")
-        typed[each.name] = typer.prompt(each.name, err=True).strip()
+        typed[each.name] = _answer(each.name, f"Give --setting {each.name}=VALUE.")
     return typed
 
 
@@ -152,8 +176,20 @@ def _ask_secrets(needs: Needs, typed: Typed, wanted: Wanted) -> None:
     values = {}
     for each in needs.secrets:
         note(f"{each.name}: {each.description} {each.find or ''}".rstrip())
-        values[each.name] = typer.prompt(f"{each.name} (unseen)", hide_input=True, err=True).strip()
+        hint = f"Give --secret {each.name}=REFERENCE."
+        values[each.name] = _answer(f"{each.name} (unseen)", hint, unseen=True)
     _put(typed, wanted, values)
+
+
+def _answer(question: str, hint: str, *, unseen: bool = False) -> str:
+    """What somebody types. A script has nobody who does: it is told how to say it instead."""
+    try:
+        return str(typer.prompt(question, hide_input=unseen, err=True)).strip()
+    except typer.Abort as exc:
+        if isinstance(exc.__context__, EOFError):
+            note("")
+            raise InvalidInput("nobody_answered", f"Nobody answered {question!r}.", hint=hint) from None
+        raise
 
 
 def _put(typed: Typed, wanted: Wanted, values: Mapping[str, str]) -> None:
