@@ -16,13 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scheduler.api.around.bodies import Body, Room
 from scheduler.api.around.rates import LIMIT
 from scheduler.api.around.segments import keep_slashes
 from scheduler.api.etag import matches
 from scheduler.api.problems import REQUEST_ID, refusal, unexpected
-
-MAX_BODY = 1024 * 1024
-"""Ten thousand ids, or a large webhook."""
 
 _HARMLESS = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}\Z")
 _QUIET = {"/healthz", "/readyz"}
@@ -38,14 +36,15 @@ log = structlog.get_logger()
 class Frame:
     """The outermost part of the API."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, room: Room | None = None) -> None:
         self._app = app
+        self._room = room or Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, Body(scope, receive, self._room), send)
         scope.setdefault("state", {})[REQUEST_ID] = exchange.request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
@@ -59,6 +58,7 @@ class Frame:
             answer = refusal(request, exc) if isinstance(exc, HTTPException) else unexpected(request, exc)
             await answer(inner, receive, exchange.send)
         finally:
+            exchange.body.end()
             exchange.say()
             structlog.contextvars.clear_contextvars()
 
@@ -66,14 +66,12 @@ class Frame:
 class _Exchange:
     """One request and its answer, as they pass by."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, body: Body, send: Send) -> None:
         self.scope = scope
+        self.body = body
         self.request_id = request_id_of(scope)
         self.status: int | None = None
-        self._receive = receive
         self._send = send
-        self._read = 0
-        self._announced_too_much = _announces_too_much(scope)
         self._begun = time.perf_counter()
         self._without_body = False
 
@@ -86,14 +84,7 @@ class _Exchange:
         return {**scope, "method": "GET"}
 
     async def receive(self) -> Message:
-        """Of a body that is too long nothing more is read: where its length was announced, nothing at all."""
-        if self._announced_too_much and self.status is None:
-            raise _too_long()
-        message = await self._receive()
-        self._read += len(message.get("body", b""))
-        if self._read > MAX_BODY:
-            raise _too_long()
-        return message
+        return await self.body.receive(answered=self.status is not None)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -111,7 +102,7 @@ class _Exchange:
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "no-store")
             headers.update(self.scope["state"].get(LIMIT, {}))
-            if self._announced_too_much:
+            if self.body.is_announced_too_long:
                 headers["Connection"] = "close"  # whoever was answered before it was read still sends it
         elif self._without_body and message["type"] == "http.response.body":
             message = {**message, "body": b""}
@@ -162,13 +153,3 @@ def request_id_of(scope: Scope) -> str:
 
 def _header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
-
-
-def _announces_too_much(scope: Scope) -> bool:
-    length = _header(scope, b"content-length") or b"0"
-    return length.isdigit() and (len(length) > 18 or int(length) > MAX_BODY)
-
-
-def _too_long() -> HTTPException:
-    words = f"The body is longer than {MAX_BODY // 1024:,} kB."
-    return HTTPException(413, words, {"Connection": "close"})

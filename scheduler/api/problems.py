@@ -33,6 +33,7 @@ _CODES = {
     408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
+    503: "too_many_bodies",
 }
 
 
@@ -41,6 +42,7 @@ _HINTS = {
     405: "`Allow` names what is.",
     413: "Send less at once, in several requests.",
     415: "Send JSON, with `Content-Type: application/json`.",
+    503: "Send it again, as `Retry-After` says.",
 }
 
 

@@ -23,7 +23,7 @@ WORDS: Mapping[int, str] = {
     415: "The body is of another kind.",
     422: "Something that was sent is wrong: `place` says what, `hint` what to do.",
     429: "The token asks too often, or somebody guesses tokens: `Retry-After` says when to come again.",
-    503: "The database can't be used now: `Retry-After` says when to try again.",
+    503: "The database can't be used now, or too much is sent at once: `Retry-After` says when to try again.",
 }
 _BODIES = {"post", "put", "patch"}
 
@@ -62,7 +62,7 @@ def implied(method: str, path: str) -> list[int]:
         return []
     statuses = {400, 401, 403, 404, 409, 422, 429, 503}
     if method in _BODIES:
-        statuses |= {413, 415}
+        statuses |= {408, 413, 415}
     if method == "patch":
         statuses.add(412)
     return sorted(statuses)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from psycopg.types.json import Jsonb
+from servers.waiting import wait_until
 
 from scheduler.api.app import create_app
 from scheduler.connections.consent import typed as typing_in
@@ -58,10 +59,9 @@ def test_the_api_clears_up_by_itself(database: Database, store: Path) -> None:
 
     async def lived() -> None:
         async with app.router.lifespan_context(app):
-            while notes(database):
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wait_until, lambda: notes(database) == 0)
 
-    asyncio.run(asyncio.wait_for(lived(), 60))
+    asyncio.run(lived())
     assert [*store.iterdir()] == []
 
 

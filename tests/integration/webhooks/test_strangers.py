@@ -11,7 +11,8 @@ import pytest
 from servers.systems.knocking import SECRET, Door, in_pieces, later_at_the_door, signed
 from servers.waiting import wait_until
 
-from scheduler.api.frame import MAX_BODY
+from scheduler.api.around import bodies
+from scheduler.api.around.bodies import MAX_BODY
 from scheduler.api.routes.webhooks import receive
 from scheduler.webhooks import doors
 from scheduler.webhooks.refusals import Sparing
@@ -133,7 +134,7 @@ def test_too_large_a_body_is_answered_alike_whoever_sends_it(door: Door, length:
 
 
 def test_a_body_that_never_ends_holds_no_place(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "BODY_WITHIN", 0.01)
+    monkeypatch.setattr(bodies, "WITHIN", 0.01)
 
     async def drips() -> Any:
         yield b"{"

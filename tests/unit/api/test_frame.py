@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from scheduler.api.frame import MAX_BODY, Frame
+from scheduler.api.around.bodies import MAX_BODY
+from scheduler.api.frame import Frame
 from scheduler.api.problems import refusal
 
 Ask = Callable[..., httpx.Response]

@@ -36,8 +36,6 @@ log = structlog.get_logger()
 
 REFUSAL_TIME = 0.05
 """Refusals are answered at multiples of this after they came, whatever took how long."""
-BODY_WITHIN = 20.0
-"""Seconds in which a body must be there: whoever sends it byte by byte holds no place for long."""
 LARGE = 64 * 1024
 """Bytes of a body above which it is understood on a thread: others go on meanwhile."""
 LONGEST_NAME = 200
@@ -70,7 +68,7 @@ class Receiver:
         begun = time.monotonic()
         name, _, rest = request.scope["path"].removeprefix(TREE).partition("/")
         name = with_slashes(name)[:LONGEST_NAME]
-        delivery = self._delivery(request, await _body(request), with_slashes(rest))
+        delivery = self._delivery(request, await request.body(), with_slashes(rest))
         door = await self._doors.find(name)
         try:
             return await self._answer(door, name, delivery, request)
@@ -144,15 +142,6 @@ class Receiver:
                 getattr(request.state, REQUEST_ID),
             )
             await asyncio.to_thread(keep, self._own, refused)
-
-
-async def _body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_WITHIN):
-            return await request.body()
-    except TimeoutError:
-        words = f"The body wasn't there within {BODY_WITHIN:g} seconds."
-        raise HTTPException(408, words, {"Connection": "close"}) from None
 
 
 async def _told(door: Door, delivery: Delivery, proved: bytes) -> Told[Hint]:

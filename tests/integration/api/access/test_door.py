@@ -10,7 +10,7 @@ from servers.rows.customers import Customers
 from scheduler.access.door.guessing import TRIES
 from scheduler.access.tokens import make_token
 from scheduler.api.app import create_app
-from scheduler.api.frame import MAX_BODY
+from scheduler.api.around.bodies import MAX_BODY
 
 pytestmark = pytest.mark.integration
 
