@@ -129,17 +129,12 @@ def away(title: str, address: str) -> HTMLResponse:
     )
 
 
-def not_reached(title: str, report: Report) -> HTMLResponse:
-    """It doesn't work as it was given."""
+def why_not(report: Report) -> str:
+    """What is told to whoever gave what doesn't work."""
     failure = report.first_failure
     ours = failure is not None and (failure.about.startswith("secret ") or failure.code in _OUR_AFFAIR)
     words = _OURS if ours else report.summary() if failure is None else _plain(failure.words, failure.code)
-    return _page(
-        f"{title} could not be connected",
-        f'<p class="bad" role="alert">{escape(words)}</p>'
-        '<p>Nothing was connected.</p><a class="button" href="/connect/form">Try again</a>',
-        status=422,
-    )
+    return f"{words} Nothing was connected."
 
 
 def refused(title: str, words: str) -> HTMLResponse:

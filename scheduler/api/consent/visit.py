@@ -4,7 +4,7 @@ A state of OAuth is good once, for a quarter of an hour, and for that browser. W
 what stands behind it: whoever has a link learns nothing of our stores. Emits: consent_refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -63,16 +63,9 @@ class Visit:
                     answer = self._away(candidate, given, references, self.needs.consent)
                     put.keep()
                     return answer
-                return self._finish(candidate, put)
+                return self._finish(candidate, put, lambda words: self._again(settings, words))
         except HeadraceError as exc:
-            return self._refused(exc) or page.form(
-                self.needs,
-                self.link["name"],
-                keys.form_proof(self.session),
-                typed=settings,
-                wrong=page.said(exc),
-                status=422,
-            )
+            return self._refused(exc) or self._again(settings, page.said(exc))
 
     def back(self) -> Response:
         """The answer of somebody who logged in at the system, or said no there."""
@@ -95,7 +88,8 @@ class Visit:
                     candidate = self._candidate(started["settings"], put)
                     token = self._exchange(candidate, self.needs.consent, given["code"], state)
                     put.put(self.link["store"], self.link["name"], {self.needs.consent.refresh_token: token})
-                    return self._finish(self._candidate(started["settings"], put), put)
+                    candidate = self._candidate(started["settings"], put)
+                    return self._finish(candidate, put, lambda words: page.refused(title, words))
         except HeadraceError as exc:
             return self._refused(exc) or page.refused(title, page.said(exc))
 
@@ -144,14 +138,19 @@ class Visit:
         with trial_sender(self.database, self.settings) as sender:
             return exchange(sender, source, candidate, consent, form, request_id=self.request_id)
 
-    def _finish(self, candidate: Candidate, put: typed.Typed) -> Response:
+    def _finish(self, candidate: Candidate, put: typed.Typed, refused: Callable[[str], Response]) -> Response:
         with trial_sender(self.database, self.settings) as sender:
             rooms = Rooms(self.database, known_systems(), sender)
             done = finish(rooms, self.link, candidate, put.references, self.actor)
         if done.connection is None:
-            return page.not_reached(self.needs.title, done.report)
+            return refused(page.why_not(done.report))
         put.keep()
         return page.connected(self.needs.title, done.report, self.link["return_url"])
+
+    def _again(self, settings: Mapping[str, str], wrong: str) -> Response:
+        """The form with what they typed, so that only what is wrong, and what is secret, is typed anew."""
+        proof = keys.form_proof(self.session)
+        return page.form(self.needs, self.link["name"], proof, typed=settings, wrong=wrong, status=422)
 
     def _refused(self, exc: HeadraceError) -> Response | None:
         """Where another form makes no difference."""
