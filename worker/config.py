@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     secret_keep: float = Field(default=86_400.0, ge=0)
     """For how long running connections go on with the secrets that they hold while their store is away."""
     vault_token: str | None = None
-    """`env://NAME` or `file:///path` of a token for Vault or OpenBao. Not set: `VAULT_TOKEN`, where nothing else logs in."""
+    """`env://NAME` or `file:///path` of a token for Vault or OpenBao. Not set: `VAULT_TOKEN`, where nothing else logs in. For `vault+test://`, this and what follows end in `_TEST`."""
     vault_role_id: str | None = None
     """`env://NAME` or `file:///path` of the role id with which to log in by AppRole."""
     vault_secret_id: str | None = None

@@ -11,7 +11,7 @@ from scheduler.access.principal import Principal
 from worker.errors import HeadraceError
 from worker.secrets import Reference, is_within, parse_reference
 from worker.secrets.reference import covers
-from worker.secrets.stores.known import STORES
+from worker.secrets.stores.known import store_of
 
 LONGEST_PREFIX = 1000
 SENT_BY = ("system", "settings", "network", "environment")
@@ -78,7 +78,7 @@ def is_prefix(text: str) -> bool:
     scheme, mark, rest = text.partition("://")
     parts = rest.split("/")
     return (
-        scheme in STORES
+        store_of(scheme) is not None
         and bool(mark)
         and len(text) <= LONGEST_PREFIX
         and text.isprintable()

@@ -11,8 +11,9 @@ from worker.errors import HeadraceError
 from worker.http.network.settings import REFERENCES
 from worker.outbound.message import environment_of
 from worker.secrets import is_writable, open_secret
+from worker.secrets.stores.vault.server import REFERRING, named_servers, references_of
 
-OF_SETTINGS = ("privacy_key", "connect_key", "vault_token", "vault_role_id", "vault_secret_id")
+OF_SETTINGS = ("privacy_key", "connect_key", *REFERRING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def _references(database: Database, settings: Settings) -> Iterator[tuple[str, s
     for name in OF_SETTINGS:
         if (reference := getattr(settings, name)) is not None:
             yield f"HEADRACE_{name.upper()}", name, reference, None
+    for variable, reference in references_of(named_servers()):
+        yield variable, variable.removeprefix("HEADRACE_").lower(), reference, None
 
 
 def connection_references(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

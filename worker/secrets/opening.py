@@ -13,8 +13,8 @@ from worker.errors import InvalidInput, NeedsOperator
 from worker.secrets.cache import SecretCache
 from worker.secrets.own import is_elsewhere, is_own
 from worker.secrets.reference import Reference, is_within, known_reference, parse_reference
-from worker.secrets.stores.known import STORES
-from worker.secrets.stores.port import not_writable
+from worker.secrets.stores.known import store_of
+from worker.secrets.stores.port import Store, not_writable
 from worker.secrets.value import Secret
 from worker.telemetry.redaction import redactor
 
@@ -73,7 +73,7 @@ def open_secret(reference: str, *, environment: str | None = None, fresh: bool =
     store has it now, and not as it was some minutes ago. Raises `StoreUnavailable` where nobody answers.
     """
     found = _parsed(reference, environment)
-    store, read = STORES[found.scheme], _reading(found)
+    store, read = _store(found), _reading(found)
     if store.cached:
         value = _cache.get(str(found), store.place(found.name), read, fresh=fresh)
     else:
@@ -90,7 +90,7 @@ def open_again(
     `doubtful`: it may be something else that it refused. Then a store is asked no more often than by the value's age.
     """
     found = _parsed(reference, environment)
-    store, read = STORES[found.scheme], _reading(found)
+    store, read = _store(found), _reading(found)
     if not store.cached:
         return Secret(read())
     return _cache.again(str(found), store.place(found.name), read, known, doubtful=doubtful)
@@ -110,7 +110,7 @@ def stores_away() -> dict[str, str]:
 def is_writable(reference: str) -> bool:
     """Whether a value may be written there, as far as the store says so without being written to."""
     found = _parsed(reference, None)
-    return STORES[found.scheme].writable(found.name)
+    return _store(found).writable(found.name)
 
 
 def write_secret(reference: str, value: str) -> None:
@@ -119,29 +119,35 @@ def write_secret(reference: str, value: str) -> None:
     found = _parsed(reference, None, writing=True)
     if not value.strip():
         raise not_writable(reference, "an empty value is no secret")
-    STORES[found.scheme].write(found.name, value)
+    _store(found).write(found.name, value)
     _cache.put(str(found), Secret(value))
 
 
 def remove_secret(reference: str) -> None:
     """Take away a value that was written and is of no use. Harmless where nothing is. Raises as `write_secret` does."""
     found = _parsed(reference, None, writing=True)
-    STORES[found.scheme].remove(found.name)
+    _store(found).remove(found.name)
 
 
 def replace_secret(reference: str, expected: Secret, value: Secret) -> bool:
     """Put a value in the place of another; False if something else is there. Call it under the lock of the reference."""
     redactor.add(value.reveal())
     found = _parsed(reference, None, writing=True)
-    if not STORES[found.scheme].compare_and_set(found.name, expected.reveal(), value.reveal()):
+    if not _store(found).compare_and_set(found.name, expected.reveal(), value.reveal()):
         return False
     _cache.put(str(found), value)
     return True
 
 
+def _store(found: Reference) -> Store:
+    store = store_of(found.scheme)
+    assert store is not None  # noqa: S101 - it was looked up when the reference was read
+    return store
+
+
 def _reading(found: Reference) -> Callable[[], str]:
     def read() -> str:
-        value = STORES[found.scheme].read(found.name)
+        value = _store(found).read(found.name)
         redactor.add(value)
         return value
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from worker.config import Settings
 from worker.secrets.stores.env import variable
+from worker.secrets.stores.vault import server as vault
 
 _SETTINGS = frozenset(f"HEADRACE_{name}".upper() for name in Settings.model_fields)
 _LOGINS = frozenset(
@@ -36,7 +37,7 @@ _USUAL_FILES = (
     "~/.vault-token",
 )
 """Where they look, or their people keep it, when no variable says so."""
-_REFERRING = ("connect_key", "privacy_key", "vault_role_id", "vault_secret_id", "vault_token")
+_REFERRING = ("connect_key", "privacy_key", *vault.REFERRING)
 _SYSTEM = ("/proc/", "/sys/")
 """Where the environment and the memory of processes can be read."""
 _DATA = ("postgres", "valkey")
@@ -46,9 +47,19 @@ _DEMO = "demo-"
 
 def is_own(scheme: str, name: str, settings: Settings) -> bool:
     """Whether this is Headrace's own. `name` in its canonical form; links in the file system are followed."""
-    if scheme == "env":
-        return name.upper() in _SETTINGS | _LOGINS or f"env://{name}" in _referred(settings)
-    return scheme == "file" and _is_own_file(os.path.realpath(name), settings)
+    if scheme not in {"env", "file"}:
+        return False
+    servers = vault.named_servers()
+    if scheme == "file":
+        return _is_own_file(os.path.realpath(name), settings, servers)
+    own = _SETTINGS | _LOGINS
+    return _of_everybody(name.upper(), servers) in own or f"env://{name}" in _referred(settings, servers)
+
+
+def _of_everybody(name: str, servers: Sequence[vault.Server]) -> str:
+    """What a variable of a server with a name is called for the one without."""
+    endings = (server.called("") for server in servers)
+    return next((name.removesuffix(each) for each in endings if name.endswith(each)), name)
 
 
 def is_elsewhere(scheme: str, name: str, folders: Sequence[str]) -> bool:
@@ -58,12 +69,12 @@ def is_elsewhere(scheme: str, name: str, folders: Sequence[str]) -> bool:
     return not any(Path(os.path.realpath(name)).is_relative_to(os.path.realpath(each)) for each in folders)
 
 
-def _is_own_file(path: str, settings: Settings) -> bool:
+def _is_own_file(path: str, settings: Settings, servers: Sequence[vault.Server]) -> bool:
     """Asked at each opening: what is there is told by its number, which is quicker than by the names of all links to it."""
     if path.startswith(_SYSTEM):
         return True
     number: Callable[[str], object] = _number if Path(path).exists() else os.path.realpath
-    if number(path) in map(number, _own_files(settings)):
+    if number(path) in map(number, _own_files(settings, servers)):
         return True
     found, home = Path(path), str(settings.home)
     folders = [number(str(each)) for each in found.parents]
@@ -73,9 +84,17 @@ def _is_own_file(path: str, settings: Settings) -> bool:
     return folders[:1] == [number(home)] and not found.name.startswith(_DEMO)
 
 
-def _own_files(settings: Settings) -> list[str]:
-    named = [text.removeprefix("file://") for text in _referred(settings) if text.startswith("file://")]
+def _own_files(settings: Settings, servers: Sequence[vault.Server]) -> list[str]:
+    named = [
+        text.removeprefix("file://") for text in _referred(settings, servers) if text.startswith("file://")
+    ]
     named += [path for each in _LOGIN_FILES if (path := variable(each)) is not None]
+    named += [
+        path
+        for server in servers
+        for each in (*vault.KEYS, "HEADRACE_VAULT_KUBERNETES_JWT")
+        if (path := server.variable(each)) is not None
+    ]
     return [*named, *_usual_files(variable("HOME")), str(settings.vault_kubernetes_jwt)]
 
 
@@ -94,7 +113,8 @@ def _number(path: str) -> object:
     return found.st_dev, found.st_ino
 
 
-def _referred(settings: Settings) -> set[str]:
+def _referred(settings: Settings, servers: Sequence[vault.Server]) -> set[str]:
     """The references that settings hold."""
     token = settings.token.get_secret_value() if settings.token is not None else None
-    return {text for text in (token, *(getattr(settings, name) for name in _REFERRING)) if text}
+    theirs = (reference for _, reference in vault.references_of(servers))
+    return {text for text in (token, *(getattr(settings, name) for name in _REFERRING), *theirs) if text}

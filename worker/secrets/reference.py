@@ -6,6 +6,8 @@
     aws-sm://name[#key][?stage=AWSPREVIOUS]     a secret in AWS Secrets Manager, or a field of its JSON
     azure-kv://vault/name[/version]             a secret in Azure Key Vault
 
+`vault+test://` and `aws-sm+test://` lead to the server or account that is named `test`.
+
 What isn't a reference is refused without being repeated, since it may be the secret itself, typed in by mistake. A
 reference has one way of being written: nothing in it is decoded, and no `.` or `..` leads elsewhere, so that comparing
 the beginnings of two texts says which store and folder they lead to.
@@ -18,7 +20,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from worker.errors import InvalidInput
-from worker.secrets.stores.known import STORES
+from worker.secrets.stores.known import STORES, store_of
 
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _LONGEST = 4096
@@ -49,7 +51,8 @@ def parse_reference(text: object, *, name: str = "secret") -> Reference:
             "plain_secret", f"The value given for `{name}` is not a reference to a secret.", hint=_HINT
         )
     scheme, rest = found[1], found[2]
-    if scheme not in STORES:
+    store = store_of(scheme)
+    if store is None:
         near = get_close_matches(scheme.lower(), STORES, n=1)
         known = ", ".join(f"{each}://" for each in STORES)
         raise InvalidInput(
@@ -58,7 +61,7 @@ def parse_reference(text: object, *, name: str = "secret") -> Reference:
             hint=f"Did you mean {near[0]}://?" if near else _HINT,
         )
     try:
-        return Reference(scheme, STORES[scheme].canonical(rest))
+        return Reference(scheme, store.canonical(rest))
     except ValueError as exc:
         raise InvalidInput(
             "bad_secret_reference", f"The value given for `{name}` {exc}.", hint=_HINT

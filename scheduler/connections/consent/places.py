@@ -6,6 +6,7 @@ Each time at a place of its own, so what a connection uses now stays as it is un
 import re
 
 from worker.errors import InvalidInput
+from worker.secrets.stores.known import kind_of, store_of
 
 WRITABLE = ("file", "vault", "aws-sm", "azure-kv")
 
@@ -13,7 +14,8 @@ WRITABLE = ("file", "vault", "aws-sm", "azure-kv")
 def reference_for(store: str, connection: str, mark: str, name: str) -> str:
     """`file:///run/secrets/` -> `file:///run/secrets/plant-north-3f9c-token`. `mark` makes it new."""
     scheme, found, _ = store.partition("://")
-    if not found or scheme not in WRITABLE:
+    kind = kind_of(scheme)
+    if not found or kind not in WRITABLE or store_of(scheme) is None:
         raise InvalidInput(
             "bad_store",
             "A store is the beginning of references that can be written to.",
@@ -21,7 +23,7 @@ def reference_for(store: str, connection: str, mark: str, name: str) -> str:
             hint="Such as file:///var/lib/headrace/secrets/, vault://secret/customers/ or aws-sm://customers/.",
         )
     slug = re.sub(r"[^a-z0-9]+", "-", connection.lower()).strip("-")[:40] or "connection"
-    if scheme == "vault":
+    if kind == "vault":
         return f"{store}{slug}-{mark}#{name}"
     text = f"{store}{slug}-{mark}-{name}"
-    return text.replace("_", "-") if scheme == "azure-kv" else text
+    return text.replace("_", "-") if kind == "azure-kv" else text

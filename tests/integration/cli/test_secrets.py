@@ -19,6 +19,8 @@ def test_each_reference_is_opened_and_no_value_is_shown(
     monkeypatch.setenv("PLANTED_TOKEN", "planted-value-of-a-token")
     monkeypatch.setenv("PLANTED_ID", "planted-value-of-an-id")
     monkeypatch.setenv("HEADRACE_VAULT_SECRET_ID", "env://PLANTED_ID")
+    monkeypatch.setenv("VAULT_ADDR_TEST", "https://vault.test")
+    monkeypatch.setenv("HEADRACE_VAULT_ROLE_ID_TEST", "env://NOT_SET_EITHER")
     database.run(
         "INSERT INTO connections (name, system, secrets) VALUES"
         """ ('opens', 'demo', '{"token": "env://PLANTED_TOKEN"}'), ('lacks', 'demo', '{"token": "env://NOT_SET_ANYWHERE"}')"""
@@ -29,6 +31,7 @@ def test_each_reference_is_opened_and_no_value_is_shown(
     assert found["connection opens"]["opens"]
     assert not found["connection opens"]["writable"]
     assert found["HEADRACE_VAULT_SECRET_ID"]["opens"]
+    assert not found["HEADRACE_VAULT_ROLE_ID_TEST"]["opens"]
     assert found["connection lacks"]["code"] == "secret_unresolved"
     shown = headrace("secrets", "check")
     assert "read only" in shown.out

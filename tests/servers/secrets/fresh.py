@@ -9,7 +9,7 @@ from worker.secrets import opening
 from worker.secrets.cache import SecretCache
 from worker.secrets.stores.aws.store import AwsStore
 from worker.secrets.stores.azure import AzureStore
-from worker.secrets.stores.known import STORES
+from worker.secrets.stores.known import STORES, named_store
 from worker.secrets.stores.vault.store import VaultStore
 
 
@@ -31,6 +31,7 @@ class Begin:
         }
         for scheme, store in made.items():
             self._monkeypatch.setitem(STORES, scheme, store())  # type: ignore[arg-type]
+        named_store.cache_clear()
         cache = SecretCache(
             age=lambda: get_settings().secret_cache,
             longest=lambda: get_settings().secret_keep,

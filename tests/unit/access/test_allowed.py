@@ -100,7 +100,7 @@ def test_a_new_connection_may_use_ones_own_alone() -> None:
     assert refused_secrets(EDITOR, None, BEFORE) == ["token"]
 
 
-@pytest.mark.parametrize("text", ["env://", "env://LIVE_", "file:///run/secrets/"])
+@pytest.mark.parametrize("text", ["env://", "env://LIVE_", "file:///run/secrets/", "vault+test://"])
 def test_a_prefix_names_a_scheme_at_least(text: str) -> None:
     assert is_prefix(text)
 
@@ -108,7 +108,7 @@ def test_a_prefix_names_a_scheme_at_least(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "env", "env:", "env:/", "://", "https://a/", "ENV://A", "file:///a/../b", "file:///a/./", "env://A B",
-     "env://A\n", "env://A\0", "file:///%2e%2e/", "env://" + "A" * 1000],
+     "env://A\n", "env://A\0", "file:///%2e%2e/", "env://" + "A" * 1000, "env+test://"],
 )  # fmt: skip
 def test_what_could_begin_no_reference_is_no_prefix(text: str) -> None:
     assert not is_prefix(text)

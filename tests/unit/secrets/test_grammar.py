@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.connections.consent.places import reference_for
 from worker.config import Settings
 from worker.errors import InvalidInput, NeedsOperator
 from worker.secrets import (
@@ -37,6 +38,8 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:live/cmms-AbCdEf"
         f"aws-sm://{ARN}#token",
         "azure-kv://plant/cmms-token",
         f"azure-kv://plant/cmms-token/{VERSION}",
+        "vault+test://secret/app/cmms#token",
+        "aws-sm+plant2://live/cmms#token",
     ],
 )
 def test_a_reference_reads_back_as_it_was_written(text: str) -> None:
@@ -86,6 +89,36 @@ def test_what_could_lead_elsewhere_than_it_seems_is_refused(text: str) -> None:
     assert text not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    ["vault+", "vault+Test", "vault+a-b", "vault+a+b", "vault+2", "env+a", "file+a", "azure-kv+a", "+a"],
+)
+def test_no_other_store_has_a_name(scheme: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_reference(f"{scheme}://secret/app#token")
+    assert caught.value.code in {"unknown_secret_scheme", "plain_secret"}
+
+
+def test_a_store_with_a_name_is_not_within_the_one_without_and_may_be_all_that_an_environment_has() -> None:
+    settings = Settings(live_secrets=("vault://",), test_secrets=("vault+test://",))
+    for environment, good, bad in (("live", "vault", "vault+test"), ("test", "vault+test", "vault")):
+        check_reference(f"{good}://secret/app#key", environment=environment, settings=settings)
+        for other in (bad, "vault+tests"):
+            with pytest.raises(InvalidInput, match="outside of what"):
+                check_reference(f"{other}://secret/app#key", environment=environment, settings=settings)
+
+
+@pytest.mark.parametrize(
+    "store", ["vault://secret/typed/", "vault+test://secret/typed/", "aws-sm+test://typed/"]
+)
+def test_what_is_typed_in_may_be_put_into_a_store_with_a_name(store: str) -> None:
+    place = reference_for(store, "Plant North", "3f9c", "token")
+    assert str(parse_reference(place)) == place
+    assert is_within(parse_reference(place), [store])
+    with pytest.raises(InvalidInput):
+        reference_for(store.replace("vault", "env").replace("aws-sm", "env"), "Plant North", "3f9c", "token")
+
+
 LIVE = Settings(live_secrets=("vault://live/", "env://LIVE_"), test_secrets=("azure-kv://Plant-Test/",))
 
 
@@ -132,7 +165,7 @@ def test_a_secret_is_opened_for_the_environment_that_it_belongs_to(monkeypatch: 
     assert caught.value.code == "secret_outside_environment"
 
 
-@given(st.text(max_size=40), st.sampled_from(["vault", "aws-sm", "azure-kv", "file", "env"]))
+@given(st.text(max_size=40), st.sampled_from(["vault", "vault+test", "aws-sm", "azure-kv", "file", "env"]))
 def test_whatever_is_taken_is_one_text_without_ways_up_or_encodings(rest: str, scheme: str) -> None:
     try:
         reference = parse_reference(f"{scheme}://{rest}")

@@ -64,6 +64,27 @@ def test_nor_what_the_clients_of_stores_log_in_with(tmp_path: Path, monkeypatch:
     assert not is_own("file", str(tmp_path / "erp.key"), Settings())
 
 
+def test_nor_what_they_log_in_with_at_a_server_that_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = ("VAULT_TOKEN_TEST", "HEADRACE_VAULT_SECRET_ID_TEST", "MY_ROLE")
+    files = {
+        "VAULT_CLIENT_KEY_TEST": "client.key",
+        "HEADRACE_VAULT_KUBERNETES_JWT_TEST": "jwt",
+        "HEADRACE_VAULT_TOKEN_TEST": "sink",
+    }
+    assert not any(is_own("env", name, Settings()) for name in variables[::2])
+    monkeypatch.setenv("VAULT_ADDR_TEST", "https://vault.test")
+    monkeypatch.setenv("HEADRACE_VAULT_ROLE_ID_TEST", "env://MY_ROLE")
+    for variable, name in files.items():
+        (tmp_path / name).write_text("planted")
+        beginning = "file://" if variable.startswith("HEADRACE_VAULT_TOKEN") else ""
+        monkeypatch.setenv(variable, f"{beginning}{tmp_path / name}")
+    assert all(is_own("env", name, Settings()) for name in variables)
+    assert all(is_own("file", str(tmp_path / name), Settings()) for name in files.values())
+    assert not is_own("env", "VAULT_TOKEN_OTHER", Settings())
+
+
 def test_a_link_to_it_is_followed(home: Path, tmp_path: Path) -> None:
     link = tmp_path / "harmless"
     link.symlink_to(home / "api-token")

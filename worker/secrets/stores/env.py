@@ -6,6 +6,7 @@ import re
 from worker.secrets.stores.port import not_writable, unresolved
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_WORD = re.compile(r"[A-Z][A-Z0-9]{0,31}")
 
 
 class EnvStore:
@@ -49,6 +50,12 @@ class EnvStore:
 
     def remove(self, name: str) -> None:
         self.write(name, "")
+
+
+def endings(beginning: str) -> tuple[str, ...]:
+    """What follows in the names of variables that begin so, where it is one word, and they say anything."""
+    found = (name.removeprefix(beginning) for name in os.environ if name.startswith(beginning))
+    return tuple(word for word in found if _WORD.fullmatch(word) and variable(beginning + word))
 
 
 def variable(name: str) -> str | None:

@@ -1,4 +1,8 @@
-"""How is AWS asked, and what do its answers mean? One client for each region; credentials that have expired are made anew."""
+"""How is AWS asked, and what do its answers mean? One client for each region; credentials that have expired are made anew.
+
+By the client's own chain; for an account that has a name, `aws-sm+test://`, by the profile of AWS_PROFILE_TEST and nothing else
+that the chain has in the environment.
+"""
 
 from threading import Lock
 from typing import Any
@@ -44,15 +48,17 @@ class Raced(Exception):
 
 
 class AwsClients:
-    """Safe between threads; connects when it is first asked."""
+    """Safe between threads; connects when it is first asked. `name`: of the account, where it is not everybody's."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._lock = Lock()
         self._clients: dict[str | None, Any] = {}
 
     def place(self, region: str | None) -> str:
-        where = region or variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")
-        return f"AWS Secrets Manager in {where}" if where else "AWS Secrets Manager"
+        where = region or self._own("AWS_REGION") or (None if self._name else variable("AWS_DEFAULT_REGION"))
+        service = f"AWS Secrets Manager {self._name}".strip()
+        return f"{service} in {where}" if where else service
 
     def call(self, region: str | None, action: str, given: dict[str, Any]) -> dict[str, Any]:
         """The answer. Raises `NotThere`, `Denied`, `Raced`, `StoreUnavailable`, and `NeedsOperator` where AWS lets nobody in."""
@@ -102,16 +108,31 @@ class AwsClients:
         with self._lock:
             if region not in self._clients:
                 settings = config.Config(
+                    ignore_configured_endpoint_urls=bool(self._name) or None,  # they are everybody's
                     connect_timeout=CONNECT,
                     read_timeout=READ,
                     retries={"total_max_attempts": 2, "mode": "standard"},
                     max_pool_connections=16,
                 )
-                session = boto3.session.Session()
                 # AWS_REGION is what every other client of AWS heeds; this one knows AWS_DEFAULT_REGION alone.
-                where = region or variable("AWS_REGION")
-                self._clients[region] = session.client("secretsmanager", region_name=where, config=settings)
+                self._clients[region] = self._session(boto3).client(
+                    "secretsmanager",
+                    region_name=region or self._own("AWS_REGION"),
+                    endpoint_url=self._own("AWS_ENDPOINT_URL") if self._name else None,
+                    config=settings,
+                )
             return self._clients[region]
+
+    def _session(self, boto3: Any) -> Any:
+        if not self._name:
+            return boto3.session.Session()
+        if (profile := self._own("AWS_PROFILE")) is None:
+            why = f"AWS_PROFILE_{self._name.upper()} isn't set"
+            raise login_refused(self.place(None), why, _HINT)
+        return boto3.session.Session(profile_name=profile)
+
+    def _own(self, name: str) -> str | None:
+        return variable(f"{name}_{self._name.upper()}" if self._name else name)
 
 
 class _Expired(Exception):

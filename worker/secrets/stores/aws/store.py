@@ -64,12 +64,13 @@ class Name(NamedTuple):
 
 
 class AwsStore:
-    """The account that the client's own chain leads to."""
+    """The account that the client's own chain leads to, or that of this name."""
 
     cached = True
 
-    def __init__(self) -> None:
-        self._clients = AwsClients()
+    def __init__(self, account: str = "") -> None:
+        self._scheme = f"aws-sm+{account}" if account else "aws-sm"
+        self._clients = AwsClients(account)
 
     def canonical(self, name: str) -> str:
         Name.read(name)
@@ -100,7 +101,7 @@ class AwsStore:
                     return
                 if self._move(wanted, wanted.place_of(text, value), version):
                     return
-        raise not_writable(f"aws-sm://{name}", "others keep changing it at the same time")
+        raise not_writable(self._reference(name), "others keep changing it at the same time")
 
     def compare_and_set(self, name: str, expected: str, value: str) -> bool:
         wanted = self._unpinned(name)
@@ -128,10 +129,13 @@ class AwsStore:
                 if self._move(wanted, json.dumps(left), version):
                     return
 
+    def _reference(self, name: str) -> str:
+        return f"{self._scheme}://{name}"
+
     def _unpinned(self, name: str) -> Name:
         wanted = Name.read(name)
         if wanted.pinned:
-            raise not_writable(f"aws-sm://{name}", "it names one version, and versions never change")
+            raise not_writable(self._reference(name), "it names one version, and versions never change")
         return wanted
 
     def _get(self, wanted: Name) -> tuple[str, str]:
@@ -189,6 +193,6 @@ class AwsStore:
         try:
             yield
         except NotThere:
-            raise unresolved(f"aws-sm://{name}", "there is no such secret or version", _HINT) from None
+            raise unresolved(self._reference(name), "there is no such secret or version", _HINT) from None
         except (Denied, Raced, LookupError) as exc:
-            raise unresolved(f"aws-sm://{name}", str(exc), _HINT) from None
+            raise unresolved(self._reference(name), str(exc), _HINT) from None

@@ -6,25 +6,21 @@ checked, and nothing that proves who we are follows a redirect.
 """
 
 import re
-from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any
 
-from worker.config import Settings, get_settings
-from worker.errors import HeadraceError
-from worker.secrets.stores.env import EnvStore, variable
 from worker.secrets.stores.extra import load, login_refused
-from worker.secrets.stores.file import FileStore
-from worker.secrets.stores.port import Store, StoreUnavailable
+from worker.secrets.stores.port import StoreUnavailable
+from worker.secrets.stores.vault.server import HINT, Server
 from worker.telemetry.redaction import redactor
 
 TIMEOUT = 5.0
 FRESH = 5.0
 """Seconds: a token that is younger isn't doubted, so that what is refused doesn't log in again and again."""
-_HINT = "Set how Headrace logs in: docs/secrets.md#vault-and-openbao."
-_FILES = ("VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY")
-_ELSEWHERE = "it sends us elsewhere, where what Headrace logs in with isn't sent: VAULT_ADDR must name the server itself"
+_ELSEWHERE = (
+    "it sends us elsewhere, where what Headrace logs in with isn't sent: {} must name the server itself"
+)
 _OURS_REFUSED = re.compile(r"alert (.*certificate|unknown ca|access denied)", re.IGNORECASE)
 
 
@@ -45,16 +41,17 @@ class Invalid(Exception):
 
 
 class VaultClient:
-    """The server that VAULT_ADDR names. Connects when it is first asked; safe between threads."""
+    """One server. Connects when it is first asked; safe between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._lock = Lock()
         self._client: Any = None
         self._logged_in_at = float("-inf")
 
     @property
     def place(self) -> str:
-        return variable("VAULT_ADDR") or "Vault"
+        return self._server.place
 
     def get(self, path: str, **params: object) -> dict[str, Any]:
         """The answer to a reading. Raises `Forbidden`, `NotThere`, `Invalid`, `StoreUnavailable` and `NeedsOperator`."""
@@ -93,11 +90,11 @@ class VaultClient:
         except (
             OSError
         ) as exc:  # as all are that its client raises, and what can't be read from the disk any more
-            raise StoreUnavailable(self.place, _how_it_failed(exc)) from None
+            raise StoreUnavailable(self.place, _how_it_failed(exc, self._server)) from None
         if isinstance(answer, dict):
             return answer
         if answer.is_redirect:
-            raise StoreUnavailable(self.place, _ELSEWHERE)
+            raise StoreUnavailable(self.place, _ELSEWHERE.format(self._server.called("VAULT_ADDR")))
         return {}
 
     def _logged_in(self) -> Any:
@@ -110,24 +107,22 @@ class VaultClient:
 
     def _new_client(self) -> Any:
         hvac, requests = _modules()
-        if variable("VAULT_ADDR") is None:
-            raise login_refused(
-                "Vault", "VAULT_ADDR isn't set", "Set it to the server's address, such as https://vault:8200."
-            )
-        for name in _FILES:
-            _check_file(name)
+        server = self._server
+        url = server.require("VAULT_ADDR", "Set it to the server's address, such as https://vault:8200.")
+        server.check_files()
         session = requests.Session()
         for scheme in ("https://", "http://"):
             session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=32))
-        session.verify = variable("VAULT_CACERT") or variable("VAULT_CAPATH") or True
-        if (certificate := variable("VAULT_CLIENT_CERT")) is not None:
-            session.cert = (certificate, variable("VAULT_CLIENT_KEY") or certificate)
-        # An empty token, or the client takes the one that a person left in their home.
+        session.verify = server.variable("VAULT_CACERT") or server.variable("VAULT_CAPATH") or True
+        certificate = server.variable("VAULT_CLIENT_CERT")
+        # What isn't given the client takes from the variables of everybody's server, and a token from the home of a person.
         return hvac.Client(
+            url=url,
             token="",
+            cert=(certificate, server.variable("VAULT_CLIENT_KEY") or certificate) if certificate else (),
             timeout=TIMEOUT,
             session=session,
-            namespace=variable("VAULT_NAMESPACE"),
+            namespace=server.variable("VAULT_NAMESPACE"),
             allow_redirects=False,
         )
 
@@ -141,9 +136,7 @@ class VaultClient:
             self._log_in(client)
             if client.token == token:
                 client.token = ""
-                raise login_refused(
-                    self.place, "the token that it is given has expired or was revoked", _HINT
-                )
+                raise login_refused(self.place, "the token that it is given has expired or was revoked", HINT)
             return True
 
     def _is_good(self, client: Any) -> bool:
@@ -154,63 +147,27 @@ class VaultClient:
         return True
 
     def _log_in(self, client: Any) -> None:
-        settings = get_settings()
         refused = "the server refuses what Headrace logs in with"
         client.token = ""
         try:
-            token = self._token(client, settings)
+            token = self._token(client)
         except (Forbidden, Invalid, NotThere) as exc:
             words = str(exc)
-            raise login_refused(self.place, f"{refused} ({words})" if words else refused, _HINT) from None
+            raise login_refused(self.place, f"{refused} ({words})" if words else refused, HINT) from None
         if not token:
-            raise login_refused(self.place, "nothing is set to log in with", _HINT)
+            raise login_refused(self.place, "nothing is set to log in with", HINT)
         redactor.add(token)
         client.token = token
         self._logged_in_at = monotonic()
 
-    def _token(self, client: Any, settings: Settings) -> str | None:
-        mount = settings.vault_auth_mount
-        if settings.vault_kubernetes_role is not None:
-            jwt = _own(f"file://{settings.vault_kubernetes_jwt}")
-            body = {"role": settings.vault_kubernetes_role, "jwt": jwt}
-            return self._token_of(client, mount or "kubernetes", body)
-        if settings.vault_role_id is not None:
-            body = {"role_id": _own(settings.vault_role_id)}
-            if settings.vault_secret_id is not None:
-                body["secret_id"] = _own(settings.vault_secret_id)
-            return self._token_of(client, mount or "approle", body)
-        if settings.vault_token is not None:
-            return _own(settings.vault_token)
-        return variable("VAULT_TOKEN")
-
-    def _token_of(self, client: Any, mount: str, body: dict[str, str]) -> str | None:
+    def _token(self, client: Any) -> str | None:
+        proof = self._server.proof()
+        if proof is None or isinstance(proof, str):
+            return proof
+        mount, body = proof
         answer = self._sent(client, "post", f"auth/{mount.strip('/')}/login", {"json": body})
         token = (answer.get("auth") or {}).get("client_token")
         return token if isinstance(token, str) else None
-
-
-def _own(reference: str) -> str:
-    """What Headrace logs in with is in the environment or a file: a store can't open itself."""
-    scheme, _, name = reference.partition("://")
-    known: dict[str, Store] = {"env": EnvStore(), "file": FileStore()}
-    store = known.get(scheme)
-    try:
-        if store is None:
-            raise ValueError("must be env://NAME or file:///path")
-        value = store.read(store.canonical(name))
-    except ValueError as exc:
-        raise login_refused("Vault", f"a setting of its log-in {exc}", _HINT) from None
-    except HeadraceError as exc:
-        raise login_refused("Vault", exc.message.rstrip("."), _HINT) from None
-    redactor.add(value)
-    return value
-
-
-def _check_file(name: str) -> None:
-    """The client would say it at each request, and of a certificate only that something is wrong with it."""
-    path = variable(name)
-    if path is not None and not Path(path).exists():
-        raise login_refused("Vault", f"there is nothing where {name} leads", _HINT)
 
 
 def _modules() -> list[Any]:
@@ -224,13 +181,15 @@ def _words(error: Any) -> str:
     return redactor.redact(" ".join(text.split()))[:200] or type(error).__name__
 
 
-def _how_it_failed(error: Exception) -> str:
+def _how_it_failed(error: Exception, server: Server) -> str:
     """By its kind: the words of these errors hold the whole URL."""
     name = type(error).__name__
     if name == "SSLError" and _OURS_REFUSED.search(str(error)):
-        return "it asks for a certificate that it trusts (VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)"
+        ours = " and ".join(map(server.called, ("VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY")))
+        return f"it asks for a certificate that it trusts ({ours})"
     known = {
-        "SSLError": "its certificate isn't trusted here (VAULT_CACERT names an authority; there is no way around)",
+        "SSLError": f"its certificate isn't trusted here ({server.called('VAULT_CACERT')} names an authority;"
+        " there is no way around)",
         "ConnectTimeout": "no connection comes about in time",
         "ReadTimeout": "it doesn't answer in time",
         "ConnectionError": "it can't be reached",

@@ -1,4 +1,5 @@
 """Secrets in HashiCorp Vault or OpenBao: `vault://mount/path#key[?version=3]`, with the key-value engine, version 1 or 2.
+`vault+test://` leads to another server: see `server`.
 
 Which of the two a mount has, and where in the path it ends, is asked once for each mount. A value is written beside the
 other fields of its secret. Version 2 compares and sets in one step; for version 1, whoever calls holds a lock.
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from worker.secrets.stores.fields import check_key, check_path, field_of, split
 from worker.secrets.stores.port import StoreUnavailable, not_writable, unresolved
 from worker.secrets.stores.vault.client import TIMEOUT, Forbidden, Invalid, NotThere, VaultClient
+from worker.secrets.stores.vault.server import Server
 
 AT_ONCE = 8
 MOST_TRIES = 3
@@ -56,12 +58,13 @@ class Mount(NamedTuple):
 
 
 class VaultStore:
-    """The one server that VAULT_ADDR names."""
+    """One server: everybody's, or that of this name."""
 
     cached = True
 
-    def __init__(self) -> None:
-        self._client = VaultClient()
+    def __init__(self, server: str = "") -> None:
+        self._scheme = f"vault+{server}" if server else "vault"
+        self._client = VaultClient(Server(server))
         self._lock = Lock()
         self._mounts: tuple[Mount, ...] = ()
         self._room = BoundedSemaphore(AT_ONCE)
@@ -74,16 +77,19 @@ class VaultStore:
         del name
         return self._client.place
 
+    def _reference(self, name: str) -> str:
+        return f"{self._scheme}://{name}"
+
     def read(self, name: str) -> str:
         wanted = Name.read(name)
         with self._asking(name):
             fields, _ = self._fields(self._mount(wanted), wanted)
         if fields is None:
-            raise unresolved(f"vault://{name}", "nothing is there, or it was deleted", _HINT)
+            raise unresolved(self._reference(name), "nothing is there, or it was deleted", _HINT)
         try:
             return field_of(fields, wanted.key)
         except LookupError as exc:
-            raise unresolved(f"vault://{name}", str(exc), _HINT) from None
+            raise unresolved(self._reference(name), str(exc), _HINT) from None
 
     def writable(self, name: str) -> bool:
         wanted = Name.read(name)
@@ -97,7 +103,7 @@ class VaultStore:
 
     def write(self, name: str, value: str) -> None:
         if not self._put(name, value, expected=None):
-            raise not_writable(f"vault://{name}", "others keep changing it at the same time")
+            raise not_writable(self._reference(name), "others keep changing it at the same time")
 
     def compare_and_set(self, name: str, expected: str, value: str) -> bool:
         return self._put(name, value, expected=expected)
@@ -122,7 +128,7 @@ class VaultStore:
         """Beside the other fields, if the version that they were read with is the latest still."""
         wanted = Name.read(name)
         if wanted.version is not None:
-            raise not_writable(f"vault://{name}", "it names one version, and versions never change")
+            raise not_writable(self._reference(name), "it names one version, and versions never change")
         with self._asking(name):
             mount = self._mount(wanted)
             for _ in range(MOST_TRIES):
@@ -172,7 +178,7 @@ class VaultStore:
     @contextmanager
     def _asking(self, name: str) -> Iterator[None]:
         """What the server says, in our words."""
-        reference = f"vault://{name}"
+        reference = self._reference(name)
         if not self._room.acquire(timeout=2 * TIMEOUT):
             raise StoreUnavailable(self.place(name), "too many ask it at the same time")
         try:
