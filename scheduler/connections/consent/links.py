@@ -19,7 +19,7 @@ from scheduler.connections.consent.keys import digest_of, new_secret
 from scheduler.connections.consent.needs import Needs, needs_of
 from scheduler.connections.consent.typed import promises, queries
 from scheduler.connections.editing.body import Mistaken, body_of
-from scheduler.connections.editing.edit import refuse_taken
+from scheduler.connections.editing.edit import refuse_another_tenants, refuse_taken
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
 from scheduler.connections.file.desired import Problems
 from scheduler.connections.file.reading import read_entry
@@ -77,6 +77,7 @@ def create_link(
     with database.transaction() as tx:
         tx.execute(queries.forget_old_links)
         if again is None:
+            refuse_another_tenants(tx, who, wanted.tenant, "name", wanted.name)
             refuse_taken(tx, wanted.environment, wanted.name)
         made = tx.execute(
             queries.create_link,

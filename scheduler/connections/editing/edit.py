@@ -15,7 +15,7 @@ from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.current import queries as shared
 from scheduler.connections.editing.body import Body, body_of, mistaken
 from scheduler.connections.editing.entry import entry_of, patched
-from scheduler.connections.editing.rights import defaults_of, refuse_changed, refuse_new
+from scheduler.connections.editing.rights import defaults_of, not_yours, refuse_changed, refuse_new
 from scheduler.connections.file.desired import DesiredConnection, Problems
 from scheduler.connections.file.reading import read_entry
 from scheduler.connections.plan import Change, Plan, plan_change, plan_creation
@@ -159,10 +159,24 @@ def _planned(
 def _write(tx: Transaction, planned: PlannedConnection, changes: Sequence[Change], editor: Editor) -> int:
     now = execute(tx, shared.lock_apply)[0]["now"]
     at = 0 if planned.current is None else planned.current.id
+    for kind in ("name", "budget"):
+        word = planned.fields.get((kind,))
+        if planned.current is None or getattr(planned.current, kind) != word:
+            refuse_another_tenants(tx, editor.who, planned.fields["tenant",], kind, word)
     refuse_taken(tx, planned.environment, planned.fields["name",], at)
     _refuse_budget(tx, planned, editor)
     [written] = carry_out(tx, Plan("", tuple(changes), (), (planned,), ()), now)
     return written
+
+
+def refuse_another_tenants(
+    tx: Transaction, who: Principal | None, tenant: str | None, kind: str, word: str | None
+) -> None:
+    """Raise where what somebody limited to `acme` wants begins with `acme-north`, and that is a tenant whom they don't see."""
+    if who is None or who.tenants is None or tenant is None or word is None:
+        return
+    if execute(tx, queries.named_after_another, {"word": word, "tenant": tenant, "tenants": [*who.tenants]}):
+        raise not_yours(who, kind, tenant)
 
 
 def refuse_taken(tx: Transaction, environment: str, name: str, of: int = 0) -> None:

@@ -21,6 +21,13 @@ SELECT paused_at, disconnected_at, created_at, updated_at FROM connections WHERE
 -- name: name_taken
 SELECT 1 FROM connections WHERE environment = %(environment)s AND name = %(name)s AND id <> %(id)s;
 
+-- name: named_after_another
+-- Whether a word belongs to a tenant with a longer name than whoever wants it: `acme-north 1`, where `acme` wants it.
+SELECT 1 FROM connections c
+ WHERE length(c.tenant) > length(%(tenant)s) AND starts_with(lower(%(word)s), lower(c.tenant))
+   AND substr(%(word)s, length(c.tenant) + 1, 1) !~ '[[:alnum:]]' AND c.tenant <> ALL (%(tenants)s)
+ LIMIT 1;
+
 -- name: budget_of_others
 -- Whoever joins a budget can use it up. `environment` and the like are what somebody sees.
 SELECT 1 FROM connections c

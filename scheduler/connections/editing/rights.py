@@ -5,7 +5,8 @@ secret that the connection then has (`scheduler.access.allowed`): else they coul
 there, to a host of their own.
 
 Names and budgets are one for all customers of an installation. So who is limited to tenants calls theirs after these: nobody
-takes a name that another wants, nor learns by trying which there are.
+takes a name that another wants, nor learns by trying which there are. Where one tenant's name begins with another's, a word
+belongs to the longer one; whether there is such a tenant is asked in the transaction of the change (`editing.edit`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,12 +75,17 @@ def _refuse_word(who: Principal, kind: str, before: Any, after: Row) -> None:
     tenant = after["tenant"]
     if who.tenants is not None and tenant is not None and is_named_after(tenant, word):
         return
+    raise not_yours(who, kind, tenant)
+
+
+def not_yours(who: Principal, kind: str, tenant: str | None) -> NotAllowed:
+    """The same words, whoever else has it or wants it."""
     mine = (
         f"a {kind} begins with the tenant's, such as {tenant!r}"
         if who.tenants
         else f"the {kind} stays as it is"
     )
-    raise NotAllowed(
+    return NotAllowed(
         f"{kind}_not_yours",
         f"All customers share what a {kind} can be: with your token {mine}.",
         place=f"body.{kind}",

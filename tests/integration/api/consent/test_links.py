@@ -138,6 +138,18 @@ def test_what_could_not_work_is_refused_when_it_is_made(
     assert (answer.json()["code"], answer.json().get("place")) == (code, place), answer.text
 
 
+def test_a_link_of_one_customer_makes_no_connection_that_is_named_after_another(house: House) -> None:
+    house.server.rows(
+        "INSERT INTO connections (name, environment, system, tenant) VALUES ('theirs', 'live', 'demo', 'acme-north')"
+    )
+    body = {"name": "acme", "scopes": ["admin"], "tenants": ["acme"], "secret_prefixes": [house.store]}
+    token = house.server.ask("POST", "/v1/tokens", json=body).json()["token"]
+    for name, status in (("acme-north 1", 403), ("acme-northern", 201)):
+        wanted = {"system": "demo", "name": name, "store": house.store}
+        made = house.server.ask("POST", "/v1/connect-links", json=wanted, token=token)
+        assert made.status_code == status, made.text
+
+
 def test_a_link_is_made_for_no_name_that_is_taken(house: House) -> None:
     house.server.rows("INSERT INTO connections (name, environment, system) VALUES ('Plant', 'live', 'demo')")
     wanted = {"system": "demo", "name": "Plant", "store": house.store}
