@@ -64,7 +64,7 @@ def issue(
         made, token = _insert(tx, name, owner, grant, maker)
         detail = {"owner": owner, **_told(grant)}
         note_act(tx, actor, "token.create", _target(name, made), about=_about(grant), detail=detail)
-    return Issued(read_token(database, made), token)
+    return Issued(read_token(database, made, maker), token)
 
 
 def rotate(
@@ -96,7 +96,7 @@ def rotate(
         note_act(
             tx, actor, "token.rotate", _target(old["name"], token_id), about=_about(grant), detail=detail
         )
-    return Issued(read_token(database, made), token)
+    return Issued(read_token(database, made, maker), token)
 
 
 def revoke(
@@ -115,7 +115,7 @@ def revoke(
             )
         left = tx.execute(queries.admins_left, {"environment": old["environment"]}).fetchone()
     return Revoked(
-        read_token(database, token_id),
+        read_token(database, token_id, maker),
         changed,
         made,
         _warnings(old, made, any_left=bool(left and left["any"])),

@@ -41,10 +41,12 @@ SELECT EXISTS (SELECT FROM tokens
 
 -- name: list_tokens
 -- Those that somebody may know of: their own, and such as see no more than they do. NULL <@ is NULL: no limit is no part of one.
+-- A connection that a token names may have gone to another customer since, and is not for them any more.
 SELECT t.id, t.name, t.owner, t.environment, t.scopes, t.ending, t.connections, t.tenants, t.networks, t.secret_prefixes,
        t.created_at, t.created_by, t.expires_at, t.successor, t.revoked_at, t.last_used_at, t.last_used_from,
        t.digest, now() AS now,
-       (SELECT array_agg(c.name ORDER BY c.id) FROM connections c WHERE c.id = ANY (t.connections)) AS connection_names
+       (SELECT array_agg(c.name ORDER BY c.id) FROM connections c WHERE c.id = ANY (t.connections)
+           AND headrace_sees(%(environment)s, %(tenants)s, %(connections)s, %(labels)s, c)) AS connection_names
   FROM tokens t
  WHERE (%(environment)s::text IS NULL OR t.environment = %(environment)s)
    AND (t.id = %(self)s OR ((%(tenants)s::text[] IS NULL OR t.tenants <@ %(tenants)s::text[])

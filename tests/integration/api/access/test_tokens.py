@@ -95,6 +95,16 @@ def test_a_connection_that_the_maker_does_not_see_cannot_be_named(
     assert answer.json()["detail"].replace("brick", "nobodys") == unknown.json()["detail"]
 
 
+def test_a_token_names_no_connection_that_went_to_another_customer(
+    customers: Customers, admin: Application
+) -> None:
+    shown = make_token(admin, name="left", scopes=["read"], tenants=["acme"], connections=["acme", "brick"])
+    assert shown["connections"] == ["acme", "brick"]
+    acme = customers.api(tenants=["acme"])
+    assert acme.read(f"/v1/tokens/{shown['id']}")["connections"] == ["acme"]
+    assert acme.post(f"/v1/tokens/{shown['id']}/rotate", {}).json()["connections"] == ["acme"]
+
+
 def test_a_test_token_makes_test_tokens(customers: Customers, admin: Application) -> None:
     shown = make_token(customers.api("test"))
     assert shown["environment"] == "test"
