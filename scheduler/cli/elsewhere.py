@@ -78,7 +78,11 @@ def find_run(client: "Client", text: str) -> "Run":
             "ambiguous_run", f"{len(found)} runs begin with {text}.", hint="Give more of the id."
         )
     if not found:
-        raise NotFound("unknown_run", f"There is no run {text}.", hint="`headrace runs` lists the latest.")
+        raise NotFound(
+            "unknown_run",
+            f"None of the latest {MOST_LOOKED_AT:,} runs begins with {text}.",
+            hint="`headrace runs` lists the latest; of an older one give the whole id.",
+        )
     return client.run(found[0].id)
 
 

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from scheduler.access.door.cookies import is_loopback, is_ours, is_planted
 from scheduler.api.consent import page
-from scheduler.api.consent.visit import Visit, needs_now
+from scheduler.api.consent.visit import Visit
 from scheduler.connections.consent import keys
 from scheduler.connections.consent.links import find_done, find_link, open_link
 from scheduler.connections.systems import known_systems
@@ -107,8 +107,7 @@ def _add_opened(router: APIRouter, database: Database) -> None:
     @router.get("/form")
     def show(request: Request) -> Response:
         def shown(visit: Visit) -> Response:
-            needs = needs_now(database, visit.link)
-            return page.form(needs, visit.link["name"], keys.form_proof(visit.session))
+            return page.form(visit.needs, visit.link["name"], keys.form_proof(visit.session))
 
         return visited(request, shown)
 

@@ -66,10 +66,18 @@ def connections(
             ]
             for row in rows
         ),
-        empty="No connections of these."
-        if tenant or label or environment
-        else "No connections yet. `headrace apply FILE` makes them.",
+        empty=_none(by_token=settings.url is not None, narrowed=bool(tenant or label or environment)),
     )  # fmt: skip
+
+
+def _none(*, by_token: bool, narrowed: bool) -> str:
+    if narrowed:
+        return "No connections of these."
+    if by_token:
+        return (
+            "No connections that this token sees: one of live sees those of live, one of test those of test."
+        )
+    return "No connections yet. `headrace apply FILE` makes them."
 
 
 @group.command("show")

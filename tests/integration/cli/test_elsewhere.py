@@ -95,6 +95,8 @@ def test_commands_ask_the_api_and_say_the_same(
     missing = headrace("pause", "plnt", "--json")
     assert (missing.code, json.loads(missing.err)["error"]["code"]) == (3, "unknown_connection")
 
+    unknown = headrace("runs", "show", "0000")
+    assert (unknown.code, "give the whole id" in unknown.err) == (3, True)
     refused = headrace("storage")
     assert refused.code == 2
     assert "works on the database itself" in refused.err

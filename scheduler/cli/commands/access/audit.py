@@ -12,7 +12,7 @@ from scheduler.cli.output import AsJson, print_json, print_table
 from scheduler.cli.session import command_settings, open_database
 from scheduler.connections.few import shown
 from scheduler.connections.resolve import find_connection
-from worker.parsing.durations import parse_duration
+from scheduler.keeping.moment import parse_moment
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,9 @@ def audit(
     actor: Annotated[str, typer.Option(help="Only what this one did: a token's owner, or cli.")] = "",
     tenant: Annotated[str, typer.Option(help="Only what was about this customer.")] = "",
     label: WithLabel = None,
-    since: Annotated[str, typer.Option(help="Only of the last 2h, 7d, …")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only of the last 2h, 7d, …, or since a time: 2026-11-01T14:00Z.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -37,9 +39,7 @@ def audit(
 
     Example: headrace audit --action token. --since 30d
     """
-    begin = (
-        datetime.fromtimestamp(datetime.now(UTC).timestamp() - parse_duration(since), UTC) if since else None
-    )
+    begin = parse_moment(since, datetime.now(UTC)) if since else None
     with open_database(command_settings()) as database:
         named = find_connection(database, connection) if connection else None
         rows = list_acts(

@@ -147,6 +147,9 @@ def test_what_was_done_is_shown(headrace: Command) -> None:
     assert {act["actor"] for act in acts} == {"cli"}
     assert acts[1]["detail"]["tenants"] == ["acme"]
     assert "token.revoke" in headrace("audit", "--since", "1h").out
+    assert "token.revoke" in headrace("audit", "--since", "2026-01-01").out
+    never = headrace("audit", "--since", "999999d")
+    assert (never.code, "is no time" in never.err) == (2, True)
     assert headrace("audit", "--action", "connection.").out.strip() == "Nothing yet."
 
 
