@@ -38,7 +38,7 @@ def refusal_words(account: str, answer: Answer) -> str:
         return "The log-in was refused before, and is being tried by another run."
     match answer.verdict:
         case Verdict.HELD:
-            return f"The system asked {name} to wait until {when}{why}."
+            return f"Requests of {name} wait until {when}{why}."
         case Verdict.NO_SLOT:
             return f"As many requests of {name} are under way as may be."
         case Verdict.PROBING:

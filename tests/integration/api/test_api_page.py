@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, docs/customers.md and docs/client.md, carried out as they stand."""
+"""The examples of the pages about the API, customers, networks and the client, carried out as they stand."""
 
 import json
 import os
@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from servers.installation.api import Server, serving
 from servers.postgres import PostgresServer
+from servers.systems.demo import TOKEN as DEMO_TOKEN
+from servers.systems.demo import Demo
 
 from scheduler.access.tokens import make_token
+from scheduler.embedded.ports import free_port
 from scheduler.embedded.valkey import EmbeddedValkey
 
 TOKEN = make_token("test", bits=4)
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE, CUSTOMERS, PYTHON = (
-    (DOCS / f"{page}.md").read_text(encoding="utf-8") for page in ("api", "customers", "client")
+PAGE, CUSTOMERS, NETWORKS, PYTHON = (
+    (DOCS / f"{page}.md").read_text(encoding="utf-8") for page in ("api", "customers", "networks", "client")
 )
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXAMPLES = SHELL.findall(PAGE)
@@ -99,6 +102,40 @@ def test_a_customer_gets_a_connection_a_trial_and_a_link(server: Server) -> None
     assert (made["name"], made["tenant"], made["environment"]) == ("Acme North", "acme", "test")
     assert (trial["connection"], trial["reached"]) == ("Acme North", False), "nothing listens there"
     assert "/connect/" in link["url"]
+
+
+def test_what_is_said_of_networks_can_be_tried_on_one_machine(server: Server, tmp_path: Path) -> None:
+    """The first connection of the page meets each refusal, and what ends it."""
+    demo = Demo(tmp_path / "demo", "--rate", "0", "--factor", "0.05", "--requests", "0").start()
+    home = tmp_path / ".headrace"
+    home.mkdir()
+    (home / "demo-port").write_text(demo.base_url.rpartition(":")[2])
+    (home / "demo-token").write_text(DEMO_TOKEN)
+    script = "".join(["trap 'kill $(jobs -p) || true' EXIT\n", *SHELL.findall(NETWORKS)])
+    for port in ("8443", "8444", "3128", "3129"):
+        script = script.replace(port, str(free_port()))
+    environment = {**os.environ, "HEADRACE_URL": server.url, "HEADRACE_TOKEN": TOKEN, "no_proxy": "*"}
+    try:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60,
+            check=False, cwd=tmp_path,
+        )  # fmt: skip
+    finally:
+        demo.client.close()
+        demo.kill()
+    assert done.returncode == 0, done.stderr
+    fine, refused = "All 7 streams can be read.", "It can't be reached as it is set."
+    assert re.findall(r'"summary":"([^"]*)"|"code":"([^"]*)"', done.stdout) == [
+        *said(refused, "tls_failed"), (fine, ""),
+        *said(refused, "client_certificate_refused"), (fine, ""),
+        (fine, ""), *said(refused, "proxy_failed"),
+        *said(refused, "address_refused"), *said(refused, "address_refused"), (fine, ""),
+    ]  # fmt: skip
+    assert '"CONNECT 127.0.0.1:' in done.stdout
+
+
+def said(summary: str, code: str) -> list[tuple[str, str]]:
+    return [(summary, ""), ("", code)]
 
 
 def test_the_client_does_what_its_page_shows(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
