@@ -74,7 +74,7 @@ def promises(store: str, connection: str, environment: str, names: Iterable[str]
                 "secret_not_writable",
                 "Nothing can be written there.",
                 place="body.store",
-                hint="Name the beginning of references in a store that this Headrace may write to.",
+                hint="Name the beginning of references in a store that this Headrace may write to; a folder must be there.",
             )
     return found
 
