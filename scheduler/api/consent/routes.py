@@ -1,14 +1,16 @@
 """The pages of a connect link: from its first opening to the connection that works, or the words for why it doesn't.
 
 The link's secret stands in one address only, which the log doesn't hold; from then on a cookie stands for it, that one
-browser has.
+browser has. Emits: consent_refused.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,22 +22,26 @@ from scheduler.connections.consent.links import find_done, find_link, open_link
 from scheduler.connections.systems import known_systems
 from worker.config import load_settings
 from worker.db.database import Database
+from worker.errors import HeadraceError, NotFound
+
+log = structlog.get_logger()
 
 COOKIE = "headrace_connect"
 LARGEST_FORM = 64 * 1024
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request) -> dict[str, str] | None:
+    """What was filled in; None: more than any of our forms can hold."""
     body = await request.body()
     if len(body) > LARGEST_FORM:
-        return {}
+        return None
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
     except ValueError:
         return {}
 
 
-Form = Annotated[dict[str, str], Depends(_form)]
+Form = Annotated[dict[str, str] | None, Depends(_form)]
 
 
 def consent_routes(database: Database) -> APIRouter:
@@ -52,7 +58,7 @@ def consent_routes(database: Database) -> APIRouter:
         """The first browser has the link from here on."""
         if _is_sent_by_others(request):
             return page.gone()
-        session = open_link(database, form.get("link", ""))
+        session = open_link(database, (form or {}).get("link", ""))
         if session is None:
             return page.gone()
         host = request.headers.get("host", "")
@@ -74,13 +80,13 @@ def consent_routes(database: Database) -> APIRouter:
         """Looking changes nothing: programs look into mails before people do."""
         link = find_link(database, secret=secret)
         if link is not None and link["opened_at"] is None:
-            return page.welcome(known_systems().get(link["system"]).title, link["name"], secret)
+            return page.welcome(_title(link["system"]), link["name"], secret)
         session = _session_of(request)
         digest = keys.digest_of(secret)
         if session is not None and link is None:
             done = find_done(database, session)
             if done is not None and bytes(done["digest"]) == digest:
-                return page.done(known_systems().get(done["system"]).title, done["return_url"])
+                return page.done(_title(done["system"]), done["return_url"])
         mine = None if session is None else find_link(database, session=session)
         if link is not None and mine is not None and mine["id"] == link["id"]:
             return RedirectResponse("/connect/form", 303, page.HEADERS)
@@ -98,11 +104,11 @@ def _add_opened(router: APIRouter, database: Database) -> None:
             return page.gone()
         link = find_link(database, session=session)
         if link is not None:
-            return act(Visit(database, request, link, session))
+            return _act(act, database, request, link, session)
         done = find_done(database, session)
         if done is None:
             return page.gone()
-        return page.done(known_systems().get(done["system"]).title, done["return_url"])
+        return page.done(_title(done["system"]), done["return_url"])
 
     @router.get("/form")
     def show(request: Request) -> Response:
@@ -114,15 +120,42 @@ def _add_opened(router: APIRouter, database: Database) -> None:
     @router.post("/form")
     def give(form: Form, request: Request) -> Response:
         """What was typed in: on to the system's own log-in, or to the trial."""
-        return visited(
-            request,
-            lambda visit: visit.give(form) if _is_our_form(request, form, visit.session) else page.gone(),
-        )
+        return visited(request, partial(_given, form, request))
 
     @router.get("/callback")
     def back(request: Request) -> Response:
         """The browser comes back from the system with a code, or with a no."""
         return visited(request, Visit.back)
+
+
+def _act(
+    act: Callable[[Visit], Response],
+    database: Database,
+    request: Request,
+    link: dict[str, Any],
+    session: str,
+) -> Response:
+    """What the browser asked for, unless its link leads nowhere any more: to a system that was taken away."""
+    try:
+        visit = Visit(database, request, link, session)
+    except HeadraceError as exc:
+        log.warning("consent_refused", link=str(link["id"]), code=exc.code)
+        return page.gone()
+    return act(visit)
+
+
+def _title(system: str) -> str:
+    """The system's name for people; a link may be older than a manifest that was taken away."""
+    try:
+        return known_systems().get(system).title
+    except NotFound:
+        return system
+
+
+def _given(form: dict[str, str] | None, request: Request, visit: Visit) -> Response:
+    if form is None:
+        return page.refused(visit.needs.title, "That is too much: no value that is asked for is so long.")
+    return visit.give(form) if _is_our_form(request, form, visit.session) else page.gone()
 
 
 def cookie_name(host: str) -> str:

@@ -93,6 +93,22 @@ def test_a_form_that_a_page_of_another_host_sends_is_refused(house: House, brows
     assert ours.status_code == 303
 
 
+def test_a_form_that_holds_too_much_says_so(house: House, browser: httpx.Client) -> None:
+    url = house.link(system="demo", name="Plant")["url"]
+    opened(browser, url)
+    answer = browser.post(page_at(url, "/connect/form"), data={"secret.token": "x" * 70_000})
+    assert "too much" in answer.text
+    assert browser.get(page_at(url, "/connect/form")).status_code == 200
+
+
+def test_a_link_to_a_system_that_was_taken_away_is_over(house: House, browser: httpx.Client) -> None:
+    link = house.link(system="demo", name="Plant")
+    opened(browser, link["url"])
+    house.server.rows("UPDATE connect_links SET system = 'no-more'")
+    answer = browser.get(page_at(link["url"], "/connect/form"))
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (404, "text/html")
+
+
 def test_the_cookie_is_of_this_host_alone_where_there_is_tls(house: House, browser: httpx.Client) -> None:
     url = house.link(system="demo", name="Plant")["url"]
     link = {"link": url.rpartition("/")[2]}
