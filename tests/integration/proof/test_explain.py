@@ -1,6 +1,7 @@
 """All that is known of one record is told of it, and of no other."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from integration.proof.compared import set_aside
@@ -22,12 +23,12 @@ def explained(headrace: Command, key: str) -> str:
     return headrace("explain", "d", "vendors", key).out
 
 
-def compared(bench: Bench, stream: int, *examples: dict[str, str]) -> None:
+def compared(bench: Bench, stream: int, number: int, *examples: dict[str, str]) -> None:
     bench.services.database.run(
         "INSERT INTO verifications (run_id, stream_id, started_at, methods, scope, allowance, requests, checked,"
         " copy_records, missing, extra, different, pending, repaired, proven, words, examples) VALUES"
-        " (headrace_uuid7(), %(s)s, now(), '{}', '{}', 1, 1, 1, 1, 0, 0, 2, 0, 0, false, 'Two differ.', %(examples)s)",
-        {"s": stream, "examples": Jsonb(list(examples))},
+        " (%(run)s, %(s)s, now(), '{}', '{}', 1, 1, 1, 1, 0, 0, 2, 0, 0, false, 'Two differ.', %(examples)s)",
+        {"run": UUID(int=number), "s": stream, "examples": Jsonb(list(examples))},
     )
 
 
@@ -57,8 +58,8 @@ def test_what_the_last_comparison_found_of_a_record_is_told_of_it_and_of_no_othe
     bench: Bench, stream: int, headrace: Command
 ) -> None:
     key, other, third = list(bench.copy(stream))[:3]
-    compared(bench, stream, {"kind": "extra", "key": key})
-    compared(bench, stream, {"kind": "missing", "key": other}, {"kind": "different", "key": key})
+    compared(bench, stream, 1, {"kind": "extra", "key": key})
+    compared(bench, stream, 2, {"kind": "missing", "key": other}, {"kind": "different", "key": key})
     assert "found it different." in explained(headrace, key)
     assert "found it missing." in explained(headrace, other)
     assert ": Two differ." in explained(headrace, third)
