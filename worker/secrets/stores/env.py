@@ -58,6 +58,11 @@ def endings(beginning: str) -> tuple[str, ...]:
     return tuple(word for word in found if _WORD.fullmatch(word) and variable(beginning + word))
 
 
+def called(name: str, place: str) -> str:
+    """What a variable is called that says something of one place, where there are several: all end in its name."""
+    return f"{name}_{place.upper()}" if place else name
+
+
 def variable(name: str) -> str | None:
     """What the environment says, where it says anything: the stores' clients have names of their own there."""
     return os.environ.get(name) or None

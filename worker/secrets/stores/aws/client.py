@@ -7,7 +7,7 @@ that the chain has in the environment.
 from threading import Lock
 from typing import Any
 
-from worker.secrets.stores.env import variable
+from worker.secrets.stores.env import called, variable
 from worker.secrets.stores.extra import load, login_refused
 from worker.secrets.stores.port import StoreUnavailable
 from worker.telemetry.redaction import redactor
@@ -127,12 +127,12 @@ class AwsClients:
         if not self._name:
             return boto3.session.Session()
         if (profile := self._own("AWS_PROFILE")) is None:
-            why = f"AWS_PROFILE_{self._name.upper()} isn't set"
+            why = f"{called('AWS_PROFILE', self._name)} isn't set"
             raise login_refused(self.place(None), why, _HINT)
         return boto3.session.Session(profile_name=profile)
 
     def _own(self, name: str) -> str | None:
-        return variable(f"{name}_{self._name.upper()}" if self._name else name)
+        return variable(called(name, self._name))
 
 
 class _Expired(Exception):

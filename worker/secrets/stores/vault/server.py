@@ -11,7 +11,7 @@ from pathlib import Path
 
 from worker.config import get_settings
 from worker.errors import HeadraceError
-from worker.secrets.stores.env import EnvStore, endings, variable
+from worker.secrets.stores.env import EnvStore, called, endings, variable
 from worker.secrets.stores.extra import login_refused
 from worker.secrets.stores.file import FileStore
 from worker.secrets.stores.port import Store
@@ -33,7 +33,7 @@ class Server:
 
     def called(self, name: str) -> str:
         """What a variable is called that says something of this server."""
-        return f"{name}_{self.name.upper()}" if self.name else name
+        return called(name, self.name)
 
     def variable(self, name: str) -> str | None:
         """What a variable of the client's own says."""
