@@ -10,6 +10,7 @@ from servers.installation.commands import Command
 
 from scheduler.access.store import find_principal
 from worker.db.database import Database
+from worker.telemetry.redaction import redactor
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +92,8 @@ def test_a_token_that_was_rotated_is_shown_whatever_comes_of_the_file_that_kept_
     said = headrace("token", "rotate", "reports", "--overlap", "0s")
     assert said.code == 1
     assert find_principal(database, said.out.strip(), None) is not None
-    assert f"{home} may keep the old one still" in said.err
+    # As it is shown: a secret of another test of this process may be a word of this test's own name.
+    assert redactor.redact(f"{home} may keep the old one still") in said.err
 
 
 def test_a_name_is_that_of_the_newest_after_a_rotation_and_ends_with_all_of_it(
