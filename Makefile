@@ -61,6 +61,8 @@ lock: $(VENV)/.dev ## resolve the dependencies anew and write the lock files
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -P -m scheduler.cli.pages.commands > docs/commands.md
 	$(BIN)/python -P -m scheduler.cli.pages.settings > docs/settings.md
+	$(BIN)/python -P -m scheduler.cli.pages.manifest > docs/connectors/manifest.md
+	$(BIN)/python -P -m scheduler.cli.pages.manifest schema > docs/connectors/manifest.schema.json
 
 ##@ Tidy up
 .PHONY: clean

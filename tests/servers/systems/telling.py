@@ -6,7 +6,8 @@ from typing import Any
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Webhooks
-from worker.connectors.manifest.model import read_manifest, schema
+from worker.connectors.manifest.model import read_manifest
+from worker.connectors.manifest.schema import schema
 from worker.parsing.documents import read_document, validate
 
 MANIFEST: Mapping[str, Any] = {

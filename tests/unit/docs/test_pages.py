@@ -19,8 +19,10 @@ from unit.docs.pages import (
     prose,
 )
 
+from scheduler.cli.pages.manifest import manifest_reference
 from scheduler.cli.pages.settings import settings_markdown
 from worker.config import Settings
+from worker.connectors.manifest.schema import schema
 
 FOR_TESTS = {"HEADRACE_TEST_PG", "HEADRACE_TEST_CACHE"}
 
@@ -45,6 +47,13 @@ def test_every_page_is_reached_from_the_readme_and_from_the_index() -> None:
 def test_the_settings_page_is_what_the_settings_say() -> None:
     """If not: make docs"""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_markdown()
+
+
+def test_the_manifest_pages_are_what_the_schema_says() -> None:
+    """If not: make docs"""
+    folder = ROOT / "docs" / "connectors"
+    assert (folder / "manifest.md").read_text(encoding="utf-8") == manifest_reference().rstrip() + "\n"
+    assert json.loads((folder / "manifest.schema.json").read_text(encoding="utf-8")) == schema()
 
 
 def test_every_setting_says_what_it_does() -> None:

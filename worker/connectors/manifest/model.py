@@ -3,11 +3,9 @@
 Every complaint names the file, the line and the field.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
 from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.schema import schema
 from worker.connectors.manifest.streams.stream import StreamManifest, paths_of, read_streams
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.manifest.views.mapping import ModelMapping
@@ -25,8 +24,6 @@ from worker.connectors.reading.shape import FieldPath
 from worker.connectors.throttling import ThrottledWords
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, load_document, suggest, validate
-
-SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +85,6 @@ class Manifest:
     streams: Mapping[str, StreamManifest]
     models: tuple[ModelMapping, ...] = ()
     webhooks: WebhooksManifest | None = None
-
-
-@lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
-    """The published JSON Schema of manifests."""
-    found: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
-    return found
 
 
 def load_manifest(path: Path) -> Manifest:

@@ -7,7 +7,8 @@ import pytest
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import StreamTraits
-from worker.connectors.manifest.model import Manifest, load_manifest, schema
+from worker.connectors.manifest.model import Manifest, load_manifest
+from worker.connectors.manifest.schema import schema
 from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
 from worker.connectors.paging.counted import ByNumber, ByOffset
 from worker.errors import InvalidInput

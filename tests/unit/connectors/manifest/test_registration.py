@@ -10,7 +10,8 @@ from servers.systems.hooking import MANIFEST
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Registration, Response
-from worker.connectors.manifest.model import read_manifest, schema
+from worker.connectors.manifest.model import read_manifest
+from worker.connectors.manifest.schema import schema
 from worker.errors import InvalidInput, Transient
 from worker.parsing.documents import read_document, validate
 from worker.secrets import Secret

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from servers.systems.telling import EVENTS, VERIFY, manifest_text
 
-from worker.connectors.manifest.model import read_manifest, schema
+from worker.connectors.manifest.model import read_manifest
+from worker.connectors.manifest.schema import schema
 from worker.errors import HeadraceError
 from worker.parsing.documents import read_document, validate
 

@@ -1,16 +1,18 @@
 """What may a manifest say? The reference page of the docs, written from the schema, so that the two can't differ."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.connectors.manifest.model import schema
+from worker.connectors.manifest.schema import schema
 
 _HEAD = """\
 # Manifest reference
 
 A manifest (`<folder>/<system>/manifest.yaml`) says as data what differs between systems. It is checked against
-`worker/connectors/manifest/manifest.schema.json`, from which this page is written; mistakes are told with file and line.
+[manifest.schema.json](manifest.schema.json), from which this page is written; mistakes are told with file and line. A first line
+`# yaml-language-server: $schema=…/manifest.schema.json` has editors complete and check it.
 """
 _KINDS = {
     "string": "text",
@@ -64,3 +66,8 @@ def _holds(field: Mapping[str, Any]) -> str:
         return f"`{json.dumps(field['const'])}`"
     kinds = field.get("type", "string")
     return " or ".join(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+if __name__ == "__main__":
+    whole = manifest_reference() if sys.argv[1:] != ["schema"] else json.dumps(schema(), indent=2)
+    sys.stdout.write(whole.rstrip() + "\n")

@@ -1,7 +1,7 @@
 """The reference of manifests: every key of the schema is on the page."""
 
-from worker.connectors.manifest.manual import manifest_reference
-from worker.connectors.manifest.model import schema
+from scheduler.cli.pages.manifest import manifest_reference
+from worker.connectors.manifest.schema import schema
 
 
 def test_every_key_is_on_the_page_with_its_words() -> None:
