@@ -8,7 +8,7 @@ from integration.proof.compared import counts, of_stream, verify
 from servers.systems.bench import Bench
 from servers.systems.demo import Demo
 
-from worker.connectors.protocols.rest import RestStream
+from worker.connectors.protocols.rest_stream import RestStream
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
 from worker.engine.job import Job

@@ -8,7 +8,7 @@ from integration.proof.compared import counts, of_stream, verify
 from psycopg.types.json import Jsonb
 from servers.systems.bench import Bench
 
-from worker.connectors.protocols.rest import RestStream
+from worker.connectors.protocols.rest_stream import RestStream
 from worker.engine.job import Job
 from worker.engine.perform import carry_out
 from worker.engine.proof import looks
