@@ -42,6 +42,10 @@ class ManifestConnector:
     def secret_names(self) -> Mapping[str, bool]:
         return {name: secret.required for name, secret in self.manifest.secrets.items()}
 
+    def secrets_of(self, settings: Mapping[str, Any]) -> Mapping[str, bool]:
+        del settings
+        return self.secret_names
+
     @property
     def limits(self) -> Limits:
         return self.manifest.limits

@@ -1,6 +1,6 @@
 """The authorization code flow of OAuth 2.0 (RFC 6749, 4.1) with PKCE (RFC 7636): the address to go to, and the exchange."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -131,5 +131,12 @@ class TokenPlace:
         del response
         return None
 
+    @property
+    def stream_names(self) -> Sequence[str]:
+        return ()
+
     def stream(self, name: str) -> Stream:
         raise NotImplementedError(name)
+
+    def discover(self) -> None:
+        """It has nothing but tokens."""

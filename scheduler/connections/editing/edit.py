@@ -22,6 +22,7 @@ from scheduler.connections.plan import Change, Plan, plan_change, plan_creation
 from scheduler.connections.plan.compare import COLUMNS, GROUPS
 from scheduler.connections.plan.merge import unflatten
 from scheduler.connections.plan.model import PlannedConnection
+from scheduler.connections.systems import stream_names_of
 from scheduler.connections.transactions import Transaction, execute, retrying
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -121,11 +122,9 @@ def gone(connection_id: int) -> NotFound:
 
 
 def known_streams(registry: Registry, row: CurrentConnection) -> Sequence[str]:
-    """The streams that its system has now; those of its rows where the system isn't installed any more."""
-    try:
-        return registry.get(row.system).stream_names
-    except NotFound:
-        return [stream.name for stream in row.streams]
+    """The streams that it has now; those of its rows where its system can't say, as one that isn't installed any more."""
+    found = stream_names_of(registry, row.system, row.settings)
+    return [stream.name for stream in row.streams] if found is None else found
 
 
 def _read(data: Mapping[str, Any], registry: Registry) -> DesiredConnection:

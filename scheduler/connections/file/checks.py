@@ -5,7 +5,8 @@ from functools import partial
 
 from scheduler.connections.file.part import Part, Step
 from scheduler.connections.file.secrecy import secret_paths
-from worker.connectors.contract import Connector
+from worker.connectors.contract import Connector, Source
+from worker.connectors.describing import DESCRIBE
 from worker.http.network import settings as network
 from worker.http.network.settings import REFERENCES
 from worker.parsing.documents import nearest, suggest
@@ -43,21 +44,24 @@ def _check_reference(part: Part, *path: str) -> None:
     part.attempt(partial(check, part.get(*path), name=path[-1]), *path, otherwise=None)
 
 
-def check_settings(part: Part, connector: Connector) -> None:
-    """As the system wants them, unless a secret stands among them: that must go first."""
+def check_settings(part: Part, connector: Connector) -> Source | None:
+    """As the system wants them, unless a secret stands among them: that must go first. What they make, if they are right."""
     settings = part.mapping("settings")
     for name in settings:
         if name in connector.secret_names and part.sound("settings", name):
             _refuse_setting(part, (name,))
-    if part.sound("settings"):
-        part.attempt(lambda: connector.check_settings(settings), "settings", otherwise=None)
+    if not part.sound("settings"):
+        return None
+    return part.attempt(lambda: connector.bind(settings), "settings", otherwise=None)
 
 
-def check_secrets(part: Part, connector: Connector) -> None:
-    """By the names that the system gives them, and none missing."""
+def check_secrets(part: Part, connector: Connector, source: Source | None) -> None:
+    """By the names that the system or the settings give them, and none missing."""
     given = part.mapping("secrets")
-    names = connector.secret_names
-    unknown = [name for name in given if name not in names]
+    settings = part.mapping("settings")
+    names = connector.secret_names if source is None else connector.secrets_of(settings)
+    may_be_more = source is None and DESCRIBE in settings
+    unknown = [name for name in given if name not in names and not may_be_more]
     for name in unknown:
         message = f"{part.data['system']} knows no secret {name!r}."
         part.add("unknown_secret", message, "secrets", name, hint=suggest(name, names))

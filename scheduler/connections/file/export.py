@@ -14,9 +14,9 @@ import yaml
 from scheduler.connections.current import CurrentConnection, CurrentStream, read_current
 from scheduler.connections.options.schedule import file_schedule, format_history
 from scheduler.connections.options.table import file_options
+from scheduler.connections.systems import stream_names_of
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.errors import NotFound
 
 HEADER = """\
 # The connections of this Headrace, as they are. `headrace apply` with this file changes nothing.
@@ -28,11 +28,11 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def export_document(database: Database, registry: Registry | None = None) -> str:
-    """The file's text. With the registry, streams that a system no longer has are left out."""
+    """The file's text. With the registry, streams that a connection no longer has are left out."""
     with database.transaction() as tx:
         current = read_current(tx)
     ids = _ids(current)
-    connections = [_connection(row, ids[row.id], _known(row.system, registry)) for row in current]
+    connections = [_connection(row, ids[row.id], _known(row, registry)) for row in current]
     return HEADER + to_yaml({"version": 1, "connections": connections})
 
 
@@ -79,11 +79,9 @@ def _most_common(values: Sequence[Any]) -> Any:
     return json.loads(texts.most_common(1)[0][0])
 
 
-def _known(system: str, registry: Registry | None) -> frozenset[str] | None:
-    try:
-        return frozenset(registry.get(system).stream_names) if registry else None
-    except NotFound:
-        return None
+def _known(row: CurrentConnection, registry: Registry | None) -> frozenset[str] | None:
+    names = stream_names_of(registry, row.system, row.settings) if registry else None
+    return None if names is None else frozenset(names)
 
 
 def _ids(current: Sequence[CurrentConnection]) -> dict[int, str]:

@@ -26,7 +26,8 @@ from scheduler.connections.options.schedule import (
     parse_schedule,
 )
 from scheduler.connections.options.table import OPTIONS
-from worker.connectors.contract import Connector, Stream
+from worker.connectors.contract import Connector, Source, Stream
+from worker.connectors.describing import DESCRIBE
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, find_problems, suggest
@@ -112,9 +113,9 @@ def _read_connection(part: Part, registry: Registry, schema: Mapping[str, Any]) 
     connector = part.attempt(lambda: registry.get(system), "system", otherwise=None)
     if connector is None:
         return None
-    check_settings(part, connector)
-    check_secrets(part, connector)
-    streams = list(_read_streams(part, connector, times, options))
+    source = check_settings(part, connector)
+    check_secrets(part, connector, source)
+    streams = list(_read_streams(part, connector, source, times, options))
     return None if part.problems else _connection(part, streams)
 
 
@@ -177,16 +178,18 @@ def _check_options(part: Part, stream: Stream, options: Mapping[str, Any]) -> No
 
 
 def _read_streams(
-    part: Part, connector: Connector, times: _Times, options: _Options
+    part: Part, connector: Connector, source: Source | None, times: _Times, options: _Options
 ) -> Iterator[DesiredStream]:
-    """Every stream of the system: as it is named, else as the connection says, else as the manifest says."""
+    """Every stream that it has: as it is named, else as the connection says, else as the manifest says."""
+    names = connector.stream_names if source is None else source.stream_names
+    may_have_more = source is None and DESCRIBE in part.mapping("settings")
     for name in part.mapping("streams"):
-        if name not in connector.stream_names:
+        if name not in names and not may_have_more:
             message = f"{part.data['system']} has no stream {name!r}."
-            part.add("unknown_stream", message, "streams", name, hint=suggest(name, connector.stream_names))
+            part.add("unknown_stream", message, "streams", name, hint=suggest(name, names))
     schedule, history = times[None]
-    streams = _bound(connector, part)
-    for name in connector.stream_names:
+    streams = {} if part.problems or source is None else {name: source.stream(name) for name in names}
+    for name in names:
         own_schedule, own_history = times.get(name, (None, _UNSET))
         chosen = {**options[None], **options.get(name, {})}
         every = 0
@@ -200,14 +203,6 @@ def _read_streams(
             part.get("streams", name, "enabled") is not False,
             chosen,
         )
-
-
-def _bound(connector: Connector, part: Part) -> dict[str, Stream]:
-    """The streams of this connection. They can only be had once its settings are right."""
-    if part.problems:
-        return {}
-    source = connector.bind(part.data.get("settings", {}))
-    return {name: source.stream(name) for name in connector.stream_names}
 
 
 def _schedule(part: Part, *path: str) -> Schedule | None:

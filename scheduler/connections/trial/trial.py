@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from scheduler.connections.trial.report import Finding, Outcome, Report
 from worker.config import Settings
-from worker.connectors.contract import Connector, Source, Stream, Window
+from worker.connectors.contract import Source, Stream, Window
 from worker.connectors.registry import Registry
 from worker.db.advisory import SecretLocks
 from worker.db.database import Database
@@ -102,10 +102,9 @@ def try_connection(
 ) -> Report:
     """Look at everything that must be right; what can't be looked at, because something before failed, is skipped."""
     findings: list[Finding] = []
-    bound = _bound(registry, candidate, findings)
-    if bound is None or not _secrets_open(bound[1], candidate, findings):
+    source = _bound(registry, candidate, findings)
+    if source is None or not _secrets_open(source, candidate, findings):
         return Report(findings)
-    connector, source = bound
     context = CallContext(
         connection_id=candidate.id,
         account=candidate.account,
@@ -119,7 +118,7 @@ def try_connection(
         settings=candidate.settings,
     )
     until, stopped = clock() + SECONDS, False
-    for name in connector.stream_names:
+    for name in source.stream_names:
         if stopped or clock() >= until:
             findings.append(Finding(f"stream {name}", "skipped", "It wasn't tried.", stream=name))
             continue
@@ -145,9 +144,7 @@ _OF_ALL = frozenset({
 """What one stream is told of these, all would be."""
 
 
-def _bound(
-    registry: Registry, candidate: Candidate, findings: list[Finding]
-) -> tuple[Connector, Source] | None:
+def _bound(registry: Registry, candidate: Candidate, findings: list[Finding]) -> Source | None:
     try:
         connector = registry.get(candidate.system)
         connector.check_settings(candidate.settings)
@@ -156,7 +153,7 @@ def _bound(
         findings.append(_failed("settings", exc))
         return None
     findings.append(Finding("settings", "ok", f"They are what {connector.title} needs."))
-    return connector, source
+    return source
 
 
 def _secrets_open(source: Source, candidate: Candidate, findings: list[Finding]) -> bool:

@@ -214,9 +214,13 @@ class _Bound:
     auth: Auth = field(default_factory=lambda: HeaderAuth("Authorization", "Bearer ", "token"))
     limits: Limits = field(default_factory=Limits)
     webhooks: None = None
+    stream_names: tuple[str, ...] = ()
 
     def stream(self, name: str) -> Stream:
         raise NotImplementedError(name)
+
+    def discover(self) -> None:
+        """It is known."""
 
     def failure(self, response: Response) -> HeadraceError | None:
         return None if response.status == 200 else HeadraceError("failed", str(response.status))

@@ -16,6 +16,8 @@ are asked for at the same time; where it can ask for smaller pages (`resized`), 
 from worker.connectors.contract.auth import Auth as Auth
 from worker.connectors.contract.auth import Renewal as Renewal
 from worker.connectors.contract.auth import TokenAuth as TokenAuth
+from worker.connectors.contract.discovery import Discovery as Discovery
+from worker.connectors.contract.discovery import Found as Found
 from worker.connectors.contract.exchange import TOKEN_EXPIRED as TOKEN_EXPIRED
 from worker.connectors.contract.exchange import CursorValue as CursorValue
 from worker.connectors.contract.exchange import Position as Position

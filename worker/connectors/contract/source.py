@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from worker.connectors.contract.auth import Auth
+from worker.connectors.contract.discovery import Discovery
 from worker.connectors.contract.exchange import Response
 from worker.connectors.contract.stream import Stream
 from worker.connectors.contract.webhooks import Webhooks
@@ -28,8 +29,17 @@ class Source(Protocol):
         """How its webhooks are taken; None: it sends none that we know of."""
         ...
 
+    @property
+    def stream_names(self) -> Sequence[str]:
+        """The streams of this connection: its system's, and those that its settings describe."""
+        ...
+
     def stream(self, name: str) -> Stream:
         """The stream of that name, or `NotFound` with the nearest valid name."""
+        ...
+
+    def discover(self) -> Discovery | None:
+        """Ask the system what could be synced; None: it has no way to say."""
         ...
 
     def failure(self, response: Response) -> HeadraceError | None:
@@ -50,16 +60,22 @@ class Connector(Protocol):
     def title(self) -> str: ...
 
     @property
-    def stream_names(self) -> Sequence[str]: ...
+    def stream_names(self) -> Sequence[str]:
+        """The streams that every connection has. One may have more, or others: see `Source.stream_names`."""
+        ...
 
     @property
     def secret_names(self) -> Mapping[str, bool]:
-        """The secrets that a connection must reference (True) or may reference (False)."""
+        """The secrets that every connection must reference (True) or may reference (False)."""
+        ...
+
+    def secrets_of(self, settings: Mapping[str, Any]) -> Mapping[str, bool]:
+        """The same of a connection with these settings, which may describe more. They have been checked."""
         ...
 
     @property
     def limits(self) -> Limits:
-        """What an account may do, whatever its settings."""
+        """What any account may do, whatever its settings; none where settings may say otherwise."""
         ...
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:

@@ -4,25 +4,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.connectors.answers import failure_of_status, words_of
-from worker.connectors.contract import Auth, Limits, Response, Stream, Webhooks
+from worker.connectors.contract import Auth, Response, Stream, Webhooks
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.protocols.proofs import make_auth
 from worker.connectors.protocols.rest_stream import Common, RestStream
+from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import stream_named
 from worker.errors import HeadraceError
 
 
-class RestSource:
+class RestSource(ManifestSource):
     """One connection to a REST system."""
 
     def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
-        self._manifest = manifest
+        super().__init__(manifest)
         self._settings = settings
         self.base_url = fill_base_url(manifest.base_url, settings)
         self.auth: Auth = make_auth(manifest.auth, settings)
-        self.limits: Limits = manifest.limits
         spec = manifest.webhooks
         self.webhooks: Webhooks | None = (
             None if spec is None else ManifestWebhooks(spec, self.stream, settings)
@@ -35,13 +35,13 @@ class RestSource:
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:
-        return stream_named(name, self._streams, system=self._manifest.system)
+        return stream_named(name, self._streams, system=self.manifest.system)
 
     def failure(self, response: Response) -> HeadraceError | None:
-        throttled = self._manifest.error_throttled
+        throttled = self.manifest.error_throttled
         if throttled is not None and (found := throttled.failure(response)) is not None:
             return found
-        if 200 <= response.status < 300 and response.status not in self._manifest.error_status:
+        if 200 <= response.status < 300 and response.status not in self.manifest.error_status:
             return None
-        words = words_of(response, self._manifest.error_words)
-        return failure_of_status(response.status, words, overrides=self._manifest.error_status)
+        words = words_of(response, self.manifest.error_words)
+        return failure_of_status(response.status, words, overrides=self.manifest.error_status)

@@ -17,7 +17,6 @@ from worker.connectors.contract import (
     Auth,
     CursorValue,
     Gone,
-    Limits,
     Page,
     Position,
     Request,
@@ -35,6 +34,7 @@ from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_p
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.paging.paging import smaller
 from worker.connectors.protocols.proofs import make_auth, username_of
+from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import ManifestStream, stream_named
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.reader import Reading
@@ -44,13 +44,12 @@ MOST_DIGITS = 18
 _REFUSALS = {"UserError", "UserWarning"}
 
 
-class TrytonSource:
+class TrytonSource(ManifestSource):
     """One connection to a database of a Tryton server."""
 
     def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
-        self._manifest = manifest
+        super().__init__(manifest)
         self.base_url = fill_base_url(manifest.base_url, settings)
-        self.limits: Limits = manifest.limits
         url = self.base_url + fill_path(manifest.rpc_path, settings)
         auth = manifest.auth
         self.auth: Auth = make_auth(auth, settings)
@@ -67,13 +66,13 @@ class TrytonSource:
         }
 
     def stream(self, name: str) -> Stream:
-        return stream_named(name, self._streams, system=self._manifest.system)
+        return stream_named(name, self._streams, system=self.manifest.system)
 
     def failure(self, response: Response) -> HeadraceError | None:
         """By status; or by the error that a 200 carries."""
         if not 200 <= response.status < 300:
-            words = words_of(response, self._manifest.error_words)
-            return failure_of_status(response.status, words, overrides=self._manifest.error_status)
+            words = words_of(response, self.manifest.error_words)
+            return failure_of_status(response.status, words, overrides=self.manifest.error_status)
         return failure_in_body(response.body)
 
 

@@ -107,13 +107,12 @@ def systems_routes(database: Database) -> APIRouter:
     def capabilities(connection_id: Name, request: Request) -> dict[str, Any]:
         """What can be asked of one connection's streams, as its settings have it."""
         found = connection_of(request, database, connection_id)
-        registry = known_systems()
-        source, connector = source_of(registry, found), registry.get(found["system"])
+        source = source_of(known_systems(), found)
         return {
             "connection": found["name"],
             "system": found["system"],
             "webhooks": source.webhooks is not None,
-            "streams": [bound_abilities(source.stream(name)) for name in connector.stream_names],
+            "streams": [bound_abilities(source.stream(name)) for name in source.stream_names],
         }
 
     return router
