@@ -21,6 +21,7 @@ from worker.outbound.post import Courier
 from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of
+from worker.transports import carriers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Services:
                 max_bytes=settings.max_page_bytes,
                 failures=Failures(settings.require_broker_url()),
                 rotation=Rotation(SecretLocks(database)),
+                carriers=carriers(),
             ),
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
             leases=Leases(
@@ -95,6 +97,7 @@ class Services:
 
     def close(self) -> None:
         self.leases.close()
+        self.sender.close()
         self.courier.close()
         self.budgets.close()
         self.ahead.close()

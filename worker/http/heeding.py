@@ -91,6 +91,10 @@ class Heeding:
             return  # that is about us
         everywhere = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         words = f"{place} {'could not be reached' if everywhere else 'gave no answer'}"
+        self.outage(account, words, who=who, everywhere=everywhere)
+
+    def outage(self, account: str, words: str, *, who: str, everywhere: bool) -> None:
+        """The system is away, in words without a secret; raises RateLimited where it is taken to be down."""
         self._failed(account, Failure(who, words, everywhere=everywhere))
 
     def words(self, account: str, response: Response, failure: HeadraceError) -> HeadraceError:

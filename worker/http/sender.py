@@ -1,5 +1,7 @@
 """How does a request that a connector described reach its system, and what comes back?
 
+By HTTP, or by the carrier of its source's transport (`carrying`).
+
 Promises: every request, log-ins included, takes a permit of its account's budget; the answer is bounded in size and
 time; a system that says "wait" is not asked again by anybody until then; errors are ours, name host and request, and
 hold no secret. Does not retry, but for a kept-alive connection that the system had closed: whether and when to try
@@ -8,20 +10,22 @@ again is decided on the run's row.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
 import httpx
 import structlog
 
-from worker.connectors.contract import Request, Response, Source
+from worker.connectors.contract import Request, Response
 from worker.errors import HeadraceError, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
-from worker.http.grant import Grant, Permit, Permits, Refusals
-from worker.http.heeding import Account, Heeding, Judge, asks_to_wait
+from worker.http.carrier import Carrier
+from worker.http.carrying import Carrying
+from worker.http.context import Budget, CallContext
+from worker.http.grant import Grant, Permit, Refusals
+from worker.http.heeding import Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
 from worker.http.opened import opened, opened_again, opens_for, rotated_since
@@ -32,17 +36,16 @@ from worker.http.wire.deadline import Deadline
 from worker.http.wire.exchange import TransportWire, Wire
 from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import network_wires, shared_wire
-from worker.limits.policy import Call
 from worker.limits.system.breaker import Breaker, Counts
 from worker.secrets import Secret
 from worker.telemetry.redaction import redactor
-from worker.telemetry.steps import Steps
 
 __all__ = ["Budget", "CallContext", "Permit", "Sender"]
 
 WHOLE_ANSWER = 2.0
 """A whole answer may take this many times the time-out of a single wait."""
 USER_AGENT = "headrace"
+NO_CARRIERS: Mapping[str, Carrier] = {}
 HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
@@ -50,44 +53,6 @@ _DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEP
 
 log = structlog.get_logger(__name__)
 _level = logging.getLogger(__name__)
-
-
-class Budget(Permits, Account, Protocol):
-    """What of `worker.limits` is needed here."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """On whose behalf a request is sent."""
-
-    connection_id: int
-    account: str
-    lane: int
-    source: Source
-    secrets: Mapping[str, str]
-    """References by the names that the manifest gives them; opened at each use."""
-    request_id: str
-    steps: Steps
-    reads: bool = True
-    """All requests of this call only read, whatever their method: one may be sent again."""
-    stream: str = ""
-    """What is asked for: a stream that fails alone is not the system."""
-    environment: str | None = None
-    """The connection's: its secrets are opened if such connections may use them."""
-    network: Mapping[str, str] = field(default_factory=dict)
-    """How the connection's requests leave, where that is not as everybody's do: see `worker.http.network`."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """The connection's: who logs in, and where."""
-
-    @property
-    def logs_in_by(self) -> dict[str, str]:
-        """What a log-in goes by, but for the values of secrets: the settings, and where the secrets lie."""
-        own = {f"setting {name}": str(value) for name, value in self.settings.items()}
-        return own | {f"secret {name}": reference for name, reference in self.secrets.items()}
-
-    def call(self, outgoing: Request, address: Address) -> Call:
-        """What such a request is to the budget."""
-        return Call(str(self.connection_id), self.stream, outgoing.method, address.path)
 
 
 def _nobody_asks(size: int) -> None:
@@ -119,6 +84,7 @@ class Sender:
         failures: Counts | None = None,
         transport: httpx.BaseTransport | None = None,
         rotation: Rotation | None = None,
+        carriers: Mapping[str, Carrier] = NO_CARRIERS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._budgets = budgets
@@ -130,6 +96,16 @@ class Sender:
         self._logins = Logins(budgets)
         self._refusals = Refusals()
         self._rotation = rotation or Rotation()
+        self._carrying = Carrying(
+            carriers,
+            budgets,
+            self._heeding,
+            self._logins,
+            self._refusals,
+            whole=WHOLE_ANSWER * timeout,
+            wait=timeout,
+            most=max_bytes,
+        )
 
     def send(
         self, ctx: CallContext, request: Request, comes: Callable[[int], None] = _nobody_asks
@@ -140,7 +116,10 @@ class Sender:
         """
         try:
             judge = Judge(ctx.source, request.absent)
-            response = self._proved(ctx, request, _Hearing(comes, judge))
+            if ctx.source.transport == "http":
+                response = self._proved(ctx, request, _Hearing(comes, judge))
+            else:
+                response = self._carrying.answer(ctx, request, comes)
             failure = judge.failure(response)
             if failure is not None:
                 raise self._heeding.words(ctx.account, response, failure)
@@ -150,6 +129,10 @@ class Sender:
             if isinstance(exc, LoginRefused):
                 self._logins.refused(ctx, exc)
             raise
+
+    def close(self) -> None:
+        """Let go of what its carriers keep; HTTP's connections are the process's."""
+        self._carrying.close()
 
     def _proved(self, ctx: CallContext, request: Request, hearing: _Hearing) -> Response:
         """The answer; if what we proved ourselves with is refused and was rotated meanwhile, that of a second try."""
@@ -220,7 +203,7 @@ class Sender:
             lane=ctx.lane,
             steps=ctx.steps,
             refusals=self._refusals,
-            call=ctx.call(outgoing, address),
+            call=ctx.call(outgoing, address.path),
         )
         who = f"{ctx.connection_id}/{ctx.stream or address.path}"
         with grant:

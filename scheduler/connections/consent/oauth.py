@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from scheduler.connections.trial.trial import Candidate
-from worker.connectors.contract import Limits, Request, Response, Source, Stream
+from worker.connectors.contract import Limits, Request, Response, Source, Stream, Transport
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.templates import fill_all
 from worker.connectors.oauth2 import Tokens, token_request, tokens_in
@@ -106,6 +106,10 @@ class TokenPlace:
     base_url: str
     token_url: str
     limits: Limits
+
+    @property
+    def transport(self) -> Transport:
+        return "http"
 
     @property
     def auth(self) -> "TokenPlace":

@@ -30,6 +30,7 @@ from worker.limits.words import LOGIN
 from worker.runs.states import Lane
 from worker.secrets import is_writable, open_secret
 from worker.telemetry.steps import Steps
+from worker.transports import carriers
 
 SECONDS = 40.0
 """After which streams that weren't tried yet aren't."""
@@ -81,14 +82,17 @@ def trial_sender(database: Database, settings: Settings) -> Iterator[Sender]:
     """Sends as workers do, and waits some seconds for a budget."""
     timeout = min(settings.request_timeout, PATIENCE)
     budgets = _Deliberate(settings.require_broker_url(), short_wait=PATIENCE, quotas=StoredQuotas(database))
+    sender = Sender(
+        budgets,
+        timeout=timeout,
+        max_bytes=settings.max_page_bytes,
+        rotation=Rotation(SecretLocks(database)),
+        carriers=carriers(),
+    )
     try:
-        yield Sender(
-            budgets,
-            timeout=timeout,
-            max_bytes=settings.max_page_bytes,
-            rotation=Rotation(SecretLocks(database)),
-        )
+        yield sender
     finally:
+        sender.close()
         budgets.close()
 
 

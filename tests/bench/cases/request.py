@@ -23,7 +23,7 @@ import httpx
 from tests.bench.parts.line import Line
 from tests.bench.parts.servers import source
 from worker.connectors.auth import HeaderAuth
-from worker.connectors.contract import Auth, Limits, Request, Response, Stream
+from worker.connectors.contract import Auth, Limits, Request, Response, Stream, Transport
 from worker.errors import HeadraceError
 from worker.http.sender import CallContext, Sender
 from worker.http.wire.deadline import Deadline
@@ -215,6 +215,7 @@ class _Bound:
     limits: Limits = field(default_factory=Limits)
     webhooks: None = None
     stream_names: tuple[str, ...] = ()
+    transport: Transport = "http"
 
     def stream(self, name: str) -> Stream:
         raise NotImplementedError(name)

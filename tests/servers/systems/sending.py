@@ -97,6 +97,7 @@ class Plant:
     base_url: str = "https://plant.example.com/api"
     limits: Limits = field(default_factory=Limits)
     says: HeadraceError | None = None
+    transport: str = "http"
 
     def stream(self, name: str) -> Stream:
         raise NotImplementedError

@@ -32,6 +32,7 @@ from worker.connectors.contract.records import Rejected as Rejected
 from worker.connectors.contract.records import Seam as Seam
 from worker.connectors.contract.source import Connector as Connector
 from worker.connectors.contract.source import Source as Source
+from worker.connectors.contract.source import Transport as Transport
 from worker.connectors.contract.stream import Stream as Stream
 from worker.connectors.contract.stream import StreamTraits as StreamTraits
 from worker.connectors.contract.webhooks import Hint as Hint

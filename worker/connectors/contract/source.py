@@ -1,7 +1,7 @@
 """A system, and one connection to it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from worker.connectors.contract.auth import Auth
 from worker.connectors.contract.discovery import Discovery
@@ -11,12 +11,22 @@ from worker.connectors.contract.webhooks import Webhooks
 from worker.errors import HeadraceError
 from worker.limits.policy import Limits
 
+Transport = Literal["http", "sql", "tap"]
+"""What carries requests to a system: see `worker/http/carrier.py`."""
+
 
 class Source(Protocol):
     """A connector bound to one connection's settings. Cheap to make, safe to share between threads."""
 
     @property
-    def base_url(self) -> str: ...
+    def transport(self) -> Transport:
+        """By which way its requests go."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Where it is; by HTTP, the URL that relative ones are appended to."""
+        ...
 
     @property
     def auth(self) -> Auth: ...

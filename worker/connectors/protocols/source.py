@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from worker.connectors.contract import Discovery, Limits
+from worker.connectors.contract import Discovery, Limits, Transport
 from worker.connectors.manifest.model import Manifest
 
 
 class ManifestSource:
     """What the manifest says, with what the connection's settings say over it (`worker.connectors.describing`)."""
+
+    transport: Transport = "http"
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
