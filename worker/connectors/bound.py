@@ -1,4 +1,4 @@
-"""Which sources does a process keep ready? Those of the connections that it served last.
+"""What does a process keep ready between runs? Sources and descriptions of the connections that it served last.
 
 A connector bound to a connection's settings holds readers and types made for it, which cost more to make than a run
 with nothing new costs in all. Settings that differ in anything have a source of their own, so a changed connection is
@@ -6,36 +6,37 @@ never served by what was made before. Safe to share between threads.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import Lock
-
-from worker.connectors.contract import Source
+from typing import Generic, TypeVar
 
 MOST = 10_000
 
+T = TypeVar("T")
 
-class BoundSources:
-    """The sources of one connector by the settings that they were made with; those not used for longest go first."""
+
+class Kept(Generic[T]):
+    """Things of one connector by what they were made of; those not used for longest go first."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = Lock()
-        self._sources: OrderedDict[str, Source] = OrderedDict()
+        self._things: OrderedDict[Hashable, T] = OrderedDict()
 
-    def get(self, settings: str, make: Callable[[], Source]) -> Source:
-        """The source for these settings, made if it isn't there. What `make` raises is raised, and tried anew next time."""
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The thing of this key, made if it isn't there. What `make` raises is raised, and tried anew next time."""
         with self._lock:
-            found = self._sources.get(settings)
+            found = self._things.get(key)
             if found is not None:
-                self._sources.move_to_end(settings)
+                self._things.move_to_end(key)
                 return found
         made = make()  # two threads may both make one: the first that comes back is kept
         with self._lock:
-            kept = self._sources.setdefault(settings, made)
-            self._sources.move_to_end(settings)
-            if len(self._sources) > self._most:
-                self._sources.popitem(last=False)
+            kept = self._things.setdefault(key, made)
+            self._things.move_to_end(key)
+            if len(self._things) > self._most:
+                self._things.popitem(last=False)
             return kept
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._things)

@@ -3,11 +3,13 @@
 What is bound is kept: it goes with the connector, so a manifest that is read anew begins with nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from worker.connectors.bound import BoundSources
+from worker.connectors.bound import Kept
 from worker.connectors.contract import Limits, Source
+from worker.connectors.describing import DESCRIBE, Descriptions
+from worker.connectors.describing.described import digest
 from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.protocols.tryton import TrytonSource
@@ -20,11 +22,12 @@ PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
 
 
 class ManifestConnector:
-    """A system that its manifest describes whole."""
+    """A system that its manifest describes, and where that is open, a connection's settings with it."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._bound = BoundSources()
+        self._bound = Kept[Source]()
+        self._descriptions = Descriptions(manifest)
 
     @property
     def system(self) -> str:
@@ -40,23 +43,29 @@ class ManifestConnector:
 
     @property
     def secret_names(self) -> Mapping[str, bool]:
-        return {name: secret.required for name, secret in self.manifest.secrets.items()}
+        return _secrets(self.manifest)
 
     def secrets_of(self, settings: Mapping[str, Any]) -> Mapping[str, bool]:
-        del settings
-        return self.secret_names
+        return _secrets(self.manifest_of(settings))
 
     @property
     def limits(self) -> Limits:
-        return self.manifest.limits
+        return Limits() if "limits" in self.manifest.open else self.manifest.limits
+
+    def manifest_of(self, settings: Mapping[str, Any]) -> Manifest:
+        """The manifest, with what these settings describe."""
+        return self._descriptions.of(settings)
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         self._checked(settings)
 
     def _checked(self, settings: Mapping[str, Any]) -> Source:
         """Refuse the first setting that is unknown, missing or wrong; then whatever doesn't make a URL together."""
-        known = self.manifest.settings
+        manifest = self.manifest_of(settings)
+        known = manifest.settings
         for name, value in settings.items():
+            if name == DESCRIBE and manifest.open:
+                continue
             if name not in known:
                 message = f"{self.title} has no setting {name!r}."
                 raise settings_error("unknown_key", name, message, suggest(name, known) or None)
@@ -66,11 +75,23 @@ class ManifestConnector:
             if setting.required and settings.get(setting.name) is None and setting.default is None:
                 message = f"The setting {setting.name} is missing. {setting.description}"
                 raise settings_error("missing_key", setting.name, message)
-        return self._source(settings)
+        return self._source(manifest, settings)
 
     def bind(self, settings: Mapping[str, Any]) -> Source:
-        return self._bound.get(repr(settings), lambda: self._checked(settings))
+        return self._bound.get(_key(settings), lambda: self._checked(settings))
 
-    def _source(self, settings: Mapping[str, Any]) -> Source:
-        defaults = {name: setting.default for name, setting in self.manifest.settings.items()}
-        return PROTOCOLS[self.manifest.protocol](self.manifest, {**defaults, **settings})
+    def _source(self, manifest: Manifest, settings: Mapping[str, Any]) -> Source:
+        defaults = {name: setting.default for name, setting in manifest.settings.items()}
+        return PROTOCOLS[manifest.protocol](manifest, {**defaults, **settings})
+
+
+def _key(settings: Mapping[str, Any]) -> Hashable:
+    """Differs where settings differ in anything; short, however much they describe."""
+    if DESCRIBE not in settings:
+        return repr(settings)
+    others = {name: value for name, value in settings.items() if name != DESCRIBE}
+    return repr(others), digest(settings[DESCRIBE])
+
+
+def _secrets(manifest: Manifest) -> Mapping[str, bool]:
+    return {name: secret.required for name, secret in manifest.secrets.items()}

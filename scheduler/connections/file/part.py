@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from worker.connectors.describing import BadDescription
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, find_problems
 
@@ -84,6 +85,10 @@ class Part:
         """
         try:
             return read()
+        except BadDescription as exc:
+            for one in (exc, *exc.others):
+                self.add(one.code, one.message, *path, *one.path, hint=one.hint)
+            return otherwise
         except InvalidInput as exc:
             if exc.place is not None and self._whole.holds(exc.place):
                 self.problems.append(exc)

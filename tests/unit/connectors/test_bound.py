@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.connectors.bound import BoundSources
+from worker.connectors.bound import Kept
 from worker.connectors.contract import Response, Window
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
@@ -57,7 +57,7 @@ def test_wrong_settings_are_refused_each_time() -> None:
 
 
 def test_what_was_not_used_for_longest_goes_first() -> None:
-    bound, made = BoundSources(most=2), []
+    bound, made = Kept[Any](most=2), []
 
     def make(name: str) -> Any:
         def source() -> Any:
@@ -73,7 +73,7 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
 
 
 def test_threads_that_bind_at_once_share_one_source() -> None:
-    bound, together = BoundSources(), threading.Barrier(8)
+    bound, together = Kept[Any](), threading.Barrier(8)
 
     def bind() -> object:
         def source() -> Any:

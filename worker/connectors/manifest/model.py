@@ -5,7 +5,7 @@ Every complaint names the file, the line and the field.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,10 @@ class Manifest:
     streams: Mapping[str, StreamManifest]
     models: tuple[ModelMapping, ...] = ()
     webhooks: WebhooksManifest | None = None
+    open: tuple[str, ...] = ()
+    """Sections that a connection may add to, in `describe`."""
+    document: Document | None = field(default=None, repr=False, compare=False)
+    """As it was written, where a connection may add to it."""
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -124,8 +128,10 @@ def read_manifest(document: Document) -> Manifest:
         rpc_path=rpc.get("path", "/{database}/rpc/"),
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),
-        models=read_model_mappings(document, list(data["streams"])),
+        models=read_model_mappings(document, list(data.get("streams", ()))),
         webhooks=read_webhooks(document),
+        open=tuple(data.get("open", ())),
+        document=document if "open" in data else None,
     )
 
 
@@ -260,7 +266,7 @@ def _oauth2_templates(found: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
 
 def _streams(data: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:
     """The streams as they stand in the file, and what they have in common."""
-    named = [(("streams", name), found) for name, found in data["streams"].items()]
+    named = [(("streams", name), found) for name, found in data.get("streams", {}).items()]
     return [(("defaults",), data.get("defaults", {})), *named]
 
 

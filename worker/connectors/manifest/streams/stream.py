@@ -69,7 +69,7 @@ def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]
     defaults = document.data.get("defaults", {})
     streams = {
         name: _Reading(document, protocol, name, defaults, own).stream()
-        for name, own in document.data["streams"].items()
+        for name, own in document.data.get("streams", {}).items()
     }
     return with_parents(document, streams)
 
