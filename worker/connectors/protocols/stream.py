@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from worker.connectors.contract import Page, StreamTraits
 from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.connectors.reading.digests import digest_of
 from worker.connectors.reading.reader import Reader, shared_reader
-from worker.connectors.reading.records import digest_of
 from worker.connectors.reading.shape import FieldPath
 from worker.errors import NotFound
 from worker.parsing.documents import suggest
@@ -53,9 +53,14 @@ class ManifestStream:
         """Where the body says what comes next."""
         return None
 
+    @property
+    def _more(self) -> FieldPath | None:
+        """Where the body says whether there is more."""
+        return None
+
     @cached_property
     def _reader(self) -> Reader:
-        return shared_reader(self._spec.shape, self._pointer)
+        return shared_reader(self._spec.shape, self._pointer, self._more)
 
 
 def stream_named(name: str, streams: Mapping[str, S], *, system: str) -> S:

@@ -1,8 +1,9 @@
 """How are a few fields taken out of JSON without building the rest? msgspec types made from a list of paths.
 
 Fields that aren't asked for are checked and skipped, never built; `Raw` fields keep the bytes exactly as they were
-sent. A path that is missing is None. Two paths may share a stem (`meta.id`, `meta.updated`), and one may be the stem of
-another (`asset`, `asset.id`) only where the shorter one is asked for as `Any`.
+sent. A path that is missing is None. A number in a path is a place in a list (`partner_id.0`). Two paths may share a stem
+(`meta.id`, `meta.updated`), and one may be the stem of another (`asset`, `asset.id`) only where the shorter one is asked
+for as `Any`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-FieldPath = tuple[str, ...]
+from worker.connectors.reading.shape import INDEXES, FieldPath
+
+PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Picker:
@@ -40,9 +43,12 @@ class Picker:
 def walk(value: Any, path: FieldPath) -> Any:
     """The same on plain data: the value at a path, None where there is none."""
     for name in path:
-        if not isinstance(value, Mapping):
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif isinstance(value, list) and name in INDEXES:
+            value = value[int(name)] if int(name) < len(value) else None
+        else:
             return None
-        value = value.get(name)
     return value
 
 
@@ -59,6 +65,8 @@ def _plant(tree: dict[str, Any], path: FieldPath, kind: Any) -> None:
 def _struct(
     tree: dict[str, Any], at: FieldPath, required: FieldPath | None
 ) -> tuple[type, dict[FieldPath, Any]]:
+    if any(name in INDEXES for name in tree):
+        return _places_of(tree, at)
     fields: list[Any] = []
     renamed: dict[str, str] = {}
     places: dict[FieldPath, tuple[str, ...]] = {}
@@ -73,6 +81,26 @@ def _struct(
             kind = kind if name == needed else kind | None
         fields.append((attribute, kind) if name == needed else (attribute, kind, None))
     return msgspec.defstruct("Picked", fields, rename=renamed, gc=False), places
+
+
+def _places_of(tree: dict[str, Any], at: FieldPath) -> tuple[type, dict[FieldPath, Any]]:
+    """The same of a list. An object in its place is no error of the record, so whoever reads goes on with care."""
+    if not all(name in INDEXES for name in tree):
+        raise TypeError(f"The path {'.'.join(at)} leads into a list and into an object.")
+    fields: list[Any] = [
+        (f"f{place}", msgspec.Raw, None) for place in range(max(int(name) for name in tree) + 1)
+    ]
+    places: dict[FieldPath, tuple[str, ...]] = {}
+    for name, wanted in tree.items():
+        path, attribute = (*at, name), f"f{int(name)}"
+        places[path] = (attribute,)
+        kind = wanted
+        if isinstance(wanted, dict):
+            below, inner = _struct(wanted, path, None)
+            places |= {deeper: (attribute, *rest) for deeper, rest in inner.items()}
+            kind = below | None
+        fields[int(name)] = (attribute, kind, None)
+    return msgspec.defstruct("Places", fields, array_like=True, gc=False), places
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Any]:

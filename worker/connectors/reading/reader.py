@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from worker.connectors.contract import Record, Rejected
-from worker.connectors.reading.fields import Picker
-from worker.connectors.reading.records import CAREFUL, PARSE_ERRORS, Fields, columns_of
-from worker.connectors.reading.shape import FieldPath, Shape
-from worker.connectors.reading.split import elements, slices
+from worker.connectors.reading.fields import PARSE_ERRORS, Picker
+from worker.connectors.reading.listing import Listing
+from worker.connectors.reading.records import CAREFUL, Fields, columns_of
+from worker.connectors.reading.shape import INDEXES, FieldPath, Shape
+from worker.connectors.reading.split import slices
 from worker.connectors.reading.suspects import bad_text, what_came
 from worker.errors import BadRecord, Transient
 
@@ -33,6 +34,10 @@ class Seen:
     total: int | None = None
     token: Any = None
     """What the next window begins with, where the answer says so."""
+    more: bool | None = None
+    """Whether there is more, where the answer says so."""
+    last: bytes | None = None
+    """The last record as it was sent."""
 
 
 @dataclass(slots=True)
@@ -47,13 +52,18 @@ class Reading:
 class Reader:
     """Reads the pages of one stream. Made once per stream; safe to share between threads."""
 
-    def __init__(self, shape: Shape, pointer: FieldPath | None = None) -> None:
+    def __init__(self, shape: Shape, pointer: FieldPath | None = None, more: FieldPath | None = None) -> None:
         self._shape = shape
-        self._beside = [path for path in (pointer, shape.total, shape.token) if path]
-        self._pointer = pointer
-        self._page = _page_picker(shape, self._beside)
+        self._beside = [*dict.fromkeys(path for path in (pointer, shape.total, shape.token, more) if path)]
+        self._pointer, self._more = pointer, more
+        self._listing = Listing(shape.records, or_one=shape.or_one)
+        self._page = _page_picker(self._listing, self._beside)
+        self._whole = msgspec.json.Decoder(self._listing.kept).decode
+        self._leads_into_lists = any(
+            name in INDEXES for path in (self._listing.head, *self._beside) for name in path
+        )
         self._fields = Fields(shape)
-        self._columns = columns_of(shape, self._fields)
+        self._columns = columns_of(shape, self._fields, self._listing)
 
     def read(self, body: bytes) -> Reading:
         body = body.removeprefix(b"\xef\xbb\xbf")  # some servers begin with a byte order mark
@@ -64,7 +74,7 @@ class Reader:
         rejected: list[Rejected] = []
         if records is None:
             records, rejected = self._one_by_one(raws, sound=sound)
-        return Reading(_once_each(records), rejected, self._seen(len(raws), beside))
+        return Reading(_once_each(records), rejected, self._seen(raws, beside))
 
     def take(self, raws: Sequence[bytes]) -> Reading:
         """Read records again that were cut from their page before, each with care."""
@@ -87,30 +97,41 @@ class Reader:
 
     def _split(self, body: bytes) -> tuple[Sequence[Any], dict[FieldPath, bytes]]:
         try:
-            if self._page is None:
-                return msgspec.json.decode(body, type=list[msgspec.Raw]), {}
-            raws, *values = self._page(body)
+            found, *values = self._page(body) if self._page is not None else (self._whole(body),)
+            raws = found if self._listing.is_plain or found is None else self._listing.cut(found)
         except msgspec.ValidationError:
-            raise _malformed(body, self._shape.records) from None
+            if self._leads_into_lists:
+                return self._split_carefully(body)
+            raise self._malformed(body) from None
         except PARSE_ERRORS:
             return self._split_carefully(body)
+        if raws is None:
+            raise self._malformed(body)
         beside = {path: bytes(raw) for path, raw in zip(self._beside, values, strict=True) if raw is not None}
         return raws, beside
 
     def _split_carefully(self, body: bytes) -> tuple[Sequence[Any], dict[FieldPath, bytes]]:
-        records = self._shape.records
+        head = self._listing.head
         try:
-            found = slices(body, {records, *self._beside})
-            return elements(found.pop(records)), found
+            found = slices(body, {head, *self._beside})
+            return self._listing.cut_carefully(found.pop(head)), found
         except (ValueError, KeyError):
-            raise _malformed(body, records) from None
+            raise self._malformed(body) from None
 
-    def _seen(self, count: int, beside: dict[FieldPath, bytes]) -> Seen:
+    def _malformed(self, body: bytes) -> Transient:
+        path, head = self._listing.path, self._listing.head
+        where = f"at {'.'.join(path)!r}" if path else "as the whole answer"
+        return Transient("malformed_page", f"A list of records was expected {where}; {what_came(body, head)}")
+
+    def _seen(self, raws: Sequence[bytes], beside: dict[FieldPath, bytes]) -> Seen:
         pointer = beside.get(self._pointer) if self._pointer else None
         total = beside.get(self._shape.total) if self._shape.total else None
         token = beside.get(self._shape.token) if self._shape.token else None
+        more = beside.get(self._more) if self._more else None
         return Seen(
-            count=count,
+            count=len(raws),
+            more={b"true": True, b"false": False}.get(more) if more is not None else None,
+            last=raws[-1] if raws else None,
             pointer=_decode_pointer(pointer) if pointer is not None else None,
             token=_decode_pointer(token) if token is not None else None,
             total=int(total) if total is not None and total.isdigit() and len(total) < 16 else None,
@@ -118,9 +139,9 @@ class Reader:
 
 
 @lru_cache(maxsize=1024)
-def shared_reader(shape: Shape, pointer: FieldPath | None = None) -> Reader:
+def shared_reader(shape: Shape, pointer: FieldPath | None = None, more: FieldPath | None = None) -> Reader:
     """The reader of a stream for all connections of its system: it goes by the manifest alone, and making one is dear."""
-    return Reader(shape, pointer)
+    return Reader(shape, pointer, more)
 
 
 def _once_each(records: list[Record]) -> list[Record]:
@@ -140,16 +161,11 @@ def _is_older(record: Record, other: Record) -> bool:
     return record.version is not None and other.version is not None and record.version < other.version
 
 
-def _page_picker(shape: Shape, beside: Sequence[FieldPath]) -> Picker | None:
-    if not shape.records:
+def _page_picker(listing: Listing, beside: Sequence[FieldPath]) -> Picker | None:
+    if not listing.head:
         return None
-    wanted: list[tuple[FieldPath, Any]] = [(shape.records, list[msgspec.Raw])]
-    return Picker([*wanted, *((path, msgspec.Raw) for path in beside)], required=shape.records)
-
-
-def _malformed(body: bytes, records: FieldPath) -> Transient:
-    where = f"at {'.'.join(records)!r}" if records else "as the whole answer"
-    return Transient("malformed_page", f"A list of records was expected {where}; {what_came(body, records)}")
+    wanted: list[tuple[FieldPath, Any]] = [(listing.head, listing.kept)]
+    return Picker([*wanted, *((path, msgspec.Raw) for path in beside)], required=listing.head)
 
 
 def _decode_pointer(raw: bytes) -> Any:

@@ -5,29 +5,27 @@ without coming back to Python for every one. It gives up at the first thing that
 by itself, which says the same and what is wrong.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter, floordiv, sub
 from typing import Any
 
 import msgspec
-import xxhash
 
 from worker.connectors.clocks import parse_day_and_time
 from worker.connectors.contract import CursorValue, Record
 from worker.connectors.cursors import EPOCH, MICROSECOND, WIRE, comes_twice, microseconds, parse_cursor
-from worker.connectors.reading.fields import Picker, walk
+from worker.connectors.reading.digests import digest, digest_of, is_rearranged
+from worker.connectors.reading.emptiness import Empties
+from worker.connectors.reading.fields import PARSE_ERRORS, Picker, walk
 from worker.connectors.reading.keys import MAX_CHARACTERS, make_key
+from worker.connectors.reading.listing import Listing
 from worker.connectors.reading.shape import FieldPath, Shape, TimeField
 from worker.connectors.reading.suspects import parse_carefully, readable
 from worker.errors import BadRecord
 
-PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 CAREFUL = (*PARSE_ERRORS, BadRecord, ValueError, OverflowError)
-_digest = xxhash.xxh3_128_digest
 
 
 class Fields:
@@ -46,6 +44,7 @@ class Fields:
         self._version = self.order.index(shape.version) if shape.version else -1
         self._timed = _timed_version(shape)
         self._deleted = self.order.index(shape.deleted.path) if shape.deleted else -1
+        self._empties = Empties(shape)
 
     def take(self, raw: bytes) -> Record:
         """The fast way. Anything unexpected raises, and the record is read with care."""
@@ -75,6 +74,8 @@ class Fields:
         key = values[self._only_key] if self._only_key >= 0 else None
         if type(key) is not str or not key.isascii() or "\0" in key or not 0 < len(key) <= MAX_CHARACTERS:
             key = make_key([values[at] for at in self._keys])
+        if shape.empty:
+            values = self._empties.in_order(self.order, values)
         cursor = _time(values, self._cursor, shape.cursor) if shape.cursor else None
         if cursor is None and shape.needs_cursor:
             raise BadRecord("no_cursor", "The record doesn't say when it was changed.")
@@ -109,11 +110,12 @@ class Fields:
 class Columns:
     """Takes the records of a whole page apart."""
 
-    def __init__(self, shape: Shape, picker: Picker, order: Sequence[FieldPath]) -> None:
+    def __init__(self, shape: Shape, picker: Picker, order: Sequence[FieldPath], listing: Listing) -> None:
         self._shape = shape
-        self._pick = _whole(picker, shape.records)
+        self._pick = _whole(picker, listing)
         self._get = {path: attrgetter(name) for path, name in zip(order, picker.attributes, strict=True)}
         self._timed = _timed_version(shape)
+        self._empties = Empties(shape)
 
     def read(self, body: bytes, raws: list[bytes]) -> list[Record] | None:
         """All of them; None where any record is not as expected."""
@@ -121,13 +123,14 @@ class Columns:
             picked = self._pick(body)
             if len(picked) != len(raws):
                 return None
-            return self._records(raws, lambda path: list(map(self._get[path], picked)))
+            column: Callable[[FieldPath], list[Any]] = lambda path: list(map(self._get[path], picked))  # noqa: E731
+            return self._records(raws, self._empties.in_columns(column) if self._shape.empty else column)
         except (*CAREFUL, AttributeError, TypeError):
             return None
 
     def _records(self, raws: list[bytes], column: Callable[[FieldPath], list[Any]]) -> list[Record] | None:
         shape = self._shape
-        digests = map(_digest, raws) if not _is_rearranged(shape) else (digest_of(raw, shape) for raw in raws)
+        digests = map(digest, raws) if not is_rearranged(shape) else (digest_of(raw, shape) for raw in raws)
         cursors = _times(shape.cursor, column, len(raws))
         updated = cursors if shape.updated_at is shape.cursor else _times(shape.updated_at, column, len(raws))
         if shape.needs_cursor and None in cursors:
@@ -161,18 +164,19 @@ class Columns:
         return list(map(bool if mark.equals is None else mark.marks, column(mark.path)))
 
 
-def columns_of(shape: Shape, fields: Fields) -> Columns | None:
+def columns_of(shape: Shape, fields: Fields, listing: Listing) -> Columns | None:
     """None: the fields can't be read together."""
-    return Columns(shape, fields.pick, fields.order) if fields.pick is not None else None
+    return Columns(shape, fields.pick, fields.order, listing) if fields.pick is not None else None
 
 
-def _whole(picker: Picker, records: FieldPath) -> Callable[[bytes], Sequence[Any]]:
+def _whole(picker: Picker, listing: Listing) -> Callable[[bytes], Sequence[Any]]:
     """Decodes a page to what is picked of its records."""
-    every: Any = list.__class_getitem__(picker.type)
-    if not records:
-        return msgspec.json.Decoder(every).decode
-    page = Picker([(records, every)], required=records)
-    return lambda body: page(body)[0]
+    every = listing.typed(picker.type)
+    decode = msgspec.json.Decoder(every).decode
+    if listing.head:
+        page = Picker([(listing.head, every)], required=listing.head)
+        decode = lambda body: page(body)[0]  # noqa: E731
+    return decode if listing.is_plain else lambda body: listing.flat(decode(body))
 
 
 def _keys(shape: Shape, column: Callable[[FieldPath], list[Any]]) -> Sequence[str]:
@@ -247,50 +251,6 @@ def _version(value: Any) -> int | None:
     return microseconds(parsed) if isinstance(parsed, datetime) else parsed
 
 
-def digest_of(raw: bytes, shape: Shape) -> bytes:
-    """The hash by which a change is noticed."""
-    return _digest(_without(raw, shape.volatile) if _is_rearranged(shape) else raw)
-
-
-def _is_rearranged(shape: Shape) -> bool:
-    return bool(shape.volatile) or shape.shuffled
-
-
-def _without(raw: bytes, volatile: tuple[FieldPath, ...]) -> bytes:
-    """The fields in the order of their names, without the volatile ones; values byte by byte as they came."""
-    try:
-        fields = _fields_of(raw)
-    except PARSE_ERRORS:
-        return raw
-    gone, deeper = _volatile_names(volatile)
-    parts = []
-    for name in sorted(fields.keys() - gone):
-        value = bytes(fields[name])
-        below = deeper.get(name)
-        parts.append(_quoted(name) + (_without(value, below) if below else value))
-    return b"{" + b",".join(parts) + b"}"
-
-
-_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-@lru_cache(maxsize=1024)
-def _volatile_names(
-    volatile: tuple[FieldPath, ...],
-) -> tuple[frozenset[str], dict[str, tuple[FieldPath, ...]]]:
-    """What is left out here, and what is left out further down."""
-    deeper: dict[str, tuple[FieldPath, ...]] = {}
-    for path in volatile:
-        if len(path) > 1:
-            deeper[path[0]] = (*deeper.get(path[0], ()), path[1:])
-    return frozenset(path[0] for path in volatile if len(path) == 1), deeper
-
-
-@lru_cache(maxsize=4096)
-def _quoted(name: str) -> bytes:
-    return json.dumps(name).encode() + b":"
-
-
 def _wanted(shape: Shape) -> list[FieldPath]:
     times = [path for time in (shape.cursor, shape.updated_at) if time for path in time.paths]
     others = [path for path in (shape.version, shape.deleted.path if shape.deleted else None) if path]
@@ -301,12 +261,13 @@ def _kinds(shape: Shape) -> dict[FieldPath, Any]:
     """How each field is read fast. One that serves two purposes of different kinds is built as whatever it is."""
     wishes: list[tuple[FieldPath, Any]] = [(path, int | str | None) for path in shape.key]
     for time in (shape.cursor, shape.updated_at):
-        wishes += [(path, Any if time.together else WIRE[time.form]) for path in time.paths] if time else []
+        as_is = bool(shape.empty) or (time is not None and time.together)
+        wishes += [(path, Any if as_is else WIRE[time.form]) for path in time.paths] if time else []
     kinds: dict[FieldPath, Any] = {}
     for path, kind in wishes:
         kinds[path] = kind if kinds.get(path, kind) == kind else Any
     if shape.version:
-        kinds.setdefault(shape.version, int | str | None)
+        kinds.setdefault(shape.version, Any if shape.empty else int | str | None)
     if shape.deleted:
         kinds[shape.deleted.path] = Any
     return kinds

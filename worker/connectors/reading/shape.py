@@ -17,6 +17,18 @@ def field_path_of(value: str | Sequence[str]) -> FieldPath:
     return tuple(value)
 
 
+def parted(path: FieldPath) -> tuple[FieldPath, FieldPath]:
+    """A path to records: where the list is, and what of each of its entries is a record (see `listing`)."""
+    if "*" not in path:
+        return path, ()
+    first = path.index("*")
+    return path[:first], path[first + 1 :]
+
+
+INDEXES = frozenset(map(str, range(100)))
+"""Names that may be places in a list."""
+
+
 @dataclass(frozen=True, slots=True)
 class TimeField:
     """Where a time or number of change stands (the first path that holds one counts) and how it is written."""
@@ -56,6 +68,7 @@ class Shape:
     """Where an answer holds its records, and where a record holds what the engine needs."""
 
     records: FieldPath
+    """With `*` for every entry of a list."""
     key: tuple[FieldPath, ...]
     cursor: TimeField | None = None
     version: FieldPath | None = None
@@ -69,6 +82,10 @@ class Shape:
     """Where the last page says what the next window begins with."""
     needs_cursor: bool = False
     """A record without one is set aside."""
+    or_one: bool = False
+    """An object in the place of the list is its only record."""
+    empty: tuple[Any, ...] = ()
+    """Values that mean null in times and versions."""
 
     @property
     def mark(self) -> str:

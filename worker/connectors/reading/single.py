@@ -23,7 +23,7 @@ def absent(response: Response, key: str) -> Page:
 
 def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:
     """The record in the answer, if it is the one that was asked for."""
-    raw = _record_in(body, path)
+    raw = record_in(body, path)
     if raw is None:
         words = f"The answer holds no record{' at ' + '.'.join(path) if path else ''}."
         return Page([], [Rejected(body, "malformed_answer", words, key)])
@@ -35,7 +35,7 @@ def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:
     return Page(page.records, rejected)
 
 
-def _record_in(body: bytes, path: FieldPath) -> bytes | None:
+def record_in(body: bytes, path: FieldPath) -> bytes | None:
     """The bytes of the object there, as they were sent."""
     try:
         raw = slices(body, {path}).get(path) if path else body.strip(_BLANK)

@@ -7,6 +7,7 @@ looking at what the values mean. A page whose brackets don't close raises ValueE
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 
 from worker.connectors.reading.shape import FieldPath
 
@@ -18,7 +19,8 @@ def slices(body: bytes, paths: Collection[FieldPath]) -> dict[FieldPath, bytes]:
     """The bytes of the values at these paths, as far as they are there."""
     found: dict[FieldPath, bytes] = {}
     starts: dict[FieldPath, int] = {}
-    for kind, path, start, end in _values(body):
+    stems = {path[:length] for path in paths for length in range(len(path))}
+    for kind, path, start, end in _values(body, stems):
         if path in paths and path is not None:
             if kind == "open":
                 starts[path] = start
@@ -31,7 +33,7 @@ def elements(array: bytes) -> list[bytes]:
     """The bytes of each element of an array."""
     found: list[bytes] = []
     depth, start = 0, 0
-    for kind, _, begin, end in _values(array):
+    for kind, _, begin, end in _values(array, ()):
         if kind == "open":
             if depth == 0 and array[begin : begin + 1] != b"[":
                 raise ValueError("not an array")
@@ -46,9 +48,12 @@ def elements(array: bytes) -> list[bytes]:
     return found
 
 
-def _values(body: bytes) -> Iterator[tuple[str, FieldPath | None, int, int]]:
-    """Every value as it opens and closes (`open`, `close`) or passes (`whole`), with its path; None inside arrays."""
-    stack: list[tuple[bytes, FieldPath | None]] = []
+def _values(body: bytes, stems: Collection[FieldPath]) -> Iterator[tuple[str, FieldPath | None, int, int]]:
+    """Every value as it opens and closes (`open`, `close`) or passes (`whole`), with its path; None below what is no stem.
+
+    The entries of a list have their places as names.
+    """
+    stack: list[tuple[bytes, FieldPath | None, Iterator[int]]] = []
     key: str | None = None
     at = 0
     while match := _TOKEN.match(body, at):
@@ -58,11 +63,14 @@ def _values(body: bytes) -> Iterator[tuple[str, FieldPath | None, int, int]]:
         if number == 1 and in_object and key is None:
             key = match[1][1:-1].decode("utf-8", "replace")
         elif number in {1, 2, 6}:
-            around = stack[-1][1] if stack else ()
-            path = () if not stack else (*around, key or "") if in_object and around is not None else None
+            path: FieldPath | None = ()
+            if stack:
+                _, around, places = stack[-1]
+                name = key or "" if in_object else str(next(places))
+                path = (*around, name) if around is not None and around in stems else None
             key = None
             if match[2]:
-                stack.append((_PAIRS[match[2]], path))
+                stack.append((_PAIRS[match[2]], path, count()))
             yield ("open" if match[2] else "whole"), path, start, at
         elif number == 3:
             if not stack or stack[-1][0] != match[3]:

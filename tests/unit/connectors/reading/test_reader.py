@@ -329,3 +329,36 @@ def test_an_hour_that_comes_twice_is_no_version() -> None:
     body = b",".join(b'{"id":%d,"updated_at":"%s"}' % (number, time) for number, time in enumerate(times))
     for page_of in (b"[" + body + b"]", b"[" + body + b',{"id":null}]'):
         assert [record.version is None for record in reader.read(page_of).records] == [False, True, False]
+
+
+def test_values_that_mean_nothing_are_null_in_times_and_versions_alone() -> None:
+    moment = TimeField((("written",),))
+    shape = Shape(
+        ("rows",),
+        (("id",),),
+        cursor=moment,
+        updated_at=TimeField((("ref", "1"),)),
+        version=("written",),
+        deleted=DeletedMark(("active",), (False,)),
+        empty=(False, "", "1900-01-01T12:00:00Z"),
+    )
+    rows = [
+        b'{"id":1,"written":"2026-01-31T08:00:00Z","ref":[0,"2026-01-31T08:00:00Z"],"active":true}',
+        b'{"id":2,"written":false,"ref":false,"active":false}',
+        b'{"id":3,"written":"1900-01-01T12:00:00Z","ref":[0,""],"active":true}',
+    ]
+    for count in (1, 3):  # a page of the first alone goes the fastest way
+        body = b'{"rows":[' + b",".join(rows[:count]) + b"]}"
+        records = Reader(shape).read(body).records
+        assert records == Reader(shape).take(rows[:count]).records
+        assert [record.cursor is None for record in records] == [False, True, True][:count]
+        assert [record.version is None for record in records] == [False, True, True][:count]
+        assert [record.updated_at is None for record in records] == [False, True, True][:count]
+        assert [record.deleted for record in records] == [False, True, False][:count]
+
+
+def test_nothing_is_not_zero() -> None:
+    number = Shape((), (("id",),), cursor=TimeField((("at",),), "number"), empty=(False,))
+    assert [
+        record.cursor for record in Reader(number).read(b'[{"id":1,"at":0},{"id":2,"at":false}]').records
+    ] == [0, None]
