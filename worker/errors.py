@@ -6,6 +6,8 @@ HeadraceError
 ├── RateLimited      give the run back until `resume_at`       429, our own budget; spends no attempt
 ├── NotNow           give the run back until `resume_at`       the plant's window is closed, a parent's run comes first
 ├── NeedsOperator    stop this stream's run, a person must act 401/403, unknown stream, unresolved secret
+│   ├── AuthExpired  log in anew and ask once more             "session expired", in a system's own words
+│   └── NotThere     of one record that was asked for: gone    "not found", in a system's own words
 ├── LostLease        stop quietly; another worker has the run
 ├── Cancelled        stop at this page; somebody asked for it
 ├── Draining         give the run back at once; this worker is shutting down
@@ -68,6 +70,14 @@ class NotNow(HeadraceError):
 
 class NeedsOperator(HeadraceError):
     """Trying again won't help until a person changes something."""
+
+
+class AuthExpired(NeedsOperator):
+    """The system knows our token or session no longer, and doesn't say it by 401. Who sends logs in anew, once."""
+
+
+class NotThere(NeedsOperator):
+    """What was asked for isn't there, as the system says in words of its own. Of one record that means that it is gone."""
 
 
 class LostLease(HeadraceError):

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from worker.connectors.contract import Response
-from worker.connectors.reading.fields import walk
+from worker.connectors.reading.seeking import ANY, seek
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.telemetry.redaction import redactor
 
 MAX_WORDS = 300
+MOST_SAID = 3
+"""Of several errors in one answer, so many are shown."""
 MASKED = 16 * 1024
 """So much is searched for secrets before it is cut."""
 
@@ -56,7 +58,7 @@ def words_of(response: Response, paths: Sequence[tuple[str, ...]] = ()) -> str |
         return _plain_words(response)
     usual = tuple(tuple(path.split(".")) for path in _USUAL)
     for path in (*paths, *usual):
-        if found := _text(walk(data, path)):
+        if found := _said(data, path):
             return clean_words(found)
     return None
 
@@ -66,6 +68,20 @@ def clean_words(words: str) -> str:
     masked = redactor.redact(words[:MASKED])[: MAX_WORDS * 2]
     text = " ".join("".join(c if c.isprintable() else " " for c in masked).split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
+
+
+def _said(data: Any, path: tuple[str, ...]) -> str | None:
+    """What stands there; of several, the first ones, with the fields that they stand in where `*` stood for those."""
+    if ANY not in path:
+        return next((text for _, value in seek(data, path) if (text := _text(value))), None)
+    found: list[str] = []
+    for name, value in seek(data, path):
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+        if text and (said := text if name is None else f"{name}: {text}") not in found:
+            found.append(said)
+        if len(found) == MOST_SAID:
+            break
+    return "; ".join(found) or None
 
 
 def _text(value: Any) -> str | None:

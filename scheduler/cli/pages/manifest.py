@@ -50,6 +50,8 @@ def _rows(node: Mapping[str, Any], prefix: str) -> Iterator[str]:
         yield from _rows(found, f"{prefix}{name}.")
         if isinstance(below := found.get("additionalProperties"), dict):
             yield from _rows(_resolved(below), f"{prefix}{name}.<name>.")
+        if isinstance(entry := found.get("items"), dict) and "properties" not in found:
+            yield from _rows(_resolved(entry), f"{prefix}{name}[].")
 
 
 def _resolved(field: Mapping[str, Any]) -> dict[str, Any]:

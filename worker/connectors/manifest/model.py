@@ -11,17 +11,17 @@ from typing import Any
 
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
+from worker.connectors.manifest.errors import read_errors
 from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.schema import schema
-from worker.connectors.manifest.streams.stream import StreamManifest, paths_of, read_streams
+from worker.connectors.manifest.streams.stream import StreamManifest, read_streams
 from worker.connectors.manifest.templates import names_in
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.connectors.manifest.views.tables import read_model_mappings
 from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
 from worker.connectors.manifest.webhooks.reading import read_webhooks
-from worker.connectors.reading.shape import FieldPath
-from worker.connectors.throttling import ThrottledWords
+from worker.connectors.refusals.refusals import Refusals
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, load_document, suggest, validate
 
@@ -77,9 +77,7 @@ class Manifest:
     headers: Mapping[str, str]
     params: Mapping[str, str]
     limits: Limits
-    error_words: tuple[FieldPath, ...]
-    error_status: Mapping[int, str]
-    error_throttled: ThrottledWords | None
+    errors: Refusals
     rpc_path: str
     rpc_size: int
     streams: Mapping[str, StreamManifest]
@@ -104,7 +102,7 @@ def load_manifest(path: Path) -> Manifest:
 def read_manifest(document: Document) -> Manifest:
     """The manifest in a document that fits the schema."""
     data = document.data
-    request, errors, rpc = (data.get(key, {}) for key in ("request", "errors", "tryton"))
+    request, rpc = (data.get(key, {}) for key in ("request", "tryton"))
     settings = {name: _setting(document, name, found) for name, found in data.get("settings", {}).items()}
     _check_names(document, settings)
     return Manifest(
@@ -122,9 +120,7 @@ def read_manifest(document: Document) -> Manifest:
         headers=request.get("headers", {}),
         params=request.get("params", {}),
         limits=read_limits(document),
-        error_words=paths_of(errors.get("words", ())),
-        error_status={int(status): kind for status, kind in errors.get("status", {}).items()},
-        error_throttled=ThrottledWords.read(errors.get("throttled")),
+        errors=read_errors(document),
         rpc_path=rpc.get("path", "/{database}/rpc/"),
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),

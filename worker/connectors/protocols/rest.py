@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from worker.connectors.answers import failure_of_status, words_of
 from worker.connectors.contract import Auth, Response, Stream, Webhooks
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url
@@ -38,10 +37,4 @@ class RestSource(ManifestSource):
         return stream_named(name, self._streams, system=self.manifest.system)
 
     def failure(self, response: Response) -> HeadraceError | None:
-        throttled = self.manifest.error_throttled
-        if throttled is not None and (found := throttled.failure(response)) is not None:
-            return found
-        if 200 <= response.status < 300 and response.status not in self.manifest.error_status:
-            return None
-        words = words_of(response, self.manifest.error_words)
-        return failure_of_status(response.status, words, overrides=self.manifest.error_status)
+        return self.manifest.errors.failure(response)

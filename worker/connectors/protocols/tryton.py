@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from worker.connectors.answers import clean_words, failure_of_status, words_of
+from worker.connectors.answers import clean_words
 from worker.connectors.contract import (
     Auth,
     CursorValue,
@@ -70,10 +70,8 @@ class TrytonSource(ManifestSource):
 
     def failure(self, response: Response) -> HeadraceError | None:
         """By status; or by the error that a 200 carries."""
-        if not 200 <= response.status < 300:
-            words = words_of(response, self.manifest.error_words)
-            return failure_of_status(response.status, words, overrides=self.manifest.error_status)
-        return failure_in_body(response.body)
+        found = self.manifest.errors.failure(response)
+        return failure_in_body(response.body) if found is None and response.status < 300 else found
 
 
 class TrytonStream(ManifestStream):

@@ -38,6 +38,7 @@ def load(folder: Path, throttled: Any) -> Any:
         ({"error": {"code": "1100"}}, None),
         ({"error": {"code": 1100, "object": {"ADVISORY_MS": "soon"}}}, None),
         ({"error": {"code": 1100, "object": {"ADVISORY_MS": True}}}, None),
+        ({"data": "x" * 20_000, "error": {"code": 1100, "object": {"ADVISORY_MS": 2500}}}, 2.5),
     ],
 )
 def test_it_is_told_by_its_words_and_with_its_time(
@@ -57,7 +58,7 @@ def test_it_is_told_by_its_words_and_with_its_time(
         b'{"error": {"code": [1100]}}',
         b"not JSON",
         b"",
-        b'{"error": {"code": 1100}, "data": "' + b"x" * 20_000 + b'"}',
+        b'{"data": [{"error": {"code": 1100}}, "' + b"x" * 20_000 + b'"]}',
     ],
 )
 def test_other_answers_are_not_taken_for_it(tmp_path: Path, body: bytes) -> None:
