@@ -1,0 +1,1 @@
+"""What is done with connectors beside running them: making, trying and checking them."""
