@@ -52,6 +52,11 @@ class ManifestConnector:
     def limits(self) -> Limits:
         return Limits() if "limits" in self.manifest.open else self.manifest.limits
 
+    @property
+    def open(self) -> bool:
+        """Whether connections may describe streams and more of their own."""
+        return bool(self.manifest.open)
+
     def manifest_of(self, settings: Mapping[str, Any]) -> Manifest:
         """The manifest, with what these settings describe."""
         return self._descriptions.of(settings)

@@ -10,7 +10,9 @@ from worker.connectors.manifest.views.expressions import BadMapping
 from worker.connectors.manifest.views.mapping import ModelMapping, override
 from worker.connectors.manifest.views.tables import TableTraits
 from worker.connectors.registry import Registry
-from worker.errors import NotFound
+from worker.db.database import Database
+from worker.db.queries import sql
+from worker.errors import InvalidInput
 from worker.views.sql.records import Place
 from worker.views.sql.tables import signature
 
@@ -37,16 +39,41 @@ class Described:
     """Why what the connections file says of models can't be had."""
 
 
-def described(row: Mapping[str, Any], registry: Registry) -> Described | None:
-    """The stream of a row; None where this process doesn't know its system."""
+Row = Mapping[str, Any]
+
+
+def described_all(
+    database: Database, found: Sequence[Row], registry: Registry
+) -> list[tuple[Row, Described]]:
+    """The streams of rows that this process knows the systems of, each beside its row."""
+    settings = _settings(database, found, registry)
+    pairs = ((row, described(row, registry, settings.get(row["connection_id"], {}))) for row in found)
+    return [(row, stream) for row, stream in pairs if stream is not None]
+
+
+def _settings(database: Database, found: Sequence[Row], registry: Registry) -> dict[int, Mapping[str, Any]]:
+    """Those that describe streams; a system that isn't open is asked for none."""
+    opened = {
+        each.system for each in registry.connectors() if isinstance(each, ManifestConnector) and each.open
+    }
+    ids = {row["connection_id"] for row in found if row["system"] in opened}
+    if not ids:
+        return {}
+    return {
+        row["id"]: row["settings"] for row in database.all(sql.settings_for_views, {"connections": [*ids]})
+    }
+
+
+def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Described | None:
+    """The stream of a row; None where this process doesn't know its system, or what its settings describe is wrong."""
     try:
         connector = registry.get(row["system"])
-    except NotFound:
+        manifest = connector.manifest_of(settings) if isinstance(connector, ManifestConnector) else None
+    except InvalidInput:
         return None
     table, mappings, problem = TableTraits(), tuple[ModelMapping, ...](), None
     options: Mapping[str, Any] = row["options"] or {}
-    if isinstance(connector, ManifestConnector):
-        manifest = connector.manifest
+    if manifest is not None:
         if row["name"] in manifest.streams:
             table = manifest.streams[row["name"]].table
         mappings, problem = _mappings(manifest.models, options.get("models"), tuple(manifest.streams))

@@ -21,7 +21,7 @@ from worker.errors import HeadraceError
 from worker.views.make import drop_views, make_views
 from worker.views.statements import BUSY, Transaction, ready, rows, run
 from worker.views.stores import keep_store, tend_store
-from worker.views.streams import Described, described
+from worker.views.streams import Described, described_all
 from worker.views.unified import drop_models, make_models, make_unions, note_mappings
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class Tending:
         forget_gone(self.database)
         found = self.database.all(sql.streams_for_views, {"after": self._after, "limit": PART})
         self._after = found[-1]["id"] if len(found) == PART else 0
-        known = [(row, stream) for row in found if (stream := described(row, self._registry)) is not None]
+        known = described_all(self.database, found, self._registry)
         self._make([stream for row, stream in known if needs_views(row, stream)], until)
         for stream in [stream for row, stream in known if row["uncounted"]][:COUNTED]:
             self._try("store_put_off", stream, stream.id, partial(keep_store, self.database, stream))
@@ -72,10 +72,8 @@ class Tending:
             self._try("views_put_off", stream, stream.id, partial(make_views, self.database, stream))
 
     def _tend_stores(self, until: float) -> None:
-        for store in self.database.all(sql.stores_to_tend):
-            stream = described({**store, "id": store["stream_id"]}, self._registry)
-            if stream is None:
-                continue
+        stores = [{**store, "id": store["stream_id"]} for store in self.database.all(sql.stores_to_tend)]
+        for store, stream in described_all(self.database, stores, self._registry):
             batch = partial(tend_store, self.database, store, stream)
             while self._clock() < until and self._try("store_put_off", stream, store["table_name"], batch):
                 pass
@@ -109,7 +107,7 @@ def make_all(database: Database, registry: Registry, connections: Iterable[int] 
     """The views of some connections, or of all, now. False if some are left for later."""
     given = {"connections": None if connections is None else list(connections)}
     found = database.all(sql.streams_of_connections_for_views, given)
-    known = [stream for row in found if (stream := described(row, registry)) is not None]
+    known = [stream for _, stream in described_all(database, found, registry)]
     note_mappings(database, known)
     done = make_models(database, known[:AT_ONCE])
     for stream in known[:AT_ONCE]:
@@ -155,4 +153,4 @@ def _take(tx: Transaction, gone: Iterable[Mapping[str, Any]]) -> None:
 def streams_of(database: Database, registry: Registry, connection: int) -> list[Described]:
     """The streams of one connection, as they are described."""
     found = database.all(sql.streams_of_connections_for_views, {"connections": [connection]})
-    return [stream for row in found if (stream := described(row, registry)) is not None]
+    return [stream for _, stream in described_all(database, found, registry)]

@@ -33,7 +33,7 @@ from worker.db.queries import sql
 from worker.runs.request import request_run
 from worker.runs.states import Lane
 from worker.services import all_queues
-from worker.views.streams import described
+from worker.views.streams import described_all
 
 CONNECTOR = Path(__file__).with_name("connector")
 IDLE_STREAMS = tuple(f"idle_{number}" for number in range(10))
@@ -125,7 +125,7 @@ class World:
         ids = [row["id"] for row in connections]
         registry = Registry.load([self.connectors])
         found = self.database.all(sql.streams_of_connections_for_views, {"connections": ids[:1]})
-        known = [stream for row in found if (stream := described(row, registry)) is not None]
+        known = [stream for _, stream in described_all(self.database, found, registry)]
         bases = {stream.name: stream.basis for stream in known}
         self.database.run(
             """INSERT INTO stream_views (stream_id, connection_id, bucket, name, signature, basis, looked_at, counted_at)

@@ -9,7 +9,7 @@ from servers.rows.connection_rows import REGISTRY, applied, plant
 from worker.db.database import Database
 from worker.db.queries import sql
 from worker.views.make import make_views
-from worker.views.streams import Described, described
+from worker.views.streams import Described, described_all
 from worker.views.unified import make_models
 
 
@@ -48,7 +48,7 @@ class Viewed:
 
     def streams(self) -> list[Described]:
         rows = self.database.all(sql.streams_of_connections_for_views, {"connections": None})
-        return [found for row in rows if (found := described(row, REGISTRY)) is not None]
+        return [found for _, found in described_all(self.database, rows, REGISTRY)]
 
     def make(self, *only: str) -> None:
         """The views of these streams, or of all."""
