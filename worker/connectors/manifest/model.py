@@ -14,6 +14,7 @@ from worker.connectors.contract import Limits
 from worker.connectors.manifest.errors import read_errors
 from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.requests import templates_in
 from worker.connectors.manifest.schema import schema
 from worker.connectors.manifest.streams.stream import StreamManifest, read_streams
 from worker.connectors.manifest.templates import names_in
@@ -24,6 +25,9 @@ from worker.connectors.manifest.webhooks.reading import read_webhooks
 from worker.connectors.refusals.refusals import Refusals
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, load_document, suggest, validate
+
+FIRST_VERSION = "1.0.0"
+"""Of a manifest that doesn't say which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Manifest:
     """One system."""
 
     system: str
+    version: str
     title: str
     docs: str | None
     protocol: str
@@ -75,7 +80,7 @@ class Manifest:
     secrets: Mapping[str, Secret]
     auth: AuthManifest
     headers: Mapping[str, str]
-    params: Mapping[str, str]
+    params: Mapping[str, str | Sequence[str]]
     limits: Limits
     errors: Refusals
     rpc_path: str
@@ -83,6 +88,8 @@ class Manifest:
     streams: Mapping[str, StreamManifest]
     models: tuple[ModelMapping, ...] = ()
     webhooks: WebhooksManifest | None = None
+    body: Any = None
+    """What the body of every request holds."""
     open: tuple[str, ...] = ()
     """Sections that a connection may add to, in `describe`."""
     document: Document | None = field(default=None, repr=False, compare=False)
@@ -92,10 +99,16 @@ class Manifest:
 def load_manifest(path: Path) -> Manifest:
     """Read and check a manifest; `InvalidInput` for the first thing that is wrong with it."""
     document = load_document(path)
-    validate(document, schema())
+    manifest = manifest_in(document)
     if path.parent.name != document.data["system"]:
         message = f"The folder is called {path.parent.name!r}, the system {document.data['system']!r}."
         raise document.error(("system",), "bad_value", message, hint="Give both the same name.")
+    return manifest
+
+
+def manifest_in(document: Document) -> Manifest:
+    """The same of a document that doesn't lie in a folder of its own."""
+    validate(document, schema())
     return read_manifest(document)
 
 
@@ -107,6 +120,7 @@ def read_manifest(document: Document) -> Manifest:
     _check_names(document, settings)
     return Manifest(
         system=data["system"],
+        version=data.get("version", FIRST_VERSION),
         title=data["title"],
         docs=data.get("docs"),
         protocol=data["protocol"],
@@ -126,6 +140,7 @@ def read_manifest(document: Document) -> Manifest:
         streams=read_streams(document, data["protocol"]),
         models=read_model_mappings(document, list(data.get("streams", ()))),
         webhooks=read_webhooks(document),
+        body=request.get("body"),
         open=tuple(data.get("open", ())),
         document=document if "open" in data else None,
     )
@@ -216,6 +231,9 @@ def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
         for part, about in _parts_of_deletes(found):
             if "setting" in about:
                 _check_setting(document, (*where, "deletes", part, "setting"), about["setting"])
+    for where, found in [(("request",), document.data.get("request", {})), *_streams(document.data)]:
+        for path, name in templates_in(found, where):
+            _check_setting(document, path, name)
     for path, text in _templates(document.data):
         for name in names_in(text):
             _check_setting(document, path, name)
@@ -228,8 +246,7 @@ def _check_names(document: Document, settings: Mapping[str, Setting]) -> None:
 
 def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     yield ("base_url",), data["base_url"]
-    for group, texts in data.get("request", {}).items():
-        yield from ((("request", group, name), text) for name, text in texts.items())
+    yield from _params(data.get("request", {}), ("request",))
     yield from _oauth2_templates(data.get("auth", {}).get("oauth2", {}))
     if data["protocol"] == "tryton":
         yield ("tryton", "path"), data.get("tryton", {}).get("path", "/{database}/rpc/")
@@ -238,14 +255,19 @@ def _templates(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         streams += [((*where, "deletes", part), about) for part, about in _parts_of_deletes(found)]
     for where, found in streams:
         single = found.get("single", {})
-        yield from (
-            ((*where, "single", "params", name), text) for name, text in single.get("params", {}).items()
-        )
+        yield from _params(single, (*where, "single"))
         if "path" in single:
             yield (*where, "single", "path"), single["path"].replace("{key}", "")
         if "path" in found:
             yield (*where, "path"), found["path"]
-        yield from (((*where, "params", name), text) for name, text in found.get("params", {}).items())
+        yield from _params(found, where)
+
+
+def _params(found: Mapping[str, Any], where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for group in ("headers", "params"):
+        for name, value in found.get(group, {}).items():
+            texts = [value] if isinstance(value, str) else value
+            yield from (((*where, group, name), text.replace("{key}", "")) for text in texts)
 
 
 def _oauth2_templates(found: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

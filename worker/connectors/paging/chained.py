@@ -3,9 +3,9 @@
 A page that leads to itself, or to one already seen, raises Transient `paging_stuck`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from worker.connectors.contract import Position, Response, Seam
 from worker.connectors.paging.links import link_of, same_origin
@@ -15,10 +15,14 @@ from worker.connectors.reading.shape import FieldPath
 from worker.errors import Transient
 
 
-class _Chained:
+class Chained:
     """Only a page's own answer says what comes after it."""
 
     __slots__ = ()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def seam(self) -> Seam:
@@ -36,12 +40,13 @@ class _Chained:
 
 
 @dataclass(frozen=True, slots=True)
-class OnePage(_Chained):
+class OnePage(Chained):
     """Everything comes in one answer."""
 
     pointer: FieldPath | None = None
+    more: FieldPath | None = None
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
         del position
         return ()
 
@@ -54,32 +59,35 @@ class OnePage(_Chained):
 
 
 @dataclass(frozen=True, slots=True)
-class ByCursor(_Chained):
-    """The answer holds an opaque text for the next request. Ends where it is missing, null or empty."""
+class ByCursor(Chained):
+    """The answer holds an opaque text for the next request, in its body or a header. Ends where that is missing, null or
+    empty, or where the answer says that there is no more.
+    """
 
     param: str
-    path: FieldPath
+    path: FieldPath | None = None
     size_param: str | None = None
     size: int = 0
+    header: str | None = None
+    more: FieldPath | None = None
 
     @property
     def pointer(self) -> FieldPath | None:
         return self.path
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
-        size = ((self.size_param, str(self.size)),) if self.size_param else ()
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        size = ((self.size_param, self.size),) if self.size_param else ()
         return (*size, (self.param, str(position["cursor"]))) if position else size
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
-        del response
-        value = seen.pointer
-        if value is None or value is False or value == "":
+        value = seen.pointer if self.header is None else response.headers.get(self.header.lower())
+        if value is None or value is False or value == "" or seen.more is False:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise Transient(
                 "malformed_page", f"The cursor of the next page is {type(value).__name__}, not text."
             )
-        return _advance(position, "cursor", str(value))
+        return advance(position, "cursor", str(value))
 
     def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
         size = smaller(self.size, divisor) if self.size_param else 0
@@ -87,40 +95,51 @@ class ByCursor(_Chained):
 
 
 @dataclass(frozen=True, slots=True)
-class ByLink(_Chained):
+class ByLink(Chained):
     """The answer holds the URL of the next page, in its body or in a `Link` header. It is followed as it is."""
 
     base_url: str = ""
     path: FieldPath | None = None
     size_param: str | None = None
     size: int = 0
+    size_header: str | None = None
+    size_template: str = "{size}"
+    more: FieldPath | None = None
 
     @property
     def pointer(self) -> FieldPath | None:
         return self.path
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
-        return ((self.size_param, str(self.size)),) if self.size_param and position is None else ()
+    @property
+    def headers(self) -> Mapping[str, str]:
+        if self.size_header is None:
+            return {}
+        return {self.size_header: self.size_template.replace("{size}", str(self.size))}
+
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        return ((self.size_param, self.size),) if self.size_param and position is None else ()
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         link = seen.pointer if self.path is not None else link_of(response.headers)
-        if link is None or link is False or link == "":
+        if isinstance(link, Mapping):  # {"href": …}: some write the link, some an object around it
+            link = link.get("href", link.get("url", link))
+        if link is None or link is False or link == "" or seen.more is False:
             return None
         if not isinstance(link, str):
             raise Transient(
                 "malformed_page", f"The link to the next page is {type(link).__name__}, not text."
             )
-        return _advance(position, "url", same_origin(self.base_url, link, seen_at=response.url))
+        return advance(position, "url", same_origin(self.base_url, link, seen_at=response.url))
 
     def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
         """A link holds the size that it was made with and is followed as it is, so the window begins anew."""
         del position
-        size = smaller(self.size, divisor) if self.size_param else 0
+        size = smaller(self.size, divisor) if self.size_param or self.size_header else 0
         return (replace(self, size=size), None) if size else None
 
 
-def _advance(position: Position | None, name: str, value: str) -> Position:
-    """The next position. A circle of any length is found with one remembered page (Brent's method)."""
+def advance(position: Position | None, name: str, value: str) -> Position:
+    """The next position of a page that only the one before it names. A circle of any length is found with one remembered page (Brent's method)."""
     if position is None:
         return {name: value, "mark": value, "steps": 0, "reach": 1}
     if value in {position[name], position["mark"]}:

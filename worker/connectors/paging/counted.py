@@ -3,9 +3,9 @@
 Their places can be reckoned in advance, so pages may be read side by side, and made to overlap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from worker.connectors.contract import Position, Response, Seam
 from worker.connectors.paging.paging import smaller
@@ -33,13 +33,18 @@ class ByOffset:
     side_by_side: bool = True
     stable: bool = False
     pointer: FieldPath | None = None
+    more: FieldPath | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def seam(self) -> Seam:
         return "none" if self.stable or self.size < 2 else "record"
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
-        return ((self.param, str(self._begin(position))), (self.limit_param, str(self.size)))
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        return ((self.param, self._begin(position)), (self.limit_param, self.size))
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         del response
@@ -86,19 +91,26 @@ class ByNumber:
     side_by_side: bool = True
     stable: bool = False
     pointer: FieldPath | None = None
+    more: FieldPath | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def seam(self) -> Seam:
         return "none" if self.stable else "total"
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
-        number = (self.param, str(_count(position, "page", self.first)))
-        return (number, (self.size_param, str(self._size(position)))) if self.size_param else (number,)
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        number = (self.param, _count(position, "page", self.first))
+        return (number, (self.size_param, self._size(position))) if self.size_param else (number,)
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         del response
         page, size = _count(position, "page", self.first), self._size(position)
         so_far = _count(position, "so_far", 0) + seen.count
+        if self.pointer is not None and isinstance(seen.pointer, int):  # the number of pages
+            seen = replace(seen, more=page - self.first + 1 < seen.pointer)
         if not _goes_on(seen, so_far, size, until_empty=self.until_empty):
             return None
         return {"page": page + 1, "so_far": so_far, "size": size}
@@ -147,14 +159,19 @@ class ByNumberAndSize:
     until_empty: bool = False
     side_by_side: bool = True
     pointer: FieldPath | None = None
+    more: FieldPath | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def seam(self) -> Seam:
         return "record"
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]:
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
         number, size = self._asked(position)
-        return ((self.param, str(self.first + number)), (self.size_param, str(size)))
+        return ((self.param, self.first + number), (self.size_param, size))
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         del response
@@ -221,8 +238,10 @@ def _within(total: int | None, at: int, step: int, most: int, *, full: bool) -> 
 
 
 def _goes_on(seen: Seen, so_far: int, size: int, *, until_empty: bool) -> bool:
-    if seen.count == 0:
+    if seen.count == 0 or seen.more is False:
         return False
+    if seen.more:
+        return True
     if seen.total is not None and so_far < seen.total:
         return True
     return until_empty or seen.count >= size

@@ -4,8 +4,8 @@ A position is a small JSON object, kept with each page's commit. Pages that can 
 only the page before them names in `chained`.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from worker.connectors.contract import Position, Response, Seam
 from worker.connectors.reading.reader import Seen
@@ -20,7 +20,19 @@ class Paging(Protocol):
         """Where the body says what comes next."""
         ...
 
-    def params(self, position: Position | None) -> Sequence[tuple[str, str]]: ...
+    @property
+    def more(self) -> FieldPath | None:
+        """Where the body says whether there is more: true or false."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every request for a page carries."""
+        ...
+
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        """The names of places and what is put there: whole numbers and texts."""
+        ...
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
         """The next position; None at the end."""

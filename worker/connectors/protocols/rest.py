@@ -5,12 +5,15 @@ from typing import Any
 
 from worker.connectors.contract import Auth, Response, Stream, Webhooks
 from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.requests import Common as Carried
+from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.protocols.proofs import make_auth
 from worker.connectors.protocols.rest_stream import Common, RestStream
 from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import stream_named
+from worker.connectors.requests.templates import fill_json
 from worker.errors import HeadraceError
 
 
@@ -26,11 +29,9 @@ class RestSource(ManifestSource):
         self.webhooks: Webhooks | None = (
             None if spec is None else ManifestWebhooks(spec, self.stream, settings)
         )
-        headers = fill_all(manifest.headers, settings)
-        params = fill_all(manifest.params, settings)
-        common = Common(
-            self.base_url, {"Accept": "application/json", **headers}, params, settings, self.failure
-        )
+        headers = {"Accept": "application/json", **fill_all(manifest.headers, settings)}
+        carried = Carried(headers, fill_params(manifest.params, settings), fill_json(manifest.body, settings))
+        common = Common(self.base_url, carried, settings, self.failure)
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:

@@ -3,21 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Request, Response, Window
-from worker.connectors.cursors import format_cursor
+from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Request, Response, Window
+from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
-from worker.connectors.manifest.templates import fill_all, fill_path
+from worker.connectors.manifest.templates import as_text, fill_all
 from worker.connectors.paging.chained import ByLink
+from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, take_removed
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.single import absent, one_of
+from worker.connectors.requests.conditions import Condition, Conditions
+from worker.connectors.requests.draft import Placed
+from worker.connectors.requests.templates import fill_json
 from worker.errors import HeadraceError, NeedsOperator, Transient
 
 
@@ -26,8 +29,7 @@ class Common:
     """What all streams of a connection share."""
 
     base_url: str
-    headers: Mapping[str, str]
-    params: Mapping[str, str]
+    carries: Carried
     settings: Mapping[str, Any]
     failure: Callable[[Response], HeadraceError | None]
 
@@ -37,34 +39,72 @@ class RestStream(ManifestStream):
 
     def __init__(self, spec: StreamManifest, common: Common) -> None:
         super().__init__(spec)
-        self._url = common.base_url + fill_path(spec.path, common.settings)
-        self._headers = common.headers
-        self._params = {**common.params, **fill_all(spec.params or {}, common.settings)}
+        self._common = common
+        self._asked = asked = spec.asked
+        self._outline = asked.outline(common.base_url, common.carries, common.settings)
+        self._filters: Mapping[str, str] = {}
+        self._always = asked.always(common.settings) if asked.conditions else []
         paging = spec.paging
         self._paging: Paging = (
             replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
         )
-        self._common = common
 
     @property
     def _pointer(self) -> FieldPath | None:
         return self._paging.pointer
 
+    @property
+    def _more(self) -> FieldPath | None:
+        return self._paging.more
+
     def request(self, window: Window, position: Position | None) -> Request:
-        if position and "url" in position:
-            return self._asking(
-                Request(self._spec.method, str(position["url"]), headers=self._headers), window
-            )
-        if window.token is not None and self._token_is_link and position is None:
-            link = same_origin(self._common.base_url, window.token, seen_at=self._common.base_url)
-            return self._asking(Request(self._spec.method, link, headers=self._headers), window)
-        params = [*self._params.items(), *self._changed(window), *self._paging.params(position)]
-        return self._asking(Request(self._spec.method, self._url, params, self._headers), window)
+        asked, paging = self._asked, self._paging
+        link = position["url"] if position and "url" in position else self._link_of(window, position)
+        parts = (
+            [Placed("query", [*self._filters.items()])] if self._filters and asked.conditions is None else []
+        )
+        if not asked.changes_by_condition:
+            parts.append(Placed(asked.changes_in, self._changed(window)))
+        parts.append(Placed(asked.paging_in, paging.params(position)))
+        if asked.conditions is not None:
+            parts.append(asked.conditions.placed(self._conditions(asked.conditions, window, position)))
+        request = self._outline.request(*parts, url=link, headers=paging.headers or None)
+        return self._asking(request, window)
+
+    def _link_of(self, window: Window, position: Position | None) -> str | None:
+        """Where a window's token is a link: to the first page of what came since."""
+        if window.token is None or not self._token_is_link or position is not None:
+            return None
+        return same_origin(self._common.base_url, window.token, seen_at=self._common.base_url)
+
+    def _conditions(self, known: Conditions, window: Window, position: Position | None) -> list[Condition]:
+        asked, incremental = self._asked, self._spec.incremental
+        found = list(self._always)
+        if incremental is not None:
+            for bound, condition, up in (
+                (window.since, asked.since, False),
+                (window.until, asked.until, True),
+            ):
+                if bound is not None and condition is not None:
+                    found.append(known.filled(condition, {"value": incremental.said(bound, round_up=up)}))
+        if isinstance(self._paging, ByKeyset) and position is not None and asked.behind is not None:
+            values = {str(at): value for at, value in enumerate(self._paging.behind(position))}
+            found.append(known.filled(asked.behind, values))
+        found += [known.filled(asked.by[name], {"value": value}) for name, value in self._filters.items()]
+        return found
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
         self._check_token(response, window)
+        if response.status in self._asked.ends:
+            return _beyond(response)
         reading = self._reader.read(response.body)
+        if self._asked.total_header is not None:
+            reading.seen = replace(
+                reading.seen, total=_total_of(response.headers.get(self._asked.total_header))
+            )
         following = self._paging.following(position, reading.seen, response)
+        if self._is_behind(reading.records, window):
+            following = None
         token = _token_of(reading.seen.token)
         page = Page(reading.records, reading.rejected, following, reading.seen.total, token=token)
         return self._without_removed(page)
@@ -100,8 +140,13 @@ class RestStream(ManifestStream):
         if asked is None:
             return None
         url = asked.url(self._common.base_url, self._common.settings, key)
-        params = self._params if asked.params is None else fill_all(asked.params, self._common.settings)
-        return Request(self._spec.method, url, [*params.items()], self._headers, absent=asked.absent)
+        outline = self._outline
+        if asked.params is not None:
+            values = {**self._common.settings, "key": key}
+            outline = replace(outline, params=[*fill_all(asked.params, values).items()])
+        body = fill_json(asked.body, {**self._common.settings, "key": asked.typed(key)})
+        outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
+        return replace(outline.request(url=None), url=url, absent=asked.absent)
 
     def read_single(self, response: Response, key: str) -> Page:
         asked = self._spec.single
@@ -113,25 +158,31 @@ class RestStream(ManifestStream):
     def filtered(self, values: Mapping[str, str]) -> "RestStream":
         check_filters(self.name, self.filters, values)
         stream = copy(self)
-        stream._params = {**self._params, **values}  # noqa: SLF001 - a copy of its own kind
+        stream._filters = {**self._filters, **values}  # noqa: SLF001 - a copy of its own kind
         return stream
 
     def _without_removed(self, page: Page) -> Page:
         return page if self._spec.removed is None else take_removed(page, self._spec.removed)
 
-    def _changed(self, window: Window) -> list[tuple[str, str]]:
+    def _changed(self, window: Window) -> list[tuple[str, Any]]:
         asked = self._spec.incremental
         if asked is None or asked.param is None:
             return []
-        say = partial(format_cursor, form=asked.time.form, zone=asked.time.zone, precision=asked.precision)
-        params = []
+        params: list[tuple[str, Any]] = []
         if window.token is not None:
             params.append((asked.param, asked.template.replace("{value}", window.token)))
         if window.since is not None:
-            params.append((asked.param, asked.template.replace("{value}", say(window.since))))
+            params.append((asked.param, _in_template(asked.template, asked.said(window.since))))
         if window.until is not None and asked.until_param is not None:
-            params.append((asked.until_param, say(window.until, round_up=True)))
+            params.append((asked.until_param, asked.said(window.until, round_up=True)))
         return params
+
+    def _is_behind(self, records: Sequence[Record], window: Window) -> bool:
+        """Where the newest come first: whether this page has come to what was read before."""
+        asked = self._spec.incremental
+        if asked is None or not asked.descending or window.since is None:
+            return False
+        return any(record.cursor is not None and record.cursor < window.since for record in records)  # type: ignore[operator]
 
     @property
     def _token_is_link(self) -> bool:
@@ -140,7 +191,10 @@ class RestStream(ManifestStream):
     def _asking(self, request: Request, window: Window) -> Request:
         """With what may be said of the window's token."""
         token = self._spec.incremental.token if self._spec.incremental else None
-        return request if token is None or window.token is None else replace(request, absent=token.statuses)
+        statuses = token.statuses if token is not None and window.token is not None else frozenset()
+        return (
+            replace(request, absent=statuses | self._asked.ends) if statuses or self._asked.ends else request
+        )
 
     def _check_token(self, response: Response, window: Window) -> None:
         """Raise where the system no longer knows the window's token, or says something else by that status."""
@@ -153,6 +207,22 @@ class RestStream(ManifestStream):
         if token.words and not any(word in failure.message.lower() for word in token.words):
             raise failure
         raise NeedsOperator(TOKEN_EXPIRED, failure.message)
+
+
+def _in_template(template: str, value: Any) -> Any:
+    return value if template == "{value}" else template.replace("{value}", as_text(value))
+
+
+def _beyond(response: Response) -> Page:
+    """A status says that the list ends here. A web page that comes with it is somebody else's word."""
+    if "html" in response.headers.get("content-type", ""):
+        said = f"The system answered {response.status} with a web page, which says nothing about the end of a list."
+        raise Transient("malformed_page", said)
+    return Page([])
+
+
+def _total_of(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isdecimal() and len(value) < 16 else None
 
 
 def _token_of(found: Any) -> str | None:

@@ -37,10 +37,10 @@ def test_one_page_is_all() -> None:
 
 
 def test_offsets_go_on_by_what_came_until_a_short_page() -> None:
-    assert OFFSET.params(None) == (("offset", "0"), ("limit", "10"))
+    assert OFFSET.params(None) == (("offset", 0), ("limit", 10))
     second = following(OFFSET, None, 10)
     assert second is not None
-    assert OFFSET.params(second) == (("offset", "10"), ("limit", "10"))
+    assert OFFSET.params(second) == (("offset", 10), ("limit", 10))
     assert following(OFFSET, second, 3) is None
     assert following(OFFSET, second, 0) is None
 
@@ -59,11 +59,11 @@ def test_only_an_empty_page_is_the_end_where_the_manifest_says_so() -> None:
 
 def test_page_numbers_begin_where_the_manifest_says() -> None:
     from_zero = ByNumber("page", None, 10, first=0)
-    assert NUMBER.params(None) == (("page", "1"), ("per_page", "10"))
-    assert from_zero.params(None) == (("page", "0"),)
+    assert NUMBER.params(None) == (("page", 1), ("per_page", 10))
+    assert from_zero.params(None) == (("page", 0),)
     second = following(from_zero, None, 10)
     assert second is not None
-    assert from_zero.params(second) == (("page", "1"),)
+    assert from_zero.params(second) == (("page", 1),)
     assert following(NUMBER, second, 9) is None
     assert following(NUMBER, None, 5, total=7) is not None
 
@@ -77,8 +77,8 @@ def test_a_cursor_that_is_missing_null_or_empty_is_the_end(pointer: Any) -> None
 def test_a_cursor_is_handed_back_as_it_came() -> None:
     second = following(CURSOR, None, 10, "a/b+c=")
     assert second is not None
-    assert CURSOR.params(None) == (("limit", "10"),)
-    assert CURSOR.params(second) == (("limit", "10"), ("cursor", "a/b+c="))
+    assert CURSOR.params(None) == (("limit", 10),)
+    assert CURSOR.params(second) == (("limit", 10), ("cursor", "a/b+c="))
     assert following(CURSOR, None, 10, 17) is not None
 
 

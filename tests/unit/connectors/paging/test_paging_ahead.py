@@ -80,7 +80,7 @@ def test_smaller_pages_go_on_at_the_same_place_where_the_place_does_not_depend_o
         assert changed is not None
         smaller, kept = changed
         assert kept == place
-        assert dict(smaller.params(kept))["limit"] == "5"
+        assert dict(smaller.params(kept))["limit"] == 5
 
 
 @pytest.mark.parametrize("paging", [NUMBER, LINK])
@@ -91,16 +91,16 @@ def test_numbers_and_links_begin_anew_since_their_places_depend_on_the_size(
     assert changed is not None
     smaller, kept = changed
     assert kept is None
-    assert "5" in dict(smaller.params(None)).values()
+    assert 5 in dict(smaller.params(None)).values()
 
 
 def test_a_numbered_place_keeps_its_size_whatever_the_manifest_says_later() -> None:
     smaller, _ = NUMBER.resized(2, None) or pytest.fail("not resized")
     second = smaller.following(None, Seen(5), ANSWER)
     assert second is not None
-    assert NUMBER.params(second) == (("page", "2"), ("per_page", "5"))
+    assert NUMBER.params(second) == (("page", 2), ("per_page", 5))
     assert NUMBER.following(second, Seen(5), ANSWER) == {"page": 3, "so_far": 10, "size": 5}
-    assert NUMBER.params({"page": 4, "so_far": 30}) == (("page", "4"), ("per_page", "10"))
+    assert NUMBER.params({"page": 4, "so_far": 30}) == (("page", 4), ("per_page", 10))
 
 
 def test_pages_are_never_asked_for_without_a_record() -> None:
@@ -110,6 +110,6 @@ def test_pages_are_never_asked_for_without_a_record() -> None:
         if changed is None:
             break
         sizes.append(dict(changed[0].params(None))["limit"])
-    assert sizes == ["10", "5", "2", "1"]
+    assert sizes == [10, 5, 2, 1]
     for fixed in (ByNumber("page", None, 10), ByCursor("cursor", ("next",)), ByLink(), OnePage()):
         assert fixed.resized(2, None) is None

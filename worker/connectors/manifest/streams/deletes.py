@@ -39,6 +39,8 @@ def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     own = {} if found is True else dict(found)
     params = {**data.get("params", {}), **own.pop("params", {})}
     size = own.pop("size", None)
+    if isinstance(own.get("body"), Mapping):
+        own["body"] = {**data.get("body", {}), **own["body"]}
     swept = {name: value for name, value in data.items() if name not in CONTENT} | {"params": params} | own
     return swept if size is None else {**swept, "paging": _sized(swept.get("paging", {}), size)}
 
@@ -48,7 +50,9 @@ def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     found = data.get("deletes", {}).get("tombstones")
     if not isinstance(found, Mapping):
         return None
-    kept = {name: value for name, value in data.items() if name not in {*CONTENT, "total"}}
+    kept = {
+        name: value for name, value in data.items() if name not in {*CONTENT, "total", "where", "filters"}
+    }
     return {**kept, "params": {}, **found}
 
 

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from worker.connectors.cursors import PRECISION_OF, PRECISIONS
+from worker.connectors.contract import CursorValue
+from worker.connectors.cursors import PRECISION_OF, PRECISIONS, format_cursor, typed_json
 from worker.connectors.reading.shape import FieldPath, TimeField, field_path_of
 from worker.parsing.durations import parse_duration
 
 DEFAULT_OVERLAP = 300.0
+ASKS_BY_MANIFEST = frozenset({"rest", "graphql"})
+"""Protocols that know of changes only what the manifest says."""
+WHOLE = frozenset({"number", "epoch_s", "epoch_ms"})
+"""Formats that are whole numbers: in a body they have no quotes."""
 TOKEN_REFUSED = (410,)
 """By which statuses a system usually says that it knows a token no longer."""
 
@@ -42,6 +47,16 @@ class Incremental:
     nulls: str = "accept"
     """Whether a record without a cursor is taken, or set aside."""
     token: Token | None = None
+    descending: bool = False
+    """The system can't be asked for changes: the newest come first, and we stop where we have been."""
+
+    def said(self, value: CursorValue, *, round_up: bool = False) -> Any:
+        """The value as requests say it: a text, a whole number, or typed JSON."""
+        form = self.time.form
+        if form == "typed_json" and not isinstance(value, int):
+            return typed_json(value)
+        text = format_cursor(value, form, self.time.zone, round_up=round_up, precision=self.precision)
+        return int(text) if form in WHOLE else text
 
 
 def read_incremental(found: Mapping[str, Any], protocol: str, zone: Zone, complain: Complain) -> Incremental:
@@ -57,8 +72,11 @@ def read_incremental(found: Mapping[str, Any], protocol: str, zone: Zone, compla
             raise complain(("incremental", key), f"{key} belongs to the kind token.")
     if "field" not in found:
         raise complain(("incremental",), "incremental needs the field that says when a record changed.")
-    if protocol == "rest" and "param" not in found:
-        raise complain(("incremental",), "incremental needs the param that asks for changes.")
+    if protocol in ASKS_BY_MANIFEST and not {"param", "since", "descending"} & found.keys():
+        message = (
+            "incremental needs the param or the condition (since) that asks for changes, or descending: true."
+        )
+        raise complain(("incremental",), message)
     precision = found.get("precision")
     if precision is not None and PRECISIONS[precision] < PRECISIONS[PRECISION_OF.get(form, "d")]:
         raise complain(("incremental", "precision"), f"The format {form} can't say times that precisely.")
@@ -69,6 +87,7 @@ def read_incremental(found: Mapping[str, Any], protocol: str, zone: Zone, compla
         found.get("template", "{value}"),
         precision,
         found.get("nulls", "accept"),
+        descending=found.get("descending", False),
     )
 
 
@@ -101,7 +120,7 @@ def _time(found: Mapping[str, Any], form: str, zone: tzinfo, complain: Complain)
 
 
 def _by_token(found: Mapping[str, Any], protocol: str, complain: Complain) -> Incremental:
-    if protocol != "rest":
+    if protocol not in ASKS_BY_MANIFEST:
         raise complain(("incremental", "kind"), f"The protocol {protocol} knows no tokens.")
     if "token" not in found:
         message = "incremental needs the token: where the last page says what the next window begins with."

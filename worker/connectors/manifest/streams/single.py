@@ -27,12 +27,27 @@ class Single:
     absent: frozenset[int]
     params: Mapping[str, str] | None = None
     """Instead of those that the stream's other requests carry; None: the same."""
+    method: str = "GET"
+    body: Any = None
+    """With {key} for the key."""
+    number: bool = False
+    """The key is a number where it stands alone in the body."""
+
+    def typed(self, key: str) -> str | int:
+        """The key as the body says it."""
+        if not self.number:
+            return key
+        if not key.isdecimal() or len(key) > 18:
+            raise BadRecord("bad_key", f"{key[:40]!r} is no number, as the keys of this stream are.")
+        return int(key)
 
     def url(self, base_url: str, settings: Mapping[str, Any], key: str) -> str:
         """Of the record with this key, which can't break out of its place."""
         if key in {".", ".."}:
             raise BadRecord("bad_key", f"{key!r} can be no part of a path.")
-        before, _, after = self.path.partition(KEY)
+        before, found, after = self.path.partition(KEY)
+        if not found:
+            return base_url + fill_path(before, settings)
         return base_url + fill_path(before, settings) + quote(key, safe="") + fill_path(after, settings)
 
 
@@ -42,10 +57,13 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
     if found is None:
         return None
     return Single(
-        path=found.get("path", f"{data.get('path', '')}/{KEY}"),
+        path=found.get("path", data.get("path", "") + ("" if "body" in found else f"/{KEY}")),
         record=field_path_of(found.get("record", "")),
         absent=frozenset(found.get("absent", ABSENT)),
         params=found.get("params"),
+        method=found.get("method", "POST" if "body" in found else data.get("method", "GET")),
+        body=found.get("body"),
+        number=found.get("number", False),
     )
 
 

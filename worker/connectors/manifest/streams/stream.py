@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
+from worker.connectors.manifest.requests import Asked, read_asked
 from worker.connectors.manifest.streams.deletes import (
     removed_of,
     sweep_data,
@@ -19,6 +20,7 @@ from worker.connectors.manifest.streams.single import Single, single_of
 from worker.connectors.manifest.views.tables import TableTraits, read_table
 from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
 from worker.connectors.paging.counted import SMALLEST_OF_MANY, ByNumber, ByNumberAndSize, ByOffset
+from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.paging import Paging
 from worker.connectors.reading.shape import DeletedMark, FieldPath, Removed, Shape, TimeField, field_path_of
 from worker.parsing.documents import Document
@@ -33,6 +35,9 @@ TRYTON_DEFAULTS: Mapping[str, Any] = {
 }
 """True of every model of every Tryton: the protocol knows it, so no manifest has to say it."""
 
+MERGED = frozenset({"deletes", "conditions"})
+"""Of these a stream says only what differs from the defaults."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamManifest:
@@ -44,9 +49,7 @@ class StreamManifest:
     shape: Shape
     paging: Paging
     incremental: Incremental | None = None
-    method: str = "GET"
-    path: str = ""
-    params: Mapping[str, str] | None = None
+    asked: Asked = field(default_factory=Asked)
     model: str = ""
     fields: tuple[str, ...] = ()
     domain: tuple[Any, ...] = ()
@@ -93,11 +96,11 @@ class _Reading:
         """Of what `deletes` describes: which part of it this is."""
         below = TRYTON_DEFAULTS if protocol == "tryton" else {}
         self.data = {**below, **defaults, **own}
-        if "deletes" in self.data:
-            self.data["deletes"] = {**defaults.get("deletes", {}), **own.get("deletes", {})}
+        for key in MERGED & self.data.keys():
+            self.data[key] = {**defaults.get(key, {}), **own.get(key, {})}
 
     def stream(self) -> StreamManifest:
-        for key in ("path", "records", "key") if self.protocol == "rest" else ("model", "fields"):
+        for key in ("path", "records", "key") if self.protocol != "tryton" else ("model", "fields"):
             if key not in self.data:
                 message = f"The key {key!r} is missing in streams.{self.name}."
                 raise self.document.error(("streams", self.name), "missing_key", message)
@@ -109,9 +112,7 @@ class _Reading:
             shape=self.shape(incremental),
             paging=read_paging(self.data.get("paging", {})),
             incremental=incremental,
-            method=self.data.get("method", "GET"),
-            path=self.data.get("path", ""),
-            params=self.data.get("params", {}),
+            asked=read_asked(self.data, self.error),
             model=self.data.get("model", ""),
             fields=tuple(self.data.get("fields", ())),
             domain=tuple(self.data.get("domain", ())),
@@ -138,7 +139,7 @@ class _Reading:
         )
 
     def single(self) -> Single | None:
-        found = single_of(self.data) if self.protocol == "rest" else None
+        found = single_of(self.data) if self.protocol != "tryton" else None
         if found is not None and len(paths_of(self.data["key"])) > 1:
             raise self.error(("single",), "one record can be asked for only where one field is the key.")
         return found
@@ -154,7 +155,7 @@ class _Reading:
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
         interval = parse_duration(self.data.get("interval", "15m"))
-        seam = read_paging(self.data.get("paging", {})).seam if self.protocol == "rest" else "none"
+        seam = read_paging(self.data.get("paging", {})).seam if self.protocol != "tryton" else "none"
         if incremental is None:
             return StreamTraits(False, False, True, interval=interval, seam=seam)
         found = self.data["incremental"]
@@ -165,7 +166,7 @@ class _Reading:
             overlap=overlap_of(found, incremental, self.error),
             lag=parse_duration(found.get("lag", "0s")),
             interval=interval,
-            bounded=self.protocol == "tryton" or incremental.until_param is not None,
+            bounded=self.protocol == "tryton" or bool({"until_param", "until"} & found.keys()),
             token=incremental.token is not None,
             seam=seam,
         )
@@ -175,6 +176,7 @@ class _Reading:
         cursor = incremental.time if incremental and incremental.token is None else None
         version = self.data.get("version")
         total = self.data.get("total")
+        total = None if isinstance(total, Mapping) else total
         shape = Shape(
             records=field_path_of(self.data["records"]),
             key=paths_of(self.data["key"]),
@@ -188,8 +190,9 @@ class _Reading:
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",
         )
-        pointer = read_paging(self.data.get("paging", {})).pointer
-        for key, path in (("total", shape.total), ("paging", pointer), ("incremental", shape.token)):
+        paging = read_paging(self.data.get("paging", {}))
+        beside = (("paging", paging.pointer), ("paging", paging.more))
+        for key, path in (("total", shape.total), *beside, ("incremental", shape.token)):
             if path and (not shape.records or path[: len(shape.records)] == shape.records):
                 raise self.error((key,), f"{key} can't be read from inside the list of records.")
         return shape
@@ -235,6 +238,10 @@ def _ids_alone(stream: StreamManifest) -> StreamManifest:
     return replace(stream, shape=shape, traits=traits, incremental=None, fields=("id",))
 
 
+ASKED_APART = frozenset({"in", "ends", "behind"})
+"""What of paging is the request's."""
+
+
 def paths_of(value: str | Sequence[Any]) -> tuple[FieldPath, ...]:
     """One path, or several."""
     return (field_path_of(value),) if isinstance(value, str) else tuple(field_path_of(path) for path in value)
@@ -244,9 +251,11 @@ def read_paging(found: Mapping[str, Any]) -> Paging:
     """The way of paging that a manifest names."""
     kind, options = next(iter(found.items()), ("none", {}))
     options = dict(options)
-    if "path" in options:
-        options["path"] = field_path_of(options["path"])
-    options.pop("header", None)
+    for name in ("path", "more"):
+        if name in options:
+            options[name] = field_path_of(options[name])
+    for name in ASKED_APART & options.keys():
+        del options[name]
     match kind:
         case "offset":
             return ByOffset(**options)
@@ -255,13 +264,19 @@ def read_paging(found: Mapping[str, Any]) -> Paging:
         case "cursor":
             return ByCursor(**options)
         case "next_link":
+            options.pop("header", None)
             return ByLink(**options)
+        case "keyset":
+            return ByKeyset(**{**options, "order": paths_of(options["order"])})
         case _:
             return OnePage()
 
 
 def _numbered(options: dict[str, Any]) -> Paging:
     """Where records may change places, pages overlap if their size can be chosen."""
+    if "pages" in options:
+        pages = field_path_of(options.pop("pages"))
+        return ByNumber(**options, pointer=pages)
     if options.get("stable") or options["size_param"] is None or options["size"] < SMALLEST_OF_MANY:
         return ByNumber(**options)
     options.pop("stable", None)

@@ -1,0 +1,68 @@
+"""Which page comes next where records are asked for that lie behind the last one in an order that stays?
+
+A position is what the last record of the page before holds of that order. Records that are added or removed meanwhile move
+nothing, and no system counts up to a place far inside, so this is the way of paging to choose where it can be chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import msgspec
+
+from worker.connectors.contract import Position, Response
+from worker.connectors.paging.chained import Chained, advance
+from worker.connectors.paging.paging import smaller
+from worker.connectors.reading.fields import walk
+from worker.connectors.reading.reader import Seen
+from worker.connectors.reading.shape import FieldPath
+from worker.errors import Transient
+
+
+@dataclass(frozen=True, slots=True)
+class ByKeyset(Chained):
+    """What lies behind the last record. Ends at a short page, or an empty one (`until_empty`)."""
+
+    order: tuple[FieldPath, ...]
+    """The fields that records are sorted by; together they name one record."""
+    size: int
+    size_param: str | None = None
+    param: str | None = None
+    """Where the value of the only field goes; None: a condition says it."""
+    until_empty: bool = False
+    more: FieldPath | None = None
+    pointer: FieldPath | None = None
+
+    def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
+        size = ((self.size_param, self.size),) if self.size_param else ()
+        if position is None or self.param is None:
+            return size
+        return (*size, (self.param, self.behind(position)[0]))
+
+    def behind(self, position: Position) -> list[Any]:
+        """What the last record that was read holds, field by field."""
+        found: list[Any] = msgspec.json.decode(position["behind"])
+        return found
+
+    def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
+        del response
+        if seen.last is None or seen.more is False:
+            return None
+        if seen.more is None and not self.until_empty and seen.count < self.size:
+            return None
+        return advance(position, "behind", msgspec.json.encode(self._place(seen.last)).decode())
+
+    def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
+        size = smaller(self.size, divisor) if self.size_param else 0
+        return (replace(self, size=size), position) if size else None
+
+    def _place(self, last: bytes) -> list[Any]:
+        try:
+            record = msgspec.json.decode(last)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            record = None
+        values = [walk(record, path) for path in self.order]
+        if any(value is None or isinstance(value, dict | list) for value in values):
+            names = ", ".join(".".join(path) for path in self.order)
+            raise Transient("malformed_page", f"The last record of the page doesn't say its place: {names}.")
+        return values
