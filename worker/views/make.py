@@ -6,7 +6,7 @@ One stream, one transaction. What is known (names, columns) stands in tables and
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import psycopg
 import structlog
@@ -83,7 +83,7 @@ def active_store(stores: Sequence[DictRow], relation: Relation) -> tuple[str, Re
         if not row["active"]:
             continue
         for count in range(len(relation.columns), -1, -1):
-            part = Relation(relation.path, relation.columns[:count])
+            part = replace(relation, columns=relation.columns[:count])
             if tables.signature(part) == row["signature"]:
                 return row["table_name"], part
     return None

@@ -49,7 +49,7 @@ def keep_store(database: Database, stream: Described) -> bool:
         if not wanted:
             _drop(tx, stream, [row["table_name"] for row in stores])
             return False
-        relation = Relation((), tuple(known_columns(tx, stream.id).get((), ())))
+        relation = Relation((), tuple(known_columns(tx, stream.id).get((), ())), stream.table.empty)
         signature = tables.signature(relation)
         if any(row["signature"] == signature for row in stores):
             return any(not row["active"] for row in stores)
@@ -94,7 +94,7 @@ def _relation_of(tx: Transaction, stream: Described, store: Mapping[str, Any]) -
     """The columns that the store has: the first of those that the stream has by now. None: a type was declared anew."""
     columns = tuple(known_columns(tx, stream.id).get((), ()))
     for count in range(len(columns), -1, -1):
-        relation = Relation((), columns[:count])
+        relation = Relation((), columns[:count], stream.table.empty)
         if tables.signature(relation) == store["signature"]:
             return relation
     return None

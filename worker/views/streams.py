@@ -1,7 +1,7 @@
 """What do the manifest and the connections file say of a stream's views? The facts that everything here starts from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -78,6 +78,8 @@ def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Desc
             table = manifest.streams[row["name"]].table
         mappings, problem = _mappings(manifest.models, options.get("models"), tuple(manifest.streams))
     own = tuple(mapping for mapping in mappings if mapping.stream == row["name"])
+    if table.empty:
+        own = tuple(replace(mapping, empty=table.empty) for mapping in own)
     return Described(
         id=row["id"],
         name=row["name"],

@@ -1,6 +1,7 @@
 """Unified models: one vocabulary over all systems, from mappings that apply to all that was ever synced."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -138,13 +139,17 @@ def test_a_changed_mapping_applies_to_all_history_at_once(demo: Viewed) -> None:
 
 
 def evaluated(
-    viewed: Viewed, record: Any, mapping: dict[str, Any], model: str = "work_order"
+    viewed: Viewed,
+    record: Any,
+    mapping: dict[str, Any],
+    model: str = "work_order",
+    empty: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What a mapping makes of one record."""
     viewed.put("work_orders", {"1": record})
     (read,) = read_models({model: {"stream": "work_orders", **mapping}}, ["work_orders"])
     stream = viewed.stream("work_orders")
-    branch = Branch.loaded(models.branch_of(read, ()).dumped())
+    branch = Branch.loaded(models.branch_of(replace(read, empty=empty), ()).dumped())
     rows = viewed.all(models.of_stream(branch, Place(stream.place.bucket, stream.id), stream.connection_id))
     return rows[0] if rows else {}
 
@@ -188,6 +193,33 @@ def test_expressions(viewed: Viewed) -> None:
     for field, expression, record, wanted in EXPRESSIONS:
         found = evaluated(viewed, record, {"fields": {field: expression}})
         assert found[field] == wanted, (field, expression, record)
+
+
+OF_ODOO = {
+    "name": "Pump", "description": False, "partner_id": [7, "Anna"], "user_ids": False, "due": False, "active": False,
+}  # fmt: skip
+
+
+def test_what_means_nothing_is_null_in_a_model(viewed: Viewed) -> None:
+    fields = {
+        "title": {"first_of": ["description", "name"]},
+        "requester_id": "partner_id.0",
+        "location_id": "site_id.0",
+        "description": {"concat": ["description", "partner_id.1"]},
+        "assignee_ids": {"list": "user_ids"},
+        "due_at": "due",
+        "status": {"enum": {"false": "open"}, "of": {"path": "active", "as": "boolean"}},
+    }
+    found = evaluated(viewed, OF_ODOO, {"fields": fields, "where": {"active": False}}, empty=("false", ""))
+    assert {name: found[name] for name in fields} == {
+        "title": "Pump",
+        "requester_id": "7",
+        "location_id": None,
+        "description": "Anna",
+        "assignee_ids": None,
+        "due_at": None,
+        "status": "open",
+    }
 
 
 HOSTILE = [

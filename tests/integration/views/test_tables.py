@@ -1,5 +1,6 @@
 """A view for every stream: its name, its columns, and what it makes of whatever a system sends."""
 
+from dataclasses import replace
 from decimal import Decimal
 from threading import Thread
 
@@ -10,6 +11,7 @@ from servers.rows.connection_rows import REGISTRY, applied, plant
 from servers.waiting import wait_until
 
 from scheduler.connections.remove import remove_connection
+from worker.connectors.manifest.views.tables import DeclaredColumn, TableTraits
 from worker.errors import Transient
 from worker.views.make import known_columns, make_views
 from worker.views.sql import tables
@@ -337,3 +339,45 @@ def test_a_view_that_somebody_dropped_comes_back(viewed: Viewed) -> None:
     viewed.database.run(f"DROP VIEW data.{ORDERS}")
     viewed.make("work_orders")
     assert viewed.columns(ORDERS)
+
+
+def test_values_that_mean_nothing_are_null_and_hide_no_type(viewed: Viewed) -> None:
+    table = TableTraits(
+        columns=(
+            DeclaredColumn("partner_id", ("partner_id", "0"), "integer"),
+            DeclaredColumn("partner", ("partner_id", "1"), "text"),
+            DeclaredColumn("name", ("Name", "value"), "text"),
+            DeclaredColumn("active", ("active",), "boolean"),
+        ),
+        empty=("false", "", "1900-01-01T12:00:00Z"),
+    )
+    viewed.put(
+        "work_orders",
+        {
+            "1": {
+                "partner_id": [7, "Anna"],
+                "Name": {"value": "A"},
+                "active": False,
+                "due": "2026-03-01",
+                "tags": ["a"],
+            },
+            "2": {"partner_id": False, "Name": {"value": ""}, "active": True, "due": False, "tags": False},
+            "3": {"partner_id": [], "Name": False, "active": False, "seen": "1900-01-01T12:00:00Z"},
+        },
+    )
+    stream = replace(viewed.stream("work_orders"), table=table)
+    assert make_views(viewed.database, stream)
+    rows = viewed.all(
+        f"SELECT partner_id, partner, name, active, due::text, tags, seen FROM data.{ORDERS} ORDER BY _key"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        (7, "Anna", "A", False, "2026-03-01", ["a"], None),
+        (None, None, None, True, None, None, None),
+        (None, None, None, False, None, None, None),
+    ]
+    assert viewed.columns(ORDERS)["due"] == "date"
+    with viewed.database.connection() as db:
+        relation = Relation((), tuple(known_columns(db, stream.id)[()]), table.empty)
+    told, statement = tables.problems_of(relation, stream.place)
+    (row,) = viewed.all(statement)
+    assert [row[f"n{number}"] for number in range(len(told))] == [0] * len(told)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.connectors.manifest.views.tables import TableTraits
-from worker.views.sql.kinds import kind_of
+from worker.views.sql.kinds import kind_of, without_false
 from worker.views.sql.names import column_name
 
 Path = tuple[str, ...]
@@ -50,6 +50,13 @@ class Relation:
 
     path: Path
     columns: tuple[Column, ...]
+    empty: tuple[str, ...] = ()
+    """Texts that mean NULL in columns that aren't boolean."""
+
+    def __repr__(self) -> str:
+        """Of which stores are known to be filled by it: the same as ever where nothing means NULL."""
+        empty = f", empty={self.empty!r}" if self.empty else ""
+        return f"Relation(path={self.path!r}, columns={self.columns!r}{empty})"
 
     @property
     def system_columns(self) -> Mapping[str, str]:
@@ -59,10 +66,11 @@ class Relation:
 def relations(known: Mapping[Path, Sequence[Column]], table: TableTraits, seen: Seen) -> dict[Path, Relation]:
     """The tables of a stream: its own first, then one for each list of objects."""
     lists = [*known, *table.lines, *(path[:-2] for path in seen if _is_entry_field(path))]
-    found: dict[Path, Relation] = {(): Relation((), grown(known.get((), ()), table, seen))}
+    found: dict[Path, Relation] = {(): Relation((), grown(known.get((), ()), table, seen), table.empty)}
+    nothing = TableTraits(empty=table.empty)
     for path in dict.fromkeys(path for path in lists if path):
         below = {each[len(path) + 1 :]: types for each, types in seen.items() if _is_in(each, path)}
-        found[path] = Relation(path, grown(known.get(path, ()), TableTraits(), below, lines=True))
+        found[path] = Relation(path, grown(known.get(path, ()), nothing, below, lines=True), table.empty)
     return found
 
 
@@ -102,6 +110,6 @@ def _wanted(table: TableTraits, seen: Seen) -> Iterable[Column]:
         custom = next((around for around in table.custom_fields if path[:-1] == around), None)
         if not all(path) or "\0" in "".join(path) or (len(path) != 1 and custom is None) or path[-1] == ENTRY:
             continue
-        kind = kind_of(path[-1], types)
+        kind = kind_of(path[-1], without_false(types) if "false" in table.empty else types)
         if kind is not None:
             yield Column(path[-1] if custom is None else f"cf_{path[-1]}", path, kind)

@@ -54,7 +54,7 @@ def source(expression: Expression, found: Fields) -> str:
     """What the value is read from, as text."""
     match expression:
         case At(path):
-            return f"({found.text(path)})"
+            return f"({found.told(path)})"
         case Const() | Concat() | ListOf():
             return _as(expression, "text", found)
         case FirstOf(parts):
@@ -98,7 +98,7 @@ def _text(expression: Const | Enum | Concat | Lookup, found: Fields) -> str:
 def _at(expression: At, kind: str, found: Fields) -> str:
     how = expression.kind or kind
     if how == "time" and expression.zone != "UTC":
-        made = f"headrace_time(({found.text(expression.path)}), {literal(expression.zone)})"
+        made = f"headrace_time(({found.told(expression.path)}), {literal(expression.zone)})"
     else:
         made = found.value(expression.path, how)
     return made if KINDS[how].sql == KINDS[kind].sql else _read(kind, f"({made})::text")

@@ -58,6 +58,11 @@ def kind_of(name: str, types: Collection[str]) -> str | None:
     return _SEEN.get(seen, "text")
 
 
+def without_false(types: Collection[str]) -> Collection[str]:
+    """What else was seen, where `false` stands for nothing."""
+    return {*types} - {"boolean"} if {*types} - {"boolean", "null"} else types
+
+
 def names_record(name: str) -> bool:
     """Whether a field holds a number that names something: `id`, `asset_id`, `assetId`, `assetID`."""
     return name.lower() == "id" or name.endswith(("_id", "Id", "ID"))

@@ -107,8 +107,8 @@ def lines_branch_of(mapping: ModelMapping) -> Branch | None:
     if lines is None:
         return None
     if mapping.of is not None:
-        return _apart(model, lines, mapping.of)
-    found = _noted_lines(lines, model, Fields(source=_ENTRY))
+        return _apart(model, lines, mapping)
+    found = _noted_lines(lines, model, Fields(source=_ENTRY, empty=mapping.empty))
     around = Fields(alias="p")
     for path, _ in mapping.where:
         around.note(path, typed=False)
@@ -125,12 +125,12 @@ def lines_branch_of(mapping: ModelMapping) -> Branch | None:
     return Branch(_listed(made, line_columns_of(model)), joins, _where(mapping, around))
 
 
-def _apart(model: Model, lines: Lines, parent: str) -> Branch:
+def _apart(model: Model, lines: Lines, mapping: ModelMapping) -> Branch:
     """Lines that are records of their own."""
-    found = _noted_lines(lines, model, Fields())
+    found = _noted_lines(lines, model, Fields(empty=mapping.empty))
     found.note(lines.parent, typed=False)
     key = found.text(lines.parent)
-    stream = f"(SELECT s.id::text FROM public.streams s WHERE s.connection_id = c.id AND s.name = {literal(parent)})"  # noqa: S608
+    stream = f"(SELECT s.id::text FROM public.streams s WHERE s.connection_id = c.id AND s.name = {literal(mapping.of or '')})"  # noqa: S608
     made = {
         **{name: how for name, (_, how) in _LINE.items()},
         "parent_id": f"{stream} || ':' || ({key})",
@@ -190,7 +190,7 @@ def problems_of(mapping: ModelMapping, place: Place) -> tuple[list[str], str] | 
 
 
 def _noted(mapping: ModelMapping, custom_fields: Sequence[Path]) -> Fields:
-    found = Fields()
+    found = Fields(empty=mapping.empty)
     fields = {**MODELS[mapping.model].fields, **STAMPS}
     for name, expression in mapping.fields.items():
         note_fields(expression, fields[name].kind, found)

@@ -35,6 +35,8 @@ class Fields:
 
     source: str = "headrace_fields(r.raw)"
     alias: str = "x"
+    empty: tuple[str, ...] = ()
+    """Texts that mean NULL where the kind isn't boolean."""
     _typed: dict[str, bool] = field(default_factory=dict)
 
     def note(self, path: Path, *, typed: bool) -> None:
@@ -55,17 +57,30 @@ class Fields:
         return f"{self.alias}.{ident(head)} #>> {array(rest) if rest else literal('{}')}"
 
     def json(self, path: Path) -> str:
-        """The value as JSON."""
+        """The value as JSON, and NULL where it means nothing."""
         head, rest = path[0], path[1:]
         if not _is_name(head):
-            return f"{self.source} #> {array(path)}"
-        value = f"{self.alias}.{ident(head)}"
-        return f"{value} #> {array(rest)}" if rest else value
+            value = f"{self.source} #> {array(path)}"
+        else:
+            value = f"{self.alias}.{ident(head)}"
+            value = f"{value} #> {array(rest)}" if rest else value
+        if not self.empty:
+            return value
+        return f"(CASE WHEN {value} #>> '{{}}' = ANY ({array(self.empty)}) THEN NULL ELSE {value} END)"
+
+    def told(self, path: Path) -> str:
+        """The same, and NULL where it means nothing."""
+        text = self.text(path)
+        for each in self.empty:
+            text = f"nullif({text}, {literal(each)})"
+        return text
 
     def value(self, path: Path, kind: str) -> str:
         """The value, read as a kind."""
         how = KINDS[kind]
-        return how.read.format(f"({self.json(path) if how.typed else self.text(path)})")
+        if not how.typed:
+            return how.read.format(f"({self.text(path) if how.sql == 'boolean' else self.told(path)})")
+        return how.read.format(f"({self.json(path)})")
 
     def join(self) -> str:
         """What makes the fields: goes behind FROM."""

@@ -83,7 +83,7 @@ def problems_of(relation: Relation, place: Place) -> tuple[list[Column], str]:
     told = [column for column in relation.columns if KINDS[column.kind].sql not in {"text", "json"}]
     parts = ["count(*) FILTER (WHERE headrace_fields(r.raw) IS NULL) AS unreadable"]
     for number, column in enumerate(told):
-        text, value = found.text(column.path), found.value(column.path, column.kind)
+        text, value = found.told(column.path), found.value(column.path, column.kind)
         wrong = f"FILTER (WHERE ({text}) IS NOT NULL AND ({value}) IS NULL)"
         example = f"r.key || ': ' || left({text}, 60)"
         parts.append(f"count(*) {wrong} AS n{number}, (array_agg({example}) {wrong})[1:3] AS e{number}")
@@ -118,11 +118,12 @@ def _own_columns(relation: Relation, found: Fields) -> list[str]:
 
 
 def _fields(relation: Relation) -> Fields:
-    return _entry_fields(relation) if relation.path else _noted(relation, Fields())
+    return _entry_fields(relation) if relation.path else _noted(relation, Fields(empty=relation.empty))
 
 
 def _entry_fields(relation: Relation) -> Fields:
-    return _noted(relation, Fields(source="CASE WHEN json_typeof(l.entry) = 'object' THEN l.entry END"))
+    source = "CASE WHEN json_typeof(l.entry) = 'object' THEN l.entry END"
+    return _noted(relation, Fields(source=source, empty=relation.empty))
 
 
 def _noted(relation: Relation, found: Fields) -> Fields:

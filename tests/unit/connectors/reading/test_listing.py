@@ -117,7 +117,7 @@ def test_a_number_may_be_the_name_of_a_field_all_the_same() -> None:
 
 def test_a_list_that_is_too_short_holds_nothing_there() -> None:
     reader = Reader(Shape(("result", "1"), (("id",),)))
-    with pytest.raises(Transient, match="expected at 'result.1'"):
+    with pytest.raises(Transient, match=r"expected at 'result\.1'"):
         reader.read(b'{"result":[[{"id":1}]]}')
     assert record_in(b'{"result":[{"id":1}]}', ("result", "0")) == b'{"id":1}'
     assert record_in(b'{"result":[]}', ("result", "0")) is None

@@ -22,7 +22,15 @@ from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
 from worker.connectors.paging.counted import SMALLEST_OF_MANY, ByNumber, ByNumberAndSize, ByOffset
 from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.paging import Paging
-from worker.connectors.reading.shape import DeletedMark, FieldPath, Removed, Shape, TimeField, field_path_of
+from worker.connectors.reading.shape import (
+    DeletedMark,
+    FieldPath,
+    Removed,
+    Shape,
+    TimeField,
+    field_path_of,
+    parted,
+)
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
 
@@ -189,11 +197,14 @@ class _Reading:
             total=field_path_of(total) if total is not None else None,
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",
+            or_one=self.data.get("or_one", False),
+            empty=tuple(self.data.get("empty", ())),
         )
         paging = read_paging(self.data.get("paging", {}))
         beside = (("paging", paging.pointer), ("paging", paging.more))
+        head = parted(shape.records)[0]
         for key, path in (("total", shape.total), *beside, ("incremental", shape.token)):
-            if path and (not shape.records or path[: len(shape.records)] == shape.records):
+            if path and (not head or path[: len(head)] == head):
                 raise self.error((key,), f"{key} can't be read from inside the list of records.")
         return shape
 

@@ -192,11 +192,14 @@ def path_of(given: Any, where: tuple[str | int, ...]) -> FieldPath:
 
 def _text(given: Any, where: tuple[str | int, ...]) -> str:
     """A value as it is compared and stored: as the text that JSON has for it."""
-    if isinstance(given, bool):
-        return "true" if given else "false"
     if not isinstance(given, str | int | float) or (isinstance(given, str) and "\0" in given):
         raise BadMapping(where, "This must be text, a number, true or false.")
-    return str(given)
+    return as_text(given)
+
+
+def as_text(value: str | float | bool) -> str:
+    """What Postgres reads out of JSON for it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def keys_of(

@@ -57,6 +57,8 @@ class ModelMapping:
     lines: Lines | None = None
     of: str | None = None
     """Only the lines of the records of this stream are read here."""
+    empty: tuple[str, ...] = ()
+    """Values that mean null in this stream."""
 
 
 def read_models(found: Mapping[str, Any], streams: Sequence[str]) -> tuple[ModelMapping, ...]:

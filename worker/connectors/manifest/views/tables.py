@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.connectors.manifest.views.expressions import BadMapping
+from worker.connectors.manifest.views.expressions import BadMapping, as_text
 from worker.connectors.manifest.views.mapping import ModelMapping, read_models
 from worker.connectors.reading.shape import FieldPath, field_path_of
 from worker.parsing.documents import Document
@@ -31,6 +31,8 @@ class TableTraits:
     columns: tuple[DeclaredColumn, ...] = ()
     custom_fields: tuple[FieldPath, ...] = ()
     lines: tuple[FieldPath, ...] = ()
+    empty: tuple[str, ...] = ()
+    """Values that mean null in columns other than booleans, as the text that they are in JSON or stand for."""
 
 
 def read_table(data: Mapping[str, Any]) -> TableTraits:
@@ -39,6 +41,7 @@ def read_table(data: Mapping[str, Any]) -> TableTraits:
         columns=tuple(_column(name, found) for name, found in data.get("columns", {}).items()),
         custom_fields=tuple(field_path_of(path) for path in data.get("custom_fields", ())),
         lines=tuple(field_path_of(path) for path in data.get("lines", ())),
+        empty=tuple(as_text(value) for value in data.get("empty", ())),
     )
 
 
