@@ -17,7 +17,7 @@ from servers.systems.tryton.server import TrytonServer
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Gone, Record, Window
 from worker.connectors.manifest.model import Manifest, load_manifest
-from worker.connectors.manifest.streams.stream import TRYTON_TIMES
+from worker.connectors.manifest.streams.presets import TRYTON_TIMES
 from worker.connectors.registry import CATALOG
 from worker.errors import NeedsOperator
 

@@ -10,14 +10,19 @@ from worker.connectors.bound import Kept
 from worker.connectors.contract import Limits, Source
 from worker.connectors.describing import DESCRIBE, Descriptions
 from worker.connectors.describing.described import digest
-from worker.connectors.manifest.model import Manifest, settings_error, what_is_wrong
+from worker.connectors.hooks.source import HookedSource
+from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.settings import settings_error, what_is_wrong
 from worker.connectors.protocols.rest import RestSource
+from worker.connectors.protocols.sql import SqlSource
 from worker.connectors.protocols.tryton import TrytonSource
 from worker.parsing.documents import suggest
 
 PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "rest": RestSource,
+    "graphql": RestSource,
     "tryton": TrytonSource,
+    "sql": SqlSource,
 }
 
 
@@ -86,8 +91,11 @@ class ManifestConnector:
         return self._bound.get(_key(settings), lambda: self._checked(settings))
 
     def _source(self, manifest: Manifest, settings: Mapping[str, Any]) -> Source:
-        defaults = {name: setting.default for name, setting in manifest.settings.items()}
-        return PROTOCOLS[manifest.protocol](manifest, {**defaults, **settings})
+        known = manifest.settings
+        given = {name: setting.default for name, setting in known.items()} | {**settings}
+        whole = {name: known[name].meant(value) if name in known else value for name, value in given.items()}
+        source = PROTOCOLS[manifest.protocol](manifest, whole)
+        return source if manifest.hook is None else HookedSource(source, manifest.hook, whole)
 
 
 def _key(settings: Mapping[str, Any]) -> Hashable:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from worker.connectors.manifest.streams.presets import PRESETS
 from worker.connectors.manifest.streams.stream import paths_of
 from worker.connectors.refusals.kinds import RATE_LIMITED, UNNAMED
 from worker.connectors.refusals.refusals import Refusals, throttled_rule
@@ -19,6 +20,7 @@ def read_errors(document: Document) -> Refusals:
     rules = [_rule(document, number, rule) for number, rule in enumerate(found.get("rules", ()))]
     if "throttled" in found:
         rules.insert(0, throttled_rule(found["throttled"]))
+    rules += map(Rule.read, PRESETS[document.data["protocol"]].refusals)
     return Refusals.of(
         words=paths_of(found.get("words", ())),
         status={int(status): kind for status, kind in found.get("status", {}).items()},

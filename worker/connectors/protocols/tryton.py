@@ -28,12 +28,12 @@ from worker.connectors.contract import (
 from worker.connectors.cursors import typed_json
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams.deletes import IDS_PER_PAGE, MOST_IDS
+from worker.connectors.manifest.streams.presets import TRYTON_TIMES
 from worker.connectors.manifest.streams.single import check_filters
-from worker.connectors.manifest.streams.stream import TRYTON_TIMES, StreamManifest
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.paging.paging import smaller
-from worker.connectors.protocols.proofs import make_auth, username_of
 from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import ManifestStream, stream_named
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
@@ -51,10 +51,11 @@ class TrytonSource(ManifestSource):
         super().__init__(manifest)
         self.base_url = fill_base_url(manifest.base_url, settings)
         url = self.base_url + fill_path(manifest.rpc_path, settings)
-        auth = manifest.auth
-        self.auth: Auth = make_auth(auth, settings)
-        if auth.kind == "tryton":
-            self.auth = TrytonSession(url, username_of(auth, settings), auth.password)
+        found = manifest.auth
+        self.auth: Auth = found.bind(settings)
+        if found.user is not None:
+            session = TrytonSession(url, found.user.username(settings), found.user.password)
+            self.auth = found.around(session, settings)
         spec = manifest.webhooks
         self.webhooks: Webhooks | None = (
             None if spec is None else ManifestWebhooks(spec, self.stream, settings)

@@ -15,6 +15,9 @@ from worker.connectors.reading.shape import Removed, field_path_of
 
 CONTENT = frozenset({"deletes", "incremental", "updated_at", "version", "deleted", "volatile"})
 """What says nothing where only the key counts."""
+ASKED = frozenset({"total", "where", "filters", "fields"})
+RELATION = frozenset({"table", "query"})
+"""Of a database, a stream is read from one of them."""
 IDS_PER_PAGE = 10
 """So many times as many ids as records fit in a page, where the protocol knows how to ask for ids alone."""
 MOST_IDS = 10_000
@@ -50,9 +53,8 @@ def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     found = data.get("deletes", {}).get("tombstones")
     if not isinstance(found, Mapping):
         return None
-    kept = {
-        name: value for name, value in data.items() if name not in {*CONTENT, "total", "where", "filters"}
-    }
+    without = {*CONTENT, *ASKED, *(RELATION if RELATION & found.keys() else ())}
+    kept = {name: value for name, value in data.items() if name not in without}
     return {**kept, "params": {}, **found}
 
 

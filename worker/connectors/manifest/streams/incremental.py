@@ -7,12 +7,11 @@ from typing import Any
 
 from worker.connectors.contract import CursorValue
 from worker.connectors.cursors import PRECISION_OF, PRECISIONS, format_cursor, typed_json
+from worker.connectors.manifest.streams.presets import Preset
 from worker.connectors.reading.shape import FieldPath, TimeField, field_path_of
 from worker.parsing.durations import parse_duration
 
 DEFAULT_OVERLAP = 300.0
-ASKS_BY_MANIFEST = frozenset({"rest", "graphql"})
-"""Protocols that know of changes only what the manifest says."""
 WHOLE = frozenset({"number", "epoch_s", "epoch_ms"})
 """Formats that are whole numbers: in a body they have no quotes."""
 TOKEN_REFUSED = (410,)
@@ -59,20 +58,20 @@ class Incremental:
         return int(text) if form in WHOLE else text
 
 
-def read_incremental(found: Mapping[str, Any], protocol: str, zone: Zone, complain: Complain) -> Incremental:
+def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, complain: Complain) -> Incremental:
     """The cursor in the manifest's words; the schema has been checked already."""
     kind = found.get("kind", "timestamp")
     form = found.get("format", {"timestamp": "iso8601"}.get(kind, kind))
     if (kind if kind != "timestamp" else None) != (form if form not in PRECISION_OF else None):
         raise complain(("incremental", "format"), f"The format {form} doesn't fit the kind {kind}.")
     if kind == "token":
-        return _by_token(found, protocol, complain)
+        return _by_token(found, preset, complain)
     for key in ("token", "expired"):
         if key in found:
             raise complain(("incremental", key), f"{key} belongs to the kind token.")
     if "field" not in found:
         raise complain(("incremental",), "incremental needs the field that says when a record changed.")
-    if protocol in ASKS_BY_MANIFEST and not {"param", "since", "descending"} & found.keys():
+    if preset.by_manifest and not {"param", "since", "descending"} & found.keys():
         message = (
             "incremental needs the param or the condition (since) that asks for changes, or descending: true."
         )
@@ -119,9 +118,9 @@ def _time(found: Mapping[str, Any], form: str, zone: tzinfo, complain: Complain)
     return TimeField((*paths, field_path_of(found["clock"])), form, zone, together=True)
 
 
-def _by_token(found: Mapping[str, Any], protocol: str, complain: Complain) -> Incremental:
-    if protocol not in ASKS_BY_MANIFEST:
-        raise complain(("incremental", "kind"), f"The protocol {protocol} knows no tokens.")
+def _by_token(found: Mapping[str, Any], preset: Preset, complain: Complain) -> Incremental:
+    if not preset.by_manifest:
+        raise complain(("incremental", "kind"), "A system of this protocol knows no tokens.")
     if "token" not in found:
         message = "incremental needs the token: where the last page says what the next window begins with."
         raise complain(("incremental",), message)

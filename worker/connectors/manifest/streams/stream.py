@@ -16,6 +16,8 @@ from worker.connectors.manifest.streams.deletes import (
 )
 from worker.connectors.manifest.streams.incremental import Incremental, overlap_of, read_incremental
 from worker.connectors.manifest.streams.order import with_parents
+from worker.connectors.manifest.streams.presets import PRESETS
+from worker.connectors.manifest.streams.relation import Relation, column_of, read_relation
 from worker.connectors.manifest.streams.single import Single, single_of
 from worker.connectors.manifest.views.tables import TableTraits, read_table
 from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
@@ -33,15 +35,6 @@ from worker.connectors.reading.shape import (
 )
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
-
-TRYTON_TIMES = ("write_date", "create_date")
-TRYTON_DEFAULTS: Mapping[str, Any] = {
-    "key": "id",
-    "records": "result",
-    "incremental": {"field": list(TRYTON_TIMES), "format": "typed_json"},
-    "updated_at": {"field": list(TRYTON_TIMES), "format": "typed_json"},
-}
-"""True of every model of every Tryton: the protocol knows it, so no manifest has to say it."""
 
 MERGED = frozenset({"deletes", "conditions"})
 """Of these a stream says only what differs from the defaults."""
@@ -73,6 +66,10 @@ class StreamManifest:
     """How one record is asked for; None: it can't be, or the protocol knows how."""
     filters: tuple[str, ...] = ()
     """By which parameters or fields the system can be asked for some of the records."""
+    relation: Relation | None = None
+    """Of a database: what is read."""
+    rows: int = 0
+    """Of a database: rows in a page; 0: as the connection says."""
 
 
 def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]:
@@ -98,20 +95,22 @@ class _Reading:
     ) -> None:
         self.document = document
         self.protocol = protocol
+        self.preset = PRESETS[protocol]
         self.name = name
         self.own = own
         self.part = ""
         """Of what `deletes` describes: which part of it this is."""
-        below = TRYTON_DEFAULTS if protocol == "tryton" else {}
-        self.data = {**below, **defaults, **own}
-        for key in MERGED & self.data.keys():
-            self.data[key] = {**defaults.get(key, {}), **own.get(key, {})}
+        self.words = {**self.preset.defaults, **defaults, **own}
+        for key in MERGED & self.words.keys():
+            self.words[key] = {**defaults.get(key, {}), **own.get(key, {})}
+        self.data = self.preset.spelled(self.words)
 
     def stream(self) -> StreamManifest:
-        for key in ("path", "records", "key") if self.protocol != "tryton" else ("model", "fields"):
-            if key not in self.data:
+        for key in self.preset.needs:
+            if key not in self.words:
                 message = f"The key {key!r} is missing in streams.{self.name}."
                 raise self.document.error(("streams", self.name), "missing_key", message)
+        asked = read_asked(self.data, self.error)
         incremental = self.incremental()
         stream = StreamManifest(
             name=self.name,
@@ -120,24 +119,28 @@ class _Reading:
             shape=self.shape(incremental),
             paging=read_paging(self.data.get("paging", {})),
             incremental=incremental,
-            asked=read_asked(self.data, self.error),
+            asked=asked,
             model=self.data.get("model", ""),
             fields=tuple(self.data.get("fields", ())),
             domain=tuple(self.data.get("domain", ())),
             single=self.single(),
             filters=tuple(self.data.get("filters", ())),
             table=read_table(self.data),
+            relation=self.relation(incremental) if self.protocol == "sql" else None,
+            rows=self.data.get("rows", 0),
         )
         return stream if self.part else self.with_deletes(stream)
 
     def with_deletes(self, stream: StreamManifest) -> StreamManifest:
         """The stream with those that tell of its deletes."""
-        swept = sweep_data(self.data)
-        if self.protocol == "tryton":
+        swept = sweep_data(self.words)
+        if self.preset.ids_alone:
             if {"tombstones", "removed"} & self.data.get("deletes", {}).keys():
-                raise self.error(("deletes",), "a Tryton server tells of no deletes: it can only be swept.")
+                raise self.error(
+                    ("deletes",), "a system of this protocol tells of no deletes: it can only be swept."
+                )
             return replace(stream, swept=_ids_alone(stream) if swept else None)
-        tombstones = tombstones_data(self.data)
+        tombstones = tombstones_data(self.words)
         return replace(
             stream,
             removed=removed_of(self.data),
@@ -146,35 +149,49 @@ class _Reading:
             tombstones_setting=tombstones_setting(self.data),
         )
 
+    def relation(self, incremental: Incremental | None) -> Relation:
+        """Its key and cursor are columns, too."""
+        for path in paths_of(self.data["key"]):
+            column_of(path, self.error, "key")
+        if incremental is not None:
+            for path in incremental.time.paths:
+                column_of(path, self.error, "incremental", "field")
+            if incremental.time.together:
+                raise self.error(
+                    ("incremental", "clock"), "a database is asked by one column: make one in a query."
+                )
+        return read_relation(self.data, self.error)
+
     def single(self) -> Single | None:
-        found = single_of(self.data) if self.protocol != "tryton" else None
+        found = single_of(self.data) if self.preset.by_manifest else None
         if found is not None and len(paths_of(self.data["key"])) > 1:
             raise self.error(("single",), "one record can be asked for only where one field is the key.")
         return found
 
     def derived(self, part: str, data: Mapping[str, Any]) -> StreamManifest:
         reading = _Reading(self.document, self.protocol, self.name, {}, {})
-        reading.own, reading.part, reading.data = self.own, part, dict(data)
+        reading.own, reading.part, reading.words = self.own, part, dict(data)
+        reading.data = self.preset.spelled(data)
         return reading.stream()
 
     def incremental(self) -> Incremental | None:
         found = self.data.get("incremental")
-        return None if found is None else read_incremental(found, self.protocol, self.zone, self.error)
+        return None if found is None else read_incremental(found, self.preset, self.zone, self.error)
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
         interval = parse_duration(self.data.get("interval", "15m"))
-        seam = read_paging(self.data.get("paging", {})).seam if self.protocol != "tryton" else "none"
+        seam = read_paging(self.data.get("paging", {})).seam if self.preset.by_manifest else "none"
         if incremental is None:
             return StreamTraits(False, False, True, interval=interval, seam=seam)
         found = self.data["incremental"]
         return StreamTraits(
             incremental=True,
-            ordered=found.get("ordered", False),
+            ordered=found.get("ordered", self.preset.ordered),
             timestamps=incremental.time.form not in {"number", "token"},
             overlap=overlap_of(found, incremental, self.error),
             lag=parse_duration(found.get("lag", "0s")),
             interval=interval,
-            bounded=self.protocol == "tryton" or bool({"until_param", "until"} & found.keys()),
+            bounded=self.preset.bounded or bool({"until_param", "until"} & found.keys()),
             token=incremental.token is not None,
             seam=seam,
         )
@@ -193,7 +210,7 @@ class _Reading:
             updated_at=cursor if updated == cursor else updated,
             deleted=self.deleted(),
             volatile=tuple(field_path_of(path) for path in self.data.get("volatile", ())),
-            shuffled=self.protocol == "tryton",
+            shuffled=self.preset.shuffled,
             total=field_path_of(total) if total is not None else None,
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",

@@ -1,0 +1,62 @@
+"""What is read of a database, for a stream of the protocol `sql`? A table or view, or what a query of the user's returns.
+
+orders: {table: public.orders, key: id, incremental: {field: updated_at}}
+totals: {query: "select plant, sum(hours) as hours from work group by plant", key: plant}
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.connectors.reading.shape import FieldPath
+
+LONGEST = 128
+"""Characters of a name: what the most generous of databases takes."""
+
+Complain = Callable[[Sequence[str], str], Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One of the two."""
+
+    table: tuple[str, ...] = ()
+    """Its name, with the schema before it where the stream says one."""
+    query: str = ""
+
+    @property
+    def shown(self) -> str:
+        """How errors and the log call it; of a query, that it is one."""
+        return ".".join(self.table) or "query"
+
+
+def read_relation(data: Mapping[str, Any], complain: Complain) -> Relation:
+    """The stream's own words; the schema has been checked already."""
+    if ("table" in data) == ("query" in data):
+        raise complain(
+            ("table",), "a stream of a database is read from a table or from a query: say one of them."
+        )
+    if "query" in data:
+        query = data["query"].strip().rstrip(";").rstrip()
+        if not query or "\0" in query:
+            raise complain(("query",), "the query is empty.")
+        return Relation(query=query)
+    named = data["table"]
+    parts = tuple(named.split(".", 1)) if isinstance(named, str) else tuple(named)
+    if not all(map(_is_name, parts)):
+        raise complain(
+            ("table",), "a table is named as orders, as public.orders, or as a list of schema and table."
+        )
+    return Relation(parts)
+
+
+def column_of(path: FieldPath, complain: Complain, *where: str) -> str:
+    """The column that a path names: records of a database have no deeper places."""
+    if len(path) != 1 or not _is_name(path[0]):
+        message = f'{".".join(path)} names no column; write one whose name holds a dot as a list, ["a.b"].'
+        raise complain(where, message)
+    return path[0]
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= LONGEST and text.isprintable()
