@@ -74,7 +74,7 @@ class Tryton(Double):
         assert order in ([["id", "ASC"]], None)
         found = [row for row in self.rows(stream, order="number") if self._fits(stream, row, domain)]
         shown = [self.show(stream, row) for row in found[offset : offset + limit]]
-        return [{name: record[name] for name in fields} for record in shown]
+        return [{name: record[name] for name in fields if name in record} for record in shown]
 
     def render(self, stream: str, row: Row) -> dict[str, Any]:
         """`write_date` is null until a record is first edited."""

@@ -33,6 +33,7 @@ from worker.connectors.reading.keys import make_key
 BEGINNING = datetime(2026, 6, 15, 12, tzinfo=UTC)
 Kind = Literal["transient", "rate_limited", "operator", "auth_expired"]
 Trouble = Literal["throttled", "failing", "silent", "cut", "garbage", "html", "refused", "forbidden"]
+Echo = Callable[[Call], Answer]
 WAIT = 37
 """Seconds that a throttled request is asked to wait."""
 HTML = "<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
@@ -43,7 +44,7 @@ class Complaint:
     """A way of saying no that is the system's own, and what it must be taken for."""
 
     name: str
-    answer: Answer
+    answer: "Answer | Trouble"
     kind: Kind
     wait: float | None = None
     """Seconds that it asks to wait, where it is `rate_limited` and says so."""
@@ -59,6 +60,9 @@ class Double:
     secrets: ClassVar[Mapping[str, str]] = {}
     tables: ClassVar[Mapping[str, Table]]
 
+    says_how_long: ClassVar[bool] = True
+    """`throttled` names the time to wait."""
+
     zone: tzinfo = UTC
     now: datetime = BEGINNING
     """Its clock stands still until somebody advances it."""
@@ -66,13 +70,17 @@ class Double:
     ambush: Callable[[Call], None] | None = None
     """Called before a request for data is answered."""
     drifted: bool = False
-    """Its records look otherwise since a release: a new field, and one record without its key."""
+    """Its records look otherwise since a release: they have a field more."""
+    keyless: set[int] = field(default_factory=set)
+    """Numbers of rows that are shown without their key."""
 
     def __post_init__(self) -> None:
         self._rows: dict[str, dict[int, Row]] = {name: {} for name in self.tables}
         self._serial = 0
         self._tokens: set[str] = set()
-        self._trouble: deque[Answer | Trouble] = deque()
+        self.issued: list[str] = []
+        """Every token and session that was ever given."""
+        self._trouble: deque[Trouble | Answer | Echo] = deque()
         self._lock = threading.RLock()
         self._released = threading.Event()
         self._serving: Serving | None = None
@@ -177,6 +185,8 @@ class Double:
         record = self.render(stream, row)
         if self.drifted:
             record["added_by_a_release"] = {"since": ["2026.7"], "of": row.number}
+        if row.number in self.keyless:
+            record.pop(self.tables[stream].key)
         return record
 
     def key_of(self, stream: str, row: Row) -> str:
@@ -187,6 +197,7 @@ class Double:
         """A token or session that is good from now on."""
         token = f"issued-{token_hex(12)}"
         self._tokens.add(token)
+        self.issued.append(token)
         return token
 
     def knows(self, token: str | None) -> bool:
@@ -231,7 +242,7 @@ class Double:
         with self._lock:
             self.now += timedelta(seconds=seconds)
 
-    def trouble(self, *kinds: Trouble | Answer) -> None:
+    def trouble(self, *kinds: Trouble | Answer | Echo) -> None:
         """What the next requests for data get instead of an answer, one after the other."""
         with self._lock:
             self._trouble.extend(kinds)
@@ -301,9 +312,11 @@ class Double:
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
 
-    def _troubled(self, call: Call, kind: Trouble | Answer) -> tuple[str, Answer]:
+    def _troubled(self, call: Call, kind: Trouble | Answer | Echo) -> tuple[str, Answer]:
         if isinstance(kind, Answer):
             return "complaint", kind
+        if callable(kind):
+            return "complaint", kind(call)
         if kind == "cut":
             return kind, replace(self._answered(call), cut=True)
         says: dict[Trouble, Callable[[], Answer]] = {

@@ -5,7 +5,7 @@ plans are made as for a run, so look-back, caps, marks and lost places are what 
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -120,7 +120,12 @@ class Copy:
 
     def window(self, window: Window) -> list[Page]:
         """The pages of any window, kept nowhere."""
-        return [fetched.page for fetched in self._fetched(self.described, Plan(window))]
+        return list(self.through(window))
+
+    def through(self, window: Window) -> Iterator[Page]:
+        """The same, one at a time."""
+        for fetched in self._fetched(self.described, Plan(window)):
+            yield fetched.page
 
     def read_tombstones(self) -> bool:
         """The system's own list of deletes; False: it has none."""

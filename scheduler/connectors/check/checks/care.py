@@ -1,0 +1,185 @@
+"""Does it take care: of changed schemas, of secrets, of memory, of the number of requests?"""
+
+import tracemalloc
+from base64 import b64encode
+from collections.abc import Callable
+from statistics import median
+from urllib.parse import quote
+
+from scheduler.connectors.check.bench import DAY, Bench
+from scheduler.connectors.check.checks.check import Check
+from scheduler.connectors.check.checks.listening import heard
+from scheduler.connectors.check.double.exchange import Answer, Call
+from scheduler.connectors.check.driving.copy import Copy
+from scheduler.connectors.check.outcome import Broken, Spared
+from worker.connectors.contract import Window
+from worker.errors import HeadraceError
+
+SHORTEST = 4
+TIMES = 3
+ROOM = 64 * 1024
+"""Bytes that may be held for reasons of their own."""
+
+
+def drift(bench: Bench) -> str:
+    copy = bench.loaded(2)
+    bench.double.drifted = True
+    bench.double.advance(DAY)
+    bench.double.change(bench.stream, *copy.records)
+    copy.sync()
+    bench.compare(copy, "after a release that adds a field")
+    keys = list(copy.records)
+    bench.double.advance(DAY)
+    bench.double.change(bench.stream, *keys)
+    bench.double.keyless = {next(row.number for row in bench.double.rows(bench.stream))}
+    before = len(copy.came)
+    copy.sync()
+    came = set(copy.came[before:])
+    if not copy.rejected:
+        raise Spared("A field more changes nothing. The double shows no record without a key.")
+    if len(came) < len(keys) - 1:
+        raise Broken(f"{len(keys) - 1} records beside one that can't be taken", f"{len(came)}")
+    return "a field more, and a record without a key"
+
+
+def secrets(bench: Bench) -> str:
+    """Everything is logged, down to each request, while the system repeats in its errors what was sent to it."""
+    if not bench.double.secrets:
+        raise Spared("It needs no secret.")
+    errors: list[str] = []
+    with heard() as said:
+        bench.fill(2)
+        copy = bench.copy()
+        for status in (None, 400, 500, 429):
+            if status is not None:
+                bench.double.trouble(_echo(status), _echo(status))
+            try:
+                copy.load()
+            except HeadraceError as exc:
+                errors += [str(exc), repr(exc)]
+            bench.double.no_more_trouble()
+            bench.double.advance(3700)
+            copy.go_on_in(copy.account.begun_anew())
+        copy.load()
+        with bench.wrong_secret(next(iter(bench.double.secrets)), keeps=True) as account:
+            try:
+                Copy(account, bench.stream).sync()
+            except HeadraceError as exc:
+                errors += [str(exc), repr(exc)]
+    values = {*bench.double.secrets.values(), *bench.double.issued}
+    places = {
+        "the log": said.getvalue(),
+        "an error": "\n".join(errors),
+        "a cursor": "\n".join(copy.cursors.values()),
+    }
+    for place, text in places.items():
+        if any(form in text for value in values for form in _forms(value)):
+            raise Broken("no secret anywhere", f"one in {place}")
+    urls = " ".join(f"{each.call.path}?{each.call.query}" for each in bench.double.log)
+    in_url = any(form in urls for value in values for form in _forms(value))
+    lines = len(said.getvalue().splitlines())
+    return f"{lines} lines" + (", but one goes in the URL, which proxies log" if in_url else "")
+
+
+def _echo(status: int) -> Callable[[Call], Answer]:
+    def echo(call: Call) -> Answer:
+        sent = {**call.headers, "body": call.body.decode("utf-8", "replace"), "query": call.query}
+        return Answer(status, {"message": f"You sent {sent}", "error": {"message": f"You sent {sent}"}})
+
+    return echo
+
+
+def _forms(value: str) -> set[str]:
+    found = {value, quote(value, safe=""), b64encode(value.encode()).decode()}
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+def memory(bench: Bench) -> str:
+    """Nothing is kept of pages that were read; an answer beyond the bound is asked for smaller, or refused."""
+    bench.double.create(bench.stream, TIMES * bench.fill(8))
+    came, kept = _kept_while_reading(bench)
+    if kept > came / 4 + ROOM:
+        raise Broken(f"next to nothing kept of the {came:,} bytes that came", f"{kept:,} bytes")
+    _bounded_answers(bench)
+    return f"{came:,} bytes came, {max(0, kept):,} were kept"
+
+
+def _kept_while_reading(bench: Bench) -> tuple[int, int]:
+    """How much came of a window, and how much more memory was held at its end than soon after its beginning."""
+    copy, came, held = bench.copy(), 0, []
+    tracemalloc.start()
+    try:
+        for _ in copy.through(Window()):
+            came += sum(len(each.answer.content) for each in bench.double.log)
+            bench.double.log.clear()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    quarter = max(1, len(held) // 4)
+    return came, int(median(held[-quarter:]) - median(held[:quarter]))
+
+
+def _bounded_answers(bench: Bench) -> None:
+    whole = bench.copy(small_pages=False)
+    whole.load()
+    largest = max(len(each.answer.content) for each in bench.double.asked())
+    copy = bench.copy(small_pages=False, max_bytes=max(1500, largest // 2))
+    try:
+        copy.load()
+    except HeadraceError as exc:
+        if exc.code != "page_too_large":
+            raise
+        return
+    bench.compare(copy, "with answers of half the size at most")
+
+
+def requests(bench: Bench) -> str:
+    """One for each page, one to log in; one where nothing is new."""
+    bench.fill(4)
+    bench.double.log.clear()
+    copy = bench.copy()
+    copy.load()
+    first, log_ins = _counted(bench, copy.pages)
+    if log_ins > 2:
+        raise Broken("one log-in", f"{log_ins} requests for it")
+    bench.double.advance(30 * DAY)
+    pages = copy.pages
+    copy.sync()
+    bench.compare(copy, "where nothing is new")
+    idle, more = _counted(bench, copy.pages - pages)
+    if more:
+        raise Broken("that a session is used until it ends", f"{more} more log-ins")
+    if bench.described.traits.incremental and idle > 1:
+        raise Broken("one request where nothing is new", f"{idle}")
+    return f"{first} for {len(copy.records)} records in as many pages, {idle} where nothing is new"
+
+
+def _counted(bench: Bench, pages: int) -> tuple[int, int]:
+    """Requests for data and for log-ins since the last count; `Broken` where they are more than the pages that came."""
+    data, log_ins = len(bench.double.asked()), len(bench.double.asked(("login", "refused")))
+    repeated = [each.call for each in bench.double.asked()]
+    bench.double.log.clear()
+    if data > pages:
+        twice = next((call.words for n, call in enumerate(repeated) if call in repeated[:n]), "")
+        raise Broken(
+            f"{pages} requests, one for each page", f"{data}" + (f", twice: {twice}" if twice else "")
+        )
+    return data, log_ins
+
+
+CHECKS = (
+    Check(
+        "drift",
+        "A changed schema stops nothing: new fields come, and one bad record is set aside alone.",
+        drift,
+    ),
+    Check(
+        "secrets",
+        "Secrets and tokens are in no log, error or cursor, even if the system repeats them.",
+        secrets,
+    ),
+    Check("memory", "Memory is bounded by a few pages, however many records there are.", memory),
+    Check(
+        "requests", "As many requests as pages, one log-in, and one request where nothing is new.", requests
+    ),
+)

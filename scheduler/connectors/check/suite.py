@@ -1,0 +1,102 @@
+"""Every check over every stream: with each, or with one of each kind where streams differ in nothing that matters."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from scheduler.connectors.check.bench import Bench, Subject, bench
+from scheduler.connectors.check.checks import care, deletes, reading, times, trouble
+from scheduler.connectors.check.checks.check import Check
+from scheduler.connectors.check.outcome import Broken, Outcome, Spared
+from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.errors import HeadraceError
+from worker.telemetry.redaction import redactor
+
+CHECKS: Sequence[Check] = (
+    *reading.CHECKS,
+    *times.CHECKS,
+    *deletes.CHECKS,
+    *trouble.CHECKS,
+    *care.CHECKS,
+)
+Told = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is tried."""
+
+    checks: Sequence[Check] = CHECKS
+    streams: Sequence[str] = ()
+    """Empty: all."""
+    all_kinds: bool = False
+    """Every check with every stream, however alike they are."""
+
+
+def run(subject: Subject, choice: Choice = Choice(), told: Told = lambda _: None) -> list[Outcome]:
+    """All outcomes, in the order of the checks; each is told as it comes."""
+    outcomes = []
+    for check, stream in _tries(subject, choice):
+        outcome = try_out(check, subject, stream)
+        told(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def try_out(check: Check, subject: Subject, stream: str) -> Outcome:
+    """One check with one stream."""
+    with bench(subject, stream) as there:
+        return replace(_tried(check, there), stream=stream)
+
+
+def _tried(check: Check, there: Bench) -> Outcome:
+    try:
+        return Outcome(check.name, "passed", check.tries(there))
+    except Spared as exc:
+        return Outcome(check.name, "not applicable", str(exc))
+    except Broken as exc:
+        expected, came = exc.expected, exc.came
+    except HeadraceError as exc:
+        expected, came = "no failure", f"{exc.code}: {exc}"
+    except Exception as exc:  # noqa: BLE001 - a hook or a double may break in any way
+        expected, came = "that it runs", f"{type(exc).__name__}: {exc}"
+    return Outcome(
+        check.name,
+        "failed",
+        expected=redactor.redact(expected),
+        came=redactor.redact(came),
+        request=there.last_request(),
+    )
+
+
+def _tries(subject: Subject, choice: Choice) -> Iterator[tuple[Check, str]]:
+    streams = {
+        name: spec
+        for name, spec in subject.manifest.streams.items()
+        if not choice.streams or name in choice.streams
+    }
+    few = list(streams) if choice.all_kinds else kinds(streams)
+    for check in choice.checks:
+        for stream in streams if check.every else few:
+            yield check, stream
+
+
+def kinds(streams: Mapping[str, StreamManifest]) -> list[str]:
+    """The first stream of each kind."""
+    found: dict[str, str] = {}
+    for name, spec in streams.items():
+        found.setdefault(repr(_kind(spec)), name)
+    return list(found.values())
+
+
+ALIKE = frozenset(
+    {"name", "title", "path", "params", "model", "fields", "domain", "table", "filters", "traits"}
+)
+"""What two streams may differ in and still be read in the same way."""
+
+
+def _kind(spec: StreamManifest) -> tuple[Any, ...]:
+    """What the checks could tell two streams apart by; where a part is a stream itself, so is that."""
+    parts = [getattr(spec, each.name) for each in fields(spec) if each.name not in ALIKE]
+    traits = replace(spec.traits, interval=0.0, after=())
+    return traits, *(_kind(part) if isinstance(part, StreamManifest) else part for part in parts)
