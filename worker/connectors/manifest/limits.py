@@ -83,7 +83,7 @@ def _wrong(document: Document, found: Mapping[str, Any]) -> Iterator[tuple[str, 
     if "burst" in found and "requests" not in found:
         yield "burst", "A burst is of requests, and none are limited here.", None
     yield from _wrong_times(found)
-    known = document.data["streams"]
+    known = document.data.get("streams", {})
     for name in found.get("streams", ()):
         if name not in known:
             yield "streams", f"There is no stream {name!r} in this manifest.", suggest(name, known) or None
