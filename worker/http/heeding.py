@@ -66,9 +66,19 @@ class Heeding:
         self._clock = clock
 
     def answer(
-        self, account: str, response: Response, *, who: str, said: Callable[[], str], tried: bool
+        self,
+        account: str,
+        response: Response,
+        *,
+        who: str,
+        said: Callable[[], str],
+        tried: bool,
+        meant: bool = False,
     ) -> None:
-        """Heed it; raises RateLimited where it is no answer but a word to wait. `said` words it, without a secret."""
+        """Heed it; raises RateLimited where it is no answer but a word to wait. `said` words it, without a secret.
+
+        `meant`: it says something of what was asked, whatever its status: a system that refuses by 500 is not down.
+        """
         status = response.status
         found = learned(response.headers, self._clock()) if response.headers else None
         if status < 400:
@@ -80,7 +90,7 @@ class Heeding:
             raise self._told_to_wait(
                 account, said(), wait_after_refusal(found), "unavailable" if status >= 500 else "rate_limited"
             )
-        if status < 500:
+        if status < 500 or meant:
             self._breaker.succeeded(account, tried=tried)
             return
         self._failed(account, Failure(who, said()))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from worker.errors import HeadraceError, NeedsOperator
+from worker.errors import AuthExpired, HeadraceError, NeedsOperator
 from worker.secrets import Secret, open_again, open_secret, reopen_secret, stores_away
 from worker.telemetry.steps import Steps
 
@@ -60,7 +60,7 @@ def rotated_since(
 
     Some systems say 403 of a key that they know no longer. Mostly it says that its user may not do something.
     """
-    if status == 401:
+    if status == 401 or isinstance(failure, AuthExpired):
         return opened_again(holder, used)
     if status == 403 and isinstance(failure, NeedsOperator):
         return opened_again(holder, used, doubtful=True)

@@ -104,6 +104,11 @@ class HeldTokens:
         return state.digest()
 
 
+def _by_status_alone(answer: Response) -> bool:
+    del answer
+    return False
+
+
 class _Turn:
     """One thread's turn at logging in."""
 
@@ -139,6 +144,8 @@ class Proof:
     renew: Callable[[Renewal], Response]
     """Sends one that spends a secret, and sees to what comes instead."""
     patience: float
+    expired: Callable[[Response], bool] = _by_status_alone
+    """Whether an answer says in words of its own that our token or session is good no longer."""
 
     def answer(self) -> Response:
         """Drive the flow to its last answer; once more if another thread has renewed the token meanwhile."""
@@ -178,12 +185,13 @@ class Proof:
                 if asked_for:
                     turn.leave()
                 answer = self.send(outgoing) if asked_for else self.log_in(outgoing)
-            if answer.status in REFUSED and before and not turn.mine:
+            heard = replace(answer, status=401) if asked_for and self.expired(answer) else answer
+            if heard.status in REFUSED and before and not turn.mine:
                 turn.take()
                 if may_restart and self.held.values != before:
                     return None
             try:
-                outgoing = flow.send(answer)
+                outgoing = flow.send(heard)
             except StopIteration:
                 return answer
             except NeedsOperator as exc:

@@ -17,7 +17,8 @@ import httpx
 import structlog
 
 from worker.connectors.contract import Request, Response
-from worker.errors import HeadraceError, Transient
+from worker.connectors.hooks.source import HookedSource, hooked
+from worker.errors import AuthExpired, HeadraceError, NeedsOperator, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
@@ -47,6 +48,8 @@ WHOLE_ANSWER = 2.0
 USER_AGENT = "headrace"
 NO_CARRIERS: Mapping[str, Carrier] = {}
 HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOBODY_HOME = frozenset({502, 503, 504})
+"""Said in front of a system that is away."""
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 _DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEPTED}
@@ -66,6 +69,8 @@ class _Hearing:
 
     comes: Callable[[int], None]
     judge: Judge
+    hook: HookedSource | None = None
+    """Where the connector has one: it makes what is read of what came."""
 
 
 class _LostUnseen(Exception):
@@ -115,11 +120,14 @@ class Sender:
         `comes` is told how large its body is, or is by now, before that is taken into memory: it may wait, or raise.
         """
         try:
+            if (hook := hooked(ctx.source)) is not None:
+                request = hook.sending(request)
             judge = Judge(ctx.source, request.absent)
             if ctx.source.transport == "http":
-                response = self._proved(ctx, request, _Hearing(comes, judge))
+                response = self._proved(ctx, request, _Hearing(comes, judge, hook))
             else:
                 response = self._carrying.answer(ctx, request, comes)
+                response = response if hook is None else hook.received(response)
             failure = judge.failure(response)
             if failure is not None:
                 raise self._heeding.words(ctx.account, response, failure)
@@ -173,6 +181,7 @@ class Sender:
                 ctx.secrets[renewal.secret], renewal, log_in, ctx.environment
             ),
             patience=WHOLE_ANSWER * self._timeout,
+            expired=lambda answer: isinstance(hearing.judge.failure(answer), AuthExpired),
         )
 
     def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
@@ -216,11 +225,14 @@ class Sender:
                     raise _LostUnseen from None
                 self._heed_silence(ctx, who, address, error)
                 raise
+            if hearing.hook is not None and response.status != 429:
+                response = self._received(hearing.hook, response, address, attempt)
             # Before the permit is returned, so that nobody slips through between the two.
             said = None if response.status == 429 else hearing.judge.failure(response)
             if said is not None and asks_to_wait(said):
                 raise self._heeding.words(ctx.account, response, said)
-            if response.status >= 500:
+            meant = isinstance(said, NeedsOperator) and response.status not in _NOBODY_HOME
+            if response.status >= 500 and not meant:
                 grant.failed()
             self._heeding.answer(
                 ctx.account,
@@ -228,8 +240,19 @@ class Sender:
                 who=who,
                 said=lambda: f"{address.place} answered {response.status} to {_asked(address, outgoing)}",
                 tried=grant.tried,
+                meant=meant,
             )
             return response
+
+    def _received(
+        self, hook: HookedSource, response: Response, address: Address, attempt: Attempt
+    ) -> Response:
+        """What the connector's hook makes of an answer; bounded as what came was."""
+        made = hook.received(response)
+        if len(made.body) > self._max_bytes:
+            raise too_large(f"What the hook made of the answer of {address.place}", self._max_bytes)
+        attempt.comes(len(made.body))
+        return made
 
     def _answered(self, ctx: CallContext, address: Address, written: Outgoing, attempt: Attempt) -> Response:
         with ctx.steps.step("request") as step:

@@ -24,6 +24,7 @@ from worker.connectors.contract.exchange import Position as Position
 from worker.connectors.contract.exchange import Request as Request
 from worker.connectors.contract.exchange import Response as Response
 from worker.connectors.contract.exchange import Window as Window
+from worker.connectors.contract.hook import BaseHook as BaseHook
 from worker.connectors.contract.records import DeleteReason as DeleteReason
 from worker.connectors.contract.records import Gone as Gone
 from worker.connectors.contract.records import Page as Page

@@ -46,4 +46,6 @@ def _read(manifest: Manifest, own: Any) -> Manifest:
         problems.sort(key=lambda problem: not problem.misspelled)
         raise first_of([BadDescription(each.path, each.code, each.message, each.hint) for each in problems])
     data = merged(below.data, own)
-    return replace(read_manifest(MergedDocument(below.name, data, below.lines, own)), document=None)
+    return replace(
+        read_manifest(MergedDocument(below.name, data, below.lines, own)), document=None, hook=manifest.hook
+    )

@@ -5,12 +5,13 @@ Every complaint names the file, the line and the field.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from worker.connectors.auth import Credential
 from worker.connectors.contract import Limits
+from worker.connectors.hooks.loading import LoadedHook, load_hook
 from worker.connectors.manifest.errors import read_errors
 from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.oauth2 import OAuth2Manifest
@@ -94,6 +95,8 @@ class Manifest:
     """Sections that a connection may add to, in `describe`."""
     document: Document | None = field(default=None, repr=False, compare=False)
     """As it was written, where a connection may add to it."""
+    hook: LoadedHook | None = field(default=None, compare=False)
+    """Python of its own, where its words end."""
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -103,7 +106,15 @@ def load_manifest(path: Path) -> Manifest:
     if path.parent.name != document.data["system"]:
         message = f"The folder is called {path.parent.name!r}, the system {document.data['system']!r}."
         raise document.error(("system",), "bad_value", message, hint="Give both the same name.")
-    return manifest
+    if "hook" not in document.data:
+        return manifest
+    return replace(manifest, hook=_hook(document, path.parent / document.data["hook"]))
+
+
+def _hook(document: Document, path: Path) -> LoadedHook:
+    if not path.is_file():
+        raise document.error(("hook",), "bad_value", f"There is no file {path.name} beside the manifest.")
+    return load_hook(path, document.data["system"])
 
 
 def manifest_in(document: Document) -> Manifest:

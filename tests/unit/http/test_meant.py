@@ -1,0 +1,140 @@
+"""What an answer means is its system's to say: by rules of a manifest, or a hook, before its status counts."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from servers.systems.sending import Budget, Plant, SenderOf, context
+
+from worker.connectors.contract import BaseHook, Request, Response
+from worker.connectors.hooks.loading import LoadedHook
+from worker.connectors.hooks.source import HookedSource
+from worker.connectors.refusals.refusals import Refusals
+from worker.connectors.refusals.rule import Rule
+from worker.errors import HeadraceError, NeedsOperator, NotThere, Throttled, Transient
+from worker.http import Sender
+
+
+class Session:
+    """Logs in, and once more after a 401."""
+
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]:
+        for _ in range(2):
+            if "token" not in held:
+                held["token"] = (yield Request("POST", "login", body=b"")).body.decode()
+            answer = yield replace(request, headers={"X-Token": held["token"]})
+            if answer.status != 401:
+                return
+            del held["token"]
+
+
+@dataclass
+class Ruled(Plant):
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        return Refusals.of(rules=tuple(map(Rule.read, self.rules))).failure(response)
+
+
+EXPIRED = {"path": "error.code", "equals": "SESSION_EXPIRED", "kind": "auth_expired"}
+
+
+def test_a_session_that_a_200_calls_expired_is_renewed_once(sender: SenderOf) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rpartition("/")[2])
+        if request.method == "POST":
+            return httpx.Response(200, text=f"session-token-{len(asked)}")
+        if request.headers["x-token"] == "session-token-1":
+            return httpx.Response(200, json={"error": {"code": "SESSION_EXPIRED"}})
+        return httpx.Response(200, json={"data": []})
+
+    source = Ruled(Session(), rules=[EXPIRED])
+    assert sender(handler).send(context(source), Request("GET", "parts")).body == b'{"data":[]}'
+    assert asked == ["login", "parts", "login", "parts"]
+
+
+def test_one_that_is_expired_again_at_once_needs_an_operator(sender: SenderOf) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(200, json={"error": {"code": "SESSION_EXPIRED", "message": "Log in, please."}})
+
+    with pytest.raises(NeedsOperator, match="Log in, please") as caught:
+        sender(handler).send(context(Ruled(Session(), rules=[EXPIRED])), Request("GET", "parts"))
+    assert caught.value.code == "auth_refused"
+    assert asked == ["POST", "GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize(("kind", "failed"), [("validation", 0), ("not_found", 0), ("transient", 1)])
+def test_a_500_by_which_a_system_refuses_is_no_outage(budget: Budget, kind: str, failed: int) -> None:
+    heard: list[bool] = []
+    transport = httpx.MockTransport(lambda _: httpx.Response(500, json={"name": "odoo.UserError"}))
+    sends = Sender(budget, timeout=5, max_bytes=1000, transport=transport)
+    sends._heeding._failed = lambda *_: heard.append(True)  # type: ignore[method-assign, assignment]
+    rule = {"status": 500, "path": "name", "equals": "odoo.UserError", "kind": kind}
+    with pytest.raises((NeedsOperator, Transient)):
+        sends.send(context(Ruled(rules=[rule])), Request("GET", "parts"))
+    assert len(heard) == failed
+
+
+def test_a_wait_of_a_rule_holds_the_account(sender: SenderOf, budget: Budget) -> None:
+    rule = {"path": "errors.0.message", "matches": "in ([0-9]+) seconds", "kind": "rate_limited"}
+    body = {"errors": [{"message": "Try again in 12 seconds."}]}
+    with pytest.raises(HeadraceError) as caught:
+        sender(lambda _: httpx.Response(200, json=body)).send(
+            context(Ruled(rules=[rule])), Request("GET", "parts")
+        )
+    assert caught.value.code == "rate_limited"
+    assert not isinstance(caught.value, Throttled)
+    assert [(account, seconds) for account, seconds, _ in budget.held] == [("acme", 12.0)]
+
+
+class Doubling(BaseHook):
+    def request(self, request: Request) -> Request:
+        return replace(request, url="of_the_hook")
+
+    def response(self, response: Response) -> Response:
+        return replace(response, body=response.body * 2)
+
+    def failure(self, response: Response) -> HeadraceError | None:
+        return NotThere("not_found", "It said no.") if response.body == b"nono" else None
+
+
+def hooked_plant() -> Any:
+    return HookedSource(Plant(), LoadedHook(Doubling, str(Path(__file__))), {})  # type: ignore[arg-type]
+
+
+def test_what_is_sent_and_read_is_what_the_hook_makes_of_it(sender: SenderOf) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, text="ab")
+
+    taken: list[int] = []
+    answer = sender(handler).send(context(hooked_plant()), Request("GET", "parts"), taken.append)
+    assert (answer.body, asked) == (b"abab", ["/api/of_the_hook"])
+    assert taken[-1] == 4
+
+
+def test_a_failure_is_judged_by_what_the_hook_made(sender: SenderOf) -> None:
+    with pytest.raises(NotThere):
+        sender(lambda _: httpx.Response(200, text="no")).send(
+            context(hooked_plant()), Request("GET", "parts")
+        )
+
+
+def test_what_a_hook_makes_is_bounded_as_what_came(sender: SenderOf) -> None:
+    with pytest.raises(NeedsOperator, match="What the hook made of the answer") as caught:
+        sender(lambda _: httpx.Response(200, text="x" * 600)).send(
+            context(hooked_plant()), Request("GET", "parts")
+        )
+    assert caught.value.code == "page_too_large"
