@@ -62,6 +62,14 @@ def configure(settings: Settings, queues: Sequence[str], *, publisher: bool = Fa
     return celery_app
 
 
+def declare(queues: Sequence[str]) -> list[str]:
+    """Let these be published to and served from now on, too; those that weren't before."""
+    new = [name for name in queues if name not in celery_app.amqp.queues]
+    for name in new:
+        celery_app.amqp.queues.add(Queue(name, _exchange, routing_key=name))
+    return new
+
+
 def _transport_options(*, publisher: bool) -> dict[str, Any]:
     return {
         "global_keyprefix": KEY_PREFIX,

@@ -38,6 +38,16 @@ class Settings(BaseSettings):
     """Port of the embedded Valkey; 0 takes a free one and keeps it."""
     connectors: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders with systems of your own, separated by `:`, each `<folder>/<system>/manifest.yaml`."""
+    reload_connectors: float = Field(default=5.0, ge=0)
+    """Seconds between two looks at the folders of HEADRACE_CONNECTORS: what was edited there is taken without a restart. 0: only at the start."""
+    taps: Annotated[tuple[str, ...], NoDecode] = ()
+    """Singer taps that connections may run, separated by spaces: requirements such as `tap-csv==1.4.0`, absolute paths of programs, or folders of them that end in `/`. Empty: none. A tap is a program with the worker's rights."""
+    taps_memory: int = Field(default=2048, ge=0)
+    """Megabytes of address space that one tap may take; 0: any number."""
+    taps_cpu: int = Field(default=0, ge=0)
+    """Seconds of a processor that one run of a tap may take; 0: any number."""
+    taps_silence: float = Field(default=600.0, ge=1)
+    """A tap that has written nothing for so long hangs: it is ended, and its run tried again."""
 
     host: str = "127.0.0.1"
     """Address that the API listens on. Anything but loopback belongs behind TLS."""
@@ -166,10 +176,17 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("live_secrets", "test_secrets", "secret_files", mode="before")
+    @field_validator("live_secrets", "test_secrets", "secret_files", "taps", mode="before")
     @classmethod
     def _split_prefixes(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("taps", mode="after")
+    @classmethod
+    def _no_options(cls, taps: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not tap[0].isalnum() and tap[0] != "/" for tap in taps):
+            raise ValueError("a tap is a requirement, or an absolute path")
+        return taps
 
     @field_validator("secret_files", mode="after")
     @classmethod

@@ -15,8 +15,9 @@ import structlog
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from worker import tasks
-from worker.app import CONTROL_QUEUE, celery_app
+from worker.app import CONTROL_QUEUE, celery_app, declare
 from worker.config import Settings
+from worker.connectors.registry import Watching
 from worker.db.database import Database
 from worker.db.migrate import check_schema
 from worker.db.queries import sql
@@ -25,7 +26,7 @@ from worker.errors import HeadraceError, NeedsOperator
 from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive, process_name
 from worker.runs.states import queues_of
-from worker.services import Services, current, serving
+from worker.services import Services, all_queues, current, serving, used_systems
 from worker.supervision.ending import STANDS
 from worker.supervision.watchdog import Watchdog
 
@@ -56,6 +57,7 @@ def run_worker(
     try:
         check_schema(opened.database)
         queues = served_queues(opened, systems, bulk=bulk)
+        watching = Watching(opened.registry, settings.reload_connectors)
         alive = Alive(opened.heart, "worker", queues=queues, slots=threads, troubles=secret_troubles)
         watchdog = Watchdog(
             opened.leases,
@@ -65,7 +67,9 @@ def run_worker(
             supervisor=supervisor,
         )
 
-        def say_so(**_: Any) -> None:
+        def say_so(sender: Any = None, **_: Any) -> None:
+            if not systems:
+                watching.start(lambda: serve_more(opened, sender, queues, bulk=bulk))
             # Not before Celery listens for SIGTERM: one that comes earlier would leave this process among the living.
             alive.start()
             watchdog.start()
@@ -83,6 +87,7 @@ def run_worker(
                 forget_messages(opened.database, opened.turns)
             watchdog.see_off(watchdog.code)
         finally:
+            watching.stop()
             watchdog.stop()
             alive.stop()
             log.info("worker_stopped", lane=lane, exit_code=watchdog.code)
@@ -101,12 +106,29 @@ def allow_handles(wanted: int) -> None:
 
 
 def served_queues(opened: Services, systems: Sequence[str], *, bulk: bool) -> list[str]:
-    """The queues of the lanes that this process serves. Raises `NotFound` for a system that isn't known."""
-    chosen = [opened.registry.get(system).system for system in systems] or opened.registry.systems()
+    """The queues of the lanes that this process serves. Raises `NotFound` for a system that isn't known.
+
+    One whose manifest is broken, or kept without a file, is served: its runs go on with what is kept, or are told why not.
+    """
+    known = used_systems(opened)
+    declare(all_queues(known))
+    chosen = [
+        system if system in known else opened.registry.get(system).system for system in systems
+    ] or known
     if not chosen:
         raise NeedsOperator("no_systems", "No system is known, so there is nothing to serve.")
     queues = [queue for system in chosen for queue in queues_of(system) if queue.endswith(".bulk") == bulk]
     return queues if bulk else [*queues, CONTROL_QUEUE]
+
+
+def serve_more(opened: Services, consumer: Any, queues: list[str], *, bulk: bool) -> None:
+    """Serve systems that came up since the start. Emits: queues_added."""
+    new = [queue for queue in served_queues(opened, (), bulk=bulk) if queue not in queues]
+    for queue in new:
+        consumer.call_soon(consumer.add_task_queue, queue)
+    queues.extend(new)
+    if new:
+        log.info("queues_added", queues=new)
 
 
 def forget_messages(database: Database, turns: Turns) -> None:

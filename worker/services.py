@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
+
 from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.advisory import SecretLocks
 from worker.db.database import Database
+from worker.db.manifests import KeptManifests
+from worker.db.queries import sql
 from worker.engine.admission.turns import Turns
 from worker.engine.fetching.ahead import Ahead
 from worker.http.rotation import Rotation
@@ -22,6 +26,8 @@ from worker.runs.alive import process_name
 from worker.runs.leases import Leases
 from worker.runs.states import queues_of
 from worker.transports import carriers
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,10 @@ class Services:
         publisher: bool = True,
         one_system: bool = False,
     ) -> Self:
-        """Open what `settings` name; nothing is connected before it is used. Also points Celery at the broker."""
-        registry = Registry.load(settings.connectors)
-        configure(settings, all_queues(registry.systems()), publisher=publisher)
+        """Open what `settings` name; nothing is connected before it is used. Also points Celery at the broker.
+
+        Emits: manifest_refused.
+        """
         database = Database(
             settings.require_database_url(),
             name=name,
@@ -63,6 +70,10 @@ class Services:
             statement_timeout=0.0 if publisher else settings.statement_timeout,
         )
         heart = Database(settings.require_database_url(), name=name, pool=1, overflow=0)
+        registry = Registry.load(settings.connectors, shelf=KeptManifests.of(database))
+        for path, error in registry.problems():
+            log.error("manifest_refused", path=str(path), error_code=error.code, error=str(error))
+        configure(settings, all_queues(registry.named()), publisher=publisher)
         budgets = Budgets(
             settings.require_broker_url(),
             short_wait=settings.short_wait,
@@ -103,6 +114,12 @@ class Services:
         self.ahead.close()
         self.database.close()
         self.heart.close()
+
+
+def used_systems(services: Services) -> list[str]:
+    """Those that can be used, and those that connections are made to: these may be broken here, or kept without a file."""
+    rows = services.database.all(sql.systems_of_connections)
+    return sorted({*services.registry.named(), *(row["system"] for row in rows)})
 
 
 def all_queues(systems: Sequence[str]) -> list[str]:

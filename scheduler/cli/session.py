@@ -40,7 +40,9 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 def open_registry(settings: Settings) -> Registry:
     """All systems that this installation knows."""
-    return Registry.load(settings.connectors)
+    from scheduler.connections.systems import load_systems  # noqa: PLC0415 - not every command needs it
+
+    return load_systems(settings)
 
 
 def open_publisher(settings: Settings) -> None:

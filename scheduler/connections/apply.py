@@ -23,6 +23,7 @@ from scheduler.connections.plan.merge import unflatten
 from scheduler.connections.plan.model import PlannedConnection, PlannedStream
 from scheduler.connections.remove import delete_connections
 from scheduler.connections.transactions import Transaction, execute, retrying
+from scheduler.connections.upgrading.pinning import pin_new
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -61,6 +62,7 @@ def apply(
             plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
             _refuse_more_deletions(plan, confirmed)
             written = carry_out(tx, plan, now)
+            pin_new(tx, registry, [one.system for one in plan.connections if one.current is None])
             _note(tx, plan, written, actor)
             return plan.done()
 

@@ -46,6 +46,8 @@ class CurrentConnection:
     paused: bool
     streams: Sequence[CurrentStream]
     network: Mapping[str, str] = field(default_factory=dict)
+    manifest_version: str | None = None
+    """The version of its system's manifest that it is pinned to."""
     records: int = 0
     """How many records its deletion would take along; counted only where a deletion is planned."""
 

@@ -7,13 +7,13 @@ SELECT pg_advisory_xact_lock(hashtextextended('headrace connections', 0)), now()
 
 -- name: read_connections
 SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
-       paused_at IS NOT NULL AS paused
+       manifest_version, paused_at IS NOT NULL AS paused
   FROM connections ORDER BY id;
 
 -- name: lock_connections
 -- Nobody pauses or resumes one between the plan and its rows.
 SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
-       paused_at IS NOT NULL AS paused
+       manifest_version, paused_at IS NOT NULL AS paused
   FROM connections ORDER BY id FOR NO KEY UPDATE;
 
 -- name: read_streams
@@ -128,6 +128,7 @@ UPDATE webhook_registrations r
    SET state = 'removing', next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now(),
        parting = CASE WHEN c.disconnected_at IS NULL OR r.parting IS NULL
                       THEN jsonb_build_object('system', c.system, 'environment', c.environment, 'settings', c.settings,
+                               'manifest_version', c.manifest_version,
                                'secrets', c.secrets, 'network', c.network, 'account', headrace_account(c))
                       ELSE r.parting END
   FROM connections c

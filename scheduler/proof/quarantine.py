@@ -119,7 +119,7 @@ def retry_what_is_read_differently(database: Database, registry: Registry) -> in
     asked = 0
     for row in database.all(sql.streams_with_quarantine):
         try:
-            mark = registry.get(row["system"]).bind(row["settings"]).stream(row["name"]).mark
+            mark = registry.get(row["system"], row["manifest_version"]).bind(row["settings"]).stream(row["name"]).mark
         except HeadraceError:
             continue  # its runs say what is wrong
         if mark == row["quarantine_shape"]:

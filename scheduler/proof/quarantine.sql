@@ -36,7 +36,7 @@ DELETE FROM quarantine
  WHERE stream_id = %(stream)s AND (%(hashes)s::uuid[] IS NULL OR content_hash = ANY (%(hashes)s::uuid[]));
 
 -- name: streams_with_quarantine
-SELECT s.id, s.name, s.quarantine_shape, c.system, c.settings
+SELECT s.id, s.name, s.quarantine_shape, c.system, c.manifest_version, c.settings
   FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE s.id IN (SELECT stream_id FROM quarantine) AND s.enabled AND c.paused_at IS NULL
  ORDER BY s.id;

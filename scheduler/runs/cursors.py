@@ -139,6 +139,6 @@ def _late(database: Database, row: DictRow) -> list[Late]:
 
 def _traits(registry: Registry, row: DictRow) -> StreamTraits | None:
     try:
-        return registry.get(row["system"]).bind(row["settings"]).stream(row["stream"]).traits
+        return registry.get(row["system"], row["manifest_version"]).bind(row["settings"]).stream(row["stream"]).traits
     except HeadraceError:
         return None

@@ -2,7 +2,7 @@
 
 -- name: cursors_of_connection
 -- Everything that says how far a cursor can be trusted.
-SELECT s.id, s.name AS stream, s.options, s.look_back, s.history_done_at, c.clock_skew, c.system, c.settings,
+SELECT s.id, s.name AS stream, s.options, s.look_back, s.history_done_at, c.clock_skew, c.system, c.manifest_version, c.settings,
        u.watermark, u.window_since, u.window_until, u.position IS NOT NULL AS reading, u.updated_at AS moved_at,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('reason', d.reason, 'times', d.times, 'first_at', d.first_at,
                                                      'last_at', d.last_at) ORDER BY d.reason), '[]')

@@ -3,7 +3,7 @@
 -- name: find_webhook_connection
 -- By number or name, as it stands in the path. Whoever makes a connection chooses its name, so no name takes the webhooks of
 -- another: not by being its number, and not in test by being that of a live one, whose own number is needed then.
-SELECT c.id, c.system, c.environment, c.settings, c.secrets,
+SELECT c.id, c.system, c.manifest_version, c.environment, c.settings, c.secrets,
        coalesce((SELECT jsonb_object_agg(s.name, s.id) FROM streams s WHERE s.connection_id = c.id AND s.enabled), '{}') AS streams
   FROM connections c
  WHERE c.disconnected_at IS NULL AND (c.name = %(given)s OR c.id = %(number)s)

@@ -34,6 +34,7 @@ def test_an_empty_database_becomes_ours_and_a_second_time_changes_nothing(empty:
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
+@pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")  # a CHECK that is NOT VALID
 def test_the_migrations_build_exactly_the_tables_of_the_code(empty: Database) -> None:
     migrate(empty)
 

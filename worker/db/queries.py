@@ -61,6 +61,7 @@ FILES = (
     "proof",
     "events",
     "locks",
+    "manifests",
 )
 
 sql = load_queries("worker.db", *(f"statements/{name}.sql" for name in FILES))

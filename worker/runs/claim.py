@@ -71,6 +71,10 @@ class Run:
     """Some of its records were erased: what comes in is screened for them."""
     runs_with_records: int = 0
     """Live runs before this one that read something, in a row."""
+    manifest_version: str | None = None
+    """By which version of its system's manifest it reads; None: by whichever is current."""
+    refit: Mapping[str, Any] | None = None
+    """What is to be done to the stream's records before anything is read; see `engine.deletes.refit`."""
     environment: str = "live"
     network: Mapping[str, str] = field(default_factory=dict)
     """How its requests leave, where that is not as everybody's do."""

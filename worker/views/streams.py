@@ -67,7 +67,7 @@ def _settings(database: Database, found: Sequence[Row], registry: Registry) -> d
 def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Described | None:
     """The stream of a row; None where this process doesn't know its system, or what its settings describe is wrong."""
     try:
-        connector = registry.get(row["system"])
+        connector = registry.get(row["system"], row["manifest_version"])
         manifest = connector.manifest_of(settings) if isinstance(connector, ManifestConnector) else None
     except InvalidInput:
         return None

@@ -24,6 +24,7 @@ from scheduler.connections.plan.merge import unflatten
 from scheduler.connections.plan.model import PlannedConnection
 from scheduler.connections.systems import stream_names_of
 from scheduler.connections.transactions import Transaction, execute, retrying
+from scheduler.connections.upgrading.pinning import pin_new
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -66,6 +67,7 @@ def create_connection(
     def work() -> int:
         with database.transaction() as tx:
             created = _write(tx, planned, changes, editor)
+            pin_new(tx, registry, [planned.system])
             also(tx, created)
             about = {"id": created, "environment": planned.environment, "tenant": wanted.tenant}
             detail = {"system": planned.system, "secrets": sorted(wanted.secrets)}
@@ -123,7 +125,7 @@ def gone(connection_id: int) -> NotFound:
 
 def known_streams(registry: Registry, row: CurrentConnection) -> Sequence[str]:
     """The streams that it has now; those of its rows where its system can't say, as one that isn't installed any more."""
-    found = stream_names_of(registry, row.system, row.settings)
+    found = stream_names_of(registry, row.system, row.settings, row.manifest_version)
     return [stream.name for stream in row.streams] if found is None else found
 
 

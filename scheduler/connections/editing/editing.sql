@@ -3,12 +3,12 @@
 -- name: lock_one
 -- Held until the change is committed: whoever changes, pauses or deletes it at the same time comes before or after.
 SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
-       paused_at IS NOT NULL AS paused
+       manifest_version, paused_at IS NOT NULL AS paused
   FROM connections WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: read_one
 SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets, network, budget, applied,
-       paused_at IS NOT NULL AS paused
+       manifest_version, paused_at IS NOT NULL AS paused
   FROM connections WHERE id = %(id)s;
 
 -- name: read_streams_of

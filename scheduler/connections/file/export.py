@@ -80,7 +80,7 @@ def _most_common(values: Sequence[Any]) -> Any:
 
 
 def _known(row: CurrentConnection, registry: Registry | None) -> frozenset[str] | None:
-    names = stream_names_of(registry, row.system, row.settings) if registry else None
+    names = stream_names_of(registry, row.system, row.settings, row.manifest_version) if registry else None
     return None if names is None else frozenset(names)
 
 

@@ -72,7 +72,7 @@ def rescreen(database: Database, registry: Registry, settings: Settings, *, seco
 
 def _screen_of(registry: Registry, settings: Settings, stream: Mapping[str, Any]) -> FieldScreen:
     options = stream["options"]
-    bound = registry.get(stream["system"]).bind(stream["settings"]).stream(stream["name"])
+    bound = registry.get(stream["system"], stream["manifest_version"]).bind(stream["settings"]).stream(stream["name"])
     digest = privacy_key(settings).of_value if options.get("hash") else str
     screen = screen_again(FieldScreen(rules_of(options), digest, bound.digest))
     assert isinstance(screen, FieldScreen)  # noqa: S101 - of its own kind

@@ -1,7 +1,7 @@
 -- Rules for fields that changed, applied to what is stored already.
 
 -- name: streams_to_screen
-SELECT s.id, s.bucket, s.name, s.options, s.screened_to, headrace_rules(s.options) AS rules, c.system, c.settings
+SELECT s.id, s.bucket, s.name, s.options, s.screened_to, headrace_rules(s.options) AS rules, c.system, c.manifest_version, c.settings
   FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE s.screened_as <> headrace_rules(s.options)
  ORDER BY s.id LIMIT 200;

@@ -2,7 +2,7 @@
 
 -- name: read_connection
 -- Nobody disconnects or deletes it until it is noted that its webhooks are wanted.
-SELECT id, name, environment, tenant, system, settings, secrets, disconnected_at
+SELECT id, name, environment, tenant, system, manifest_version, settings, secrets, disconnected_at
   FROM connections WHERE id = %(connection)s FOR SHARE;
 
 -- name: want_registrations
@@ -17,7 +17,7 @@ SELECT %(connection)s, topic, %(url)s FROM unnest(%(topics)s::text[]) topic
 -- Topics that the manifest no longer has: what is registered for them goes.
 UPDATE webhook_registrations r
    SET state = 'removing', next_at = now(), claim_no = r.claim_no + 1, attempts = 0, error = NULL, updated_at = now(),
-       parting = jsonb_build_object('system', c.system, 'environment', c.environment, 'settings', c.settings,
+       parting = jsonb_build_object('system', c.system, 'manifest_version', c.manifest_version, 'environment', c.environment, 'settings', c.settings,
                      'secrets', c.secrets, 'network', c.network, 'account', headrace_account(c))
   FROM connections c
  WHERE c.id = r.connection_id AND r.connection_id = %(connection)s AND r.topic <> ALL (%(topics)s::text[]) AND r.state <> 'removing';
@@ -30,7 +30,7 @@ UPDATE webhook_registrations r
            SELECT d.connection_id, d.topic FROM webhook_registrations d
             WHERE d.next_at <= now() ORDER BY d.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING r.connection_id, r.topic, r.remote_id, r.settled, r.state, r.url, r.attempts, r.claim_no,
-          coalesce(r.parting, (SELECT jsonb_build_object('system', c.system, 'environment', c.environment,
+          coalesce(r.parting, (SELECT jsonb_build_object('system', c.system, 'manifest_version', c.manifest_version, 'environment', c.environment,
                                          'settings', c.settings, 'secrets', c.secrets, 'network', c.network,
                                          'account', headrace_account(c))
                                  FROM connections c WHERE c.id = r.connection_id)) AS connection;

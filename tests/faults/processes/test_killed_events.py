@@ -10,7 +10,7 @@ from servers.rows.events import Events
 from servers.systems.bursts import prove_by_secret, signed
 from servers.waiting import wait_until
 
-from scheduler.connections.systems import known_systems
+from scheduler.connections.systems import forget_systems
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
@@ -24,7 +24,7 @@ Tell = Callable[[int], None]
 def tell(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tell]:
     """Sends a signed webhook about a work order to an API, whose copy is up to date and has no other run."""
     monkeypatch.setenv("HEADRACE_CONNECTORS", str(plant.stack.connectors))
-    known_systems.cache_clear()
+    forget_systems()
     plant.connect(entities=(ENTITY,))
     plant.stack.wait_until_idle()
     prove_by_secret(plant, tmp_path)
@@ -37,7 +37,7 @@ def tell(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     yield sent
     api.end()
-    known_systems.cache_clear()
+    forget_systems()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from servers.installation.application import Application
 from servers.systems.mill import Works, iso, past, running_works
 
 from scheduler.cli.entry import run
-from scheduler.connections.systems import known_systems
+from scheduler.connections.systems import forget_systems
 from worker.engine.history import slices as cutting
 from worker.engine.perform import carry_out
 
@@ -31,10 +31,10 @@ def works(
     monkeypatch.setattr(cutting, "FIRST_PAGES", 3)
     monkeypatch.setattr(cutting, "LEAST_PAGES", 3)
     monkeypatch.setattr(cutting, "WORK", 0.0)
-    known_systems.cache_clear()
+    forget_systems()
     with running_works(database_url, broker_url, tmp_path) as found:
         yield found
-    known_systems.cache_clear()
+    forget_systems()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 -- name: streams_for_views
 -- The next streams in the order of their ids, and of each whether its fields are news to its views.
-SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system,
+SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system, c.manifest_version,
        v.basis, v.signature, v.problem, v.looked_at,
        v.looked_at < now() - interval '1 minute' AS rested,
        s.last_finished_at IS NOT NULL OR f.changed_at IS NOT NULL AS has_been_read,
@@ -19,7 +19,7 @@ SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS conne
  ORDER BY s.id;
 
 -- name: streams_of_connections_for_views
-SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system
+SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system, c.manifest_version
   FROM streams s JOIN connections c ON c.id = s.connection_id
  WHERE %(connections)s::bigint[] IS NULL OR c.id = ANY (%(connections)s)
  ORDER BY s.id;
@@ -127,7 +127,7 @@ SELECT %(table)s, %(stream)s, %(bucket)s, %(signature)s, pg_snapshot_xmin(pg_cur
 -- name: stores_to_tend
 -- Those that are being filled first, then those that were refreshed the longest ago.
 SELECT v.*, v.system_id <> headrace_counter() AS foreign_position, s.name,
-       s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system
+       s.options, c.id AS connection_id, c.name AS connection, c.environment, c.system, c.manifest_version
   FROM view_stores v JOIN streams s ON s.id = v.stream_id JOIN connections c ON c.id = s.connection_id
  ORDER BY v.active, v.refreshed_at LIMIT 50;
 

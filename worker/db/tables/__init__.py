@@ -4,7 +4,7 @@ The SQL of the migrations decides; a test fails where this differs from it.
 """
 
 from worker.db.tables import access, deletes, events, feed, keep, lateness, proof, views
-from worker.db.tables.connections import connections, cursors, streams
+from worker.db.tables.connections import connections, cursors, manifests, streams
 from worker.db.tables.parts import metadata
 from worker.db.tables.records import quarantine, records
 from worker.db.tables.runs import budget_quotas, processes, run_history, runs
@@ -19,6 +19,7 @@ __all__ = [
     "feed",
     "keep",
     "lateness",
+    "manifests",
     "metadata",
     "processes",
     "proof",

@@ -40,6 +40,8 @@ connections = Table(
     UniqueConstraint("environment", "name", name="connections_name_key"),
     Column("network", JSONB, nullable=False, server_default=EMPTY),
     time("disconnected_at"),
+    Column("manifest_version", Text),
+    Column("manifest_before", Text),
     UniqueConstraint("environment", "file_id", name="connections_file_id_key"),
     Index("connections_tenant", "tenant", postgresql_where=text("tenant IS NOT NULL")),
     Index("connections_labels", "labels", postgresql_using="gin"),
@@ -86,6 +88,7 @@ streams = Table(
     Column("poll_stretch", Double, nullable=False, server_default=text("1")),
     time("stretched_at"),
     time("created_at", null=False, default=NOW),
+    Column("refit", JSONB),
     UniqueConstraint("connection_id", "name", name="streams_name_key"),
     Index("streams_to_screen", "id", postgresql_where=text("screened_as <> headrace_rules(options)")),
     Index("streams_held", "id", postgresql_where=text("fuse IS NOT NULL")),
@@ -93,6 +96,16 @@ streams = Table(
     Index("streams_due", "next_run_at", postgresql_where=text("next_run_at IS NOT NULL")),
     Index("streams_sweep_due", "next_sweep_at", postgresql_where=text("next_sweep_at IS NOT NULL")),
     Index("streams_verify_due", "next_verify_at", postgresql_where=text("next_verify_at IS NOT NULL")),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("system", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    time("seen_at", null=False, default=NOW),
 )
 
 cursors = Table(

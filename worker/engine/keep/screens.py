@@ -26,7 +26,7 @@ def screens_of(engine: Engine, run: Run) -> Sequence[Screen]:
         rows = engine.database.all(sql.erasures_of, {"stream": run.stream_id})
         screens.append(erasure_screen(run.stream_id, privacy_key(engine.settings), rows))
     if rules:
-        stream = engine.registry.get(run.system).bind(run.settings).stream(run.stream)
+        stream = engine.registry.get(run.system, run.manifest_version).bind(run.settings).stream(run.stream)
         digest = privacy_key(engine.settings).of_value if run.options.get("hash") else str
         screens.append(FieldScreen(rules, digest, stream.digest))
     return screens

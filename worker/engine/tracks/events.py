@@ -28,7 +28,7 @@ from worker.runs.states import State
 
 def follow_events(engine: Engine, job: Job) -> None:
     """Do what the stream's webhooks told of, and end the run when nothing is left."""
-    source = engine.registry.get(job.run.system).bind(job.run.settings)
+    source = engine.registry.get(job.run.system, job.run.manifest_version).bind(job.run.settings)
     follower = _Follower(engine, job, source, source.stream(job.run.stream))
     try:
         follower.follow()

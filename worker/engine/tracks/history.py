@@ -57,7 +57,7 @@ log = structlog.get_logger()
 def read_history(engine: Engine, job: Job) -> None:
     """Take what is left of the history into the copy, and end the run."""
     run = job.run
-    source = engine.registry.get(run.system).bind(run.settings)
+    source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
     if not has_history(stream.traits):  # its manifest says so by now: the live run reads everything
         complete(engine, job, history_done=True)
@@ -165,7 +165,7 @@ class _Reading:
         if piece.since is None and self._traits.ordered and cursors:
             begin = min(cursors)
         assert not isinstance(begin, int)  # noqa: S101 - a history is ordered by time
-        return replace(piece, tally=replace(piece.tally, left=first.page.total, begin=begin))
+        return replace(piece, tally=replace(piece.tally, left=first.page.in_all, begin=begin))
 
     def _cut_by(self, piece: Slice, first: Fetched) -> tuple[Slice, Slice] | None:
         """Where the first page of all shows that more than a slice's work is there."""

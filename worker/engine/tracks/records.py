@@ -35,7 +35,7 @@ log = structlog.get_logger()
 def read_records(engine: Engine, job: Job) -> None:
     """Take what the run's scope names into the copy, and end the run."""
     run, scope = job.run, job.run.scope
-    source = engine.registry.get(run.system).bind(run.settings)
+    source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
     if "quarantine" in scope:
         retry_quarantine(engine, job, stream)

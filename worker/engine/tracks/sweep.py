@@ -55,7 +55,7 @@ def sweep_stream(engine: Engine, job: Job) -> None:
     if accepted is not None:
         _bury_accepted(engine, job, int(accepted))
         return
-    source = engine.registry.get(job.run.system).bind(job.run.settings)
+    source = engine.registry.get(job.run.system, job.run.manifest_version).bind(job.run.settings)
     stream = source.stream(job.run.stream).sweep()
     if stream is None:
         engine.database.run(sql.never_sweep, {"stream": job.run.stream_id})

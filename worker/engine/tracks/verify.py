@@ -45,7 +45,7 @@ PATIENCE = 3
 def verify(engine: Engine, job: Job) -> None:
     """Compare, mend where it is asked for, and end the run."""
     run = job.run
-    source = engine.registry.get(run.system).bind(run.settings)
+    source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
     facts = engine.database.one(sql.verify_facts, {"stream": run.stream_id, "run": run.id}) or {}
     asker = Asker(engine, job, source, stream, _allowance(job))

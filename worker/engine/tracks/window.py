@@ -45,7 +45,7 @@ log = structlog.get_logger()
 def read_window(engine: Engine, job: Job) -> None:
     """Take every page of the run's window into the copy, and end the run."""
     run = job.run
-    source = engine.registry.get(run.system).bind(run.settings)
+    source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
     let_parents_go_first(engine.database, run, stream.traits.after)
     plan = plan_run(run, stream.traits, run.now())
