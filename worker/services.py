@@ -92,7 +92,7 @@ class Services:
                 max_bytes=settings.max_page_bytes,
                 failures=Failures(settings.require_broker_url()),
                 rotation=Rotation(SecretLocks(database)),
-                carriers=carriers(),
+                carriers=carriers(settings),
             ),
             # A page may take an answer, a log-in and another answer, each as long as two of its time-outs.
             leases=Leases(

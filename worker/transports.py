@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+from worker.config import Settings
 from worker.http.carrier import Carrier
+from worker.taps.carrier import TapCarrier
+from worker.taps.house import House
 
 
-def carriers() -> Mapping[str, Carrier]:
+def carriers(settings: Settings) -> Mapping[str, Carrier]:
     """By the transports of sources. They open nothing before the first request."""
-    return {}
+    return {"tap": TapCarrier(House.of(settings))}

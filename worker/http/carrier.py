@@ -8,7 +8,7 @@ sender's, as for HTTP: see `carrying`.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from worker.connectors.contract import Request, Response, Source
 from worker.http.wire.deadline import Deadline
@@ -35,6 +35,8 @@ class Errand:
     """Around whatever proves who we are: one log-in of a connection at a time, and none for a while after a refusal."""
     network: Mapping[str, str]
     """The connection's own, as it stands on its row: where the system may be, among others."""
+    run: str = ""
+    """Whose pages these are: what is kept from one request to the next is this run's (`Holding`)."""
 
 
 class Carrier(Protocol):
@@ -55,4 +57,13 @@ class Carrier(Protocol):
 
     def close(self) -> None:
         """Let go of what is kept for the next request. One that comes all the same opens it anew."""
+        ...
+
+
+@runtime_checkable
+class Holding(Carrier, Protocol):
+    """A carrier that keeps something for a run between two of its requests."""
+
+    def let_go(self, run: str) -> None:
+        """The run asks for no more, or has begun anew: end what is kept for it. Harmless where nothing is."""
         ...

@@ -10,7 +10,7 @@ from worker.connectors.contract import Request, Response
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http.attempt import Attempt
 from worker.http.body import too_large
-from worker.http.carrier import Carrier, Errand
+from worker.http.carrier import Carrier, Errand, Holding
 from worker.http.context import Budget, CallContext
 from worker.http.grant import Grant, Refusals
 from worker.http.heeding import Heeding, asks_to_wait
@@ -66,6 +66,12 @@ class Carrying:
                 raise
         return self._answered(ctx, request, comes, rotated)
 
+    def let_go(self, ctx: CallContext) -> None:
+        """End what a carrier keeps for this run."""
+        carrier = self._carriers.get(ctx.source.transport)
+        if isinstance(carrier, Holding):
+            carrier.let_go(_run_of(ctx))
+
     def close(self) -> None:
         for carrier in self._carriers.values():
             carrier.close()
@@ -109,6 +115,7 @@ class Carrying:
                 moments=attempt,
                 log_in=lambda: self._logins.attempt(ctx, held),
                 network=ctx.network,
+                run=_run_of(ctx),
             )
             said: HeadraceError | None = None
             response = Response(200, {}, b"", place)
@@ -146,3 +153,7 @@ class Carrying:
         if len(response.body) > errand.most:
             raise too_large(said_by, errand.most)
         return response
+
+
+def _run_of(ctx: CallContext) -> str:
+    return f"{ctx.connection_id}/{ctx.stream}/{ctx.request_id}"

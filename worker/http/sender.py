@@ -12,11 +12,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from secrets import token_hex
 
 import httpx
 import structlog
 
-from worker.connectors.contract import Request, Response
+from worker.connectors.contract import Moment, Request, Response, Source
 from worker.connectors.hooks.source import HookedSource, hooked
 from worker.errors import AuthExpired, HeadraceError, NeedsOperator, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
@@ -30,7 +32,7 @@ from worker.http.heeding import Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
 from worker.http.opened import opened, opened_again, opens_for, rotated_since
-from worker.http.proof import HeldTokens, LoginRefused, Proof
+from worker.http.proof import HeldTokens, LoginRefused, Proof, keeps_sessions, shown
 from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
 from worker.http.wire.deadline import Deadline
@@ -97,6 +99,7 @@ class Sender:
         self._max_bytes = max_bytes
         self._own_wire = None if transport is None else TransportWire(transport)
         self._heeding = Heeding(budgets, Breaker(failures, budgets, now=clock), clock)
+        self._clock = clock
         self._held = HeldTokens()
         self._logins = Logins(budgets)
         self._refusals = Refusals()
@@ -138,8 +141,14 @@ class Sender:
                 self._logins.refused(ctx, exc)
             raise
 
+    def let_go(self, ctx: CallContext) -> None:
+        """Nothing more is asked for this run: what its carrier keeps from request to request is ended."""
+        if ctx.source.transport != "http":
+            self._carrying.let_go(ctx)
+
     def close(self) -> None:
-        """Let go of what its carriers keep; HTTP's connections are the process's."""
+        """Log out, and let go of what its carriers keep; HTTP's connections are the process's."""
+        self._held.give_back(WHOLE_ANSWER * self._timeout)
         self._carrying.close()
 
     def _proved(self, ctx: CallContext, request: Request, hearing: _Hearing) -> Response:
@@ -170,7 +179,7 @@ class Sender:
             with self._logins.attempt(ctx, held):
                 return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
 
-        return Proof(
+        proof = Proof(
             auth=auth,
             request=request,
             secrets=secrets,
@@ -182,7 +191,11 @@ class Sender:
             ),
             patience=WHOLE_ANSWER * self._timeout,
             expired=lambda answer: isinstance(hearing.judge.failure(answer), AuthExpired),
+            moment=lambda: Moment(self._clock(), token_hex(16), partial(_url_of, ctx.source)),
         )
+        if keeps_sessions(auth):
+            held.leave = proof.give_back
+        return proof
 
     def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
         address = address_of(home_of(ctx.source, outgoing), outgoing)
@@ -270,7 +283,11 @@ class Sender:
         if _level.isEnabledFor(logging.DEBUG):
             asked = {"host": address.host, "method": written.method, "path": address.path}
             log.debug(
-                "answered", **asked, sent=dict(written.headers), got=dict(answer.headers), **step.counts
+                "answered",
+                **asked,
+                sent=shown(written.headers),
+                got=shown(answer.headers.items()),
+                **step.counts,
             )
         return Response(answer.status, answer.headers, body, address.url)
 
@@ -300,6 +317,12 @@ def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:
         tuple(headers.items()),
         outgoing.body,
     )
+
+
+def _url_of(source: Source, outgoing: Request) -> str:
+    """The whole URL that it is sent to, to the byte."""
+    address = address_of(home_of(source, outgoing), outgoing)
+    return f"{address.origin.scheme}://{address.place}{address.target}"
 
 
 def _asked(address: Address, outgoing: Request) -> str:

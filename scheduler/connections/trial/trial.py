@@ -87,7 +87,7 @@ def trial_sender(database: Database, settings: Settings) -> Iterator[Sender]:
         timeout=timeout,
         max_bytes=settings.max_page_bytes,
         rotation=Rotation(SecretLocks(database)),
-        carriers=carriers(),
+        carriers=carriers(settings),
     )
     try:
         yield sender

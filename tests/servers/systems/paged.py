@@ -109,6 +109,9 @@ class Sending:
         comes(2)
         return SimpleNamespace(body=b"{}", headers={}, url=(start, found))
 
+    def let_go(self, context: CallContext) -> None:
+        """It keeps nothing."""
+
 
 OFFSET = ByOffset("offset", "limit", 10, stable=True)
 NUMBER = ByNumber("page", "limit", 10, stable=True)

@@ -162,3 +162,27 @@ def test_a_refused_log_in_is_tried_again_only_with_another_secret(
     assert MASK in caught.value.message
     assert len(carrier.errands) == 3
     assert budget.held[-1][0].startswith("login:")
+
+
+@dataclass
+class Keeps(Told):
+    """A carrier that keeps something for a run."""
+
+    left: list[str] = field(default_factory=list)
+
+    def let_go(self, run: str) -> None:
+        self.left.append(run)
+
+
+def test_a_carrier_that_keeps_something_hears_whose_requests_they_are_and_when_no_more_come(
+    budget: Budget,
+) -> None:
+    carrier, ctx = Keeps(), context(Plant(transport="sql"))
+    sender = sends(budget, carrier)
+    sender.send(ctx, ORDERS)
+    sender.let_go(ctx)
+    assert carrier.left == [carrier.errands[0].run]
+
+
+def test_a_carrier_that_keeps_nothing_hears_of_no_end(budget: Budget) -> None:
+    sends(budget, Told()).let_go(context(Plant(transport="sql")))

@@ -119,6 +119,7 @@ class Extractor:
         finally:
             room.release()
             self._give_way()
+            self._sender.let_go(self._context)
 
     def next_is_here(self) -> bool:
         """Whether the page after the last one that was handed out can be had without waiting."""
