@@ -8,24 +8,26 @@ the redactor before anything is sent.
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from os import urandom
 from threading import Lock
-from time import monotonic
+from time import monotonic, time
+from typing import TypeGuard
 
-from worker.connectors.contract import Auth, Renewal, Request, Response
-from worker.errors import NeedsOperator, Transient
+from worker.connectors.contract import Auth, Moment, Renewal, Request, Response, SessionAuth, Signing, Step
+from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.secrets import Secret
-from worker.telemetry.redaction import redactor
+from worker.telemetry.redaction import MASK, redactor
 
 MOST_CONNECTIONS = 20_000
 MOST_REQUESTS = 8
 SHORTEST_TOKEN = 8
 REFUSED = (401, 403)
-EXPIRES_IN = "expires_in"
-"""Among what is held: for how many seconds it is good."""
+EXPIRES_IN, EXPIRES_AT = "expires_in", "expires_at"
+"""Among what is held: for how many seconds it is good, or until when, in seconds since 1970."""
 MARGIN, LONGEST_MARGIN = 0.1, 60.0
 """A token is renewed when so much of its life is left, and no more than so many seconds: it must last for a request."""
 NOTHING: Mapping[str, str] = {}
@@ -52,6 +54,8 @@ class Held:
     lock: Lock = field(default_factory=Lock)
     ends: float = float("inf")
     """When what is held is too old to be used, by the monotonic clock."""
+    leave: "Callable[[], None] | None" = None
+    """Logs out, where what is held is a session."""
 
     @property
     def usable(self) -> bool:
@@ -60,7 +64,11 @@ class Held:
     def settle(self) -> None:
         """Read off how long a token that has just come is good for."""
         said = self.values.pop(EXPIRES_IN, None)
-        if said is not None and (seconds := _seconds(said)) is not None:
+        until = self.values.pop(EXPIRES_AT, None)
+        seconds = None if said is None else _seconds(said)
+        if until is not None and (moment := _seconds(until)) is not None:
+            seconds = max(0.0, moment - time())
+        if seconds is not None:
             self.ends = monotonic() + seconds - min(MARGIN * seconds, LONGEST_MARGIN)
 
     def clear(self) -> None:
@@ -94,6 +102,15 @@ class HeldTokens:
                 self._held.popitem(last=False)
             return held
 
+    def give_back(self, within: float) -> None:
+        """Log out of the sessions that are held, as many as can be in so many seconds: nobody asks for anything any more."""
+        until = monotonic() + within
+        with self._lock:
+            leaving = [held for held in self._held.values() if held.values and held.leave is not None]
+        for held in leaving:
+            if held.leave is not None and monotonic() < until:
+                held.leave()
+
     def _digest(self, secrets: Mapping[str, Secret], logs_in_by: Mapping[str, str]) -> bytes:
         state = blake2b(key=self._key)
         values = [(name, secrets[name].reveal()) for name in sorted(secrets)]
@@ -102,6 +119,10 @@ class HeldTokens:
                 raw = text.encode("utf-8", "surrogatepass")
                 state.update(len(raw).to_bytes(8, "big") + raw)
         return state.digest()
+
+
+def _no_moment() -> Moment:
+    raise NotImplementedError
 
 
 def _by_status_alone(answer: Response) -> bool:
@@ -146,6 +167,8 @@ class Proof:
     patience: float
     expired: Callable[[Response], bool] = _by_status_alone
     """Whether an answer says in words of its own that our token or session is good no longer."""
+    moment: Callable[[], Moment] = _no_moment
+    """What a request that is signed as it is sent may hold."""
 
     def answer(self) -> Response:
         """Drive the flow to its last answer; once more if another thread has renewed the token meanwhile."""
@@ -157,18 +180,29 @@ class Proof:
         if not self.held.usable:
             turn.take()
             if not self.held.usable:
-                self.held.clear()
-        # The connector is where a secret is used; nothing else sees it plain.
-        secrets = {name: secret.reveal() for name, secret in self.secrets.items()}
-        flow = self.auth.flow(self.request, secrets, self.held.values)
+                self.give_back()
+        flow = self.auth.flow(self.request, self._opened(), self.held.values)
         try:
             return self._exchange(flow, turn, may_restart=may_restart)
         finally:
             flow.close()
             turn.leave()
 
+    def give_back(self) -> None:
+        """Hold nothing any more, and log out of a session that was held: systems may have room for few."""
+        if self.held.values and keeps_sessions(self.auth):
+            with suppress(HeadraceError):  # then it ends by itself
+                leaving = self.auth.log_out(self._opened(), self.held.values)
+                if leaving is not None:
+                    self.log_in(leaving)
+        self.held.clear()
+
+    def _opened(self) -> dict[str, str]:
+        """The connector is where a secret is used; nothing else sees it plain."""
+        return {name: secret.reveal() for name, secret in self.secrets.items()}
+
     def _exchange(
-        self, flow: Generator[Request | Renewal, Response, None], turn: _Turn, *, may_restart: bool
+        self, flow: Generator[Step, Response, None], turn: _Turn, *, may_restart: bool
     ) -> Response | None:
         """The flow's last answer, or None to begin again. The turn is left before the request asked for is sent."""
         outgoing = next(flow, None)
@@ -177,14 +211,13 @@ class Proof:
             if outgoing is None:
                 break
             self.held.settle()
-            if isinstance(outgoing, Renewal):
-                asked_for, answer = False, self.renew(replace(outgoing, request=self._kept(outgoing.request)))
-            else:
-                self._keep_secret(outgoing)
-                asked_for = self._is_asked_for(outgoing)
-                if asked_for:
-                    turn.leave()
-                answer = self.send(outgoing) if asked_for else self.log_in(outgoing)
+            made = self._made(outgoing)
+            asked_for = isinstance(made, Request) and self._is_asked_for(made)
+            if asked_for:
+                turn.leave()
+            elif not self._takes(turn) and may_restart:
+                return None
+            answer = self._sent(made, asked_for=asked_for)
             heard = replace(answer, status=401) if asked_for and self.expired(answer) else answer
             if heard.status in REFUSED and before and not turn.mine:
                 turn.take()
@@ -197,6 +230,28 @@ class Proof:
             except NeedsOperator as exc:
                 raise exc if asked_for else LoginRefused.of(exc) from None
         return _endless()
+
+    def _takes(self, turn: _Turn) -> bool:
+        """Take the turn to log in; False where another thread has logged in while this one waited for it."""
+        if turn.mine:
+            return True
+        known = dict(self.held.values)
+        turn.take()
+        return self.held.values == known
+
+    def _made(self, outgoing: Step) -> Request | Renewal:
+        """As it is sent, and the redactor knows what proof it holds; a signature is good for one request alone."""
+        if isinstance(outgoing, Renewal):
+            return replace(outgoing, request=self._kept(outgoing.request))
+        if isinstance(outgoing, Signing):
+            return outgoing.make(self.moment())
+        self._keep_secret(outgoing)
+        return outgoing
+
+    def _sent(self, made: Request | Renewal, *, asked_for: bool) -> Response:
+        if isinstance(made, Renewal):
+            return self.renew(made)
+        return self.send(made) if asked_for else self.log_in(made)
 
     def _kept(self, make: Callable[[str], Request]) -> Callable[[str], Request]:
         """The same, and the redactor knows what proof it holds."""
@@ -223,6 +278,22 @@ class Proof:
             for part in (value, *_tokens(name, value)):
                 if len(part) >= SHORTEST_TOKEN:
                     redactor.add(part)
+
+
+def keeps_sessions(auth: Auth) -> TypeGuard[SessionAuth]:
+    """Whether it holds sessions that can be given back. By its class: to ask an object costs a tenth of a request."""
+    kind = type(auth)
+    if kind not in _KINDS:
+        _KINDS[kind] = isinstance(auth, SessionAuth)
+    return _KINDS[kind]
+
+
+_KINDS: dict[type, bool] = {}
+
+
+def shown(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers for a log: a signature is a proof, too, for as long as its time is near."""
+    return {name: MASK if _CARRIES_PROOF.search(name) else value for name, value in headers}
 
 
 def _tokens(name: str, value: str) -> list[str]:

@@ -27,7 +27,7 @@ from scheduler.connections.systems import known_systems
 from scheduler.connections.trial.room import room
 from scheduler.connections.trial.trial import Candidate, trial_sender
 from worker.config import load_settings
-from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest
 from worker.db.database import Database
 from worker.errors import HeadraceError, InvalidInput
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector
-from worker.connectors.manifest.model import Secret, Setting
-from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.settings import Secret, Setting
 from worker.connectors.manifest.templates import names_in
 from worker.errors import InvalidInput
 

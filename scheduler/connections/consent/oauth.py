@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from scheduler.connections.trial.trial import Candidate
+from worker.connectors.auth.oauth2 import Tokens, token_request, tokens_in
 from worker.connectors.contract import Limits, Request, Response, Source, Stream, Transport
-from worker.connectors.manifest.oauth2 import OAuth2Manifest
+from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.templates import fill_all
-from worker.connectors.oauth2 import Tokens, token_request, tokens_in
 from worker.errors import HeadraceError, NeedsOperator
 from worker.http.sender import CallContext, Sender
 from worker.runs.states import Lane
@@ -50,7 +50,9 @@ def address_to_consent(
 
 def client_of(consent: OAuth2Manifest, candidate: Candidate) -> str:
     """Our client's id at the system, which is no secret."""
-    return consent.bind(candidate.settings).client_id.open(_opened(candidate))
+    found = consent.bind(candidate.settings).client_id
+    assert found is not None  # noqa: S101 - a manifest with a place to consent names its client
+    return found.open(_opened(candidate))
 
 
 def exchange(

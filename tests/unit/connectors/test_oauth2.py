@@ -13,7 +13,7 @@ from worker.connectors.auth import Credential
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Renewal, Request, Response, TokenAuth
 from worker.connectors.manifest.model import load_manifest
-from worker.connectors.oauth2 import Client, OAuth2, token_request, tokens_in
+from worker.connectors.auth.oauth2 import Client, OAuth2, token_request, tokens_in
 from worker.errors import InvalidInput, NeedsOperator, Transient
 
 TOKEN_URL = "https://login.example.com/token"

@@ -14,7 +14,11 @@ are asked for at the same time; where it can ask for smaller pages (`resized`), 
 """
 
 from worker.connectors.contract.auth import Auth as Auth
+from worker.connectors.contract.auth import Moment as Moment
 from worker.connectors.contract.auth import Renewal as Renewal
+from worker.connectors.contract.auth import SessionAuth as SessionAuth
+from worker.connectors.contract.auth import Signing as Signing
+from worker.connectors.contract.auth import Step as Step
 from worker.connectors.contract.auth import TokenAuth as TokenAuth
 from worker.connectors.contract.discovery import Discovery as Discovery
 from worker.connectors.contract.discovery import Found as Found
@@ -26,7 +30,9 @@ from worker.connectors.contract.exchange import Response as Response
 from worker.connectors.contract.exchange import Window as Window
 from worker.connectors.contract.hook import BaseHook as BaseHook
 from worker.connectors.contract.records import DeleteReason as DeleteReason
+from worker.connectors.contract.records import Family as Family
 from worker.connectors.contract.records import Gone as Gone
+from worker.connectors.contract.records import Listed as Listed
 from worker.connectors.contract.records import Page as Page
 from worker.connectors.contract.records import Record as Record
 from worker.connectors.contract.records import Rejected as Rejected

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from worker.connectors.contract.exchange import Request, Response
@@ -25,6 +26,28 @@ class Renewal:
     """The system gives out another each time, so the store must be one that can be written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a proof may hold that only whoever sends knows."""
+
+    now: datetime
+    nonce: str
+    """32 hexadecimal digits, never the same twice."""
+    url_of: Callable[[Request], str]
+    """The whole URL of a request as it is sent, to the byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """A request that is made when it is about to leave: its proof holds the time, or the very bytes that are sent."""
+
+    make: Callable[[Moment], Request]
+
+
+Step = Request | Renewal | Signing
+"""What the flow of an `Auth` asks for: something is sent, and its answer given back."""
+
+
 class Auth(Protocol):
     """How requests of a connection prove who they are.
 
@@ -32,12 +55,12 @@ class Auth(Protocol):
     yields is the one asked for, with its proof; those before it log in, refresh, fetch a token. `held` lives as long as
     the process and belongs to this connection: tokens are kept there. `secrets` are opened values by the names that
     the manifest gives them; they and everything in `held` are redacted from logs. Nothing is held longer than
-    `held["expires_in"]` says, in seconds.
+    `held["expires_in"]` says, in seconds, or beyond `held["expires_at"]`, in seconds since 1970.
     """
 
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request | Renewal, Response, None]: ...
+    ) -> Generator[Step, Response, None]: ...
 
 
 @runtime_checkable
@@ -52,4 +75,13 @@ class TokenAuth(Auth, Protocol):
     @property
     def replaced(self) -> frozenset[str]:
         """Secrets that are replaced when they are used: tokens that were got with the one before are good still."""
+        ...
+
+
+@runtime_checkable
+class SessionAuth(Auth, Protocol):
+    """An auth that holds a session at the system, which may have room for few."""
+
+    def log_out(self, secrets: Mapping[str, str], held: Mapping[str, str]) -> Request | None:
+        """What gives the session back that is held; None: it is left to end by itself."""
         ...

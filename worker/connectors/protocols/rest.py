@@ -9,7 +9,6 @@ from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
-from worker.connectors.protocols.proofs import make_auth
 from worker.connectors.protocols.rest_stream import Common, RestStream
 from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import stream_named
@@ -24,7 +23,7 @@ class RestSource(ManifestSource):
         super().__init__(manifest)
         self._settings = settings
         self.base_url = fill_base_url(manifest.base_url, settings)
-        self.auth: Auth = make_auth(manifest.auth, settings)
+        self.auth: Auth = manifest.auth.bind(settings)
         spec = manifest.webhooks
         self.webhooks: Webhooks | None = (
             None if spec is None else ManifestWebhooks(spec, self.stream, settings)

@@ -1,4 +1,5 @@
-"""How does a connection come by an access token? OAuth 2.0 (RFC 6749): client credentials, or a refresh token.
+"""How does a connection come by an access token? OAuth 2.0 (RFC 6749): client credentials, a refresh token, a user's
+password, or an assertion (RFC 7523). A client may prove itself by an assertion, too, instead of a secret.
 
 Pure: what to send to the token endpoint, and what its answer says. The token is used until shortly before it ends, or
 until the system answers 401. A refresh token that is spent and replaced is a `Renewal`.
@@ -15,12 +16,17 @@ import msgspec
 
 from worker.connectors.answers import failure_of_status, words_of
 from worker.connectors.auth import Credential, header_value, open_named, with_header
-from worker.connectors.contract import Renewal, Request, Response
+from worker.connectors.auth.jwt import Assertion
+from worker.connectors.contract import Moment, Renewal, Request, Response, Signing, Step
 from worker.errors import NeedsOperator, Transient
 
 HELD = "access_token"
 EXPIRES_IN = "expires_in"
-ClientAuth = Literal["basic", "body"]
+ClientAuth = Literal["basic", "body", "private_key_jwt"]
+Grant = Literal["client_credentials", "refresh_token", "password", "jwt_bearer"]
+
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_ASSERTED = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 _LOST = (
     "It was revoked, has expired, or was spent by a worker that died before what came instead was in the store."
@@ -54,14 +60,17 @@ class OAuth2:
     """The auth of one connection."""
 
     token_url: str
-    grant: Literal["client_credentials", "refresh_token"]
-    client_id: Credential
+    grant: Grant
+    client_id: Credential | None = None
     client_secret: str | None = None
     client_auth: ClientAuth = "basic"
     refresh_token: str = ""
     replaces: bool = True
     scopes: Sequence[str] = ()
     params: Mapping[str, str] = field(default_factory=dict)
+    username: Credential | None = None
+    password: str = ""
+    assertion: Assertion | None = None
 
     @property
     def replaced(self) -> frozenset[str]:
@@ -69,7 +78,7 @@ class OAuth2:
 
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request | Renewal, Response, None]:
+    ) -> Generator[Step, Response, None]:
         token = held.get(HELD) or (yield from self._fetch(secrets, held))
         response = yield _bearing(request, token)
         if response.status != 401:
@@ -79,17 +88,17 @@ class OAuth2:
         token = held.get(HELD) or (yield from self._fetch(secrets, held))
         yield _bearing(request, token)
 
-    def client(self, secrets: Mapping[str, str]) -> Client:
+    def client(self, secrets: Mapping[str, str]) -> Client | None:
+        """Who asks; None: whoever holds the assertion, or the password."""
+        if self.client_id is None:
+            return None
         secret = None if self.client_secret is None else open_named(secrets, self.client_secret)
         return Client(self.client_id.open(secrets), secret, self.client_auth)
 
-    def _fetch(
-        self, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request | Renewal, Response, str]:
-        asking = partial(token_request, self.token_url, self.client(secrets), scopes=self.scopes)
-        if self.grant == "client_credentials":
-            response = yield asking({"grant_type": self.grant, **self.params})
-        else:
+    def _fetch(self, secrets: Mapping[str, str], held: dict[str, str]) -> Generator[Step, Response, str]:
+        client = self.client(secrets)
+        asking = partial(token_request, self.token_url, client, scopes=self.scopes)
+        if self.grant == "refresh_token":
             open_named(secrets, self.refresh_token)
             response = yield Renewal(
                 self.refresh_token,
@@ -97,22 +106,50 @@ class OAuth2:
                 _refresh_token_in,
                 self.replaces,
             )
+        elif self.assertion is not None:
+            form, assertion = self._form(secrets), self.assertion
+            client_id = None if client is None else client.id
+            response = yield Signing(
+                lambda moment: asking({**form, **self._asserted(assertion, secrets, moment, client_id)})
+            )
+        else:
+            response = yield asking(self._form(secrets))
         tokens = tokens_in(response)
         if tokens.expires_in is not None:
             held[EXPIRES_IN] = f"{tokens.expires_in:.0f}"
         held[HELD] = tokens.access
         return tokens.access
 
+    def _form(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        if self.grant == "password" and self.username is not None:
+            user = {"username": self.username.open(secrets), "password": open_named(secrets, self.password)}
+            return {"grant_type": self.grant, **user, **self.params}
+        return {"grant_type": _JWT_BEARER if self.grant == "jwt_bearer" else self.grant, **self.params}
+
+    def _asserted(
+        self, assertion: Assertion, secrets: Mapping[str, str], moment: Moment, client_id: str | None
+    ) -> dict[str, str]:
+        """The assertion of that moment: it is the grant itself, or the client's proof."""
+        made = assertion.made(secrets, moment, client_id)
+        if self.grant == "jwt_bearer":
+            return {"assertion": made}
+        return {"client_assertion_type": _ASSERTED, "client_assertion": made}
+
 
 def token_request(
-    url: str, client: Client, form: Mapping[str, str], *, scopes: Sequence[str] = ()
+    url: str, client: Client | None, form: Mapping[str, str], *, scopes: Sequence[str] = ()
 ) -> Request:
-    """What is posted to a token endpoint (RFC 6749, 4 and 6), with the client's proof in a header or in the body."""
+    """What is posted to a token endpoint (RFC 6749, 4 and 6), with the client's proof in a header or in the body.
+
+    A client that proves itself by an assertion is named in there.
+    """
     fields = dict(form)
     if scopes:
         fields.setdefault("scope", " ".join(scopes))
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    if client.secret is not None and client.auth == "basic":
+    if client is None or client.auth == "private_key_jwt":
+        pass
+    elif client.secret is not None and client.auth == "basic":
         pair = (
             f"{quote(client.id, safe='')}:{quote(client.secret, safe='')}"  # encoded first: RFC 6749, 2.3.1
         )

@@ -1,13 +1,12 @@
-"""How does a request prove who it is? One generator for each kind; none of them sends anything.
+"""What is a proof made of? Secrets by their names, settings by their values, in headers that can carry them.
 
 A secret that can't stand in a header (a line end, a letter beyond Latin-1) is refused by its name, never by its value.
 """
 
-import base64
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from worker.connectors.contract import Request, Response
+from worker.connectors.contract import Request
 from worker.errors import NeedsOperator
 
 
@@ -20,47 +19,6 @@ class Credential:
 
     def open(self, secrets: Mapping[str, str]) -> str:
         return open_named(secrets, self.secret) if self.secret is not None else self.value or ""
-
-
-class NoAuth:
-    """The system lets everybody in."""
-
-    def flow(
-        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        del secrets, held
-        yield request
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderAuth:
-    """A secret in a header: `Authorization: Bearer …`, `apikey: …`."""
-
-    name: str
-    prefix: str
-    secret: str
-
-    def flow(
-        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        del held
-        proof = header_value(self.prefix + open_named(secrets, self.secret), self.secret)
-        yield with_header(request, self.name, proof)
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """User and password in every request (RFC 7617)."""
-
-    username: Credential
-    password: Credential
-
-    def flow(
-        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        del held
-        pair = f"{self.username.open(secrets)}:{self.password.open(secrets)}"
-        yield with_header(request, "Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
 
 
 def open_named(secrets: Mapping[str, str], name: str) -> str:
