@@ -14,6 +14,7 @@ from scheduler.beat.beside import Beside
 from scheduler.beat.hearing import remember_events
 from scheduler.beat.meter import judge_misses
 from scheduler.beat.upkeep.retention import Pruning, finish_removals, keep_all_partitions
+from scheduler.beat.upkeep.versions import look_at_manifests, pin_connections
 from scheduler.beat.upkeep.viewing import Viewing
 from scheduler.beat.verifying import plan, request_due, retry_quarantines
 from scheduler.keeping.erasure.rescreen import rescreen
@@ -107,6 +108,8 @@ SWEEPS = (
     Sweep("verify_plan", 300.0, plan),
     Sweep("misses", 30.0, _beside.sweep("misses", judge_misses)),
     Sweep("registrations", 5.0, _registrars.sweep("registrations", tend_registrations)),
+    Sweep("manifests", 5.0, look_at_manifests),
+    Sweep("pins", 60.0, pin_connections),
     Sweep("retries", 60.0, _beside.sweep("retries", retry_quarantines)),
     Sweep("views", 5.0, _viewing.tend),
 )
