@@ -12,7 +12,7 @@ import typer
 
 from scheduler.cli.commands import connections, demo, doctor, files, pausing, start
 from scheduler.cli.commands.access import audit, secrets, tokens
-from scheduler.cli.commands.consent import connect, trial
+from scheduler.cli.commands.consent import connect, discovering, trial
 from scheduler.cli.commands.copy import erase, export, records, storage, views
 from scheduler.cli.commands.feed import changes, subscriptions
 from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    start, files, connections, pausing, connect, trial, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
+    start, files, connections, pausing, connect, trial, discovering, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
     erase, storage, doctor, demo, tokens, audit, secrets, webhooks,
 ):  # fmt: skip
     module.register(app)

@@ -7,7 +7,16 @@ from typer.core import TyperGroup
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("up", "worker", "beat", "serve", "flower", "migrate", "demo", "doctor"),
-    "Connections": ("apply", "export-config", "connections", "connect", "test", "pause", "resume"),
+    "Connections": (
+        "apply",
+        "export-config",
+        "connections",
+        "connect",
+        "test",
+        "discover",
+        "pause",
+        "resume",
+    ),
     "Runs": ("sync", "runs", "history", "resync", "cursors"),
     "The copy": ("records", "views", "export", "storage", "erase"),
     "Changes": ("changes", "consumers", "subscriptions", "webhooks"),

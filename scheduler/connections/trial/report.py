@@ -79,6 +79,8 @@ class Report:
 
     def summary(self) -> str:
         """In one sentence."""
+        if any(each.code == "no_streams" for each in self.findings):
+            return "It has no streams yet, so its system was asked for nothing."
         if not self.reached:
             return "It can't be reached as it is set."
         if self.missing:

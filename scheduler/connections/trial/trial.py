@@ -36,6 +36,7 @@ SECONDS = 40.0
 """After which streams that weren't tried yet aren't."""
 SMALLER = 1000
 PATIENCE = 10.0
+NO_STREAMS = "They stand in its setting `describe`; `headrace discover` shows what there is, where its system can say it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +110,9 @@ def try_connection(
     source = _bound(registry, candidate, findings)
     if source is None or not _secrets_open(source, candidate, findings):
         return Report(findings)
-    context = CallContext(
-        connection_id=candidate.id,
-        account=candidate.account,
-        lane=int(Lane.ON_DEMAND),
-        source=source,
-        secrets=candidate.secrets,
-        request_id=request_id,
-        steps=Steps(),
-        environment=candidate.environment,
-        network=candidate.network,
-        settings=candidate.settings,
-    )
+    context = context_of(source, candidate, request_id)
+    if not source.stream_names:
+        findings.append(Finding("streams", "warning", "It has none yet.", code="no_streams", hint=NO_STREAMS))
     until, stopped = clock() + SECONDS, False
     for name in source.stream_names:
         if stopped or clock() >= until:
@@ -132,6 +124,22 @@ def try_connection(
         if stopped:
             findings.insert(-1, replace(found, about="system", stream=None))
     return Report(findings)
+
+
+def context_of(source: Source, candidate: Candidate, request_id: str) -> CallContext:
+    """With what a candidate's requests are sent."""
+    return CallContext(
+        connection_id=candidate.id,
+        account=candidate.account,
+        lane=int(Lane.ON_DEMAND),
+        source=source,
+        secrets=candidate.secrets,
+        request_id=request_id,
+        steps=Steps(),
+        environment=candidate.environment,
+        network=candidate.network,
+        settings=candidate.settings,
+    )
 
 
 def _refuses_all(findings: list[Finding]) -> bool:

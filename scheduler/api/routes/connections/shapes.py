@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class StreamShape(BaseModel):
@@ -154,6 +154,36 @@ class Trial(BaseModel):
     streams_found: list[str]
     streams_missing: list[str]
     findings: list[TrialFinding]
+
+
+class FoundStream(BaseModel):
+    """What could be a stream. `connected`: the connection has one of this name."""
+
+    name: str
+    title: str
+    connected: bool
+    key: list[str] = Field(description="The paths of the fields that a record's key is made of.")
+    cursor: str | None = Field(description="By which field changes are known; null: it is read whole.")
+    fields: list[str]
+    remarks: list[str] = Field(description="What is unsure or missing, in sentences.")
+    describe: dict[str, Any] = Field(
+        description="What stands under its name in the connection's `settings.describe.streams`."
+    )
+
+
+class DiscoveryProblem(BaseModel):
+    code: str
+    words: str
+    hint: str | None
+
+
+class Discovered(BaseModel):
+    """What a connection's system says it has; or why it doesn't."""
+
+    connection: str
+    system: str
+    streams: list[FoundStream]
+    problem: DiscoveryProblem | None
 
 
 class Link(BaseModel):

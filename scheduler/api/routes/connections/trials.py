@@ -1,4 +1,4 @@
-"""The route that tries a connection out: does its system answer, and what may be read?"""
+"""The routes that try a connection out: does its system answer, what may be read, and what else is there?"""
 
 from typing import Any
 
@@ -9,10 +9,12 @@ from scheduler.api.routes.connections import shapes
 from scheduler.api.routes.connections.connections import ConnectionId
 from scheduler.api.who import SYNC, connection_of, principal_of
 from scheduler.connections.systems import known_systems
-from scheduler.connections.trial.room import room
+from scheduler.connections.trial.discovery import discoverer
+from scheduler.connections.trial.room import TrialsFull, room
 from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
 from worker.config import load_settings
 from worker.db.database import Database
+from worker.errors import HeadraceError
 
 
 def trials_routes(database: Database) -> APIRouter:
@@ -32,5 +34,25 @@ def trials_routes(database: Database) -> APIRouter:
                 request_id=getattr(request.state, REQUEST_ID),
             )
         return {"connection": found["name"], "summary": report.summary(), **report.as_json()}
+
+    @router.get("/{connection_id}/discovery", dependencies=SYNC, response_model=shapes.Discovered)
+    def discovery(connection_id: ConnectionId, request: Request) -> dict[str, Any]:
+        """Ask its system what could be synced: 200, and `problem` where it can't say it, or doesn't."""
+        connection = connection_of(request, database, connection_id)
+        shape: dict[str, Any] = {"connection": connection["name"], "system": connection["system"]}
+        whose = str(principal_of(request).token_id)
+        try:
+            asking = discoverer(known_systems(), Candidate.of(database, connection))
+            with room.place(whose), trial_sender(database, load_settings()) as sender:
+                found = asking.ask(sender, getattr(request.state, REQUEST_ID))
+        except TrialsFull:
+            raise
+        except HeadraceError as exc:
+            return {
+                **shape,
+                "streams": [],
+                "problem": {"code": exc.code, "words": exc.message, "hint": exc.hint},
+            }
+        return {**shape, "streams": [each.as_json() for each in found], "problem": None}
 
     return router
