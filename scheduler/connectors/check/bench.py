@@ -22,6 +22,8 @@ ODD = 61.234567
 """Seconds between two groups of records, so that their times have fractions."""
 GROUP = 8
 MOST_RECORDS = 4096
+MOST_IN_A_PAGE = 512
+"""What comes in one page then always does."""
 SHOWN = 5
 
 
@@ -60,7 +62,13 @@ class Bench:
     def account(self, **options: Any) -> Account:
         """A connection in a process of its own."""
         settings = options.pop("settings", None) or self.double.settings()
-        account = Account(self.subject.connector, self.double, self.secrets, settings, **options)
+        account = Account(
+            self.subject.connector,
+            self.double,
+            self.secrets,
+            settings,
+            **{"page_size": self.page_size, **options},
+        )
         self._accounts.append(account)
         return account
 
@@ -78,6 +86,12 @@ class Bench:
             account.secrets = references
             yield account
 
+    @property
+    def page_size(self) -> int:
+        """As the manifest has it; 0: it asks for none."""
+        own = self.subject.manifest.rpc_size if self.subject.manifest.protocol == "tryton" else 0
+        return int(getattr(self.spec.paging, "size", 0) or own)
+
     def close(self) -> None:
         for account in self._accounts:
             account.close()
@@ -92,11 +106,12 @@ class Bench:
                 self.double.advance(ODD)
             count += more
             self.double.advance(2 * DAY)
-            if len(self.copy().window(Window())) >= pages:
+            found = len(self.copy().window(Window()))
+            if found >= pages or (found == 1 and count >= MOST_IN_A_PAGE):
                 break
-        self.double.create(self.stream, 3)
+        self.double.create(self.stream)
         self.double.advance(ODD)
-        return count + 3
+        return count + 1
 
     def loaded(self, pages: int = 1) -> Copy:
         """A copy of that many pages, compared."""

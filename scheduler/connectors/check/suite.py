@@ -8,6 +8,8 @@ from scheduler.connectors.check.bench import Bench, Subject, bench
 from scheduler.connectors.check.checks import care, deletes, reading, times, trouble
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.outcome import Broken, Outcome, Spared
+from worker.connectors.manifest.requests import Asked
+from worker.connectors.manifest.streams.single import Single
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.errors import HeadraceError
 from worker.telemetry.redaction import redactor
@@ -96,7 +98,11 @@ ALIKE = frozenset(
 
 
 def _kind(spec: StreamManifest) -> tuple[Any, ...]:
-    """What the checks could tell two streams apart by; where a part is a stream itself, so is that."""
-    parts = [getattr(spec, each.name) for each in fields(spec) if each.name not in ALIKE]
-    traits = replace(spec.traits, interval=0.0, after=())
-    return traits, *(_kind(part) if isinstance(part, StreamManifest) else part for part in parts)
+    """What the checks could tell two streams apart by."""
+    return replace(spec.traits, interval=0.0, after=()), _but_alike(spec)
+
+
+def _but_alike(part: Any) -> Any:
+    if not isinstance(part, StreamManifest | Single | Asked):
+        return part
+    return tuple(_but_alike(getattr(part, each.name)) for each in fields(part) if each.name not in ALIKE)

@@ -71,12 +71,15 @@ class Double:
     """Called before a request for data is answered."""
     drifted: bool = False
     """Its records look otherwise since a release: they have a field more."""
+    padding: int = 0
+    """So many characters longer is the text of its records that a change changes."""
     keyless: set[int] = field(default_factory=set)
     """Numbers of rows that are shown without their key."""
 
     def __post_init__(self) -> None:
         self._rows: dict[str, dict[int, Row]] = {name: {} for name in self.tables}
-        self._serial = 0
+        self.serial = 0
+        """How many changes there were, in all streams."""
         self._tokens: set[str] = set()
         self.issued: list[str] = []
         """Every token and session that was ever given."""
@@ -187,6 +190,9 @@ class Double:
             record["added_by_a_release"] = {"since": ["2026.7"], "of": row.number}
         if row.number in self.keyless:
             record.pop(self.tables[stream].key)
+        edited = self.tables[stream].edited
+        if self.padding and isinstance(record.get(edited), str):
+            record[edited] += "x" * self.padding
         return record
 
     def key_of(self, stream: str, row: Row) -> str:
@@ -226,6 +232,11 @@ class Double:
             for row in self._found(stream, keys):
                 row.deleted = cut(self.now, self.tables[stream].unit)
                 self._touch(stream, row)
+
+    def spoil_one(self, stream: str) -> bool:
+        """Show one record without its key from now on; False: that can't be."""
+        self.keyless = {row.number for row in self.rows(stream)[:1]}
+        return True
 
     def truth(self, stream: str) -> dict[str, Any]:
         """All that is there, by key: what the copy's records must say."""
@@ -282,8 +293,8 @@ class Double:
         row.changed, row.serial = cut(self.now, self.tables[stream].unit), self._next()
 
     def _next(self) -> int:
-        self._serial += 1
-        return self._serial
+        self.serial += 1
+        return self.serial
 
     def _say(self, call: Call) -> Answer | None:
         with self._lock:

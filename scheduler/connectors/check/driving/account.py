@@ -19,6 +19,8 @@ from worker.telemetry.steps import Steps
 
 CONNECTION = 1
 SMALLEST = 64
+FEW = 5
+"""Records in a small page, at least."""
 TIMEOUT = 5.0
 MOST_BYTES = 32 * 1024 * 1024
 
@@ -36,8 +38,8 @@ class Account:
     timeout: float = TIMEOUT
     max_bytes: int = MOST_BYTES
     side_by_side: int = 1
-    small_pages: bool = True
-    """Pages are asked for as small as may be, so that few records make many."""
+    page_size: int = 0
+    """Of the manifest's pages: they are asked for as small as may be, so that few records make many. 0: as they are."""
     connector: Connector = field(init=False)
     budget: Lenient = field(init=False)
     source: Source = field(init=False)
@@ -69,22 +71,19 @@ class Account:
 
     def shrink(self, stream: str) -> None:
         """Ask for the pages of this stream as small as the connector can."""
-        if not self.small_pages:
-            return
         found = self.source.stream(stream)
-        for name in (found.name, *(each.name for each in (found.sweep(), found.tombstones()) if each)):
-            divisor = SMALLEST
-            while divisor > 1 and found.resized(divisor, None) is None:
-                divisor //= 2
-            if divisor > 1:
-                # `needed`: that it never grows again meanwhile.
-                self.ahead.sizes.keep(CONNECTION, name, PageSize(divisor=divisor, needed=10**9))
+        divisor = max(1, min(SMALLEST, self.page_size // FEW))
+        while divisor > 1 and found.resized(divisor, None) is None:
+            divisor //= 2
+        if divisor > 1:
+            # `needed`: that it never grows again meanwhile.
+            self.ahead.sizes.keep(CONNECTION, stream, PageSize(divisor=divisor, needed=10**9))
 
     def begun_anew(self, **other: Any) -> "Account":
         """The same connection in a new process."""
         given = {
             name: getattr(self, name)
-            for name in ("secrets", "settings", "timeout", "max_bytes", "side_by_side", "small_pages")
+            for name in ("secrets", "settings", "timeout", "max_bytes", "side_by_side", "page_size")
         }
         return Account(self.makes, self.double, **{**given, **other})
 
