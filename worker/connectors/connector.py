@@ -13,6 +13,7 @@ from worker.connectors.describing.described import digest
 from worker.connectors.hooks.source import HookedSource
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.settings import settings_error, what_is_wrong
+from worker.connectors.protocols.odata.source import ODataSource
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.protocols.sql import SqlSource
 from worker.connectors.protocols.tryton import TrytonSource
@@ -21,6 +22,7 @@ from worker.parsing.documents import suggest
 PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "rest": RestSource,
     "graphql": RestSource,
+    "odata": ODataSource,
     "tryton": TrytonSource,
     "sql": SqlSource,
 }

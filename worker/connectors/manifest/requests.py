@@ -87,7 +87,9 @@ def fill_params(
         if isinstance(value, str):
             found += fill_all({name: value}, settings).items()
         else:
-            found += spread(name, [*fill_all({str(at): text for at, text in enumerate(value)}, settings).values()], arrays)
+            found += spread(
+                name, [*fill_all({str(at): text for at, text in enumerate(value)}, settings).values()], arrays
+            )
     return found
 
 

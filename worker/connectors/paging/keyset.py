@@ -32,6 +32,7 @@ class ByKeyset(Chained):
     until_empty: bool = False
     more: FieldPath | None = None
     pointer: FieldPath | None = None
+    """Where the answer has a link to its next page. It isn't followed; that there is one says that there is more."""
 
     def params(self, position: Position | None) -> Sequence[tuple[str, Any]]:
         size = ((self.size_param, self.size),) if self.size_param else ()
@@ -48,7 +49,8 @@ class ByKeyset(Chained):
         del response
         if seen.last is None or seen.more is False:
             return None
-        if seen.more is None and not self.until_empty and seen.count < self.size:
+        full = seen.count >= self.size or self.until_empty or bool(seen.pointer)
+        if seen.more is None and not full:
             return None
         return advance(position, "behind", msgspec.json.encode(self._place(seen.last)).decode())
 

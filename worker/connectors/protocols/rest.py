@@ -29,8 +29,9 @@ class RestSource(ManifestSource):
             None if spec is None else ManifestWebhooks(spec, self.stream, settings)
         )
         headers = {"Accept": "application/json", **fill_all(manifest.headers, settings)}
-        carried = Carried(headers, fill_params(manifest.params, settings), fill_json(manifest.body, settings))
-        common = Common(self.base_url, carried, settings, self.failure)
+        body = fill_json(manifest.body, settings)
+        self._carried = Carried(headers, fill_params(manifest.params, settings), body)
+        common = Common(self.base_url, self._carried, settings, self.failure)
         self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:

@@ -7,13 +7,14 @@ its page goes on; a page that is none raises Transient `malformed_page` and says
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from worker.connectors.contract import Record, Rejected
+from worker.connectors.contract import Listed, Record, Rejected
+from worker.connectors.reading.explosion import Exploded, Explosion
 from worker.connectors.reading.fields import PARSE_ERRORS, Picker
 from worker.connectors.reading.listing import Listing
 from worker.connectors.reading.records import CAREFUL, Fields, columns_of
@@ -47,6 +48,7 @@ class Reading:
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen(0))
+    listed: Listed | None = None
 
 
 class Reader:
@@ -63,13 +65,17 @@ class Reader:
             name in INDEXES for path in (self._listing.head, *self._beside) for name in path
         )
         self._fields = Fields(shape)
-        self._columns = columns_of(shape, self._fields, self._listing)
+        self._explosion = None if shape.explode is None else Explosion(shape, shape.explode)
+        self._columns = columns_of(shape, self._fields, Listing(()) if shape.explode else self._listing)
 
     def read(self, body: bytes) -> Reading:
         body = body.removeprefix(b"\xef\xbb\xbf")  # some servers begin with a byte order mark
         pieces, beside = self._split(body)
         raws = list(map(bytes, pieces))
         sound = not bad_text(body)
+        if self._explosion is not None:
+            reading = self._of_parents(self._explosion.of(raws), sound=sound)
+            return replace(reading, seen=self._seen(raws, beside))
         records = self._columns.read(body, raws) if sound and self._columns else None
         rejected: list[Rejected] = []
         if records is None:
@@ -81,10 +87,25 @@ class Reader:
         records, rejected = self._one_by_one(raws, sound=False)
         return Reading(_once_each(records), rejected)
 
+    def _of_parents(self, found: Exploded, *, sound: bool) -> Reading:
+        """The children of a page's parents, and what it says of those that the copy holds."""
+        records, rejected = None, list[Rejected]()
+        if sound and self._columns and found.children:
+            records = self._columns.read(b"[" + b",".join(found.children) + b"]", found.children)
+        if records is None:
+            records, rejected = self._one_by_one(found.children, sound=sound)
+        # One without a key may be any of those that seem to be missing.
+        families = () if any(bad.key is None for bad in rejected) else tuple(found.families)
+        cursors = [cursor for raw in found.childless if (cursor := self._fields.cursor_of(raw)) is not None]
+        listed = Listed(found.marks, True, families, max(cursors, default=None))
+        return Reading(_once_each(records), [*found.rejected, *rejected], listed=listed)
+
     def _one_by_one(self, raws: Sequence[bytes], *, sound: bool) -> tuple[list[Record], list[Rejected]]:
         records: list[Record] = []
         rejected: list[Rejected] = []
         take = self._fields.take if sound else self._fields.take_carefully
+        if self._shape.rows:
+            take = self._fields.take_row
         for raw in raws:
             try:
                 records.append(take(raw))
@@ -134,7 +155,7 @@ class Reader:
             last=raws[-1] if raws else None,
             pointer=_decode_pointer(pointer) if pointer is not None else None,
             token=_decode_pointer(token) if token is not None else None,
-            total=int(total) if total is not None and total.isdigit() and len(total) < 16 else None,
+            total=_count_of(total),
         )
 
 
@@ -166,6 +187,12 @@ def _page_picker(listing: Listing, beside: Sequence[FieldPath]) -> Picker | None
         return None
     wanted: list[tuple[FieldPath, Any]] = [(listing.head, listing.kept)]
     return Picker([*wanted, *((path, msgspec.Raw) for path in beside)], required=listing.head)
+
+
+def _count_of(raw: bytes | None) -> int | None:
+    """A number, also as a text: OData writes large ones so."""
+    digits = b"" if raw is None else raw.strip(b'"')
+    return int(digits) if digits.isdigit() and len(digits) < 16 else None
 
 
 def _decode_pointer(raw: bytes) -> Any:

@@ -53,7 +53,7 @@ def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     found = data.get("deletes", {}).get("tombstones")
     if not isinstance(found, Mapping):
         return None
-    without = {*CONTENT, *ASKED, *(RELATION if RELATION & found.keys() else ())}
+    without = {*CONTENT, *ASKED, "explode", "detail", *(RELATION if RELATION & found.keys() else ())}
     kept = {name: value for name, value in data.items() if name not in without}
     return {**kept, "params": {}, **found}
 

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.connectors.manifest.streams.odata import odata
+
 TRYTON_TIMES = ("write_date", "create_date")
 
 
-def as_it_is(data: Mapping[str, Any]) -> dict[str, Any]:
+def as_it_is(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     """A stream in the words of requests already."""
+    del part
     return dict(data)
 
 
@@ -24,8 +27,8 @@ class Preset:
     """What every stream must say."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What lies under a manifest's own defaults."""
-    spelled: Callable[[Mapping[str, Any]], dict[str, Any]] = as_it_is
-    """The stream in the words of requests."""
+    spelled: Callable[[Mapping[str, Any], str], dict[str, Any]] = as_it_is
+    """The stream in the words of requests; or what part of `deletes` it describes: sweep, tombstones."""
     by_manifest: bool = True
     """The manifest says how pages, changes and single records are asked for; else the protocol knows how."""
     bounded: bool = False
@@ -40,8 +43,9 @@ class Preset:
     """It sends a record's fields in any order."""
 
 
-def graphql(data: Mapping[str, Any]) -> dict[str, Any]:
+def graphql(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     """The query as it stands, and its variables as the body around it; places are names of variables."""
+    del part
     found = {name: value for name, value in data.items() if name not in {"query", "variables"}}
     found["verbatim"] = {"query": data["query"]} if "query" in data else {}
     found["body"] = {"variables": data.get("variables", {})}
@@ -74,6 +78,7 @@ PRESETS: Mapping[str, Preset] = {
         spelled=graphql,
         refusals=({"path": "errors", "kind": "operator", "words": "errors.0.message"},),
     ),
+    "odata": Preset(needs=("odata", "key"), spelled=odata),
     "sql": Preset(("key",), {"records": ""}, by_manifest=False, bounded=True, ordered=True),
     "tryton": Preset(
         ("model", "fields"), _TRYTON, by_manifest=False, bounded=True, ids_alone=True, shuffled=True

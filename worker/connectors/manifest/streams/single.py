@@ -32,6 +32,8 @@ class Single:
     """With {key} for the key."""
     number: bool = False
     """The key is a number where it stands alone in the body."""
+    quote: str = ""
+    """The mark that stands around the key in the path, which is doubled inside of it."""
 
     def typed(self, key: str) -> str | int:
         """The key as the body says it."""
@@ -41,6 +43,9 @@ class Single:
             raise BadRecord("bad_key", f"{key[:40]!r} is no number, as the keys of this stream are.")
         return int(key)
 
+    def _marked(self, key: str) -> str:
+        return key.replace(self.quote, self.quote * 2) if self.quote else key
+
     def url(self, base_url: str, settings: Mapping[str, Any], key: str) -> str:
         """Of the record with this key, which can't break out of its place."""
         if key in {".", ".."}:
@@ -48,7 +53,12 @@ class Single:
         before, found, after = self.path.partition(KEY)
         if not found:
             return base_url + fill_path(before, settings)
-        return base_url + fill_path(before, settings) + quote(key, safe="") + fill_path(after, settings)
+        return (
+            base_url
+            + fill_path(before, settings)
+            + quote(self._marked(key), safe="")
+            + fill_path(after, settings)
+        )
 
 
 def single_of(data: Mapping[str, Any]) -> Single | None:
@@ -64,6 +74,7 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
         method=found.get("method", "POST" if "body" in found else data.get("method", "GET")),
         body=found.get("body"),
         number=found.get("number", False),
+        quote=found.get("quote", ""),
     )
 
 

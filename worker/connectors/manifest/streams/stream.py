@@ -14,6 +14,12 @@ from worker.connectors.manifest.streams.deletes import (
     tombstones_data,
     tombstones_setting,
 )
+from worker.connectors.manifest.streams.explode import (
+    check_tombstones,
+    cursor_of,
+    inherited,
+    read_explode,
+)
 from worker.connectors.manifest.streams.incremental import Incremental, overlap_of, read_incremental
 from worker.connectors.manifest.streams.order import with_parents
 from worker.connectors.manifest.streams.presets import PRESETS
@@ -26,6 +32,7 @@ from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.paging import Paging
 from worker.connectors.reading.shape import (
     DeletedMark,
+    Explode,
     FieldPath,
     Removed,
     Shape,
@@ -36,7 +43,7 @@ from worker.connectors.reading.shape import (
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
 
-MERGED = frozenset({"deletes", "conditions"})
+MERGED = frozenset({"deletes", "conditions", "odata"})
 """Of these a stream says only what differs from the defaults."""
 
 
@@ -60,6 +67,8 @@ class StreamManifest:
     """The same as a list of what is there, for its keys alone; None: it can't be listed."""
     tombstones: "StreamManifest | None" = None
     """The list of what was deleted; None: the system keeps none."""
+    buries: int = 0
+    """Of a list of tombstones: how many fields name the parent of all that is gone with it; 0: it names records."""
     tombstones_setting: str | None = None
     """It is asked for only where this setting is true."""
     single: Single | None = None
@@ -74,11 +83,15 @@ class StreamManifest:
 
 def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]:
     """All streams, by name; the schema has been checked already."""
-    defaults = document.data.get("defaults", {})
-    streams = {
-        name: _Reading(document, protocol, name, defaults, own).stream()
-        for name, own in document.data.get("streams", {}).items()
-    }
+    defaults, listed = document.data.get("defaults", {}), document.data.get("streams", {})
+    streams = {}
+    for name, own in listed.items():
+        reading = _Reading(document, protocol, name, defaults, own)
+        if "explode" in own:
+            merged = inherited(listed, own, reading.error)
+            reading = _Reading(document, protocol, name, defaults, merged)
+            reading.own = own
+        streams[name] = reading.stream()
     return with_parents(document, streams)
 
 
@@ -103,7 +116,7 @@ class _Reading:
         self.words = {**self.preset.defaults, **defaults, **own}
         for key in MERGED & self.words.keys():
             self.words[key] = {**defaults.get(key, {}), **own.get(key, {})}
-        self.data = self.preset.spelled(self.words)
+        self.data = self.preset.spelled(self.words, "")
 
     def stream(self) -> StreamManifest:
         for key in self.preset.needs:
@@ -141,11 +154,15 @@ class _Reading:
                 )
             return replace(stream, swept=_ids_alone(stream) if swept else None)
         tombstones = tombstones_data(self.words)
+        explode = stream.shape.explode
+        told = self.derived("tombstones", tombstones) if tombstones else None
+        if told is not None and explode is not None:
+            told = replace(told, buries=check_tombstones(told.shape.key, explode, self.error))
         return replace(
             stream,
-            removed=removed_of(self.data),
+            removed=None if explode is not None else removed_of(self.data),
             swept=self.derived("sweep", swept) if swept else None,
-            tombstones=self.derived("tombstones", tombstones) if tombstones else None,
+            tombstones=told,
             tombstones_setting=tombstones_setting(self.data),
         )
 
@@ -171,7 +188,7 @@ class _Reading:
     def derived(self, part: str, data: Mapping[str, Any]) -> StreamManifest:
         reading = _Reading(self.document, self.protocol, self.name, {}, {})
         reading.own, reading.part, reading.words = self.own, part, dict(data)
-        reading.data = self.preset.spelled(data)
+        reading.data = self.preset.spelled(data, part)
         return reading.stream()
 
     def incremental(self) -> Incremental | None:
@@ -199,6 +216,7 @@ class _Reading:
     def shape(self, incremental: Incremental | None) -> Shape:
         updated = self.updated_at()
         cursor = incremental.time if incremental and incremental.token is None else None
+        cursor = cursor and cursor_of(cursor, self.own, self.error)
         version = self.data.get("version")
         total = self.data.get("total")
         total = None if isinstance(total, Mapping) else total
@@ -214,6 +232,7 @@ class _Reading:
             total=field_path_of(total) if total is not None else None,
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",
+            explode=self.explode(),
             or_one=self.data.get("or_one", False),
             empty=tuple(self.data.get("empty", ())),
         )
@@ -224,6 +243,11 @@ class _Reading:
             if path and (not head or path[: len(head)] == head):
                 raise self.error((key,), f"{key} can't be read from inside the list of records.")
         return shape
+
+    def explode(self) -> Explode | None:
+        if "explode" not in self.data:
+            return None
+        return read_explode(self.data, paths_of(self.data["key"]), removed_of(self.data), self.error)
 
     def updated_at(self) -> TimeField | None:
         found = self.data.get("updated_at")
@@ -295,6 +319,8 @@ def read_paging(found: Mapping[str, Any]) -> Paging:
             options.pop("header", None)
             return ByLink(**options)
         case "keyset":
+            if "link" in options:
+                options["pointer"] = field_path_of(options.pop("link"))
             return ByKeyset(**{**options, "order": paths_of(options["order"])})
         case _:
             return OnePage()

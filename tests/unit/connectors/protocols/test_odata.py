@@ -1,0 +1,134 @@
+"""OData: how its words become requests, and what its metadata tells, beyond what a live service at hand has."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from worker.connectors.connector import ManifestConnector
+from worker.connectors.contract import Response, Stream, Window
+from worker.connectors.manifest.model import read_manifest
+from worker.connectors.manifest.schema import schema
+from worker.connectors.protocols.odata.finding import streams_of
+from worker.connectors.protocols.odata.metadata import read_metadata
+from worker.errors import NeedsOperator
+from worker.parsing.documents import read_document, validate
+
+HEAD = (
+    "manifest: 1\nsystem: erp\ntitle: ERP\nprotocol: odata\nbase_url: https://h.example.com/odata\nstreams:\n"
+)
+SINCE = datetime(2026, 1, 31, 8, 0, 0, 500_000, tzinfo=UTC)
+
+V2 = b"""<?xml version="1.0"?>
+<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" xmlns:sap="http://www.sap.com/Protocols/SAPData">
+ <edmx:DataServices><Schema Namespace="S" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
+  <EntityType Name="Order"><Key><PropertyRef Name="Order"/><PropertyRef Name="Item"/></Key>
+   <Property Name="Order" Type="Edm.String"/><Property Name="Item" Type="Edm.Int64"/>
+   <Property Name="LastChangeDateTime" Type="Edm.DateTime" sap:filterable="false"/>
+   <Property Name="ChangedAt" Type="Edm.DateTime"/></EntityType>
+  <EntityType Name="Rate"><Key><PropertyRef Name="ValidFrom"/></Key><Property Name="ValidFrom" Type="Edm.DateTime"/></EntityType>
+  <EntityContainer Name="C"><EntitySet Name="A_Order" EntityType="S.Order"/><EntitySet Name="Rates" EntityType="S.Rate"/></EntityContainer>
+ </Schema></edmx:DataServices></edmx:Edmx>"""
+
+
+def stream(words: str) -> Stream:
+    document = read_document(f"{HEAD}  orders: {{{words}}}\n".encode(), "erp/manifest.yaml")
+    validate(document, schema())
+    return ManifestConnector(read_manifest(document)).bind({}).stream("orders")
+
+
+def params(of: Stream, window: Window, position: Any = None) -> dict[str, str]:
+    return dict(of.request(window, position).params)
+
+
+def behind(of: Stream, body: bytes) -> Any:
+    return of.read(Response(200, {}, body, "https://h.example.com/odata/Orders"), Window(), None).next
+
+
+def test_a_key_of_several_fields_goes_on_in_the_order_of_all_of_them() -> None:
+    orders = stream("odata: {entity: Orders, types: {b: int32}, size: 1}, key: [a, b]")
+    assert params(orders, Window()) == {"$orderby": "a,b", "$top": "1"}
+    position = behind(orders, b'{"value": [{"a": "O\'Neil", "b": 7}]}')
+    assert params(orders, Window(), position)["$filter"] == "(a gt 'O''Neil') or (a eq 'O''Neil' and b gt 7)"
+    both = params(orders, Window(), position)
+    assert both["$orderby"] == "a,b"
+
+
+def test_a_short_page_with_a_link_is_not_the_end() -> None:
+    orders = stream("odata: {entity: Orders, size: 100}, key: id")
+    assert behind(orders, b'{"value": [{"id": "a"}], "@odata.nextLink": "Orders?$skiptoken=1"}') is not None
+    assert behind(orders, b'{"value": [{"id": "a"}]}') is None
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("version: 4", "at ge 2026-01-31T08:00:00.500Z"),
+        ("version: 4, types: {at: date}", "at ge 2026-01-31"),
+        ("version: 2", "at ge datetimeoffset'2026-01-31T08:00:00.500Z'"),
+        ("version: 2, types: {at: datetime}", "at ge datetime'2026-01-31T08:00:00.500'"),
+    ],
+)
+def test_changes_are_asked_for_in_the_literals_of_the_version(options: str, wanted: str) -> None:
+    orders = stream(f"odata: {{entity: Orders, {options}}}, key: id, incremental: {{field: at}}")
+    assert params(orders, Window(since=SINCE))["$filter"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "wanted"),
+    [(4, "guid", "(4f)"), (2, "guid", "(guid%274f%27)"), (2, "int64", "(4fL)"), (4, "string", "(%274f%27)")],
+)
+def test_one_record_is_asked_for_by_the_literal_of_its_key(version: int, kind: str, wanted: str) -> None:
+    orders = stream(
+        f"odata: {{entity: Orders, version: {version}, types: {{id: {kind}}}}}, key: id, single: {{}}"
+    )
+    request = orders.single("4f")
+    assert request is not None
+    assert request.url.replace("'", "%27") == f"https://h.example.com/odata/Orders{wanted}"
+
+
+def test_a_service_that_tracks_changes_is_followed_by_its_links() -> None:
+    orders = stream(
+        "odata: {entity: Orders}, key: id, headers: {Prefer: odata.track-changes}, deletes: {removed: '@removed'},"
+        " incremental: {kind: token, token: ['@odata.deltaLink']}"
+    )
+    assert "$filter" not in params(orders, Window())
+    body = (
+        b'{"value": [{"id": "a"}, {"@removed": {"reason": "deleted"}, "id": "b"}],'
+        b' "@odata.deltaLink": "https://h.example.com/odata/Orders?$deltatoken=7"}'
+    )
+    page = orders.read(Response(200, {}, body, "https://h.example.com/odata/Orders"), Window(), None)
+    assert [record.key for record in page.records] == ["a"]
+    assert [gone.key for gone in page.gone] == ["b"]
+    assert orders.request(Window(token=page.token), None).url.endswith("$deltatoken=7")
+
+
+def test_metadata_of_v2_says_keys_types_and_what_cant_be_filtered() -> None:
+    metadata = read_metadata(V2)
+    orders, rates = streams_of(metadata)
+    assert (metadata.version, orders.name, orders.key, orders.cursor) == (
+        2,
+        "a_order",
+        ("Order", "Item"),
+        "ChangedAt",
+    )
+    assert orders.describe["odata"]["types"] == {"Item": "int64", "ChangedAt": "datetime"}
+    assert rates.describe["odata"]["by_key"] is False
+    assert any("can't be compared" in remark for remark in rates.remarks)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><edmx:Edmx/>",
+        b"<html></html>",
+        b'{"value": []}',
+        b"",
+        b"<Edmx",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_what_is_no_metadata_is_refused_in_words(body: bytes) -> None:
+    with pytest.raises(NeedsOperator) as caught:
+        read_metadata(body)
+    assert caught.value.code == "no_metadata"

@@ -1,0 +1,108 @@
+"""Which streams could be made of a service's entity sets? What its metadata says of their keys and fields decides. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from worker.connectors.contract import Found
+from worker.connectors.manifest.streams.odata import NO_ORDER
+from worker.connectors.protocols.odata.metadata import Entity, Metadata
+
+_CHANGED = re.compile(
+    r"(modified|changed|updated?|change)_?(at|on|date_?time|date|time)$|^last_?(modified|change[d]?|update[d]?)",
+    re.IGNORECASE,
+)
+"""How fields are mostly called that say when a record changed."""
+_TIMES = frozenset({"datetimeoffset", "datetime"})
+_KNOWN = frozenset(
+    {"string", "guid", "int32", "int64", "decimal", "double", "single", "boolean", "date", "time", "datetime"}
+    | {"datetimeoffset", "duration", "binary"}
+)
+_LONGEST_NAME = 63
+
+
+def streams_of(metadata: Metadata) -> list[Found]:
+    """All entity sets that can be read, in the service's order."""
+    names: set[str] = set()
+    return [_found(entity, metadata.version, names) for entity in metadata.entities]
+
+
+def _found(entity: Entity, version: int, names: set[str]) -> Found:
+    remarks: list[str] = []
+    cursor = _cursor(entity, remarks)
+    options: dict[str, Any] = {"entity": entity.name}
+    if version != 4:
+        options["version"] = version
+    types = _types(entity, cursor)
+    if types:
+        options["types"] = types
+    unsorted = [key for key in entity.keys if not _comparable(entity, key)]
+    if unsorted:
+        options["by_key"] = False
+        remarks.append(
+            f"{', '.join(unsorted)} can't be compared: the service's own links are followed, which may shift."
+        )
+    if entity.contained:
+        options["expand"] = list(entity.contained)
+    others = [name for name in entity.children if name not in entity.contained]
+    if others:
+        remarks.append(f"With `expand` it can hold {', '.join(others)}, too.")
+    describe: dict[str, Any] = {"odata": options}
+    if entity.keys:
+        describe["key"] = list(entity.keys) if len(entity.keys) > 1 else entity.keys[0]
+    else:
+        remarks.append("It has no key: it can't be kept.")
+    if cursor is not None:
+        describe["incremental"] = {"field": cursor}
+    if len(entity.keys) == 1:
+        describe["single"] = {}
+    return Found(
+        name=_name(entity.name, names),
+        title=entity.name,
+        describe=describe,
+        key=entity.keys,
+        cursor=cursor,
+        fields=tuple(entity.properties),
+        remarks=tuple(remarks),
+    )
+
+
+def _cursor(entity: Entity, remarks: list[str]) -> str | None:
+    named = [one for one in entity.properties.values() if _CHANGED.search(one.name)]
+    sound = [one for one in named if one.type in _TIMES and one.filterable]
+    if sound:
+        remarks.append(f"Make sure that every change sets {sound[0].name}.")
+        return sound[0].name
+    if named:
+        why = "can't be filtered by" if named[0].type in _TIMES else f"is a {named[0].type}, not a moment"
+        remarks.append(f"{named[0].name} {why}: all of it is read each time.")
+    else:
+        remarks.append("No field seems to say when a record changed: all of it is read each time.")
+    return None
+
+
+def _types(entity: Entity, cursor: str | None) -> Mapping[str, str]:
+    """Of what is written in URLs, as far as it isn't what is taken for granted."""
+    found = {key: entity.properties[key].type for key in entity.keys if key in entity.properties}
+    wanted = {key: kind if kind in _KNOWN else "enum" for key, kind in found.items() if kind != "string"}
+    if cursor is not None and (kind := entity.properties[cursor].type) != "datetimeoffset":
+        wanted[cursor] = kind
+    return wanted
+
+
+def _comparable(entity: Entity, key: str) -> bool:
+    one = entity.properties.get(key)
+    return one is None or (
+        one.type not in NO_ORDER and one.type in _KNOWN and one.filterable and one.sortable
+    )
+
+
+def _name(entity: str, names: set[str]) -> str:
+    """As streams are called, each once: `A_PurchaseOrder` is `a_purchase_order`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", entity)
+    plain = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_") or "entity"
+    plain = (plain if plain[0].isalpha() else f"e_{plain}")[:_LONGEST_NAME]
+    several = [plain, *(f"{plain[:55]}_{number}" for number in range(2, 2000))]
+    chosen = next(name for name in several if name not in names)
+    names.add(chosen)
+    return chosen
