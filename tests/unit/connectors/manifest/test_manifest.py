@@ -106,7 +106,7 @@ def test_each_way_of_paging_can_be_said(tmp_path: Path, paging: str, expected: A
         ("    interval: 1h\n", "    paging: {curser: {}}\n", 21, "Did you mean 'cursor'?"),
         ("    interval: 1h\n", "    paging: {cursor: {param: a}}\n", 21, "The key 'path' is missing in streams.parts.paging.cursor"),
         ("    interval: 1h\n", "    paging: {cursor: {param: a, path: data.next}}\n", 21, "from inside the list"),
-        ("    interval: 1h\n", "    paging: {none: {}, offset: {param: a, limit_param: b, size: 1}}\n", 21, "2 keys"),
+        ("    interval: 1h\n", "    paging: {none: {}, offset: {param: a, limit_param: b, size: 1}}\n", 21, "none and offset stand there"),
         ("    interval: 1h\n", "    key: id..x\n", 21, "names joined by dots"),
         ("    path: /parts\n", "    path: parts\n", 20, "begins with /"),
         ("    path: /parts\n", "", 19, "The key 'path' is missing in streams.parts"),
