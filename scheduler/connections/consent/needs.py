@@ -49,7 +49,7 @@ def needs_of(
     """What isn't given yet. `fixed`: of settings nothing is asked, since they decide where given secrets are sent."""
     if not isinstance(connector, ManifestConnector):
         raise InvalidInput("no_manifest", f"{connector.title} doesn't say what it needs.")
-    manifest = connector.manifest
+    manifest = connector.manifest_of(settings)
     consent = manifest.auth.oauth2
     if consent is not None and (consent.authorise is None or consent.refresh_token in secrets):
         consent = None

@@ -5,16 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.connections.trial.flow import SECONDS, found_by
 from scheduler.connections.trial.trial import Candidate, context_of
-from worker.connectors.contract import Discovery, Found, Request, Source
+from worker.connectors.contract import Discovery, Found, Source
 from worker.connectors.registry import Registry
-from worker.errors import HeadraceError, InvalidInput, RateLimited, Transient
-from worker.http.proof import LoginRefused
-from worker.http.sender import CallContext, Sender
+from worker.errors import InvalidInput
+from worker.http.sender import Sender
 from worker.parsing.documents import suggest
-
-SECONDS = 60.0
-"""For which a system is asked; a person is waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Offered:
 
 def discoverer(registry: Registry, candidate: Candidate) -> "Discoverer":
     """What asks a candidate's system. `InvalidInput` where that has no way to say what there is; nothing was sent then."""
-    connector = registry.get(candidate.system)
+    connector = registry.get(candidate.system, candidate.manifest_version)
     source = connector.bind(candidate.settings)
     flow = source.discover()
     if flow is None:
@@ -67,42 +64,13 @@ class Discoverer:
         """All that the system says it has, by name; what went wrong is raised."""
         until = clock() + SECONDS
         context = context_of(self.source, self.candidate, request_id)
-        found = _asked(self.flow, sender, context, lambda: clock() >= until)
+        found = found_by(self.flow, sender, context, lambda: clock() >= until)
         return _offered(found, self.source)
 
 
 def _offered(found: Sequence[Found], source: Source) -> list[Offered]:
     names = set(source.stream_names)
     return sorted((Offered(each, each.name in names) for each in found), key=lambda each: each.found.name)
-
-
-def _asked(
-    flow: Discovery, sender: Sender, context: CallContext, is_late: Callable[[], bool]
-) -> Sequence[Found]:
-    try:
-        request = next(flow)
-        while True:
-            if is_late():
-                raise Transient(
-                    "discovery_too_long", f"The system didn't say it all within {SECONDS:.0f} seconds."
-                )
-            request = _step(flow, sender, context, request)
-    except StopIteration as end:
-        found: Sequence[Found] = end.value
-        return found
-    finally:
-        flow.close()
-
-
-def _step(flow: Discovery, sender: Sender, context: CallContext, request: Request) -> Request:
-    """The request after this one. What the system refuses is the generator's to do without; a log-in or a limit isn't."""
-    try:
-        response = sender.send(context, request)
-    except (LoginRefused, RateLimited):
-        raise
-    except HeadraceError as exc:
-        return flow.throw(exc)
-    return flow.send(response)
 
 
 def chosen(offered: Sequence[Offered], names: Sequence[str]) -> list[Offered]:

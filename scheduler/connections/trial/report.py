@@ -7,6 +7,9 @@ from typing import Any, Literal
 Outcome = Literal["ok", "warning", "failed", "skipped"]
 MARKS: dict[Outcome, str] = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}
 
+DISCOVERY = "discovery"
+NOTHING_ASKED = "It has no streams yet, so its system was asked for nothing."
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -18,6 +21,11 @@ class Finding:
     code: str | None = None
     hint: str | None = None
     stream: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is about something that the system was asked for."""
+        return self.stream is not None or self.about == DISCOVERY
 
     def as_json(self) -> dict[str, Any]:
         """For the API and `--json`."""
@@ -43,9 +51,9 @@ class Report:
 
     @property
     def reached(self) -> bool:
-        """It would work: nothing but single streams is refused, and one of them answers."""
+        """It would work: nothing but single streams is refused, and one of them answers, or says what there could be."""
         general = all(each.outcome != "failed" for each in self.findings if each.stream is None)
-        return general and any(each.outcome == "ok" for each in self.findings if each.stream is not None)
+        return general and any(each.outcome == "ok" for each in self.findings if each.answered)
 
     @property
     def fine(self) -> bool:
@@ -79,10 +87,11 @@ class Report:
 
     def summary(self) -> str:
         """In one sentence."""
-        if any(each.code == "no_streams" for each in self.findings):
-            return "It has no streams yet, so its system was asked for nothing."
         if not self.reached:
-            return "It can't be reached as it is set."
+            asked = all(each.code != "no_streams" for each in self.findings)
+            return "It can't be reached as it is set." if asked or self.first_failure else NOTHING_ASKED
+        if not self.found and not self.missing:
+            return "It can be reached. It has no streams yet."
         if self.missing:
             return f"{len(self.found)} streams can be read; {', '.join(self.missing)} can't."
         return f"All {len(self.found)} streams can be read."

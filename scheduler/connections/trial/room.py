@@ -16,13 +16,6 @@ MOST = 8
 MOST_OF_ONE = 2
 
 
-class TrialsFull(Transient):
-    """There is no place now."""
-
-    def __init__(self) -> None:
-        super().__init__("trials_full", "Other trials are under way. Try again in a minute.")
-
-
 class Room:
     """The trials of one process that are under way."""
 
@@ -34,10 +27,10 @@ class Room:
 
     @contextmanager
     def place(self, whose: str) -> Iterator[None]:
-        """A place for one trial of this token or link; `TrialsFull` where there is none now, without waiting for one."""
+        """A place for one trial of this token or link; `Transient` where there is none now, without waiting for one."""
         with self._lock:
             if self._inside[whose] >= self._of_one or self._inside.total() >= self._most:
-                raise TrialsFull
+                raise Transient("trials_full", "Other trials are under way. Try again in a minute.")
             self._inside[whose] += 1
         try:
             yield

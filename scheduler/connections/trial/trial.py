@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from scheduler.connections.trial.report import Finding, Outcome, Report
+from scheduler.connections.trial.flow import found_by
+from scheduler.connections.trial.report import DISCOVERY, Finding, Outcome, Report
 from worker.config import Settings
 from worker.connectors.contract import Source, Stream, Window
 from worker.connectors.registry import Registry
@@ -49,6 +50,8 @@ class Candidate:
     secrets: Mapping[str, str]
     network: Mapping[str, str]
     id: int = 0
+    manifest_version: str | None = None
+    """The version of the system's manifest that it is pinned to; None: the current one."""
     account: str = field(default_factory=lambda: f"trial:{uuid4()}")
     """Of its own, so that what a stranger's system answers holds up nobody else."""
 
@@ -58,7 +61,7 @@ class Candidate:
         found = database.one(
             "SELECT headrace_account(c) AS account FROM connections c WHERE c.id = %(id)s", {"id": row["id"]}
         )
-        fields = ("system", "environment", "settings", "secrets", "network", "id")
+        fields = ("system", "environment", "settings", "secrets", "network", "id", "manifest_version")
         return cls(**{name: row[name] for name in fields}, account=str(found["account"]) if found else "")
 
 
@@ -112,7 +115,7 @@ def try_connection(
         return Report(findings)
     context = context_of(source, candidate, request_id)
     if not source.stream_names:
-        findings.append(Finding("streams", "warning", "It has none yet.", code="no_streams", hint=NO_STREAMS))
+        findings += _without_streams(sender, context, source, clock)
     until, stopped = clock() + SECONDS, False
     for name in source.stream_names:
         if stopped or clock() >= until:
@@ -142,6 +145,24 @@ def context_of(source: Source, candidate: Candidate, request_id: str) -> CallCon
     )
 
 
+def _without_streams(
+    sender: Sender, context: CallContext, source: Source, clock: Callable[[], float]
+) -> list[Finding]:
+    """Where nothing is chosen yet, a system that can say what there is shows by that that it answers."""
+    findings = [Finding("streams", "warning", "It has none yet.", code="no_streams", hint=NO_STREAMS)]
+    flow, until = source.discover(), clock() + SECONDS
+    if flow is None:
+        return findings
+    try:
+        found = found_by(flow, sender, context, lambda: clock() >= until)
+    except HeadraceError as exc:
+        return [*findings, _failed(DISCOVERY, exc)]
+    return [
+        *findings,
+        Finding(DISCOVERY, "ok", f"It has {len(found)} kinds of records that could be streams."),
+    ]
+
+
 def _refuses_all(findings: list[Finding]) -> bool:
     """One stream may be forbidden; where two are and none isn't, it is the log-in that is refused."""
     asked = [each for each in findings if each.stream is not None]
@@ -158,7 +179,7 @@ _OF_ALL = frozenset({
 
 def _bound(registry: Registry, candidate: Candidate, findings: list[Finding]) -> Source | None:
     try:
-        connector = registry.get(candidate.system)
+        connector = registry.get(candidate.system, candidate.manifest_version)
         connector.check_settings(candidate.settings)
         source = connector.bind(candidate.settings)
     except HeadraceError as exc:

@@ -9,7 +9,8 @@ import yaml
 
 from scheduler.cli.commands.consent.discovering import snippet
 from scheduler.connections.trial.discovery import Offered, chosen, discoverer
-from scheduler.connections.trial.trial import Candidate
+from scheduler.connections.trial.report import NOTHING_ASKED, Report
+from scheduler.connections.trial.trial import Candidate, try_connection
 from worker.connectors.contract import Discovery, Found, Request, Response
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.registry import Registry
@@ -111,3 +112,21 @@ def test_what_is_written_reads_as_what_was_found_whatever_the_system_calls_it() 
     text = snippet("Plant\nnorth", [Offered(odd, connected=False)])
     assert yaml.safe_load(text) == {"describe": {"streams": {"parts": describe}}}
     assert "# No key: is sure" in text
+
+
+def test_a_connection_without_streams_shows_by_what_there_is_that_it_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    candidate = Candidate("rest", "live", {"base_url": "https://api.example.com"}, {}, {})
+
+    def tried(answers: Answers) -> Report:
+        return try_connection(cast("Sender", answers), REGISTRY, candidate, request_id="r")
+
+    report = tried(Answers({}))
+    assert (report.reached, report.summary()) == (False, NOTHING_ASKED)
+    monkeypatch.setattr(RestSource, "discover", asking("/a"))
+    report = tried(Answers({"/a": b"parts"}))
+    assert (report.reached, report.fine) == (True, True)
+    assert report.summary() == "It can be reached. It has no streams yet."
+    report = tried(Answers({"/a": Transient("unreachable", "It isn't there.")}))
+    assert (report.reached, report.summary()) == (False, "It can't be reached as it is set.")

@@ -10,11 +10,11 @@ from scheduler.api.routes.connections.connections import ConnectionId
 from scheduler.api.who import SYNC, connection_of, principal_of
 from scheduler.connections.systems import known_systems
 from scheduler.connections.trial.discovery import discoverer
-from scheduler.connections.trial.room import TrialsFull, room
+from scheduler.connections.trial.room import room
 from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
 from worker.config import load_settings
 from worker.db.database import Database
-from worker.errors import HeadraceError
+from worker.errors import HeadraceError, InvalidInput
 
 
 def trials_routes(database: Database) -> APIRouter:
@@ -41,18 +41,20 @@ def trials_routes(database: Database) -> APIRouter:
         connection = connection_of(request, database, connection_id)
         shape: dict[str, Any] = {"connection": connection["name"], "system": connection["system"]}
         whose = str(principal_of(request).token_id)
+        candidate = Candidate.of(database, connection)
         try:
-            asking = discoverer(known_systems(), Candidate.of(database, connection))
-            with room.place(whose), trial_sender(database, load_settings()) as sender:
+            asking = discoverer(known_systems(), candidate)
+        except InvalidInput as exc:
+            return {**shape, "streams": [], "problem": _problem(exc)}
+        with room.place(whose), trial_sender(database, load_settings()) as sender:
+            try:
                 found = asking.ask(sender, getattr(request.state, REQUEST_ID))
-        except TrialsFull:
-            raise
-        except HeadraceError as exc:
-            return {
-                **shape,
-                "streams": [],
-                "problem": {"code": exc.code, "words": exc.message, "hint": exc.hint},
-            }
+            except HeadraceError as exc:
+                return {**shape, "streams": [], "problem": _problem(exc)}
         return {**shape, "streams": [each.as_json() for each in found], "problem": None}
 
     return router
+
+
+def _problem(error: HeadraceError) -> dict[str, Any]:
+    return {"code": error.code, "words": error.message, "hint": error.hint}
