@@ -1,5 +1,6 @@
 """What is read from an answer: records, what can't be taken, what is gone, and where to go on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -56,6 +57,32 @@ class Gone:
     """When it went, by the system's clock: what was seen later is not touched. None: it is gone now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All children of one parent are on this page: whoever else of them the copy holds is gone."""
+
+    stem: str
+    """How the keys of all of them begin."""
+    reason: DeleteReason = "delta"
+    at: datetime | None = None
+    """When they went, as in `Gone`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The entries of a list that aren't records themselves: each holds some records, or a key alone."""
+
+    marks: Sequence[tuple[str, str]]
+    """What each is called and a digest of it, in their order: two pages are neighbours by them."""
+    several: bool = False
+    """An entry may hold several records, or none, so their number says nothing of that of records."""
+    families: Sequence[Family] = ()
+    reached: CursorValue | None = None
+    """The greatest cursor of those without a record."""
+    pending: Sequence[str] = ()
+    """The keys of records that are to be asked for one by one (`Stream.single`)."""
+
+
 @dataclass(slots=True)
 class Page:
     """The records of one answer, and where to go on. `next` is None at the end of the window."""
@@ -69,6 +96,13 @@ class Page:
     """Deletes that come without the record."""
     token: str | None = None
     """Where the cursor is a token: what the next window begins with. Said on the last page."""
+    listed: Listed | None = None
+    """None: the entries of the list are the records."""
+
+    @property
+    def in_all(self) -> int | None:
+        """`total`, where it counts records."""
+        return None if self.listed is not None and self.listed.several else self.total
 
     @property
     def keys(self) -> list[str]:

@@ -15,7 +15,7 @@ from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
 from worker.connectors.protocols.stream import ManifestStream
-from worker.connectors.reading.gone import buried, take_removed
+from worker.connectors.reading.gone import buried, orphaned, take_removed
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.single import absent, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
@@ -106,7 +106,14 @@ class RestStream(ManifestStream):
         if self._is_behind(reading.records, window):
             following = None
         token = _token_of(reading.seen.token)
-        page = Page(reading.records, reading.rejected, following, reading.seen.total, token=token)
+        page = Page(
+            reading.records,
+            reading.rejected,
+            following,
+            reading.seen.total,
+            token=token,
+            listed=reading.listed,
+        )
         return self._without_removed(page)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
@@ -239,4 +246,5 @@ class RestTombstones(RestStream):
     """The list of what was deleted in a stream."""
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
-        return buried(super().read(response, window, position))
+        page = super().read(response, window, position)
+        return orphaned(page, self._spec.buries) if self._spec.buries else buried(page)

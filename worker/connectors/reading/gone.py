@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from worker.connectors.contract import Gone, Page, Record, Rejected
+from worker.connectors.contract import Family, Gone, Listed, Page, Record, Rejected
+from worker.connectors.reading.explosion import stems_of
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.keys import make_key
 from worker.connectors.reading.shape import Removed
@@ -45,6 +46,17 @@ def _marked(
 def when_of(entry: Record) -> datetime | None:
     """When the record went of which an entry tells, where the list says so."""
     return entry.cursor if isinstance(entry.cursor, datetime) else None
+
+
+def orphaned(page: Page, fields: int) -> Page:
+    """A page of a list of tombstones of parents, which so many fields name: all of their children are gone."""
+    families = [
+        Family(stem, "tombstone", when_of(entry))
+        for entry in page.records
+        for stem in stems_of(entry.key, fields)
+    ]
+    page.listed = Listed([(entry.key, entry.digest.hex()) for entry in page.records], True, families)
+    return page
 
 
 def buried(page: Page) -> Page:

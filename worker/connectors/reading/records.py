@@ -61,6 +61,24 @@ class Fields:
             record.raw, record.exact = copy, raw
         return record
 
+    def take_row(self, raw: bytes) -> Record:
+        """An entry of a list that may be a key and nothing else."""
+        if raw[:1] == b"{":
+            return self.take_carefully(raw)
+        return Record(make_key((msgspec.json.decode(raw, type=int | str),)), raw, digest(raw))
+
+    def cursor_of(self, raw: bytes) -> CursorValue | None:
+        """The cursor alone, of something that may be no record; None where it says none."""
+        if self._shape.cursor is None:
+            return None
+        try:
+            data = parse_carefully(raw)
+            values: Sequence[Any] = [walk(data, path) for path in self.order]
+            values = self._empties.in_order(self.order, values) if self._shape.empty else values
+            return _time(values, self._cursor, self._shape.cursor)
+        except CAREFUL:
+            return None
+
     def key_if_any(self, raw: bytes) -> str | None:
         """The key of a rejected record, where at least that can be read."""
         try:

@@ -64,6 +64,20 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Explode:
+    """How a list's entries hold the records: each the children of one parent."""
+
+    path: FieldPath
+    """Where a parent holds them; with `*` as in `Shape.records`."""
+    parent: tuple[tuple[str, FieldPath], ...]
+    """Fields of the parent that each child gets, by the names that they have there."""
+    by: int = 0
+    """So many of the key's first fields name the parent, and a parent holds all of its children; 0: it may hold a part."""
+    removed: Removed | None = None
+    """A mark in the parent's place says that it is gone, and all of its children with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """Where an answer holds its records, and where a record holds what the engine needs."""
 
@@ -84,6 +98,10 @@ class Shape:
     """A record without one is set aside."""
     or_one: bool = False
     """An object in the place of the list is its only record."""
+    explode: Explode | None = None
+    """The list holds the parents of the records."""
+    rows: bool = False
+    """Entries of the list that are a text or a number are keys themselves."""
     empty: tuple[Any, ...] = ()
     """Values that mean null in times and versions."""
 

@@ -43,6 +43,8 @@ def elements(array: bytes) -> list[bytes]:
             depth -= 1
             if depth == 1:
                 found.append(array[start:end])
+        elif depth == 0:
+            raise ValueError("not an array")
         elif depth == 1:
             found.append(array[begin:end])
     return found

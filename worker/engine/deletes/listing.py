@@ -107,7 +107,7 @@ def _stage(engine: Engine, job: Job, group: Sequence[Fetched], generation: Gener
     run, last = job.run, group[-1]
     pages = [job.screened(fetched.page) for fetched in group]
     keys = [key for page in pages for key in page.keys]
-    totals = [page.total for page in pages if page.total is not None]
+    totals = [page.in_all for page in pages if page.in_all is not None]
     counts = {
         "pages": len(group),
         "read": len(keys),

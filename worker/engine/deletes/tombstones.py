@@ -76,7 +76,11 @@ def _of(job: Job, fetched: Fetched) -> Observed:
     """Only the deletes of a page: its entries are no records of the stream. Times are those of the system's clock."""
     ahead = timedelta(seconds=job.run.clock_skew)
     gone = [each if each.at is None else replace(each, at=each.at - ahead) for each in fetched.page.gone]
-    return Observed(Page([], fetched.page.rejected, gone=gone), fetched.observed_at)
+    page = Page([], fetched.page.rejected, gone=gone)
+    if (listed := fetched.page.listed) is not None:
+        families = [f if f.at is None else replace(f, at=f.at - ahead) for f in listed.families]
+        page.listed = replace(listed, families=families)
+    return Observed(page, fetched.observed_at)
 
 
 def _stored(plan: Plan) -> Jsonb | None:

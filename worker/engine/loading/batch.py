@@ -36,7 +36,7 @@ class Batch:
         """Pages with the times at which they were asked for, packed."""
         rows = once_each((record, at) for page, at in pages for record in page.records)
         rejected = [(number, bad) for number, (page, _) in enumerate(pages, first) for bad in page.rejected]
-        totals = [page.total for page, _ in pages if page.total is not None]
+        totals = [page.in_all for page, _ in pages if page.in_all is not None]
         return cls(
             rows=rows,
             rejected=rejected,

@@ -229,6 +229,8 @@ def is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
 
 def _greatest(page: Page) -> CursorValue | None:
     cursors = [record.cursor for record in page.records if record.cursor is not None]
+    if page.listed is not None and page.listed.reached is not None:
+        cursors.append(page.listed.reached)
     return max(cursors, default=None)
 
 

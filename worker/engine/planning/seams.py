@@ -31,6 +31,8 @@ MOST_ANEW = 5
 
 def marks_of(page: Page, before: Sequence[Mark]) -> tuple[Mark, ...]:
     """The last records that were read, after this page."""
+    if page.listed is not None:
+        return (*before, *page.listed.marks)[-MARKS:]
     last = (
         *map(_mark, page.records[-MARKS:]),
         *map(_aside, page.rejected[-MARKS:]),
@@ -44,6 +46,8 @@ def goes_on(seam: Seam, page: Page, marks: Sequence[Mark], total: int | None) ->
     match seam:
         case "record":
             known = dict(marks)
+            if page.listed is not None:
+                return not known or any(known.get(key) == held for key, held in page.listed.marks)
             return not known or any(known.get(key) == held for key, held in _marks(page, known))
         case "total":
             return total is None or page.total is None or page.total == total
