@@ -35,7 +35,7 @@ def mistake_in(  # noqa: PLR0911 - one for each mistake
     if "did not find expected key" in problem or "expected '-' indicator" in problem:
         return mark.line + 1, _out_of_line(here, before)
     if "expected ':'" in problem:
-        return begins.line + 1, "this line has no colon, and so no key"
+        return begins.line + 1, "this line has no colon with a blank behind it, and so no key"
     known = next((words for said, words in _OTHERS.items() if said in problem), None)
     return mark.line + 1, known or ": ".join(part for part in (context, problem) if part)
 

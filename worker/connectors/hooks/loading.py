@@ -14,7 +14,7 @@ from types import ModuleType, TracebackType
 
 from worker.connectors.contract.hook import BaseHook
 from worker.errors import InvalidInput
-from worker.parsing.documents import suggest
+from worker.parsing.documents import Document, suggest
 
 CLASS = "Hook"
 MAX_BYTES = 256 * 1024
@@ -27,6 +27,14 @@ class LoadedHook:
 
     kind: type[BaseHook]
     path: str
+
+
+def hook_beside(document: Document, folder: Path) -> LoadedHook:
+    """The hook that a manifest names, from its folder."""
+    name, system = document.data["hook"], document.data["system"]
+    if not (folder / name).is_file():
+        raise document.error(("hook",), "bad_value", f"There is no file {name} beside the manifest.")
+    return load_hook(folder / name, system)
 
 
 def load_hook(path: Path, system: str) -> LoadedHook:

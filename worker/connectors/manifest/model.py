@@ -70,13 +70,7 @@ def load_manifest(path: Path) -> Manifest:
         raise document.error(("system",), "bad_value", message, hint="Give both the same name.")
     if "hook" not in document.data:
         return manifest
-    return replace(manifest, hook=_hook(document, path.parent / document.data["hook"]))
-
-
-def _hook(document: Document, path: Path) -> LoadedHook:
-    if not path.is_file():
-        raise document.error(("hook",), "bad_value", f"There is no file {path.name} beside the manifest.")
-    return load_hook(path, document.data["system"])
+    return replace(manifest, hook=hook_beside(document, path.parent))
 
 
 def manifest_in(document: Document) -> Manifest:
