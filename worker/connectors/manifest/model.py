@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.connectors.contract import Limits
-from worker.connectors.hooks.loading import LoadedHook, load_hook
+from worker.connectors.hooks.loading import LoadedHook, hook_beside
 from worker.connectors.manifest.auth import AuthManifest, read_auth
 from worker.connectors.manifest.checking import check_setting, check_template
 from worker.connectors.manifest.errors import read_errors
