@@ -11,7 +11,8 @@ from scheduler.connectors.check.outcome import Broken, Outcome, Spared
 from worker.connectors.manifest.requests import Asked
 from worker.connectors.manifest.streams.single import Single
 from worker.connectors.manifest.streams.stream import StreamManifest
-from worker.errors import HeadraceError
+from worker.errors import HeadraceError, NotFound
+from worker.parsing.documents import suggest
 from worker.telemetry.redaction import redactor
 
 CHECKS: Sequence[Check] = (
@@ -33,6 +34,16 @@ class Choice:
     """Empty: all."""
     all_kinds: bool = False
     """Every check with every stream, however alike they are."""
+
+
+def checks_named(names: Sequence[str]) -> Sequence[Check]:
+    """Those of these names; all where there are none. `NotFound` with the nearest name for one that isn't there."""
+    known = {check.name: check for check in CHECKS}
+    for name in names:
+        if name not in known:
+            message = f"There is no check {name!r}."
+            raise NotFound("unknown_check", message, hint=suggest(name, known) or None)
+    return [known[name] for name in names] or CHECKS
 
 
 def run(subject: Subject, choice: Choice = Choice(), told: Told = lambda _: None) -> list[Outcome]:

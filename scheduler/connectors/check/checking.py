@@ -1,0 +1,45 @@
+"""A folder with a manifest is checked: offline, and against the double that plays its system."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scheduler.connectors.check.bench import Subject
+from scheduler.connectors.check.double.base import Double
+from scheduler.connectors.check.finding import find_double
+from scheduler.connectors.check.offline import SENTENCES, offline
+from scheduler.connectors.check.outcome import Outcome
+from scheduler.connectors.check.report import Report, rows_of
+from scheduler.connectors.check.suite import CHECKS, Choice, run
+from worker.connectors.manifest.model import Manifest, load_manifest
+from worker.errors import InvalidInput
+
+MANIFEST = "manifest.yaml"
+
+
+def check_folder(
+    folder: Path,
+    *,
+    double: Callable[[], Double] | None = None,
+    choice: Choice = Choice(),  # noqa: B008 - frozen
+    told: Callable[[Outcome], None] = lambda _: None,
+) -> Report:
+    """The report of the system in this folder. `double`: instead of the one beside the manifest."""
+    manifest = manifest_of(folder)
+    double = double or find_double(folder)
+    outcomes = offline(manifest, folder)
+    for outcome in outcomes:
+        told(outcome)
+    if double is not None and all(outcome.mark != "failed" for outcome in outcomes):
+        outcomes += run(Subject(manifest, double), choice, told)
+    sentences = {**SENTENCES, **{check.name: check.sentence for check in CHECKS}}
+    tried = [f"{trial.on} ({trial.at})" for trial in manifest.about.tried]
+    against = "manifest" if double is None else "double"
+    return Report(manifest.system, manifest.title, against, rows_of(sentences, outcomes), tried)
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest in this folder, or the folder of this file."""
+    path = folder if folder.is_file() else folder / MANIFEST
+    if not path.is_file():
+        raise InvalidInput("no_manifest", f"There is no {MANIFEST} in it.", place=str(folder))
+    return load_manifest(path.absolute())
