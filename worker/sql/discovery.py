@@ -85,7 +85,8 @@ def _tables(
             yield None
             continue
         name = place[1]
-        key = tuple((keys.get(place) or {}).get("constrained_columns") or ())
+        held: Any = keys.get(place) or {}
+        key = tuple(held.get("constrained_columns") or ())
         ways = [each.get("column_names") or [] for each in indexes.get(place) or ()]
         first = {way[0] for way in (*ways, list(key)) if way}
         unique = [tuple(each["column_names"]) for each in uniques.get(place) or ()]

@@ -75,7 +75,7 @@ def _relation(asking: Asking, names: Sequence[str]) -> Any:
     columns: list[sa.ColumnClause[Any]] = [sa.column(quoted(name)) for name in dict.fromkeys(names)]
     if asking.query:
         # What looks like a parameter of SQLAlchemy's is the query's own; a comment at its end must not go on.
-        text = asking.query.replace("\\", "\\\\").replace(":", r"\:") + "\n"
+        text = asking.query.replace(":", r"\:") + "\n"
         return sa.text(text).columns(*columns).subquery("asked")
     *schema, name = asking.table
     return sa.table(quoted(name), *columns, schema=quoted(schema[0]) if schema else None)

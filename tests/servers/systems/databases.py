@@ -1,7 +1,7 @@
 """A database as a source: streams of it read as a run reads them, but without a ledger."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,3 +86,7 @@ class Reading:
         request = of.single(key)
         assert request is not None
         return of.read_single(self.send(request), key)
+
+
+Read = Callable[..., Reading]
+"""Who reads some streams of a database."""
