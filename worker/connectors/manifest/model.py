@@ -10,6 +10,7 @@ from typing import Any
 
 from worker.connectors.contract import Limits
 from worker.connectors.hooks.loading import LoadedHook, hook_beside
+from worker.connectors.manifest.about import About, read_about
 from worker.connectors.manifest.auth import AuthManifest, read_auth
 from worker.connectors.manifest.checking import check_setting, check_template
 from worker.connectors.manifest.errors import read_errors
@@ -17,6 +18,7 @@ from worker.connectors.manifest.limits import read_limits
 from worker.connectors.manifest.requests import templates_in
 from worker.connectors.manifest.schema import schema
 from worker.connectors.manifest.settings import Secret, Setting, read_secrets, read_settings
+from worker.connectors.manifest.singer import SingerManifest, read_singer
 from worker.connectors.manifest.streams.stream import StreamManifest, read_streams
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.connectors.manifest.views.tables import read_model_mappings
@@ -53,10 +55,13 @@ class Manifest:
     webhooks: WebhooksManifest | None = None
     body: Any = None
     """What the body of every request holds."""
+    singer: SingerManifest = field(default_factory=SingerManifest)
+    """How a tap is called."""
     open: tuple[str, ...] = ()
     """Sections that a connection may add to, in `describe`."""
     document: Document | None = field(default=None, repr=False, compare=False)
     """As it was written, where a connection may add to it."""
+    about: About = field(default_factory=About)
     hook: LoadedHook | None = field(default=None, compare=False)
     """Python of its own, where its words end."""
 
@@ -105,7 +110,9 @@ def read_manifest(document: Document) -> Manifest:
         models=read_model_mappings(document, list(data.get("streams", ()))),
         webhooks=read_webhooks(document),
         body=request.get("body"),
+        singer=read_singer(document),
         open=tuple(data.get("open", ())),
+        about=read_about(data),
         document=document if "open" in data else None,
     )
 

@@ -1,18 +1,16 @@
 """The routes of systems: which there are, what a connection to one needs, and what can be asked of its streams."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from scheduler.api.who import READ, connection_of
+from scheduler.connections.abilities import abilities, bound_abilities
 from scheduler.connections.systems import known_systems, source_of
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Connector, Stream
-from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.connectors.contract import Connector
 from worker.db.database import Database
-from worker.engine.tracks.records import can_be_asked
 
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 
@@ -26,6 +24,7 @@ class SettingShape(BaseModel):
     default: Any = None
     description: str
     pattern: str | None
+    choices: list[str] = Field([], description="The only values there are; none: any.")
 
 
 class SecretShape(BaseModel):
@@ -35,6 +34,9 @@ class SecretShape(BaseModel):
     required: bool
     description: str
     find: str | None
+    lasts: float | None = Field(
+        None, description="For how many seconds the system takes one that it gave out, where it is known."
+    )
 
 
 class StreamAbilities(BaseModel):
@@ -60,6 +62,8 @@ class SystemShape(BaseModel):
     system: str
     title: str
     streams: list[str]
+    version: str | None = Field(None, description="Of its manifest; a connector in Python has none.")
+    tried: str | None = Field(None, description="On which live systems it was tried, in a few words.")
 
 
 class Systems(BaseModel):
@@ -77,6 +81,7 @@ class WholeSystem(BaseModel):
     auth: str = Field(description="How requests prove who they are, in a word.")
     settings: list[SettingShape]
     secrets: list[SecretShape]
+    permissions: list[str] = Field(description="What the account must be allowed, in the system's words.")
     streams: list[StreamAbilities]
 
 
@@ -119,7 +124,10 @@ def systems_routes(database: Database) -> APIRouter:
 
 
 def _named(connector: Connector) -> dict[str, Any]:
-    return {"system": connector.system, "title": connector.title, "streams": list(connector.stream_names)}
+    named: dict[str, Any] = {"system": connector.system, "title": connector.title}
+    if isinstance(connector, ManifestConnector):
+        named |= {"version": connector.manifest.version, "tried": connector.manifest.about.standing}
+    return {**named, "streams": list(connector.stream_names)}
 
 
 def _whole(connector: Connector) -> dict[str, Any]:
@@ -129,6 +137,7 @@ def _whole(connector: Connector) -> dict[str, Any]:
         "docs": None,
         "auth": "other",
         "settings": [],
+        "permissions": [],
         "streams": [],
     }
     shape["secrets"] = [
@@ -138,6 +147,7 @@ def _whole(connector: Connector) -> dict[str, Any]:
     if isinstance(connector, ManifestConnector):
         manifest = connector.manifest
         shape |= {"docs": manifest.docs, "auth": manifest.auth.kind}
+        shape["permissions"] = list(manifest.about.permissions)
         shape["settings"] = [_fields(each, SettingShape) for each in manifest.settings.values()]
         shape["secrets"] = [_fields(each, SecretShape) for each in manifest.secrets.values()]
         asked_by_keys = manifest.protocol == "tryton"
@@ -147,41 +157,3 @@ def _whole(connector: Connector) -> dict[str, Any]:
 
 def _fields(thing: Any, shape: type[BaseModel]) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in shape.model_fields}
-
-
-def abilities(stream: StreamManifest, *, by_key: bool) -> dict[str, Any]:
-    """What a manifest says; `by_key`: its protocol can ask for any record."""
-    return {
-        "name": stream.name,
-        "title": stream.title,
-        **_traits(stream.traits),
-        "one_record": by_key or stream.single is not None,
-        "listed": stream.swept is not None,
-        "tells_deletes": stream.tombstones is not None,
-        "filters": list(stream.filters),
-    }
-
-
-def bound_abilities(stream: Stream) -> dict[str, Any]:
-    """What a stream of a connection can do; settings may have switched something on or off."""
-    return {
-        "name": stream.name,
-        **_traits(stream.traits),
-        "one_record": can_be_asked(stream),
-        "listed": stream.sweep() is not None,
-        "tells_deletes": stream.tombstones() is not None,
-        "filters": list(stream.filters),
-    }
-
-
-def _traits(traits: Any) -> Mapping[str, Any]:
-    kind = "token" if traits.token else "time" if traits.timestamps else "number"
-    ranged = traits.incremental and traits.timestamps and not traits.token
-    return {
-        "incremental": traits.incremental,
-        "cursor": kind if traits.incremental else None,
-        "date_range": ranged,
-        "until": ranged and traits.bounded,
-        "after": list(traits.after),
-        "interval": traits.interval,
-    }
