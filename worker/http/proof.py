@@ -244,6 +244,8 @@ class Proof:
         if isinstance(outgoing, Renewal):
             return replace(outgoing, request=self._kept(outgoing.request))
         if isinstance(outgoing, Signing):
+            if outgoing.proved is not None:
+                self._keep_secret(outgoing.proved)
             return outgoing.make(self.moment())
         self._keep_secret(outgoing)
         return outgoing

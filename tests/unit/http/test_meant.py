@@ -9,13 +9,14 @@ import httpx
 import pytest
 from servers.systems.sending import Budget, Plant, SenderOf, context
 
-from worker.connectors.contract import BaseHook, Request, Response
+from worker.connectors.contract import BaseHook, Moment, Request, Response
 from worker.connectors.hooks.loading import LoadedHook
 from worker.connectors.hooks.source import HookedSource
 from worker.connectors.refusals.refusals import Refusals
 from worker.connectors.refusals.rule import Rule
 from worker.errors import HeadraceError, NeedsOperator, NotThere, Throttled, Transient
 from worker.http import Sender
+from worker.telemetry.redaction import MASK, redactor
 
 
 class Session:
@@ -138,3 +139,26 @@ def test_what_a_hook_makes_is_bounded_as_what_came(sender: SenderOf) -> None:
             context(hooked_plant()), Request("GET", "parts")
         )
     assert caught.value.code == "page_too_large"
+
+
+class Signing(BaseHook):
+    def sign(self, request: Request, secrets: Mapping[str, str], moment: Moment) -> Request:
+        signed = f"{moment.nonce}/{moment.url_of(request)}/{secrets['key']}"
+        return replace(request, headers={**request.headers, "X-Proof": signed})
+
+
+def test_a_hook_signs_what_is_about_to_leave_and_the_token_below_it_is_known_to_the_redactor(
+    sender: SenderOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANT_KEY", "planted-key")
+    seen: list[Mapping[str, str]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers)
+        return httpx.Response(200, text="planted-session-of-the-hook" if request.method == "POST" else "{}")
+
+    source: Any = HookedSource(Plant(Session()), LoadedHook(Signing, __file__), {})  # type: ignore[arg-type]
+    sender(handler).send(context(source, secrets={"key": "env://PLANT_KEY"}), Request("GET", "parts"))
+    assert "x-proof" not in seen[0]
+    assert seen[1]["x-proof"].endswith("/https://plant.example.com/api/parts/planted-key")
+    assert redactor.redact(seen[1]["x-token"]) == MASK

@@ -42,6 +42,8 @@ class Signing:
     """A request that is made when it is about to leave: its proof holds the time, or the very bytes that are sent."""
 
     make: Callable[[Moment], Request]
+    proved: Request | None = None
+    """What it carries besides, where that lasts: the redactor is told of it."""
 
 
 Step = Request | Renewal | Signing

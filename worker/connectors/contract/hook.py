@@ -12,6 +12,7 @@ connection and used by many threads at once, so it keeps nothing that changes. W
 from collections.abc import Mapping
 from typing import Any
 
+from worker.connectors.contract.auth import Moment
 from worker.connectors.contract.exchange import Request, Response
 from worker.errors import HeadraceError
 
@@ -29,6 +30,14 @@ class BaseHook:
     def response(self, response: Response) -> Response:
         """What is read instead of this, before anything in it is looked at, errors too. Log-ins don't pass here."""
         return response
+
+    def sign(self, request: Request, secrets: Mapping[str, str], moment: Moment) -> Request:
+        """The request with a proof of the hook's own, as the last thing before it is sent: in headers and parameters.
+
+        Only here secrets are at hand, opened, by the names that the manifest gives them. Log-ins aren't signed.
+        """
+        del secrets, moment
+        return request
 
     def failure(self, response: Response) -> HeadraceError | None:
         """What the system says by this, where it says no; None: the manifest's rules and the status decide."""

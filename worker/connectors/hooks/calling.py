@@ -6,7 +6,7 @@ No words of an exception are shown: they may hold what a system sent, or a secre
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.connectors.contract import Request, Response
+from worker.connectors.contract import Moment, Request, Response
 from worker.connectors.contract.hook import BaseHook
 from worker.connectors.hooks.loading import LoadedHook, line_of
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator, RateLimited, Transient
@@ -36,6 +36,12 @@ class Calls:
         found: Response = self._guarded("response", lambda: self._hook.response(response), Response)
         if not isinstance(found.body, bytes) or not isinstance(found.status, int):
             raise self._wrong("response", "a Response whose body is bytes and whose status is a number")
+        return found
+
+    def sign(self, request: Request, secrets: Mapping[str, str], moment: Moment) -> Request:
+        found: Request = self._guarded("sign", lambda: self._hook.sign(request, secrets, moment), Request)
+        if (found.method, found.url, found.body) != (request.method, request.url, request.body):
+            raise self._wrong("sign", "the same request, with other headers and parameters only")
         return found
 
     def failure(self, response: Response) -> HeadraceError | None:
@@ -70,6 +76,7 @@ class Calls:
 
 _WANTED = {
     "request": "a Request",
+    "sign": "a Request",
     "response": "a Response",
     "failure": "None, or a NeedsOperator, Transient or RateLimited",
 }

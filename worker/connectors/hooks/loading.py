@@ -28,6 +28,10 @@ class LoadedHook:
     kind: type[BaseHook]
     path: str
 
+    @property
+    def signs(self) -> bool:
+        return self.kind.sign is not BaseHook.sign
+
 
 def hook_beside(document: Document, folder: Path) -> LoadedHook:
     """The hook that a manifest names, from its folder."""

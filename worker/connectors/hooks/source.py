@@ -16,6 +16,7 @@ from worker.connectors.contract import (
 )
 from worker.connectors.hooks.calling import Calls
 from worker.connectors.hooks.loading import LoadedHook
+from worker.connectors.hooks.signing import HookedAuth
 from worker.errors import HeadraceError
 
 
@@ -25,6 +26,7 @@ class HookedSource:
     def __init__(self, source: Source, hook: LoadedHook, settings: Mapping[str, Any]) -> None:
         self._source = source
         self._calls = Calls(hook, settings)
+        self.auth: Auth = HookedAuth(source.auth, self._calls) if hook.signs else source.auth
 
     def sending(self, request: Request) -> Request:
         """What is to be sent."""
@@ -44,10 +46,6 @@ class HookedSource:
     @property
     def base_url(self) -> str:
         return self._source.base_url
-
-    @property
-    def auth(self) -> Auth:
-        return self._source.auth
 
     @property
     def limits(self) -> Limits:

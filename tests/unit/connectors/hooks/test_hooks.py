@@ -1,14 +1,17 @@
 """A hook changes what goes and comes, and its mistakes are its own."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Request, Response, Window
+from worker.connectors.contract import Moment, Request, Response, Signing, Step, Window
+from worker.connectors.hooks.signing import HookedAuth
 from worker.connectors.hooks.source import HookedSource, hooked
 from worker.connectors.manifest.model import load_manifest
 from worker.errors import InvalidInput, NeedsOperator, Transient
@@ -176,3 +179,71 @@ def test_a_source_without_one_is_what_its_protocol_made(tmp_path: Path) -> None:
     catalog = Path(__file__).parents[4] / "worker/connectors/catalog/demo/manifest.yaml"
     source = ManifestConnector(load_manifest(catalog)).bind({"base_url": "https://h"})
     assert hooked(source) is None
+
+
+class TestSigning:
+    """A hook signs last, and only what was asked for."""
+
+    CODE = """
+        from dataclasses import replace
+
+        class Hook(BaseHook):
+            def sign(self, request, secrets, moment):
+                proof = f"{secrets['key']}/{moment.nonce}/{request.headers['Authorization']}"
+                return replace(request, headers={**request.headers, "X-Proof": proof})
+        """
+
+    def steps(self, source: HookedSource, answers: list[int]) -> list[Request]:
+        """What the flow has sent, answered by these statuses."""
+        moment = Moment(datetime(2026, 3, 1, tzinfo=UTC), "once", lambda request: request.url)
+        flow = source.auth.flow(ASKED, {"key": "planted"}, {})
+        step, sent = next(flow), []
+        for status in answers:
+            made = step.make(moment) if isinstance(step, Signing) else step
+            assert isinstance(made, Request)
+            sent.append(made)
+            try:
+                step = flow.send(Response(status, {}, b"token", ""))
+            except StopIteration:
+                break
+        return sent
+
+    def test_comes_last_and_leaves_log_ins_alone(self, with_hook: With) -> None:
+        source = with_hook(self.CODE)
+        source.auth = HookedAuth(LoginFirst(), source._calls)
+        login, asked = self.steps(source, [200, 200])
+        assert (login.url, login.headers) == ("/login", {})
+        assert asked.headers["X-Proof"] == "planted/once/Bearer token"
+
+    def test_a_hook_that_does_not_sign_costs_nothing(self, with_hook: With) -> None:
+        assert not isinstance(with_hook("class Hook(BaseHook): ...").auth, HookedAuth)
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ("raise ValueError(secrets['key'])", "failed with ValueError in sign"),
+            ("return replace(request, url='/else')", "the same request, with other headers"),
+            ("return None", "sign must return a Request, not NoneType"),
+        ],
+    )
+    def test_its_mistakes_show_no_secret(self, with_hook: With, body: str, words: str) -> None:
+        source = with_hook(
+            f"""
+            from dataclasses import replace
+            class Hook(BaseHook):
+                def sign(self, request, secrets, moment):
+                    {body}
+            """
+        )
+        with pytest.raises(NeedsOperator) as caught:
+            self.steps(source, [200])
+        assert words in caught.value.message
+        assert "planted" not in str(caught.value)
+
+
+class LoginFirst:
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Step, Response, None]:
+        answer = yield Request("POST", "/login")
+        yield replace(request, headers={"Authorization": f"Bearer {answer.body.decode()}"})
