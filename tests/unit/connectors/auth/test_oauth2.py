@@ -3,21 +3,33 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from worker.connectors.auth import Credential
-from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Renewal, Request, Response, TokenAuth
-from worker.connectors.manifest.model import load_manifest
+from worker.connectors.auth.jwt import Assertion
 from worker.connectors.auth.oauth2 import Client, OAuth2, token_request, tokens_in
+from worker.connectors.auth.texts import Names
+from worker.connectors.connector import ManifestConnector
+from worker.connectors.contract import Moment, Renewal, Request, Response, Signing, TokenAuth
+from worker.connectors.manifest.model import load_manifest
 from worker.errors import InvalidInput, NeedsOperator, Transient
 
 TOKEN_URL = "https://login.example.com/token"
 ASKED = Request("GET", "assets")
+KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
+ASSERTION = Assertion("key", Names({}), TOKEN_URL, "ES256")
 SECRETS = {"id": "the client", "secret": "p:l/anted", "refresh": "planted-refresh"}
 
 
@@ -94,6 +106,57 @@ def test_a_refresh_token_is_spent_by_whoever_sends() -> None:
     proven = flow.send(given)
     assert isinstance(proven, Request)
     assert proven.headers["Authorization"] == "Bearer planted-access"
+
+
+def test_a_user_s_password_is_a_grant_with_or_without_a_client() -> None:
+    user = {"grant": "password", "username": Credential(value="me"), "password": "pw"}
+    secrets = {**SECRETS, "pw": "planted-password"}
+    asking = next(auth(**user).flow(ASKED, secrets, {}))
+    assert isinstance(asking, Request)
+    assert form(asking) == {"grant_type": "password", "username": "me", "password": "planted-password"}
+    assert asking.headers["Authorization"].startswith("Basic ")
+    alone = next(auth(**user, client_id=None, client_secret=None).flow(ASKED, secrets, {}))
+    assert isinstance(alone, Request)
+    assert form(alone) == form(asking)
+    assert "Authorization" not in alone.headers
+
+
+def asked_at(flow: Any) -> Request:
+    step = next(flow)
+    assert isinstance(step, Signing)
+    return step.make(Moment(datetime(2026, 3, 1, tzinfo=UTC), "once", lambda request: request.url))
+
+
+def claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
+
+
+def test_a_client_may_prove_itself_by_an_assertion_in_place_of_a_secret() -> None:
+    asserting = auth(client_secret=None, client_auth="private_key_jwt", assertion=ASSERTION)
+    held: dict[str, str] = {}
+    flow = asserting.flow(ASKED, {**SECRETS, "key": KEY}, held)
+    sent = form(asked_at(flow))
+    assert claims(sent.pop("client_assertion")) == {
+        "iss": "the client", "sub": "the client", "aud": TOKEN_URL, "iat": 1772323200, "exp": 1772323500, "jti": "once",
+    }  # fmt: skip
+    assert sent == {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    }
+    proven = flow.send(answer(200, {"access_token": "planted-access"}))
+    assert isinstance(proven, Request)
+    assert proven.headers["Authorization"] == "Bearer planted-access"
+
+
+def test_an_assertion_may_be_the_grant_itself() -> None:
+    asserting = auth(
+        grant="jwt_bearer", client_id=None, client_secret=None, assertion=replace(ASSERTION, issuer="svc")
+    )
+    sent = form(asked_at(asserting.flow(ASKED, {"key": KEY}, {})))
+    assert claims(sent.pop("assertion"))["iss"] == "svc"
+    assert sent == {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
 
 
 @pytest.mark.parametrize(
@@ -207,7 +270,22 @@ def test_a_manifest_says_it_all_and_settings_fill_it(tmp_path: Path) -> None:
         ({"token_url": "https://{nowhere}/token"}, "no setting 'nowhere'"),
         ({"authorize": {"url": "https://{nowhere}/"}}, "no setting 'nowhere'"),
         ({"grant": "client_credentials", "client_secret": None}, "needs client_secret"),
-        ({"grant": "password"}, "grant"),
+        ({"grant": "password"}, "needs username"),
+        (
+            {"grant": "password", "username": {"setting": "client"}, "password": "nowhere"},
+            "no secret 'nowhere'",
+        ),
+        ({"grant": "jwt_bearer"}, "needs assertion"),
+        ({"grant": "implicit"}, "grant"),
+        ({"client_id": None}, "needs client_id"),
+        ({"client_auth": "private_key_jwt"}, "has an assertion"),
+        ({"assertion": {"key": "secret"}}, "goes with the grant jwt_bearer"),
+        ({"grant": "jwt_bearer", "assertion": {"key": "nowhere"}}, "no secret 'nowhere'"),
+        (
+            {"grant": "jwt_bearer", "assertion": {"key": "secret", "kid": "{cliant}"}},
+            "no setting and no secret 'cliant'",
+        ),
+        ({"grant": "jwt_bearer", "assertion": {"key": "secret", "claims": {"a": ["{x}"]}}}, "no secret 'x'"),
     ],
 )
 def test_a_manifest_that_can_not_work_is_refused_with_its_line(
