@@ -86,13 +86,10 @@ def form(
 ) -> HTMLResponse:
     """What is to be typed in. Settings are shown again after a mistake, secrets aren't."""
     fields = [
-        _field(f"setting.{each.name}", each.name, each.description, str((typed or {}).get(each.name, "")))
+        _field(f"setting.{each.name}", each.name, each.told, str((typed or {}).get(each.name, "")))
         for each in needs.settings
     ]
-    fields += [
-        _field(f"secret.{each.name}", each.name, " ".join(filter(None, (each.description, each.find))))
-        for each in needs.secrets
-    ]
+    fields += [_field(f"secret.{each.name}", each.name, each.told) for each in needs.secrets]
     act = f"Continue to {needs.title}" if needs.consent is not None else "Connect"
     said = f'<p class="bad" role="alert">{escape(wrong)}</p>' if wrong else ""
     login = f"<p>You will log in at {escape(needs.title)} and come back here.</p>" if needs.consent else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, nearest
-from worker.parsing.durations import parse_duration
+from worker.parsing.durations import format_duration, parse_duration
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "string": (str, "text"),
@@ -31,6 +31,11 @@ class Setting:
     values: Mapping[str, str] = field(default_factory=dict)
     """What stands for a choice wherever the setting is used, such as a region's host."""
 
+    @property
+    def told(self) -> str:
+        """What whoever types it in is told."""
+        return f"{self.description} One of: {', '.join(self.choices)}." if self.choices else self.description
+
     def meant(self, value: Any) -> Any:
         """What stands for a value where it is used."""
         return self.values.get(value, value) if self.values else value
@@ -46,6 +51,12 @@ class Secret:
     find: str | None
     lasts: float | None = None
     """For how many seconds the system takes one that it gave out; None: nobody says."""
+
+    @property
+    def told(self) -> str:
+        """What whoever types it in is told."""
+        end = None if self.lasts is None else f"The system takes it for {format_duration(self.lasts)}."
+        return " ".join(filter(None, (self.description, self.find, end)))
 
 
 def read_settings(document: Document) -> dict[str, Setting]:

@@ -46,12 +46,14 @@ def fill_path(template: str, settings: Mapping[str, Any]) -> str:
 def fill_base_url(template: str, settings: Mapping[str, Any]) -> str:
     """Where the system lives, checked: http or https, a host, nothing after the path."""
     names = names_in(template)
-    whole = len(names) == 1 and template == f"{{{names[0]}}}"
+    stem = template.partition("/")[0]
+    first = names[0] if names and stem == f"{{{names[0]}}}" else None
     place = f"settings.{names[0]}" if names else "base_url"
-    if not whole:
-        for name in names:
-            if not _PART_OF_URL.match(as_text(settings.get(name) or "")):
-                raise InvalidInput("bad_value", f"{name} can't be part of a URL.", place=f"settings.{name}")
+    for name in names:
+        if name != first and not _PART_OF_URL.match(as_text(settings.get(name) or "")):
+            raise InvalidInput("bad_value", f"{name} can't be part of a URL.", place=f"settings.{name}")
+    if first is not None:  # a whole URL, or nothing that stands there makes one
+        settings = {**settings, first: as_text(settings.get(first) or "").rstrip("/")}
     url = fill(template, settings) or ""
     try:
         parts = urlsplit(url)

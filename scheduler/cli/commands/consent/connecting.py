@@ -167,7 +167,7 @@ def _store(needs: Needs, wanted: Wanted) -> str:
 def _ask_settings(needs: Needs) -> dict[str, str]:
     typed = {}
     for each in needs.settings:
-        note(f"{each.name}: {each.description}")
+        note(f"{each.name}: {each.told}")
         typed[each.name] = _answer(each.name, f"Give --setting {each.name}=VALUE.")
     return typed
 
@@ -175,7 +175,7 @@ def _ask_settings(needs: Needs) -> dict[str, str]:
 def _ask_secrets(needs: Needs, typed: Typed, wanted: Wanted) -> None:
     values = {}
     for each in needs.secrets:
-        note(f"{each.name}: {each.description} {each.find or ''}".rstrip())
+        note(f"{each.name}: {each.told}")
         hint = f"Give --secret {each.name}=REFERENCE."
         values[each.name] = _answer(f"{each.name} (unseen)", hint, unseen=True)
     _put(typed, wanted, values)
