@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from worker.engine.admission.opening import keep_to_windows
+from worker.engine.deletes.refit import refit_records
 from worker.engine.ending.commit import settle_run
 from worker.engine.events.ledger import LOOK
 from worker.engine.job import Job
@@ -80,6 +81,8 @@ def _attempt(engine: Engine, job: Job) -> None:
     try:
         keep_to_windows(job.run, job.run.now())
         job.screens, job.extras = screens_of(engine, job.run), extras_of(engine, job.run)
+        if job.run.refit is not None:
+            refit_records(engine, job, job.run.refit)
         TRACKS[job.run.track](engine, job)
     except LostLease:
         raise

@@ -15,6 +15,7 @@ WAITS = {
 REASONS = {
     "flag": "the record itself says so",
     "tombstone": "the system's list of deletes names it",
+    "rekeyed": "it is called by another key since the connection was upgraded to another version of its system's manifest",
     "delta": "the system's feed of changes says so",
     "not_found": "a re-read found nothing",
     "sweep": "complete sweeps no longer saw it",

@@ -1,23 +1,14 @@
-"""Does what was kept of a stream fit another version of its manifest? Pure: two manifests as they were written go in.
+"""Does what was kept of a stream fit another version of its manifest? Pure: two versions of a stream go in.
 
 What a record is called by, and what the cursor is made of, is in the rows: under another key the records have other names,
-and a cursor of another field, kind or zone says something else. A place among pages belongs to the way of asking.
+and a cursor of another field, format or zone says something else. A place among pages belongs to the way of asking.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from worker.connectors.manifest.streams.presets import PRESETS
-
-CURSOR = ("field", "clock", "format", "zone", "kind", "token", "precision")
-"""Of `incremental`: what a stored cursor means. The rest says how it is asked with."""
-UNASKED = frozenset({
-    "title", "key", "version", "updated_at", "deleted", "columns", "custom_fields", "lines", "volatile", "after",
-    "interval", "single", "filters", "deletes",
-})  # fmt: skip
-"""Of a stream: what says nothing of how its pages are asked for."""
-_COMMON = ("base_url", "request", "tryton", "protocol")
+from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.streams.stream import StreamManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +17,8 @@ class Fit:
 
     key: bool = True
     cursor: bool = True
+    version: bool = True
+    """Which of two contents of a record is the newer."""
     deletes: bool = True
     """The cursor of the system's own list of deletes."""
     place: bool = True
@@ -33,66 +26,63 @@ class Fit:
 
     @property
     def whole(self) -> bool:
-        """Nothing has to be read again."""
-        return self.key and self.cursor
+        """Nothing has to be read again, and nothing is compared that can't be."""
+        return self.key and self.cursor and self.version
 
 
-def streams_in(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The streams of a manifest, each over what all have in common."""
-    below = PRESETS[data["protocol"]].defaults
-    defaults = data.get("defaults", {})
-    streams = {}
-    for name, own in data.get("streams", {}).items():
-        whole = {**below, **defaults, **own}
-        if "deletes" in whole:
-            whole["deletes"] = {**defaults.get("deletes", {}), **own.get("deletes", {})}
-        streams[name] = whole
-    return streams
+NOTHING = Fit(key=False, cursor=False, version=False, deletes=False, place=False)
+"""Of a version that nobody can read any more."""
 
 
-def fit_of(before: Mapping[str, Any], after: Mapping[str, Any], stream: str) -> Fit:
-    """For a stream that both manifests have."""
-    old, new = streams_in(before)[stream], streams_in(after)[stream]
-    protocol = before.get("protocol") == after.get("protocol")
+def fit_of(before: StreamManifest, after: StreamManifest, *, same_place: bool = True) -> Fit:
+    """For a stream that both versions have. `same_place`: the system is asked at the same address in both."""
+    key = key_of(before) == key_of(after)
     return Fit(
-        key=_paths(old.get("key")) == _paths(new.get("key")) and old.get("explode") == new.get("explode"),
-        cursor=cursor_of(old) == cursor_of(new) and protocol,
-        deletes=_listed(old) == _listed(new) and protocol,
-        place=_asking(before, old) == _asking(after, new),
+        key=key,
+        cursor=cursor_of(before) == cursor_of(after),
+        version=before.shape.version == after.shape.version,
+        deletes=listed_of(before) == listed_of(after),
+        place=same_place and asking_of(before) == asking_of(after),
     )
 
 
-def misfits(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The streams of both whose state the other manifest can't go on with."""
-    both = [name for name in streams_in(before) if name in streams_in(after)]
-    return [name for name in both if not fit_of(before, after, name).whole]
+def fits(before: Manifest, after: Manifest) -> dict[str, Fit]:
+    """For every stream that both have."""
+    same = (before.protocol, before.base_url) == (after.protocol, after.base_url)
+    return {
+        name: fit_of(stream, after.streams[name], same_place=same)
+        for name, stream in before.streams.items()
+        if name in after.streams
+    }
 
 
-def cursor_of(stream: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a stored cursor of the stream is made of; None: it has none."""
-    found = stream.get("incremental")
-    if found is None:
-        return None
-    said = {name: found.get(name) for name in CURSOR}
-    said["field"] = _paths(said["field"])
-    said["kind"] = said["kind"] or "timestamp"
-    said["zone"] = said["zone"] or "UTC"
-    return said
+def misfits(before: Manifest, after: Manifest) -> list[str]:
+    """The streams of both whose state the other version can't go on with."""
+    return [name for name, fit in fits(before, after).items() if not fit.whole]
 
 
-def _listed(stream: Mapping[str, Any]) -> Any:
+def key_of(stream: StreamManifest) -> Any:
+    """What a record's name is made of. Of another model, the same number is another thing."""
+    explode = stream.shape.explode
+    return stream.shape.key, stream.shape.rows, stream.model, explode
+
+
+def cursor_of(stream: StreamManifest) -> Any:
+    """What a stored cursor is made of; how it is asked with says nothing of that."""
+    traits = stream.traits
+    return traits.incremental, traits.timestamps, traits.token, stream.shape.cursor, stream.shape.token
+
+
+def listed_of(stream: StreamManifest) -> Any:
     """What the cursor of the list of deletes is made of."""
-    found = stream.get("deletes", {}).get("tombstones")
-    if not isinstance(found, Mapping):
-        return None
-    return cursor_of(found), _paths(found.get("key")), found.get("path")
+    listed = stream.tombstones
+    return None if listed is None else (cursor_of(listed), listed.asked)
 
 
-def _asking(manifest: Mapping[str, Any], stream: Mapping[str, Any]) -> Any:
-    own = {name: value for name, value in stream.items() if name not in UNASKED}
-    return own, {name: manifest.get(name) for name in _COMMON}
-
-
-def _paths(value: Any) -> Any:
-    """A path, or a list of one, is the same."""
-    return value if isinstance(value, list) else [value]
+def asking_of(stream: StreamManifest) -> Any:
+    """All that says what the next page is."""
+    shape = replace(
+        stream.shape, key=(), version=None, updated_at=None, deleted=None, volatile=(), cursor=None, empty=()
+    )
+    asked = stream.asked, stream.paging, stream.incremental, stream.relation
+    return *asked, shape, stream.model, stream.fields, stream.domain, stream.rows

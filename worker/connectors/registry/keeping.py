@@ -3,11 +3,8 @@
 Code is not taken from there: whoever can write to the database must not thereby be able to run what they like in a worker.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.manifest.model import manifest_in
+from worker.connectors.manifest.model import Manifest, manifest_in
 from worker.connectors.registry.edition import MANIFEST, Edition, Kept, release_of
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, read_document
@@ -23,15 +20,12 @@ def edition_of(kept: Kept) -> Edition:
             place=name,
             hint=f"Bring its folder back, or upgrade: `headrace connectors upgrade --system {kept.system} --dry-run`.",
         )
-    document = _document(kept)
-    manifest = manifest_in(document)
-    return Edition(kept, release_of(kept.version), ManifestConnector(manifest), document.data)
+    return Edition(kept, release_of(kept.version), ManifestConnector(manifest_of(kept)), _document(kept).data)
 
 
-def data_of(kept: Kept) -> Mapping[str, Any]:
-    """The manifest as it was written."""
-    data: Mapping[str, Any] = _document(kept).data
-    return data
+def manifest_of(kept: Kept) -> Manifest:
+    """What it says, to be compared; without the code that may belong to it."""
+    return manifest_in(_document(kept))
 
 
 def _document(kept: Kept) -> Document:

@@ -10,15 +10,17 @@ still fits; where it doesn't, the pinned version goes on until somebody upgrades
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
 from worker.connectors.contract import Connector
+from worker.connectors.manifest.model import Manifest
 from worker.connectors.registry.edition import Edition, Kept, order_of, read_edition, release_of
 from worker.connectors.registry.fitting import misfits
-from worker.connectors.registry.keeping import data_of, edition_of
+from worker.connectors.registry.keeping import edition_of, manifest_of
 from worker.connectors.registry.places import Place, Problem, places
 from worker.connectors.registry.stamps import Stamp, stamps
 from worker.errors import InvalidInput, NotFound
@@ -37,6 +39,17 @@ class Shelf(Protocol):
     def latest(self, system: str) -> Mapping[str, Any] | None:
         """The same of the one that was seen last."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What a connection is pinned to, as far as that can be told."""
+
+    version: str
+    manifest: Manifest | None = None
+    """None: nobody can read it any more."""
+    edition: Edition | None = None
+    """None: it can be compared, and not used."""
 
 
 class Registry:
@@ -94,6 +107,18 @@ class Registry:
         if (pinned := self._pinned(system, version)) is None:
             raise self._gone(system, version, current)
         return pinned
+
+    def pinned(self, system: str, version: str | None) -> Pinned:
+        """What a connection is read by, also where it can't be used here any more."""
+        try:
+            edition = self.edition(system, version)
+            return Pinned(edition.version, edition.connector.manifest, edition)
+        except InvalidInput:
+            kept = None if version is None else self._kept(system, version)
+        try:
+            return Pinned(version or "", None if kept is None else manifest_of(kept))
+        except InvalidInput:
+            return Pinned(version or "")
 
     def exact(self, system: str, version: str) -> Edition:
         """That version and no other; of several under one release, the one that is in the files now."""
@@ -235,7 +260,7 @@ class Registry:
         key = current.system, version
         known = self._seen.get(key)
         kept = self._kept(*key) if known is None else known.kept
-        if kept is None or not (streams := misfits(data_of(kept), current.data)):
+        if kept is None or not (streams := misfits(manifest_of(kept), current.connector.manifest)):
             return current
         if key not in self._misfits:
             self._misfits = {**self._misfits, key: _unfit(version, current, streams)}

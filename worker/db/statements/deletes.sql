@@ -62,7 +62,7 @@ SELECT s.pages = (SELECT count(*) FROM pages) AND s.keys = (SELECT coalesce(sum(
                                        AND held.observed_at < s.started_at AND held.first_seen_at < s.started_at) AS missing,
              count(seen.key) FILTER (WHERE held.key IS NULL) AS unknown,
              count(seen.key) FILTER (WHERE held.deleted_at < s.started_at
-                                       AND held.delete_reason IN ('tombstone', 'delta', 'not_found', 'sweep')) AS risen
+                                       AND held.delete_reason IN ('tombstone', 'delta', 'not_found', 'sweep', 'rekeyed')) AS risen
         FROM seen FULL JOIN held ON held.key = seen.key
  ) c
  WHERE s.stream_id = %(stream)s AND s.generation = %(generation)s AND s.verdict IS NULL;
@@ -209,6 +209,25 @@ SELECT %(stream)s, r.key, %(at)s, %(at)s, %(number)s, 'not_found', CASE WHEN EXI
 ON CONFLICT (stream_id, key) DO UPDATE
    SET evidence_at = excluded.evidence_at, reason = excluded.reason, fuse = coalesce(s.fuse, excluded.fuse);
 
+-- name: sorts_by_bytes
+-- Whether texts that begin alike stand together in an index. ICU sorts by language even where the collation is called C.
+SELECT datlocprovider = 'b'
+       OR (datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')) AS found
+  FROM pg_database WHERE datname = current_database();
+
+-- name: orphans
+-- Of families that came whole: who of them the copy holds and didn't come. OFFSET 0: a range of the index for each.
+SELECT r.key, f.stem
+  FROM unnest(%(stems)s::text[], %(stops)s::text[], %(ats)s::timestamptz[]) AS f (stem, stop, at)
+ CROSS JOIN LATERAL (
+      SELECT o.key FROM records_NN o
+       WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key >= f.stem AND o.key < f.stop
+         AND o.deleted_at IS NULL AND o.observed_at < f.at
+      OFFSET 0
+ ) r
+ WHERE NOT EXISTS (SELECT FROM unnest(%(keys)s::text[]) AS k (key) WHERE k.key = r.key)
+ ORDER BY r.key;
+
 -- name: keys_to_read
 -- Seen, and not in the copy, or buried there before the sweep began: they are asked for by their keys.
 SELECT s.key FROM (
@@ -216,7 +235,7 @@ SELECT s.key FROM (
        WHERE p.stream_id = %(stream)s AND p.generation = %(generation)s) s
   LEFT JOIN records_NN r ON r.bucket = %(bucket)s AND r.stream_id = %(stream)s AND r.key = s.key
  WHERE (r.key IS NULL AND %(unknown)s)
-    OR (r.deleted_at < %(started)s AND r.delete_reason IN ('tombstone', 'delta', 'not_found', 'sweep'))
+    OR (r.deleted_at < %(started)s AND r.delete_reason IN ('tombstone', 'delta', 'not_found', 'sweep', 'rekeyed'))
  ORDER BY s.key LIMIT %(most)s;
 
 -- name: end_sweep

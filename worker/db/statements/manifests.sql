@@ -34,3 +34,32 @@ SELECT version, max(seen_at) AS seen_at, sum(connections)::bigint AS connections
         SELECT manifest_version, NULL, 1 FROM connections
          WHERE system = %(system)s AND manifest_version IS NOT NULL) found
  GROUP BY version;
+
+-- name: records_to_refit
+-- What an older version of the manifest has read: all that is alive, where its keys mean nothing any more; and of the rest
+-- what has a version that nothing can be compared with any more.
+SELECT key, deleted_at IS NULL AS alive FROM records_NN
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key > %(after)s AND observed_at <= %(at)s
+   AND (version IS NOT NULL OR %(keys)s AND deleted_at IS NULL)
+ ORDER BY key LIMIT %(most)s;
+
+-- name: bury_rekeyed
+-- The content stays as it was last seen.
+UPDATE records_NN
+   SET deleted_at = now(), delete_reason = 'rekeyed', observed_at = %(at)s, version = NULL, cause_kind = %(cause)s,
+       cause_id = %(run)s, change_xid = pg_current_xact_id(), change_seq = nextval('record_change_seq'), change_kind = 'deleted'
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key = ANY (%(names)s) AND deleted_at IS NULL
+   AND observed_at <= %(at)s;
+
+-- name: forget_versions
+UPDATE records_NN SET version = NULL
+ WHERE bucket = %(bucket)s AND stream_id = %(stream)s AND key = ANY (%(names)s) AND version IS NOT NULL
+   AND observed_at <= %(at)s;
+
+-- name: count_buried
+UPDATE runs SET records_deleted = records_deleted + %(buried)s
+ WHERE id = %(run)s AND claim_no = %(claim)s AND state = 'running';
+
+-- name: end_refit
+-- Unless another upgrade came meanwhile.
+UPDATE streams SET refit = NULL WHERE id = %(stream)s AND refit = %(refit)s;

@@ -41,7 +41,7 @@ connections = Table(
     Column("network", JSONB, nullable=False, server_default=EMPTY),
     time("disconnected_at"),
     Column("manifest_version", Text),
-    Column("manifest_before", Text),
+    Column("manifest_before", JSONB),
     UniqueConstraint("environment", "file_id", name="connections_file_id_key"),
     Index("connections_tenant", "tenant", postgresql_where=text("tenant IS NOT NULL")),
     Index("connections_labels", "labels", postgresql_using="gin"),

@@ -11,7 +11,7 @@ CREATE TABLE manifests (
 
 ALTER TABLE connections
     ADD COLUMN manifest_version text,         -- NULL: whichever is current; beat pins it
-    ADD COLUMN manifest_before  text;         -- where `headrace connectors downgrade` goes
+    ADD COLUMN manifest_before  jsonb;        -- where `headrace connectors downgrade` goes: {"version", "off": [streams]}
 
 -- What has to be done to the records of a stream before it is read by another version: {"at", "keys", "versions"}.
 ALTER TABLE streams ADD COLUMN refit jsonb;
