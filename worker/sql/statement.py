@@ -105,7 +105,7 @@ def _conditions(
         if asking.since is not None:
             found.append(cursor >= say.moment(asking.since, asking.cursor[0]))
         if asking.until is not None:
-            upto = cursor <= say.moment(asking.until, asking.cursor[0], closes=True)
+            upto = cursor <= say.moment(asking.until, asking.cursor[0])
             found.append(upto if asking.since is not None else sa.or_(upto, cursor.is_(None)))
     found += [say.equals(relation.c[name], text) for name, text in asking.equals.items()]
     if asking.behind:
@@ -120,7 +120,7 @@ class _Saying:
         self._dialect = dialect
         self._columns = columns
 
-    def moment(self, moment: Moment, column: str, *, closes: bool = False) -> Any:
+    def moment(self, moment: Moment, column: str) -> Any:
         kind = self._columns[column].kind
         if not moment.at or not kind:
             return self._value(moment.said)
@@ -128,7 +128,6 @@ class _Saying:
         if kind == "zoned":
             return self._typed(at)
         local = at.astimezone(ZoneInfo(moment.zone)).replace(tzinfo=None)
-        del closes  # a day holds all its moments
         return self._typed(local.date() if kind == "date" else local)
 
     def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:

@@ -24,7 +24,8 @@ PASSWORD = "env://SOURCE_PASSWORD"
 def apart(url: str) -> str:
     """The URL without its password, which is then where `PASSWORD` says."""
     found = make_url(url)
-    os.environ["SOURCE_PASSWORD"] = str(found.password or "")
+    if found.password:
+        os.environ["SOURCE_PASSWORD"] = str(found.password)
     return found._replace(password=None).render_as_string(hide_password=False)
 
 

@@ -76,7 +76,7 @@ class SqlStream(ManifestStream):
                 by_cursor=ordered,
                 behind=tuple(behind),
                 since=self._moment(window.since),
-                until=self._moment(window.until),
+                until=self._moment(window.until, closes=True),
                 rows=self._rows,
             )
         )
@@ -139,13 +139,13 @@ class SqlStream(ManifestStream):
     def _asked(self, asking: Asking) -> Request:
         return Request(READ, asking.relation, body=msgspec.json.encode(asking))
 
-    def _moment(self, value: CursorValue | None) -> Moment | None:
+    def _moment(self, value: CursorValue | None, *, closes: bool = False) -> Moment | None:
         asked = self._spec.incremental
         if value is None or asked is None:
             return None
         if isinstance(value, int):
             return Moment(value)
-        return Moment(asked.said(value), str(dump_cursor(value)), str(asked.time.zone))
+        return Moment(asked.said(value, round_up=closes), str(dump_cursor(value)), str(asked.time.zone))
 
 
 class SqlTombstones(SqlStream):
