@@ -1,20 +1,24 @@
 """How is a plan told to people, and to programs?"""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.options.schedule import format_history, format_schedule
 from scheduler.connections.options.table import file_options
 from scheduler.connections.options.windows import format_windows
-from scheduler.connections.plan.merge import ABSENT, FieldChange
+from scheduler.connections.plan.merge import ABSENT, FieldChange, same
 from scheduler.connections.plan.model import Change, Kind, Plan
+from worker.connectors.describing import DESCRIBE
 
 MARKS: dict[Kind, str] = {
     "created": "+", "changed": "~", "re-fetched": "~", "switched on": "~", "switched off": "~",
     "deleted": "-", "drift": "!", "left alone": "=",
 }  # fmt: skip
 LONGEST = 80
+MOST_PLACES = 6
+DEPTH = 2
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -37,6 +41,8 @@ def change_line(change: Change) -> str:
 def field_words(change: FieldChange) -> str:
     field = "history" if change.key == ("history_days",) else change.field
     field = field.removeprefix("options.")  # where the row keeps it, and no word of the file's
+    if change.key == ("settings", DESCRIBE) and isinstance(change.old, dict) and isinstance(change.new, dict):
+        return f"{field}: {_few(list(_differing(change.old, change.new)))}"
     return f"{field}: {_shown(change, change.old)} -> {_shown(change, change.new)}"
 
 
@@ -92,6 +98,24 @@ def _shown(change: FieldChange, value: Any) -> str:
         return "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], at: tuple[str, ...] = ()) -> Iterator[str]:
+    """Where two descriptions differ, as far down as streams have keys: `streams.parts.key`."""
+    for name in sorted({*old, *new}):
+        before, after = old.get(name, ABSENT), new.get(name, ABSENT)
+        if same(before, after):
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping) and len(at) < DEPTH:
+            yield from _differing(before, after, (*at, name))
+        else:
+            kind = " added" if before is ABSENT else " removed" if after is ABSENT else ""
+            yield ".".join((*at, name)) + kind
+
+
+def _few(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MOST_PLACES} more" if len(words) > MOST_PLACES else ""
+    return ", ".join(words[:MOST_PLACES]) + more
 
 
 def _value(change: FieldChange, value: Any) -> Any:

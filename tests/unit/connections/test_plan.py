@@ -215,3 +215,12 @@ def test_options_are_told_in_the_words_of_the_file() -> None:
         field_words(FieldChange(("options", "windows"), ABSENT, night))
         == "windows: not set -> mon-fri 18:00-06:00, UTC"
     )
+
+
+def test_of_a_long_description_the_places_that_differ_are_named() -> None:
+    before = {"auth": {"none": {}}, "streams": {"parts": {"path": "/parts", "key": "id"}, "sites": {}}}
+    after = {"auth": {"none": {}}, "streams": {"parts": {"path": "/parts", "key": ["id", "no"]}, "bins": {}}}
+    row = current(desired(system="rest", settings={"base_url": "http://x", "describe": before}))
+    made = plan([desired(system="rest", settings={"base_url": "http://x", "describe": after})], [row])
+    [line] = plan_lines(made)[:1]
+    assert "settings.describe: streams.bins added, streams.parts.key, streams.sites removed;" in line

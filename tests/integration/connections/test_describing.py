@@ -1,0 +1,152 @@
+"""A connection that describes its own system is applied, run and viewed as one whose manifest was written beforehand."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from servers.installation.commands import Command
+from servers.rows.connection_rows import applied_text, kinds
+from servers.systems.bench import Bench
+from servers.systems.inline import InlineRuns
+
+from scheduler.access.audit import COMMAND_LINE
+from scheduler.connections.editing.edit import Editor, change_connection
+from scheduler.connections.file import Problems
+from worker.connectors.registry import Registry
+from worker.errors import InvalidInput
+from worker.services import Services
+from worker.views.tending import make_all
+
+pytestmark = pytest.mark.integration
+
+FILE = """\
+version: 1
+connections:
+  - id: shop
+    system: rest
+    settings:
+      base_url: {base_url}/api/v1
+      describe:
+        auth: {{bearer: {{secret: token}}}}
+        secrets: {{token: {{}}}}
+        limits: {{requests: 6000, per: 1m}}
+        defaults:
+          records: data
+          key: id
+          paging: {{cursor: {{param: cursor, path: next_cursor, size_param: limit, size: 100}}}}
+        streams:
+          sites: {{path: /sites}}
+          parts:
+            path: /parts
+            columns: {{unit_cost: number}}
+            incremental: {{field: updated_at, param: updated_since, ordered: true}}
+        models:
+          part: {{stream: parts, fields: {{name: name}}}}
+    secrets: {{token: "{token}"}}
+  - id: plant
+    system: demo
+    settings: {{base_url: "{base_url}"}}
+    secrets: {{token: "{token}"}}
+"""
+
+
+@dataclass
+class Shop(InlineRuns):
+    """Runs of the connection that describes itself."""
+
+    system: ClassVar = "rest"
+
+    services: Services
+    connection: int = 0
+
+
+def text(bench: Bench) -> str:
+    return FILE.format(base_url=bench.demo.base_url, token=f"file://{bench.demo.token_file}")
+
+
+def places(refused: Problems) -> list[tuple[str, str | None]]:
+    return [(each.code, each.place) for each in refused.problems]
+
+
+def test_what_it_describes_is_synced_and_can_be_queried(
+    bench: Bench, headrace: Command, tmp_path: Path
+) -> None:
+    bench.services.database.run("DELETE FROM connections")
+    file = tmp_path / "connections.yaml"
+    file.write_text(text(bench))
+    done = headrace("apply", str(file))
+    assert done.code == 0, done.err
+    assert headrace("test", "shop").code == 0
+    database, shop = bench.services.database, Shop(bench.services)
+    database.run("UPDATE connections SET paused_at = now() WHERE name <> 'shop'")
+    for name in ("sites", "parts"):
+        found = database.one(
+            "SELECT s.id FROM streams s JOIN connections c ON c.id = s.connection_id"
+            " WHERE c.name = 'shop' AND s.name = %(name)s",
+            {"name": name},
+        )
+        assert found is not None
+        shop.request(found["id"], "history" if name == "parts" else "live")
+    shop.carry_out_ready()
+    make_all(database, Registry.load())
+    counted = {
+        name: database.one(f"SELECT count(*) AS n FROM data.shop__{name}") for name in ("sites", "parts")
+    }
+    assert all(row is not None and row["n"] > 0 for row in counted.values()), counted
+    cost = database.one("SELECT pg_typeof(unit_cost)::text AS kind FROM data.shop__parts LIMIT 1")
+    assert cost == {"kind": "numeric"}
+    assert headrace("apply", str(file), "--dry-run").out.strip() == "Nothing to change."
+    exported = tmp_path / "exported.yaml"
+    exported.write_text(headrace("export-config").out)
+    assert headrace("apply", str(exported), "--dry-run").out.strip() == "Nothing to change."
+
+
+def test_a_mistake_in_it_names_its_line_and_the_nearest_key_and_the_others_are_looked_at(
+    bench: Bench,
+) -> None:
+    wrong = text(bench).replace("param: updated_since", "parm: updated_since").replace("demo\n", "dem\n")
+    with pytest.raises(Problems) as refused:
+        applied_text(bench.services.database, wrong)
+    assert places(refused.value) == [
+        ("unknown_key", "connections.yaml:20"),
+        ("unknown_system", "connections.yaml:25"),
+    ]
+    assert refused.value.problems[0].hint == "Did you mean 'param'?"
+
+
+def test_a_secret_in_it_is_refused_and_the_name_of_one_is_not(bench: Bench) -> None:
+    planted = "defaults:\n          params: {api_key: planted-secret}"
+    with pytest.raises(Problems) as refused:
+        applied_text(bench.services.database, text(bench).replace("defaults:", planted, 1))
+    assert places(refused.value) == [("secret_in_settings", "connections.yaml:12")]
+    assert "planted-secret" not in str(refused.value)
+
+
+def test_streams_come_and_go_with_what_it_describes(bench: Bench) -> None:
+    database = bench.services.database
+    applied_text(database, text(bench))
+    more = text(bench).replace("sites: {path: /sites}", "vendors: {path: /vendors}")
+    plan = applied_text(database, more)
+    assert ("created", "vendors") in kinds(plan)
+    assert ("switched off", "sites") in kinds(plan)
+    assert applied_text(database, more).changes == ()
+    rows = database.all(
+        "SELECT s.name FROM streams s JOIN connections c ON c.id = s.connection_id WHERE c.name = 'shop' AND s.enabled"
+    )
+    assert {row["name"] for row in rows} == {"parts", "vendors"}
+
+
+def test_through_the_api_its_mistakes_are_told_by_their_fields(bench: Bench) -> None:
+    database = bench.services.database
+    applied_text(database, text(bench))
+    row = database.one("SELECT id, settings FROM connections WHERE name = 'shop'")
+    assert row is not None
+    describe: dict[str, Any] = json.loads(json.dumps(row["settings"]["describe"]))
+    describe["streams"]["parts"]["pth"] = "/parts"
+    with pytest.raises(InvalidInput) as refused:
+        change_connection(
+            database, Registry.load(), row["id"], {"settings": {"describe": describe}}, Editor(COMMAND_LINE)
+        )
+    assert refused.value.place == "body.settings.describe.streams.parts.pth"
