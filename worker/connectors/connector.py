@@ -15,6 +15,7 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.settings import settings_error, what_is_wrong
 from worker.connectors.protocols.odata.source import ODataSource
 from worker.connectors.protocols.rest import RestSource
+from worker.connectors.protocols.singer import SingerSource
 from worker.connectors.protocols.sql import SqlSource
 from worker.connectors.protocols.tryton import TrytonSource
 from worker.parsing.documents import suggest
@@ -25,6 +26,7 @@ PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "odata": ODataSource,
     "tryton": TrytonSource,
     "sql": SqlSource,
+    "singer": SingerSource,
 }
 
 

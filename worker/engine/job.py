@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from worker.connectors.contract import Page, Source
+from worker.connectors.contract import Page, Source, StreamTraits
+from worker.engine.admission.company import wait_for_others
 from worker.engine.admission.opening import keep_to_windows
 from worker.engine.events.meter import MissMeter
 from worker.engine.keep.screens import Screen
@@ -54,6 +55,13 @@ class Job:
     """Told of what was written, where webhooks should have told of it."""
     loader: Loader | None = field(default=None, repr=False)
     """Made for the first page that has something to load: most runs have none."""
+
+    def begin(self, engine: Engine, traits: StreamTraits) -> None:
+        """Before the first page: wait where others come first, and stay where the work can't be handed on."""
+        wait_for_others(engine.database, self.run, traits.at_once)
+        if traits.unbroken:
+            self.turn_ends = math.inf
+            self.held.stay()
 
     def check(self) -> None:
         """Between two pages: raise where the run isn't ours any more, or must wait. What is committed stays."""

@@ -39,6 +39,10 @@ class Held:
         self._ends_at = self.progress_at + deadline
         self._stopping = stopping
 
+    def stay(self) -> None:
+        """Its work can't be handed on in the middle: it is not given back for having taken long."""
+        self._ends_at = math.inf
+
     def check(self) -> None:
         """Say that the run moves on; raise where it must not: lost, cancelled, its time is up, or we are shutting down."""
         self.progress_at = time.monotonic()

@@ -13,9 +13,10 @@ from uuid import uuid4
 import msgspec
 import structlog
 
-from worker.connectors.protocols.singer_calls import Asked, Choice, Versions, with_secrets
+from worker.connectors.manifest.singer import with_secrets
+from worker.connectors.protocols.singer_calls import Asked, Choice, Versions
 from worker.connectors.protocols.singer_catalog import chosen
-from worker.errors import HeadraceError, Transient
+from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.secrets import Secret
 from worker.taps.allowed import Allowed, allowed_tap
 from worker.taps.catalogs import catalog_in, keep_catalog, kept_catalog
@@ -177,9 +178,14 @@ class Session:
         return command
 
     def _config(self, folders: Folders) -> str:
-        secrets = {name: secret.reveal() for name, secret in self._secrets.items()}
-        filled = with_secrets(self._asked.config, secrets)
+        filled = with_secrets(self._asked.config, self._value)
         return str(folders.write("config.json", msgspec.json.encode(filled)))
+
+    def _value(self, name: str) -> str:
+        if name not in self._secrets:
+            message = f"The tap's config has a place for the secret {name!r}, which the connection doesn't reference."
+            raise NeedsOperator("missing_secret", message)
+        return self._secrets[name].reveal()
 
     def _started(self, command: Command) -> TapProcess:
         sweep_folders(self._house.home)

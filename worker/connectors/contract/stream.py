@@ -32,6 +32,11 @@ class StreamTraits:
     """How it shows that a page goes on where the one before ended, though records change places meanwhile."""
     bounded: bool = False
     """The system can be asked for what changed up to a value."""
+    unbroken: bool = False
+    """Its pages come from one process: a run that is given back between two of them may have to begin anew, so it isn't for
+    the sake of others."""
+    at_once: int = 0
+    """So many runs of its connection work at a time; 0: any number."""
 
 
 class Stream(Protocol):

@@ -5,22 +5,17 @@ stream, and the state to go on from. `session` and `number` say which batch of w
 process is gone, the state leads a new one to the same place.
 """
 
-import re
-from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from worker.connectors.contract import Request, Response
-from worker.errors import NeedsOperator
+from worker.connectors.manifest.singer import CatalogBy, Method
 
 RUN, DISCOVER = "RUN", "DISCOVER"
 TOLD = "x-tap"
 """The header in which an answer says what isn't a record."""
-_SECRET = re.compile(r"\{secret:([a-z][a-z0-9_]*)\}")
 
-CatalogBy = Literal["catalog", "properties", "none"]
-Method = Literal["incremental", "log_based", "full_table"]
 Versions = Literal["none", "open", "activated"]
 
 
@@ -90,35 +85,3 @@ def answer(records: bytes, told: Told) -> Response:
 def told_by(response: Response) -> Told:
     """What an answer says beside its records."""
     return _told(response.headers[TOLD])
-
-
-def secrets_in(config: Any) -> Iterator[str]:
-    """The names of the secrets whose places a config holds."""
-    if isinstance(config, str):
-        yield from _SECRET.findall(config)
-    elif isinstance(config, Mapping):
-        for value in config.values():
-            yield from secrets_in(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from secrets_in(value)
-
-
-def with_secrets(config: Any, secrets: Mapping[str, str]) -> Any:
-    """The config as the tap gets it."""
-    if isinstance(config, str):
-        return _SECRET.sub(lambda place: _value(place[1], secrets), config)
-    if isinstance(config, Mapping):
-        return {name: with_secrets(value, secrets) for name, value in config.items()}
-    if isinstance(config, list):
-        return [with_secrets(value, secrets) for value in config]
-    return config
-
-
-def _value(name: str, secrets: Mapping[str, str]) -> str:
-    if name not in secrets:
-        message = (
-            f"The tap's config has a place for the secret {name!r}, which the connection doesn't reference."
-        )
-        raise NeedsOperator("missing_secret", message)
-    return secrets[name]

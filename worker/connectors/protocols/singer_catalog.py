@@ -10,12 +10,11 @@ from copy import deepcopy
 from typing import Any
 
 from worker.connectors.contract.discovery import Found
-from worker.connectors.protocols.singer_calls import Choice, Method
+from worker.connectors.manifest.singer import Method
+from worker.connectors.protocols.singer_calls import Choice
 from worker.errors import NeedsOperator, NotFound
 from worker.parsing.documents import suggest
 
-DELETED_AT = "_sdc_deleted_at"
-"""The field by which taps that read a database's log say that a row is gone."""
 _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "object": "json", "array": "json"}
 _TIMES = {"date-time": "time", "date": "date"}
 _METHODS: Mapping[str, Method] = {

@@ -57,6 +57,13 @@ UPDATE runs r SET published_at = NULL
                 WHERE l.account = r.account AND l.state = 'queued' AND l.wait_reason = 'limit' AND l.not_before > now()
                OFFSET %(line)s - 1);
 
+-- name: runs_before
+-- How many runs of this connection were claimed before this one and are still at work?
+SELECT count(*)::int AS others
+  FROM runs mine JOIN runs r ON r.connection_id = mine.connection_id AND r.id <> mine.id AND r.state = 'running'
+                            AND (r.claimed_at, r.id) < (mine.claimed_at, mine.id)
+ WHERE mine.id = %(run)s AND r.connection_id = %(connection)s;
+
 -- name: renew_leases
 -- All runs of a process at once. What doesn't come back is no longer ours. A row that somebody holds is still ours, but
 -- is passed over until the next time: the other runs must not lose their leases by it.

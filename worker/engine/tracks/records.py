@@ -41,6 +41,7 @@ def read_records(engine: Engine, job: Job) -> None:
         retry_quarantine(engine, job, stream)
         return
     job.authoritative = True
+    job.begin(engine, stream.traits)
     if not run.pages:  # whoever left a place there was another run of this scope: what it read was read before this was asked
         job.run = replace(run, cursor=replace(run.cursor, position=None))
     ids = scope.get("ids")

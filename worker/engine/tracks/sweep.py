@@ -61,6 +61,7 @@ def sweep_stream(engine: Engine, job: Job) -> None:
         engine.database.run(sql.never_sweep, {"stream": job.run.stream_id})
         complete(engine, job)
         return
+    job.begin(engine, stream.traits)
     extractor = Extractor(engine.sender, job.context(source), stream, ahead=engine.ahead, now=job.run.now)
     _Sweep(engine, job, source, read_list(engine, job, stream, extractor)).end()
 

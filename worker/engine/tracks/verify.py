@@ -47,6 +47,7 @@ def verify(engine: Engine, job: Job) -> None:
     run = job.run
     source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
+    job.begin(engine, stream.traits)
     facts = engine.database.one(sql.verify_facts, {"stream": run.stream_id, "run": run.id}) or {}
     asker = Asker(engine, job, source, stream, _allowance(job))
     asker.bound = first_looks(asker.allowance)

@@ -48,6 +48,7 @@ def read_window(engine: Engine, job: Job) -> None:
     source = engine.registry.get(run.system, run.manifest_version).bind(run.settings)
     stream = source.stream(run.stream)
     let_parents_go_first(engine.database, run, stream.traits.after)
+    job.begin(engine, stream.traits)
     plan = plan_run(run, stream.traits, run.now())
     begin(engine.database, run, stream.traits, plan)
     job.watch = CursorWatch(engine.database, run, stream.traits)

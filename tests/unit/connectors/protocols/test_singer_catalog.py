@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.connectors.protocols.singer_calls import Choice, secrets_in, with_secrets
+from worker.connectors.manifest.singer import secrets_in, with_secrets
+from worker.connectors.protocols.singer_calls import Choice
 from worker.connectors.protocols.singer_catalog import chosen, column_types, found_in
 from worker.errors import NeedsOperator, NotFound
 
@@ -147,8 +148,8 @@ def test_types_come_from_the_json_schema_where_it_says_one() -> None:
 
 def test_secrets_are_put_where_the_config_has_their_places() -> None:
     config = {"a": "{secret:one}", "b": [{"c": "x {secret:two} y"}, 5, None], "d": "{secret}"}
-    assert sorted(secrets_in(config)) == ["one", "two"]
-    assert with_secrets(config, {"one": "1", "two": "2"}) == {
+    assert sorted(secrets_in(config)) == [(("a",), "one"), (("b", 0, "c"), "two")]
+    assert with_secrets(config, {"one": "1", "two": "2"}.__getitem__) == {
         "a": "1",
         "b": [{"c": "x 2 y"}, 5, None],
         "d": "{secret}",

@@ -36,7 +36,8 @@ def removed_of(data: Mapping[str, Any]) -> Removed | None:
 
 def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """The stream that lists what is there, as a manifest would describe it; None: the system can't be asked so."""
-    found = data.get("deletes", {}).get("sweep", True)
+    whole = data.get("tap", {}).get("replication", "full_table") == "full_table"
+    found = data.get("deletes", {}).get("sweep", whole)
     if found is False:
         return None
     own = {} if found is True else dict(found)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.connectors.manifest.singer import tap_words
 from worker.connectors.manifest.streams.odata import odata
 
 TRYTON_TIMES = ("write_date", "create_date")
@@ -80,6 +81,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "odata": Preset(needs=("odata", "key"), spelled=odata),
     "sql": Preset(("key",), {"records": ""}, by_manifest=False, bounded=True, ordered=True),
+    "singer": Preset(("tap", "key"), {"records": ""}, tap_words, by_manifest=False),
     "tryton": Preset(
         ("model", "fields"), _TRYTON, by_manifest=False, bounded=True, ids_alone=True, shuffled=True
     ),

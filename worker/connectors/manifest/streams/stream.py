@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
 from worker.connectors.manifest.requests import Asked, read_asked
+from worker.connectors.manifest.singer import TapStream, read_tap, tap_traits
 from worker.connectors.manifest.streams.deletes import (
     removed_of,
     sweep_data,
@@ -77,6 +78,8 @@ class StreamManifest:
     """By which parameters or fields the system can be asked for some of the records."""
     relation: Relation | None = None
     """Of a database: what is read."""
+    tap: TapStream | None = None
+    """Of a Singer tap: which of its streams."""
     rows: int = 0
     """Of a database: rows in a page; 0: as the connection says."""
 
@@ -141,6 +144,7 @@ class _Reading:
             table=read_table(self.data),
             relation=self.relation(incremental) if self.protocol == "sql" else None,
             rows=self.data.get("rows", 0),
+            tap=read_tap(self.data, self.error),
         )
         return stream if self.part else self.with_deletes(stream)
 
@@ -197,6 +201,8 @@ class _Reading:
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
         interval = parse_duration(self.data.get("interval", "15m"))
+        if (tap := read_tap(self.data, self.error)) is not None:
+            return tap_traits(tap, part=self.part, interval=interval)
         seam = read_paging(self.data.get("paging", {})).seam if self.preset.by_manifest else "none"
         if incremental is None:
             return StreamTraits(False, False, True, interval=interval, seam=seam)
