@@ -16,7 +16,6 @@ from os import urandom
 from threading import Lock
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import sqlalchemy as sa
@@ -24,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from worker.connectors.contract import Response, Source
 from worker.connectors.protocols.sql_asking import DISCOVER, LAST, MORE, Asking, Discovering
+from worker.connectors.protocols.sql_settings import place_of
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http.carrier import Errand
 from worker.sql.address import Target, target_of
@@ -66,11 +66,7 @@ class SqlCarrier:
         self._looks: OrderedDict[Hashable, Look] = OrderedDict()
 
     def place(self, source: Source) -> str:
-        try:
-            parts = urlsplit(source.base_url)
-            return parts.hostname or f"the {parts.scheme.partition('+')[0]} database"
-        except ValueError:
-            return "the database"
+        return place_of(source.base_url)
 
     def exchange(self, errand: Errand) -> Response:
         """The rows, or what the database could be read for."""

@@ -1,7 +1,7 @@
 """A database as a source: streams of it read as a run reads them, but without a ledger."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,17 @@ import msgspec
 from servers.systems.sending import Budget
 from sqlalchemy import make_url
 
-from worker.connectors.contract import Page, Position, Record, Request, Response, Source, Stream, Window
+from worker.connectors.contract import (
+    Found,
+    Page,
+    Position,
+    Record,
+    Request,
+    Response,
+    Source,
+    Stream,
+    Window,
+)
 from worker.connectors.registry.registry import Registry
 from worker.http.sender import CallContext, Sender
 from worker.sql.carrier import SqlCarrier
@@ -81,6 +91,17 @@ class Reading:
 
     def rows(self, stream: str | Stream, window: Window = EVERYTHING) -> list[Any]:
         return [msgspec.json.decode(record.raw) for record in self.records(stream, window)]
+
+    def discover(self) -> Sequence[Found]:
+        asking = self.source.discover()
+        assert asking is not None
+        try:
+            request = next(asking)
+            while True:
+                request = asking.send(self.send(request))
+        except StopIteration as end:
+            found: Sequence[Found] = end.value
+            return found
 
     def one(self, stream: str, key: str) -> Page:
         of = self.source.stream(stream)

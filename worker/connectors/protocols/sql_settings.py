@@ -1,15 +1,17 @@
 """Where is a database, and what of it? The settings of a connection to one, checked before anything is opened."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from worker.connectors.manifest.settings import settings_error
 
 ROWS = 5000
 """Of a page, where neither connection nor stream says how many."""
 SECONDS = 60
+_BEGIN = re.compile(r"[a-z][a-z0-9]*(\+[a-z0-9_]+)?://", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +24,13 @@ class SqlSettings:
     rows: int = ROWS
     seconds: int = SECONDS
 
-    @property
-    def place(self) -> str:
-        """What errors call it."""
-        parts = urlsplit(self.url)
-        return parts.hostname or f"the {parts.scheme.partition('+')[0]} database"
-
 
 def read_settings(settings: Mapping[str, Any]) -> SqlSettings:
     """Of a connection, or `InvalidInput` that names the setting."""
     url = str(settings.get("url") or "")
     try:
-        parts = urlsplit(url)
-        sound = "://" in url and bool(parts.scheme) and parts.port != 0 and not parts.fragment
+        parts = _split(url)
+        sound = parts.port != 0 and not parts.fragment
     except ValueError:
         sound = False
     if not sound or not url.isprintable() or " " in url:
@@ -51,6 +47,21 @@ def read_settings(settings: Mapping[str, Any]) -> SqlSettings:
         _count(settings, "page_rows", ROWS, 100_000),
         _count(settings, "statement_timeout", SECONDS, 3600),
     )
+
+
+def place_of(url: str) -> str:
+    """What errors call a database: its host, or what it is."""
+    try:
+        return _split(url).hostname or f"the {url.partition('://')[0].partition('+')[0]} database"
+    except ValueError:
+        return "the database"
+
+
+def _split(url: str) -> SplitResult:
+    """Apart. Names of drivers hold what a URL's scheme may not."""
+    if not _BEGIN.match(url):
+        raise ValueError(url)
+    return urlsplit(f"database{url[url.index('://') :]}")
 
 
 def _count(settings: Mapping[str, Any], name: str, otherwise: int, most: int) -> int:
