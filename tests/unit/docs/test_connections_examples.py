@@ -20,7 +20,9 @@ MANIFESTS = [block for block in blocks("yaml") if block.text.startswith("manifes
 PARTS = [
     block
     for block in blocks("yaml")
-    if "connections:" not in block.text and not block.text.startswith("manifest:")
+    if "connections:" not in block.text
+    and not block.text.startswith("manifest:")
+    and block.page.parent.name != "connectors"  # those are parts of manifests, and tried as such
 ]
 AROUND = """\
 version: 1

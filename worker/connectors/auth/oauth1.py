@@ -43,16 +43,21 @@ class OAuth1Auth:
         if self.token is not None:
             own["oauth_token"] = self.token.open(secrets)
         text = base_string(request.method, moment.url_of(request), [*own.items(), *_form(request)])
-        key = "&".join(
-            _encoded(open_named(secrets, name) if name is not None else "")
+        secret, token_secret = (
+            "" if name is None else open_named(secrets, name)
             for name in (self.consumer_secret, self.token_secret)
         )
-        digest = hmac.new(key.encode(), text.encode(), METHODS[self.method]).digest()
-        own["oauth_signature"] = base64.b64encode(digest).decode()
+        own["oauth_signature"] = signature_of(self.method, text, secret, token_secret)
         parts = [f'{name}="{_encoded(value)}"' for name, value in sorted(own.items())]
         if self.realm is not None:
             parts.insert(0, f'realm="{_quoted(self.realm)}"')
         return with_header(request, "Authorization", "OAuth " + ", ".join(parts))
+
+
+def signature_of(method: str, text: str, consumer_secret: str, token_secret: str) -> str:
+    """Of a base string (3.4.2)."""
+    key = f"{_encoded(consumer_secret)}&{_encoded(token_secret)}"
+    return base64.b64encode(hmac.new(key.encode(), text.encode(), METHODS[method]).digest()).decode()
 
 
 def base_string(method: str, url: str, params: Iterable[tuple[str, str]]) -> str:
