@@ -16,6 +16,7 @@ import httpx
 
 from worker.connectors.contract import Response, Source
 from worker.errors import HeadraceError, RateLimited, Throttled, Transient
+from worker.limits.headers import LimitHeaders
 from worker.limits.system.breaker import Breaker, Failure
 from worker.limits.system.learned import course, learned, wait_after_refusal
 from worker.telemetry.redaction import redactor
@@ -74,13 +75,14 @@ class Heeding:
         said: Callable[[], str],
         tried: bool,
         meant: bool = False,
+        named: LimitHeaders | None = None,
     ) -> None:
         """Heed it; raises RateLimited where it is no answer but a word to wait. `said` words it, without a secret.
 
-        `meant`: it says something of what was asked, whatever its status: a system that refuses by 500 is not down.
+        `named`: by which headers of its own it says what is left. `meant`: it says something of what was asked, whatever its status: a system that refuses by 500 is not down.
         """
         status = response.status
-        found = learned(response.headers, self._clock()) if response.headers else None
+        found = learned(response.headers, self._clock(), named) if response.headers else None
         if status < 400:
             if found is not None and (way := course(found)) is not None:
                 self._budgets.slow_down(account, way.remaining, way.seconds)
@@ -107,7 +109,9 @@ class Heeding:
         """The system is away, in words without a secret; raises RateLimited where it is taken to be down."""
         self._failed(account, Failure(who, words, everywhere=everywhere))
 
-    def words(self, account: str, response: Response, failure: HeadraceError) -> HeadraceError:
+    def words(
+        self, account: str, response: Response, failure: HeadraceError, named: LimitHeaders | None = None
+    ) -> HeadraceError:
         """A system may say "wait" in words of its own, too: then nobody asks until then."""
         if isinstance(failure, RateLimited):
             seconds = (failure.resume_at - self._clock()) / timedelta(seconds=1)
@@ -117,7 +121,7 @@ class Heeding:
         elif asks_to_wait(failure):
             wait = failure.seconds if isinstance(failure, Throttled) else None
             if wait is None:
-                wait = wait_after_refusal(learned(response.headers, self._clock()))
+                wait = wait_after_refusal(learned(response.headers, self._clock(), named))
             return self._told_to_wait(account, redactor.redact(failure.message), wait, "rate_limited")
         return failure
 

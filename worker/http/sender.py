@@ -10,7 +10,6 @@ again is decided on the run's row.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -19,8 +18,8 @@ import httpx
 import structlog
 
 from worker.connectors.contract import Moment, Request, Response, Source
-from worker.connectors.hooks.source import HookedSource, hooked
-from worker.errors import AuthExpired, HeadraceError, NeedsOperator, Transient
+from worker.connectors.hooks.source import hooked
+from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
@@ -28,6 +27,7 @@ from worker.http.carrier import Carrier
 from worker.http.carrying import Carrying
 from worker.http.context import Budget, CallContext
 from worker.http.grant import Grant, Permit, Refusals
+from worker.http.hearing import UNHEARD, Hearing, nobody_asks
 from worker.http.heeding import Heeding, Judge, asks_to_wait
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
@@ -58,21 +58,6 @@ _DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEP
 
 log = structlog.get_logger(__name__)
 _level = logging.getLogger(__name__)
-
-
-def _nobody_asks(size: int) -> None:
-    """How large the answer is matters to nobody."""
-    del size
-
-
-@dataclass(frozen=True, slots=True)
-class _Hearing:
-    """What is done with an answer as it comes, and when it is there."""
-
-    comes: Callable[[int], None]
-    judge: Judge
-    hook: HookedSource | None = None
-    """Where the connector has one: it makes what is read of what came."""
 
 
 class _LostUnseen(Exception):
@@ -116,7 +101,7 @@ class Sender:
         )
 
     def send(
-        self, ctx: CallContext, request: Request, comes: Callable[[int], None] = _nobody_asks
+        self, ctx: CallContext, request: Request, comes: Callable[[int], None] = nobody_asks
     ) -> Response:
         """The answer to `request`, sent with the connection's proof, if the system said yes, or that nothing is there.
 
@@ -125,15 +110,15 @@ class Sender:
         try:
             if (hook := hooked(ctx.source)) is not None:
                 request = hook.sending(request)
-            judge = Judge(ctx.source, request.absent)
+            hearing = Hearing(comes, Judge(ctx.source, request.absent), hook)
             if ctx.source.transport == "http":
-                response = self._proved(ctx, request, _Hearing(comes, judge, hook))
+                response = self._proved(ctx, request, hearing)
             else:
                 response = self._carrying.answer(ctx, request, comes)
-                response = response if hook is None else hook.received(response)
-            failure = judge.failure(response)
+                response = hearing.heard(response, ctx.source.transport, self._max_bytes)
+            failure = hearing.judge.failure(response)
             if failure is not None:
-                raise self._heeding.words(ctx.account, response, failure)
+                raise self._heeding.words(ctx.account, response, failure, ctx.source.limits.headers)
             return response
         except HeadraceError as exc:
             _redact(exc)
@@ -151,7 +136,7 @@ class Sender:
         self._held.give_back(WHOLE_ANSWER * self._timeout)
         self._carrying.close()
 
-    def _proved(self, ctx: CallContext, request: Request, hearing: _Hearing) -> Response:
+    def _proved(self, ctx: CallContext, request: Request, hearing: Hearing) -> Response:
         """The answer; if what we proved ourselves with is refused and was rotated meanwhile, that of a second try."""
         secrets = opened(ctx)
         try:
@@ -165,7 +150,7 @@ class Sender:
         return self._proof(ctx, request, hearing, rotated).answer()
 
     def _proof(
-        self, ctx: CallContext, request: Request, hearing: _Hearing, secrets: Mapping[str, Secret]
+        self, ctx: CallContext, request: Request, hearing: Hearing, secrets: Mapping[str, Secret]
     ) -> Proof:
         auth = ctx.source.auth
         replaced = auth.replaced if gets_tokens(auth) else ()
@@ -177,7 +162,7 @@ class Sender:
 
         def log_in(outgoing: Request) -> Response:
             with self._logins.attempt(ctx, held):
-                return self._exchange(ctx, outgoing, _Hearing(_nobody_asks, Judge(None)))
+                return self._exchange(ctx, outgoing, UNHEARD)
 
         proof = Proof(
             auth=auth,
@@ -190,14 +175,14 @@ class Sender:
                 ctx.secrets[renewal.secret], renewal, log_in, ctx.environment
             ),
             patience=WHOLE_ANSWER * self._timeout,
-            expired=lambda answer: isinstance(hearing.judge.failure(answer), AuthExpired),
+            expired=hearing.expired,
             moment=lambda: Moment(self._clock(), token_hex(16), partial(_url_of, ctx.source)),
         )
         if keeps_sessions(auth):
             held.leave = proof.give_back
         return proof
 
-    def _exchange(self, ctx: CallContext, outgoing: Request, hearing: _Hearing) -> Response:
+    def _exchange(self, ctx: CallContext, outgoing: Request, hearing: Hearing) -> Response:
         address = address_of(home_of(ctx.source, outgoing), outgoing)
         written = _written(ctx, outgoing, address)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
@@ -213,7 +198,7 @@ class Sender:
         outgoing: Request,
         address: Address,
         written: Outgoing,
-        hearing: _Hearing,
+        hearing: Hearing,
         *,
         again: bool,
     ) -> Response:
@@ -238,12 +223,11 @@ class Sender:
                     raise _LostUnseen from None
                 self._heed_silence(ctx, who, address, error)
                 raise
-            if hearing.hook is not None and response.status != 429:
-                response = self._received(hearing.hook, response, address, attempt)
+            response = hearing.heard(response, address.place, self._max_bytes)
             # Before the permit is returned, so that nobody slips through between the two.
             said = None if response.status == 429 else hearing.judge.failure(response)
             if said is not None and asks_to_wait(said):
-                raise self._heeding.words(ctx.account, response, said)
+                raise self._heeding.words(ctx.account, response, said, ctx.source.limits.headers)
             meant = isinstance(said, NeedsOperator) and response.status not in _NOBODY_HOME
             if response.status >= 500 and not meant:
                 grant.failed()
@@ -254,18 +238,9 @@ class Sender:
                 said=lambda: f"{address.place} answered {response.status} to {_asked(address, outgoing)}",
                 tried=grant.tried,
                 meant=meant,
+                named=ctx.source.limits.headers,
             )
             return response
-
-    def _received(
-        self, hook: HookedSource, response: Response, address: Address, attempt: Attempt
-    ) -> Response:
-        """What the connector's hook makes of an answer; bounded as what came was."""
-        made = hook.received(response)
-        if len(made.body) > self._max_bytes:
-            raise too_large(f"What the hook made of the answer of {address.place}", self._max_bytes)
-        attempt.comes(len(made.body))
-        return made
 
     def _answered(self, ctx: CallContext, address: Address, written: Outgoing, attempt: Attempt) -> Response:
         with ctx.steps.step("request") as step:

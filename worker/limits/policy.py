@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Literal, NamedTuple
 
 from worker.errors import InvalidInput
+from worker.limits.headers import LimitHeaders
 
 SECOND = 1_000_000
 LONGEST_WAIT = 30 * SECOND
@@ -83,6 +84,8 @@ class Limits:
     concurrency: int | None = None
     """At most this many requests under way at a time."""
     rules: tuple[Rule, ...] = ()
+    headers: LimitHeaders | None = None
+    """By which headers the system says what is left, besides the usual ones."""
     _hash: int = field(default=0, init=False, repr=False, compare=False)
     _every: tuple[Rule, ...] = field(default=(), init=False, repr=False, compare=False)
     _selective: bool = field(default=False, init=False, repr=False, compare=False)

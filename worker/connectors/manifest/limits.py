@@ -11,9 +11,11 @@ One limit, or a list of them that all hold at once:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from worker.limits.headers import LimitHeaders
 from worker.limits.policy import Limits, Rule
 from worker.parsing.documents import Document, suggest
 from worker.parsing.durations import parse_duration
@@ -26,6 +28,21 @@ OLD = frozenset({"requests", "per", "burst", "concurrency"})
 
 def read_limits(document: Document) -> Limits:
     """The limits of a document that fits the schema."""
+    limits = _limits(document)
+    named = document.data.get("limit_headers")
+    return limits if named is None else replace(limits, headers=_headers(document, named))
+
+
+def _headers(document: Document, found: Mapping[str, Any]) -> LimitHeaders:
+    names = {key: found[key].lower() for key in ("remaining", "limit", "reset") if key in found}
+    if "unit" in found and "reset" not in found:
+        message = "unit says how reset is counted, and no header is named for that."
+        raise document.error(("limit_headers", "unit"), "bad_value", message)
+    per = parse_duration(found["per"]) if "per" in found else None
+    return LimitHeaders(**names, unit=found.get("unit"), per=per)
+
+
+def _limits(document: Document) -> Limits:
     found = document.data.get("limits", {})
     if isinstance(found, Mapping):
         if not found:

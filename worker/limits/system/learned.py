@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import floor
 
+from worker.limits.headers import LimitHeaders
 from worker.limits.policy import retry_after
 
 LONGEST = 900.0
@@ -81,15 +82,21 @@ class Course:
     seconds: float
 
 
-def learned(headers: Mapping[str, str], now: datetime) -> Learned | None:
-    """What the headers (names in lower case) say; None where they say nothing, which costs next to nothing."""
-    if not any("rate" in name or name == "retry-after" for name in headers):
-        return None
-    if not any(_SHOWS.search(name) for name in headers):
-        return None
+def learned(headers: Mapping[str, str], now: datetime, named: LimitHeaders | None = None) -> Learned | None:
+    """What the headers (names in lower case) say; None where they say nothing, which costs next to nothing.
+
+    `named`: the system's own, where its manifest names them.
+    """
+    if named is None:
+        if not any("rate" in name or name == "retry-after" for name in headers):
+            return None
+        if not any(_SHOWS.search(name) for name in headers):
+            return None
     known = {name: value for name, value in headers.items() if len(value) <= _LONGEST_VALUE}
     their_now = _date(known.get("date", ""))
     found = [*_structured(known, now), *_spelled(known, their_now or now)]
+    if named is not None:
+        found += _named(known, named, their_now or now)
     strictest = min(found, key=_strictness, default=Learned())
     wait = retry_after(known, their_now or now)
     if wait is None and strictest == Learned():
@@ -134,6 +141,21 @@ def _spelled(headers: Mapping[str, str], now: datetime) -> Iterator[Learned]:
             yield Learned(
                 _count(headers.get(limit)), _count(headers.get(remaining)), _until(headers.get(reset), now)
             )
+
+
+def _named(headers: Mapping[str, str], named: LimitHeaders, now: datetime) -> Iterator[Learned]:
+    reset = headers.get(named.reset or "")
+    number = None if reset is None or named.unit is None else _NUMBER.fullmatch(reset)
+    seconds = _until(reset, now) if number is None else named.seconds(float(number[1]), now.timestamp())
+    if seconds is not None and not 0 < seconds <= _LONGEST_DELTA:
+        seconds = None
+    found = Learned(
+        _count(headers.get(named.limit or "")),
+        _count(headers.get(named.remaining or "")),
+        named.per if seconds is None and reset is None else seconds,
+    )
+    if found.remaining is not None or reset is not None:
+        yield found
 
 
 def _structured(headers: Mapping[str, str], now: datetime) -> Iterator[Learned]:

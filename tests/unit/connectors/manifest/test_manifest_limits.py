@@ -6,6 +6,7 @@ import pytest
 
 from worker.connectors.manifest.model import load_manifest
 from worker.errors import InvalidInput
+from worker.limits.headers import LimitHeaders
 from worker.limits.policy import Limits, Rule
 
 BASE = """\
@@ -107,3 +108,16 @@ def test_a_limit_that_makes_no_sense_is_told_with_its_line(
     with pytest.raises(InvalidInput, match=said) as caught:
         load_manifest(path)
     assert caught.value.place == f"{path}:{line}"
+
+
+def test_headers_of_its_own_are_named_beside_the_limits(tmp_path: Path) -> None:
+    found = limits_of(
+        tmp_path,
+        "limits: {requests: 5}\nlimit_headers: {remaining: X-Left, reset: X-Until, unit: ms, per: 1m}\n",
+    )
+    assert found == Limits(requests=5, headers=LimitHeaders("x-left", None, "x-until", "ms", 60.0))
+
+
+def test_a_unit_without_its_header_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"manifest\.yaml:8: unit says how reset is counted"):
+        limits_of(tmp_path, "limit_headers: {remaining: X-Left, unit: ms}\n")

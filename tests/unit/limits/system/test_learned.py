@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.limits.headers import LimitHeaders
 from worker.limits.system.learned import LONGEST, Course, Learned, course, learned, wait_after_refusal
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -44,6 +45,26 @@ def test_each_spelling_is_read(
     headers: Mapping[str, str], limit: int | None, remaining: int, seconds: float | None
 ) -> None:
     assert learned(headers, NOW) == Learned(limit, remaining, seconds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "named", "expected"),
+    [
+        ({"x-left": "4", "x-all": "60", "x-until": "1500"}, LimitHeaders("x-left", "x-all", "x-until", "ms"), Learned(60, 4, 1.5)),
+        ({"x-left": "4", "x-until": "2000000000"}, LimitHeaders("x-left", reset="x-until", unit="s"), Learned(None, 4, None)),
+        ({"x-left": "4", "x-until": str(EPOCH + 40)}, LimitHeaders("x-left", reset="x-until", unit="epoch_s"), Learned(None, 4, 40)),
+        ({"x-left": "4", "x-until": f"{EPOCH + 40}000"}, LimitHeaders("x-left", reset="x-until", unit="epoch_ms"), Learned(None, 4, 40)),
+        ({"x-left": "4", "x-until": str(EPOCH + 40)}, LimitHeaders("x-left", reset="x-until"), Learned(None, 4, 40)),
+        ({"x-left": "4", "x-until": "soon"}, LimitHeaders("x-left", reset="x-until", unit="s"), Learned(None, 4, None)),
+        ({"x-left": "4"}, LimitHeaders("x-left", per=60.0), Learned(None, 4, 60.0)),
+        ({"x-until": "7"}, LimitHeaders(reset="x-until"), Learned(None, None, 7)),
+        ({"x-other": "4"}, LimitHeaders("x-left", per=60.0), None),
+    ],
+)  # fmt: skip
+def test_a_systems_own_headers_are_read_as_its_manifest_says(
+    headers: Mapping[str, str], named: LimitHeaders, expected: Learned | None
+) -> None:
+    assert learned(headers, NOW, named) == expected
 
 
 def test_of_several_limits_the_strictest_counts() -> None:
