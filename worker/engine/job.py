@@ -20,6 +20,7 @@ from worker.engine.watching.drift import note_fields
 from worker.errors import SliceEnded
 from worker.http.sender import CallContext
 from worker.runs.claim import Run
+from worker.runs.finish import Failure
 from worker.runs.leases import Held
 from worker.runs.states import is_bulk
 from worker.telemetry.steps import Steps
@@ -49,6 +50,12 @@ class Job:
     """What else its commits mean."""
     authoritative: bool = False
     """What it reads counts whatever its version: somebody asked for it to be read again."""
+    let_go: int = 0
+    """Deletes in this claim that nobody told of in so many words (`deletes/families`)."""
+    found: bool = False
+    """The system has shown a record in this claim."""
+    held_back: Failure | None = None
+    """Why deletes wait for a person."""
     watch: CursorWatch | None = None
     """Told of what was loaded, where the stream's cursor is at stake."""
     meter: MissMeter | None = None

@@ -54,6 +54,10 @@ streams:
         key: order
         incremental: {field: at, param: since, overlap: 1h}
         setting: keeps_a_list
+  lines:
+    explode: {of: lots, path: lines, parent: {lot: id, changed: at}, by: lot}
+    key: [lot, "no"]
+    updated_at: changed
   pallets:
     path: /pallets
     deletes: {sweep: false}

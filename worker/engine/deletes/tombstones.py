@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import Page, Source, Stream
 from worker.connectors.cursors import dump_cursor
 from worker.db.queries import sql
+from worker.engine.deletes.families import let_go
 from worker.engine.fetching.extract import Extractor, Fetched
 from worker.engine.fetching.groups import grouped
 from worker.engine.job import Job
@@ -52,6 +53,7 @@ def read_tombstones(engine: Engine, job: Job, source: Source, stream: Stream) ->
         return Failure("deletes_unread", f"The list of deletes can't be read: {exc}")
     finally:
         job.pages += beside.pages
+        job.held_back = job.held_back or beside.held_back
     log.debug("tombstones_read", pages=beside.pages)
     return None
 
@@ -68,7 +70,7 @@ def _take(engine: Engine, job: Job, extractor: Extractor, plan: Plan) -> None:
     with closing(extractor.pages(plan)) as pages:
         for group in grouped(pages, extractor.next_is_here):
             place = checkpoint(group[-1].plan, done=group[-1].done)
-            job.load(engine, [_of(job, fetched) for fetched in group], place)
+            job.load(engine, let_go(engine, job, [_of(job, fetched) for fetched in group]), place)
             job.check()
 
 

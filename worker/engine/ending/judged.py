@@ -6,6 +6,7 @@ from worker.db.queries import sql
 from worker.engine.ending.outcome import Aside, Verdict, judge
 from worker.engine.job import Job
 from worker.engine.port import Engine
+from worker.runs.states import State
 
 
 def judged(engine: Engine, job: Job, *, whole: bool) -> Verdict:
@@ -23,6 +24,9 @@ def judged(engine: Engine, job: Job, *, whole: bool) -> Verdict:
         found = engine.database.all(sql.set_aside_by, {"stream": run.stream_id, "run": run.id})
         return [Aside.of(row) for row in found]
 
-    return judge(
+    verdict = judge(
         run, read=job.read, rejected=job.rejected, whole=whole, copy_has_records=holds, set_aside=aside
     )
+    if job.held_back is not None and verdict.state is State.SUCCEEDED:
+        return Verdict(State.PARTIAL, job.held_back)
+    return verdict

@@ -6,12 +6,8 @@ deleted are not believed, and more in a day than may go without asking wait for 
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import ceil
 
-from worker.db.partitions import in_partition
-from worker.db.queries import sql
-from worker.engine.deletes.absent import hold_absent
-from worker.engine.deletes.judge import LEAST, share_of
+from worker.engine.deletes.absent import hold_absent, may_go
 from worker.engine.job import Job
 from worker.engine.port import Engine
 
@@ -38,19 +34,5 @@ class Trust:
 
     def holds(self, keys: Sequence[str], at: datetime) -> bool:
         """Whether these must not go yet: then they are held, for a person to decide."""
-        return not self._may_pass(len(keys)) and hold_absent(self._engine, self._job, keys, at) is not None
-
-    def _may_pass(self, count: int) -> bool:
-        """Asked cheaply, since records go one by one here: a large stream is counted no farther than it matters."""
-        share = share_of(self._job.run.options)
-        if share <= 0:
-            return False
-        run, database = self._job.run, self._engine.database
-        place = {"bucket": run.bucket, "stream": run.stream_id}
-        row = database.one(in_partition(sql.deletes_lately, run.bucket), place)
-        count += row["deleted"] if row else 0
-        if count <= LEAST:
-            return True
-        asked = {**place, "many": ceil(count / share)}
-        enough = database.one(in_partition(sql.are_so_many, run.bucket), asked)
-        return bool(enough and enough["enough"])
+        may = may_go(self._engine, self._job, len(keys))
+        return not may and hold_absent(self._engine, self._job, keys, at) is not None

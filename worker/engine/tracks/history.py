@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from worker.connectors.contract import Stream, Window
 from worker.connectors.cursors import dump_cursor
 from worker.db.queries import sql
+from worker.engine.deletes.families import let_go
 from worker.engine.ending.commit import complete
 from worker.engine.ending.judged import judged
 from worker.engine.fetching.extract import Extractor, Fetched
@@ -211,9 +212,12 @@ class _Reading:
     def _load(self, piece: Slice, group: Sequence[Fetched]) -> Slice:
         """Commit these pages with the slice's place and tally; the slice as it stands then."""
         piece = self._tallied(piece, group)
+        seen = let_go(
+            self._engine, self._job, [Observed(fetched.page, fetched.observed_at) for fetched in group]
+        )
         self._job.load(
             self._engine,
-            [Observed(self._job.screened(fetched.page), fetched.observed_at) for fetched in group],
+            [Observed(self._job.screened(each.page), each.at) for each in seen],
             self._checkpoint(piece, group[-1]),
         )
         return piece

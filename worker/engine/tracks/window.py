@@ -12,6 +12,7 @@ import structlog
 
 from worker.connectors.contract import TOKEN_EXPIRED, Page, Stream
 from worker.engine.admission.parents import let_parents_go_first
+from worker.engine.deletes.families import let_go
 from worker.engine.deletes.tombstones import read_tombstones
 from worker.engine.ending.commit import complete
 from worker.engine.ending.judged import judged
@@ -116,9 +117,10 @@ def _take_group(engine: Engine, job: Job, group: list[Fetched]) -> End | None:
 def load(engine: Engine, job: Job, group: Sequence[Fetched]) -> None:
     """Commit these pages together, with the cursor that follows from the last."""
     last = group[-1]
+    seen = let_go(engine, job, [Observed(fetched.page, fetched.observed_at) for fetched in group])
     job.load(
         engine,
-        [Observed(job.screened(fetched.page), fetched.observed_at) for fetched in group],
+        [Observed(job.screened(each.page), each.at) for each in seen],
         checkpoint(last.plan, done=last.done),
     )
 
@@ -147,7 +149,8 @@ def _finish(engine: Engine, job: Job, end: End, stream: Stream, *, unread: Failu
 
 def is_empty(fetched: Fetched) -> bool:
     page = fetched.page
-    return fetched.done and not (page.records or page.rejected or page.gone)
+    says_more = page.listed is not None and (page.listed.families or page.listed.absent)
+    return fetched.done and not (page.records or page.rejected or page.gone or says_more)
 
 
 def _last_page(job: Job, last: Fetched) -> LastPage:

@@ -28,7 +28,11 @@ OF_THE_PARENT = frozenset(
 def inherited(
     streams: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any], complain: Complain
 ) -> Mapping[str, Any]:
-    """A stream's own keys over those of the stream whose children it holds, where it names one."""
+    """A stream's own keys over those of the stream whose children it holds, where it names one.
+
+    A list of the parents' ids holds no children, so a sweep reads the whole list unless the stream itself says otherwise.
+    """
+    own = {**own, "deletes": {"sweep": True, **own.get("deletes", {})}}
     of = own.get("explode", {}).get("of")
     if of is None:
         return own
@@ -38,8 +42,7 @@ def inherited(
     if {"explode", "detail"} & parent.keys():
         raise complain(("explode", "of"), f"the list of {of} holds no whole parents.")
     kept = {key: value for key, value in parent.items() if key not in OF_THE_PARENT}
-    if "deletes" in kept and "key" in parent:
-        kept["deletes"] = _of_parents(kept["deletes"], parent["key"])
+    own["deletes"] = {**_of_parents(parent.get("deletes", {}), parent.get("key")), **own["deletes"]}
     return {**kept, **own}
 
 
@@ -84,7 +87,7 @@ def read_explode(
 
 def _of_parents(deletes: Mapping[str, Any], key: Any) -> dict[str, Any]:
     """What tells of the deletes of parents says their keys."""
-    changed = dict(deletes)
+    changed = {name: value for name, value in deletes.items() if name != "sweep"}
     if "removed" in changed:
         mark = changed["removed"]
         changed["removed"] = {"key": key, **(mark if isinstance(mark, Mapping) else {"field": mark})}
