@@ -64,6 +64,10 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -P -m scheduler.cli.pages.manifest > docs/connectors/manifest.md
 	$(BIN)/python -P -m scheduler.cli.pages.manifest schema > docs/connectors/manifest.schema.json
 
+.PHONY: conformance
+conformance: $(VENV)/.dev ## check the catalogue's connectors, and write the reports into their READMEs
+	PYTHONPATH=tests $(BIN)/python -P -m connectors.conformance.write
+
 ##@ Tidy up
 .PHONY: clean
 clean: ## remove the environment and caches; data in .headrace stays

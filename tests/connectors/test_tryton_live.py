@@ -18,7 +18,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Gone, Record, Window
 from worker.connectors.manifest.model import Manifest, load_manifest
 from worker.connectors.manifest.streams.presets import TRYTON_TIMES
-from worker.connectors.registry import CATALOG
+from worker.connectors.registry.places import CATALOG
 from worker.errors import NeedsOperator
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from scheduler.connectors.check import Answer, Call, Complaint, Double, Row, Table
-from scheduler.connectors.check.catalogue import CATALOG
 from worker.connectors.cursors import typed_json
 from worker.connectors.manifest.model import load_manifest
+from worker.connectors.registry.places import CATALOG
 
 STREAMS = load_manifest(CATALOG / "tryton" / "manifest.yaml").streams
 MODELS = {stream.model: name for name, stream in STREAMS.items()}

@@ -73,7 +73,7 @@ def secrets(bench: Bench) -> str:
     places = {
         "the log": said.getvalue(),
         "an error": "\n".join(errors),
-        "a cursor": "\n".join(copy.cursors.values()),
+        "a cursor": "\n".join(copy.commits),
     }
     for place, text in places.items():
         if any(form in text for value in values for form in _forms(value)):

@@ -1,6 +1,6 @@
 """Is a refusal taken for what it is: a wait, a failure that passes, or something that a person must mend?"""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from scheduler.connectors.check.bench import Bench
 from scheduler.connectors.check.checks.check import Check
@@ -9,7 +9,7 @@ from scheduler.connectors.check.driving.copy import Copy
 from scheduler.connectors.check.outcome import Broken, Spared
 from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
 
-SHORT = 0.3
+SHORT = 0.1
 """Seconds after which an answer that doesn't come is given up."""
 SILENT = 8
 """Requests that get no answer: smaller pages are tried twice before it counts."""
@@ -69,7 +69,7 @@ def errors(bench: Bench) -> str:
         copy = bench.copy()
         # Beside a failing page others were asked for; an error of theirs is none of the run's.
         bench.double.trouble(each.answer, each.answer)
-        _is_taken_for(each, _failure_of(copy))
+        _is_taken_for(each, _failure_of(copy), bench.double.now)
         bench.double.no_more_trouble()
         _comes_back(bench, copy, each.name)
     _gives_up_on_silence(bench)
@@ -77,9 +77,13 @@ def errors(bench: Bench) -> str:
     return f"{len(_TROUBLES) + 1} troubles" + (f", {own} of the system's own" if own else "")
 
 
-def _is_taken_for(each: Complaint, error: HeadraceError | None) -> None:
+def _is_taken_for(each: Complaint, error: HeadraceError | None, now: datetime) -> None:
     if not isinstance(error, _CLASSES[each.kind]):
         raise Broken(f"that {each.name} is taken for {_WORDS[each.kind]}", _told(error))
+    if isinstance(error, RateLimited) and each.wait is not None:
+        wait = (error.resume_at - now) / timedelta(seconds=1)
+        if not each.wait <= wait <= 2 * each.wait:
+            raise Broken(f"a wait of {each.wait:g} s, as {each.name} asks", f"{wait:g} s")
     if each.words and each.words not in str(error):
         raise Broken(f"the system's words ({each.words}) in the message", str(error))
 

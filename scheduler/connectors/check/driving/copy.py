@@ -70,6 +70,8 @@ class Copy:
     pages: int = 0
     cursors: dict[Track, str] = field(default_factory=dict)
     """As they were committed, in JSON."""
+    commits: list[str] = field(default_factory=list)
+    """All cursors that ever were committed."""
     cut_at: datetime | None = None
     """Where the history ends and the live runs begin."""
 
@@ -228,6 +230,7 @@ class Copy:
                 "moved_at": self.account.double.now.isoformat(),
             }
         )
+        self.commits.append(self.cursors[track])
 
     def _stored(self, track: Track) -> Stored:
         if track not in self.cursors:
