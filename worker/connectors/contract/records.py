@@ -81,6 +81,8 @@ class Listed:
     """The greatest cursor of those without a record."""
     pending: Sequence[str] = ()
     """The keys of records that are to be asked for one by one (`Stream.single`)."""
+    absent: Sequence[str] = ()
+    """Those of them that weren't there when they were asked for."""
 
 
 @dataclass(slots=True)
