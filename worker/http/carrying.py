@@ -14,9 +14,10 @@ from worker.http.carrier import Carrier, Errand, Holding
 from worker.http.context import Budget, CallContext
 from worker.http.grant import Grant, Refusals
 from worker.http.heeding import Heeding, asks_to_wait
+from worker.http.held import HeldTokens
 from worker.http.logins import Logins
 from worker.http.opened import opened, opened_again
-from worker.http.proof import HeldTokens, LoginRefused
+from worker.http.proof import LoginRefused
 from worker.http.wire.deadline import Deadline
 from worker.http.wire.message import TooLarge
 from worker.secrets import Secret

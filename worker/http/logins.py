@@ -15,7 +15,7 @@ from typing import Protocol
 from worker.connectors.contract import Limits
 from worker.errors import NeedsOperator
 from worker.http.grant import Permits
-from worker.http.proof import Held
+from worker.http.held import Held
 from worker.limits.words import LOGIN
 
 REFUSED_FOR = 300.0

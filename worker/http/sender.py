@@ -29,10 +29,11 @@ from worker.http.context import Budget, CallContext
 from worker.http.grant import Grant, Permit, Refusals
 from worker.http.hearing import UNHEARD, Hearing, nobody_asks
 from worker.http.heeding import Heeding, Judge, asks_to_wait
+from worker.http.held import HeldTokens
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
 from worker.http.opened import opened, opened_again, opens_for, rotated_since
-from worker.http.proof import HeldTokens, LoginRefused, Proof, keeps_sessions, shown
+from worker.http.proof import LoginRefused, Proof, keeps_sessions, shown
 from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
 from worker.http.wire.deadline import Deadline

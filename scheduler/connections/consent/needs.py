@@ -62,7 +62,7 @@ def needs_of(
             place="body.settings",
         )
     asked_of_them = () if fixed else tuple(missing)
-    hosts = [manifest.base_url, *([] if manifest.auth.oauth2 is None else [manifest.auth.oauth2.token_url])]
+    hosts = [manifest.base_url, *manifest.auth.addresses]
     by_consent = "" if consent is None else consent.refresh_token
     return Needs(
         connector.title,

@@ -37,12 +37,15 @@ def sender() -> Iterator[Sender]:
     sender.close()
 
 
-def asking(sender: Sender, auth: Mapping[str, Any], base_url: str) -> Callable[[Request], Response]:
+def asking(
+    sender: Sender, auth: Mapping[str, Any], base_url: str, **settings: str
+) -> Callable[[Request], Response]:
     source = source_with(auth, base_url)
     secrets = {"password": "env://SESSIONS_PASSWORD"}
 
     def ask(request: Request) -> Response:
-        return sender.send(CallContext(1, "acme", 3, source, secrets, "req-1", Steps()), request)
+        ctx = CallContext(1, "acme", 3, source, secrets, "req-1", Steps(), settings=settings)
+        return sender.send(ctx, request)
 
     return ask
 
@@ -78,6 +81,15 @@ def test_a_session_that_has_come_to_its_end_is_given_back_before_the_next_one_is
     ask = asking(sender, LOGIN, f"{system.url}/api")
     assert [ask(PARTS).status for _ in range(3)] == [200] * 3
     assert (system.logins, system.logouts, len(system.open)) == (3, 2, 1)
+
+
+def test_a_session_is_given_back_before_one_is_opened_by_other_settings(
+    system: Sessions, sender: Sender
+) -> None:
+    base_url = f"{system.url}/api"
+    assert asking(sender, LOGIN, base_url)(PARTS).status == 200
+    assert asking(sender, LOGIN, base_url, company="another")(PARTS).status == 200
+    assert (system.logins, system.logouts, len(system.open)) == (2, 1, 1)
 
 
 def test_whoever_ends_in_order_leaves_no_session_behind(system: Sessions) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from worker.connectors.contract import Auth, Renewal, Request, Response
 from worker.errors import NeedsOperator, Transient
-from worker.http.proof import Held, HeldTokens, Proof
+from worker.http.held import Held, HeldTokens
+from worker.http.proof import Proof
 from worker.secrets import Secret
 from worker.telemetry.redaction import MASK, redactor
 

@@ -11,6 +11,7 @@ from scheduler.connections.systems import known_systems
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector
 from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.settings import Secret, Setting
 from worker.errors import InvalidInput
 
 
@@ -123,19 +124,13 @@ def _needs(found: Mapping[str, Any], kind: str) -> list[tuple[str, str, bool, st
     return [(one.name, kind, one.required, _told(one)) for one in found.values()]
 
 
-def _told(one: Any) -> str:
-    find = getattr(one, "find", None)
-    default = getattr(one, "default", None)
-    said = [
-        one.description,
-        f"Found at: {find}" if find else "",
-        f"Default: {default}" if default is not None else "",
-    ]
-    return " ".join(part for part in said if part)
+def _told(one: Setting | Secret) -> str:
+    default = one.default if isinstance(one, Setting) else None
+    return one.told if default is None else f"{one.told} Default: {default}"
 
 
 def _setting(one: Any) -> dict[str, Any]:
-    names = ("name", "required", "description", "find", "default", "pattern")
+    names = ("name", "required", "description", "find", "lasts", "default", "pattern", "choices")
     return {name: getattr(one, name) for name in names if hasattr(one, name)}
 
 

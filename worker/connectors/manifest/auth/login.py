@@ -41,6 +41,11 @@ class LoginManifest:
     logout: Found | None
     optional: frozenset[str]
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it logs in, if that is an address of its own."""
+        return (self.request["url"],) if "url" in self.request else ()
+
     def bind(self, settings: Mapping[str, Any]) -> LoginAuth:
         """The auth of one connection."""
         user = self.request.get("basic")

@@ -9,7 +9,7 @@ from worker.connectors.auth.csrf import CsrfAuth
 from worker.connectors.auth.headers import HeadersAuth
 from worker.connectors.auth.texts import Names, Text
 from worker.connectors.contract import Auth
-from worker.connectors.manifest.auth.login import read_login
+from worker.connectors.manifest.auth.login import LoginManifest, read_login
 from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest, read_oauth2
 from worker.connectors.manifest.auth.signing import read_oauth1, read_sign
 from worker.connectors.manifest.auth.texts import credential, optional_secrets, read_texts
@@ -45,6 +45,13 @@ class AuthManifest:
     @property
     def oauth2(self) -> OAuth2Manifest | None:
         return self.way if isinstance(self.way, OAuth2Manifest) else None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where else than to the base URL secrets go, as templates."""
+        if isinstance(self.way, OAuth2Manifest):
+            return (self.way.token_url,)
+        return self.way.addresses if isinstance(self.way, LoginManifest) else ()
 
     def bind(self, settings: Settings) -> Auth:
         """The auth of one connection."""
