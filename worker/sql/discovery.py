@@ -63,7 +63,9 @@ def _schemas(inspector: Inspector, wanted: str, opened: Opened) -> Sequence[str 
         named = inspector.get_schema_names()
     except (SQLAlchemyError, NotImplementedError):
         return [None]
-    return [name for name in named if name not in OWN and not name.startswith(("pg_toast", "pg_temp"))]
+    first = inspector.default_schema_name  # its tables keep their names where others have the same
+    ours = [name for name in named if name not in OWN and not name.startswith(("pg_toast", "pg_temp"))]
+    return sorted(ours, key=lambda name: (name != first, name))
 
 
 def _tables(

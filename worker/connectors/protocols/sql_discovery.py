@@ -27,9 +27,7 @@ _CHANGED = (
     "updated",
 )
 """What columns are mostly called that say when a row changed, the surest first."""
-_SOUNDS_CHANGED = re.compile(
-    r"(^|_|[a-z])(updated?|modif|chang|upd_|last_?(upd|mod)|write_?date|mtime)", re.IGNORECASE
-)
+_SOUNDS_CHANGED = re.compile(r"updated?|modif|chang|last_?upd|write_?date|mtime", re.IGNORECASE)
 _NUMBERS = ("rowversion", "row_version", "version_no", "change_no", "sequence_no", "scn", "lsn")
 _FORMATS = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "datetime"),
