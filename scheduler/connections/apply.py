@@ -51,7 +51,9 @@ def apply(
 
     `confirmed` is the plan that somebody said yes to: nothing is deleted that isn't in it.
     """
-    desired = read_desired(document, registry)
+    with database.transaction() as tx:
+        pins = _pins(tx)
+    desired = read_desired(document, registry, pins)
     if dry_run:
         with database.transaction() as tx:
             return _plan(tx, desired, prune=prune, overwrite=overwrite)
@@ -59,7 +61,9 @@ def apply(
     def work() -> Plan:
         with database.transaction() as tx:
             now = execute(tx, queries.lock_apply)[0]["now"]
-            plan = _plan(tx, desired, prune=prune, overwrite=overwrite, lock=True)
+            found = _pins(tx)  # somebody may have upgraded one since the file was read
+            wanted = desired if found == pins else read_desired(document, registry, found)
+            plan = _plan(tx, wanted, prune=prune, overwrite=overwrite, lock=True)
             _refuse_more_deletions(plan, confirmed)
             written = carry_out(tx, plan, now)
             pin_new(tx, registry, [one.system for one in plan.connections if one.current is None])
@@ -73,6 +77,12 @@ def apply(
         changes=sum(change.kind in EFFECTIVE for change in plan.changes),
     )
     return plan
+
+
+def _pins(tx: Transaction) -> dict[tuple[str, str], str | None]:
+    """A connection that is there is checked by the version that it is pinned to."""
+    rows = execute(tx, queries.pins_of_files)
+    return {(row["environment"], row["file_id"]): row["manifest_version"] for row in rows}
 
 
 def _note(tx: Transaction, plan: Plan, written: Sequence[int], actor: Actor) -> None:

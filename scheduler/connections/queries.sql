@@ -16,6 +16,9 @@ SELECT id, file_id, environment, name, system, tenant, labels, settings, secrets
        manifest_version, paused_at IS NOT NULL AS paused
   FROM connections ORDER BY id FOR NO KEY UPDATE;
 
+-- name: pins_of_files
+SELECT environment, file_id, manifest_version FROM connections WHERE file_id IS NOT NULL;
+
 -- name: read_streams
 SELECT id, connection_id, name, bucket, enabled, schedule, history_days, next_run_at, options
   FROM streams ORDER BY connection_id, id;

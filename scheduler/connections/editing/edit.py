@@ -129,9 +129,9 @@ def known_streams(registry: Registry, row: CurrentConnection) -> Sequence[str]:
     return [stream.name for stream in row.streams] if found is None else found
 
 
-def _read(data: Mapping[str, Any], registry: Registry) -> DesiredConnection:
+def _read(data: Mapping[str, Any], registry: Registry, pin: str | None = None) -> DesiredConnection:
     try:
-        return read_entry(body_of(data), registry)
+        return read_entry(body_of(data), registry, pin)
     except Problems as found:
         raise mistaken(found) from None
 
@@ -148,7 +148,7 @@ def _planned(
                 hint="Make another connection.",
             )
     entry = patched(entry_of(row, known_streams(registry, row)), patch)
-    planned, changes = plan_change(_read(entry, registry), row, overwrite=True)
+    planned, changes = plan_change(_read(entry, registry, row.manifest_version), row, overwrite=True)
     streams = planned.streams
     if row.file_id is not None:  # what its system gained or lost is for the file to say
         mine = set(entry["streams"]) & {stream.name for stream in row.streams}

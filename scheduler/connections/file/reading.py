@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from scheduler.connections.file.checks import (
@@ -34,14 +35,18 @@ from worker.parsing.documents import Document, find_problems, suggest
 
 _UNSET = object()
 
+Pins = Mapping[tuple[str, str], str | None]
+"""By environment and the file's id: the version of its system's manifest that a connection is pinned to."""
 
-def read_desired(document: Document, registry: Registry) -> Desired:
-    """The file with its defaults filled in. Raises `Problems`."""
+
+def read_desired(document: Document, registry: Registry, pins: Pins = MappingProxyType({})) -> Desired:
+    """The file with its defaults filled in, each connection by the version that it is pinned to. Raises `Problems`."""
     if broken := find_problems(document, _schema_of_the_frame()):
         raise Problems(document.name, [problem.error(document) for problem in broken])
     connections, problems = [], []
     for part in parts_of(document, "connections"):
-        connection = _read_connection(part, registry, _schema_of_a_connection())
+        pin = pins.get((str(part.data.get("environment", "live")), str(part.data.get("id"))))
+        connection = _read_connection(part, registry, _schema_of_a_connection(), pin)
         problems.extend(part.problems)
         if connection is not None:
             connections.append(connection)
@@ -52,10 +57,13 @@ def read_desired(document: Document, registry: Registry) -> Desired:
     return Desired(document.name, connections)
 
 
-def read_entry(document: Document, registry: Registry) -> DesiredConnection:
-    """A document that is one connection, without an id that a file would know it by. Raises `Problems`."""
+def read_entry(document: Document, registry: Registry, pin: str | None = None) -> DesiredConnection:
+    """A document that is one connection, without an id that a file would know it by. Raises `Problems`.
+
+    `pin` is the version of its system's manifest that it is read by; a new one gets the current version.
+    """
     part = Part(document, (), document.lines)
-    found = _read_connection(part, registry, schema_of_an_entry())
+    found = _read_connection(part, registry, schema_of_an_entry(), pin)
     if found is None or part.problems:
         raise Problems(document.name, part.problems)
     return found
@@ -99,7 +107,9 @@ def schema_of_an_entry() -> dict[str, Any]:
     return {"$defs": schema["$defs"], **connection}
 
 
-def _read_connection(part: Part, registry: Registry, schema: Mapping[str, Any]) -> DesiredConnection | None:
+def _read_connection(
+    part: Part, registry: Registry, schema: Mapping[str, Any], pin: str | None
+) -> DesiredConnection | None:
     """None where something is wrong with it; `part` collects what. Whatever is sound is looked at all the same."""
     part.check_schema(schema)
     check_text(part)
@@ -110,7 +120,7 @@ def _read_connection(part: Part, registry: Registry, schema: Mapping[str, Any]) 
     system = part.get("system")
     if not isinstance(system, str) or not part.sound("system"):
         return None
-    connector = part.attempt(lambda: registry.get(system), "system", otherwise=None)
+    connector = part.attempt(lambda: registry.get(system, pin), "system", otherwise=None)
     if connector is None:
         return None
     source = check_settings(part, connector)

@@ -92,7 +92,7 @@ def _costs(
         return
     with allowances(database, settings, registry, _as_row(step.row)) as wait:
         for row in rows:
-            yield row["name"], forecast_of(database, row, source.stream(row["name"]), Scope(), wait)
+            yield str(row["name"]), forecast_of(database, row, source.stream(row["name"]), Scope(), wait)
 
 
 def _bound(step: Step) -> Any:

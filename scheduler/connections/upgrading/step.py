@@ -17,6 +17,7 @@ from scheduler.access.audit import Actor, note_act
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.current import queries as shared
 from scheduler.connections.editing.edit import read_one
+from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.transactions import Transaction, execute, retrying
 from scheduler.connections.upgrading.compare import Difference, StreamChange, compare
 from scheduler.connections.upgrading.pinning import keep
@@ -26,6 +27,7 @@ from worker.connectors.registry.registry import Pinned
 from worker.db.database import Database
 from worker.db.queries import load_queries
 from worker.errors import InvalidInput
+from worker.secrets.reference import parse_reference
 
 log = structlog.get_logger()
 queries = load_queries("scheduler.connections.upgrading", "upgrading.sql")
@@ -91,9 +93,12 @@ def plan_step(
         secrets=secrets,
         streams=[stream.name for stream in row.streams],
     )
-    kept = {name: value for name, value in settings.items() if name not in difference.needless_settings}
+    needless = {*difference.needless_settings} - {*given.settings}
+    kept = {name: value for name, value in settings.items() if name not in needless}
     held = {name: value for name, value in secrets.items() if name not in difference.needless_secrets}
-    refused = _refusal(row, target, difference, kept, may_return=given.despite_erasures, erased=erased)
+    refused = wrong_in(given, difference) or _refusal(
+        row, target, difference, kept, may_return=given.despite_erasures, erased=erased
+    )
     return Step(row, before.version, target, difference, kept, held, refused)
 
 
@@ -147,6 +152,26 @@ def _as_described(old: Manifest | None, settings: Mapping[str, Any], before: Pin
         return before.edition.connector.manifest_of(settings)
     except InvalidInput:
         return old
+
+
+def wrong_in(given: Given, difference: Difference) -> InvalidInput | None:
+    """What can't be given: a secret that is none of the version's, one in plain words, or one among the settings."""
+    for name, reference in given.secrets.items():
+        if name in difference.needless_secrets:
+            return InvalidInput(
+                "unknown_secret", f"The version knows no secret {name!r}.", place=f"secrets.{name}"
+            )
+        try:
+            parse_reference(reference, name=name)
+        except InvalidInput as exc:
+            return exc
+    for path in secret_paths(given.settings):
+        name = ".".join(map(str, path))
+        words = f"{name} sounds like a secret, and settings are stored as they are."
+        return InvalidInput(
+            "secret_in_settings", words, place=f"settings.{name}", hint="Give it as a secret, by a reference."
+        )
+    return None
 
 
 def _refusal(
