@@ -30,6 +30,7 @@ class LoginAuth:
 @dataclass(frozen=True)
 class PlantSource:
     base_url: str = "http://plant.test/api"
+    transport: str = "http"
     auth: Auth = field(default_factory=LoginAuth)
     limits: Limits = field(default_factory=Limits)
 

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.integration
 @dataclass(frozen=True)
 class PlantSource:
     base_url: str = "https://plant.test"
+    transport: str = "http"
     auth: HeaderAuth = field(default_factory=lambda: HeaderAuth("Authorization", "Bearer ", "token"))
     limits: Limits = field(default_factory=Limits)
 

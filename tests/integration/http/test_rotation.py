@@ -71,6 +71,7 @@ class Plant:
 class PlantSource:
     auth: OAuth2
     base_url: str = "https://plant.test/api"
+    transport: str = "http"
     limits: Limits = field(default_factory=Limits)
 
     def stream(self, name: str) -> object:

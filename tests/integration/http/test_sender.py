@@ -138,6 +138,7 @@ class Bearer:
 class Bound:
     base_url: str
     auth: Bearer = field(default_factory=Bearer)
+    transport: str = "http"
     limits: Limits = field(default_factory=lambda: Limits(requests=1000, per=1))
 
     def stream(self, name: str) -> Stream:

@@ -70,6 +70,7 @@ class Plant:
 class Bound:
     base_url: str
     auth: Auth = field(default_factory=NoAuth)
+    transport: str = "http"
     limits: Limits = field(default_factory=Limits)
 
     def stream(self, name: str) -> Stream:
