@@ -39,9 +39,11 @@ def plain(text: str) -> bytes | None:
 
 
 def needles_of(path: FieldPath) -> tuple[bytes, ...]:
-    """What the bytes of an answer hold if anything stands at the path."""
-    names = (plain(name) for name in path if name != ANY and not name.isdecimal())
-    return tuple(name for name in names if name is not None)
+    """What the bytes of an answer hold if anything stands at the path. Only at the top a name has its quotes for sure."""
+    names = [None if name == ANY or name.isdecimal() else plain(name) for name in path]
+    return tuple(
+        b'"%b"' % name if place == 0 else name for place, name in enumerate(names) if name is not None
+    )
 
 
 class Body:

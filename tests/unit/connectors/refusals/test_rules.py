@@ -36,6 +36,7 @@ ODOO = {"name": "werkzeug.exceptions.NotFound", "message": "Record does not exis
         ({"status": [400, 409], "path": "Error.reasonCode", "equals": "BMXAA4121E", "kind": "conflict", "words": "Error.message"}, 400, MAXIMO, NeedsOperator, "conflict", "Update conflict."),
         ({"status": 400, "kind": "validation", "words": "*"}, 400, DRF, NeedsOperator, "invalid_request", "reference: This field must be unique.; quantity: A valid number is required."),
         ({"status": 417, "kind": "warning", "words": "_server_messages.0.message"}, 417, FRAPPE, NeedsOperator, "warning", "417: Qty is missing."),
+        ({"path": "_server_messages.0.message", "equals": "Qty is missing.", "kind": "warning"}, 200, FRAPPE, NeedsOperator, "warning", "Qty is missing."),
         ({"path": "name", "matches": "NotFound$", "kind": "not_found"}, 500, ODOO, NotThere, "not_found", "Record does not exist."),
         ({"path": "ok", "equals": False, "kind": "operator"}, 200, {"ok": False, "detail": "No."}, NeedsOperator, "request_refused", "No."),
         ({"path": "state", "equals": "expired", "kind": "auth_expired"}, 200, {"state": "expired"}, AuthExpired, "auth_refused", "200 with an error: expired"),
