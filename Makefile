@@ -64,6 +64,10 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -P -m scheduler.cli.pages.manifest > docs/connectors/manifest.md
 	$(BIN)/python -P -m scheduler.cli.pages.manifest schema > docs/connectors/manifest.schema.json
 
+.PHONY: digests
+digests: $(VENV)/.dev ## note what the catalogue's manifests say in their versions
+	$(BIN)/python -P -m worker.connectors.registry.digests $(UNRELEASED)
+
 .PHONY: conformance
 conformance: $(VENV)/.dev ## check the catalogue's connectors, and write the reports into their READMEs
 	PYTHONPATH=tests $(BIN)/python -P -m connectors.conformance.write
