@@ -3,6 +3,9 @@
 import typer
 
 from scheduler.cli.commands.connector.check import check
+from scheduler.cli.commands.connector.making import from_openapi, new
+from scheduler.cli.commands.connector.recording import record
+from scheduler.cli.commands.connector.trying import try_
 from scheduler.cli.listing import Sentences
 
 
@@ -11,5 +14,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, cls=Sentences, help="Make, try and check a connector of your own."
     )
+    group.command()(new)
+    group.command("from-openapi")(from_openapi)
+    group.command("try")(try_)
+    group.command()(record)
     group.command()(check)
     app.add_typer(group, name="connector")

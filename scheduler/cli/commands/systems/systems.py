@@ -110,8 +110,8 @@ def _show(connector: Connector, *, as_json: bool) -> None:
         }
     )
     say("")
-    needs = [*_needs(manifest.settings, "setting"), *_needs(manifest.secrets, "secret")]
-    print_table(("a connection says", "as", "required", "what it is"), needs, empty="It needs no settings.")
+    asked = [*_needs(manifest.settings, "setting"), *_needs(manifest.secrets, "secret")]
+    print_table(("a connection says", "as", "required", "what it is"), asked, empty="It needs no settings.")
     say("")
     columns = ("name", "incremental", "one_record", "listed", "tells_deletes", "filters", "interval")
     rows = [[_cell(stream[name]) for name in columns] for stream in streams]

@@ -1,0 +1,52 @@
+"""`headrace connector record`: answers of a live account, scrubbed, kept beside the manifest."""
+
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.commands.connector.account import Folder, Secrets, Settings, connector_in, pairs, typed
+from scheduler.cli.output import note, say
+from scheduler.cli.session import command_settings
+
+
+def record(
+    folder: Folder,
+    *,
+    stream: Annotated[
+        list[str] | None, typer.Option("--stream", help="This stream alone; may be repeated.")
+    ] = None,
+    pages: Annotated[int, typer.Option(min=1, max=20, help="So many pages of each stream.")] = 2,
+    setting: Settings = None,
+    secret: Secrets = None,
+) -> None:
+    """Record answers of a live account into recorded/ beside the manifest: without secrets, with made-up people.
+
+    Columns and models are checked against them by `headrace connector check`. Look at each file before you share it.
+
+    Example: headrace connector record connectors/shop --secret token=env://SHOP_TOKEN
+    """
+    from scheduler.connectors.kit.live import live  # noqa: PLC0415 - brings the means to send
+    from scheduler.connectors.kit.recording import recorded, write  # noqa: PLC0415
+    from worker.connectors.contract import Window  # noqa: PLC0415
+    from worker.errors import HeadraceError  # noqa: PLC0415
+
+    command_settings()
+    connector = connector_in(folder)
+    written = 0
+    with live(connector, typed(connector, pairs(setting, "--setting")), pairs(secret, "--secret")) as account:
+        for name in stream or connector.stream_names:
+            records = (
+                connector.manifest.streams[name].shape.records if name in connector.manifest.streams else ()
+            )
+            account.source.stream(name)
+            try:
+                for number, (_, page) in enumerate(account.pages(name, Window(), pages), start=1):
+                    exchange = recorded(account.tracing.exchanges[-1], records)
+                    path = write(folder, name if number == 1 else f"{name}-{number}", exchange)
+                    note(f"{path}: {len(page.records)} records were on the page")
+                    written += 1
+            except HeadraceError as exc:
+                note(f"{name}: {exc.message}")
+    say(
+        f"{written} answers were recorded. Look at each for what should not be shared, then: headrace connector check {folder}"
+    )

@@ -1,0 +1,74 @@
+"""Guesses about an answer that nobody described, and what of an answer may be kept."""
+
+import json
+from typing import Any
+
+import pytest
+
+from scheduler.connectors.kit.guessing import guess
+from scheduler.connectors.kit.recording import scrubbed
+
+ROWS = [
+    {"id": 1, "name": "a", "updated_at": "2026-01-01T00:00:00Z"},
+    {"id": 2, "name": "b", "updated_at": None},
+]
+
+
+def stream(data: Any, **headers: str) -> dict[str, Any]:
+    found = guess(json.dumps(data).encode(), headers, "/x")
+    assert found is not None
+    return found.stream
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (ROWS, {"records": "", "key": "id", "updated_at": "updated_at"}),
+        ({"d": {"results": ROWS}}, {"records": "d.results"}),
+        ({"errors": [], "data": ROWS, "total": 7}, {"records": "data", "total": "total"}),
+        (
+            {"value": ROWS, "@odata.nextLink": "Parts?$skip=2"},
+            {"paging": {"next_link": {"path": ["@odata.nextLink"]}}},
+        ),
+        (
+            {"results": ROWS, "next": "https://h/x?limit=50&offset=50"},
+            {"paging": {"next_link": {"path": "next", "size_param": "limit", "size": 50}}},
+        ),
+        (
+            {"data": ROWS, "meta": {"next_cursor": "abc"}},
+            {"paging": {"cursor": {"param": "cursor", "path": "meta.next_cursor"}}},
+        ),
+    ],
+)
+def test_an_answer_suggests_where_things_stand(data: Any, wanted: dict[str, Any]) -> None:
+    found = stream(data)
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_a_link_header_is_seen() -> None:
+    assert stream(ROWS, link='<https://h/x?page=2>; rel="next"')["paging"] == {"next_link": {"header": True}}
+
+
+def test_the_key_is_unique_in_what_came() -> None:
+    rows = [{"name": "a", "part_id": "x"}, {"name": "a", "part_id": "y"}]
+    assert stream(rows)["key"] == "part_id"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'"x"', b"[1, 2]", b"\xff"])
+def test_nothing_is_guessed_where_no_list_of_objects_is(body: bytes) -> None:
+    assert guess(body, {}, "/x") is None
+
+
+def test_people_become_made_up_ones_the_same_each_time() -> None:
+    data = {
+        "email": "jo@acme.org",
+        "note": "ask jo@acme.org",
+        "contact": {"phone": "+49 30 1234"},
+        "title": "Pump",
+    }
+    once, again = scrubbed(data), scrubbed(data)
+    assert once == again
+    assert "acme" not in json.dumps(once)
+    assert once["note"] == f"ask {once['email']}"
+    assert once["contact"]["phone"] != "+49 30 1234"
+    assert once["title"] == "Pump"
