@@ -4,7 +4,7 @@ One transaction: all of it or nothing. A second apply of the same file changes n
 plan that would be carried out. Emits: connections_applied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ from scheduler.connections.plan.model import PlannedConnection, PlannedStream
 from scheduler.connections.remove import delete_connections
 from scheduler.connections.transactions import Transaction, execute, retrying
 from scheduler.connections.upgrading.pinning import pin_new
+from scheduler.connections.upgrading.redescribing import WORDS, with_refits
+from scheduler.connections.upgrading.refitting import let_go
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput
@@ -56,7 +58,8 @@ def apply(
     desired = read_desired(document, registry, pins)
     if dry_run:
         with database.transaction() as tx:
-            return _plan(tx, desired, prune=prune, overwrite=overwrite)
+            plan = _plan(tx, desired, prune=prune, overwrite=overwrite)
+            return with_refits(tx, plan, registry, places_of(desired))
 
     def work() -> Plan:
         with database.transaction() as tx:
@@ -64,6 +67,7 @@ def apply(
             found = _pins(tx)  # somebody may have upgraded one since the file was read
             wanted = desired if found == pins else read_desired(document, registry, found)
             plan = _plan(tx, wanted, prune=prune, overwrite=overwrite, lock=True)
+            plan = with_refits(tx, plan, registry, places_of(wanted))
             _refuse_more_deletions(plan, confirmed)
             written = carry_out(tx, plan, now)
             pin_new(tx, registry, [one.system for one in plan.connections if one.current is None])
@@ -83,6 +87,12 @@ def _pins(tx: Transaction) -> dict[tuple[str, str], str | None]:
     """A connection that is there is checked by the version that it is pinned to."""
     rows = execute(tx, queries.pins_of_files)
     return {(row["environment"], row["file_id"]): row["manifest_version"] for row in rows}
+
+
+def places_of(desired: Desired) -> Callable[[PlannedConnection], str]:
+    """Where in the file a planned connection stands."""
+    places = {(each.environment, each.file_id): each.place for each in desired.connections}
+    return lambda one: places[one.environment, one.file_id]
 
 
 def _note(tx: Transaction, plan: Plan, written: Sequence[int], actor: Actor) -> None:
@@ -146,6 +156,9 @@ def carry_out(tx: Transaction, plan: Plan, now: datetime) -> list[int]:
     if plan.deletions:
         delete_connections(tx, [row.id for row in plan.deletions])
     _end_runs(tx, plan, now)
+    for one in plan.connections:
+        if one.current is not None and one.refits:
+            let_go(tx, one.current, one.refits, WORDS)
     renamed = [
         one.current.id for one in plan.connections if one.current and one.current.name != one.fields["name",]
     ]

@@ -3,7 +3,7 @@
 Promises: nothing gets onto the rows that a file couldn't bring there, and nobody goes beyond their token: see `rights`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from scheduler.access.principal import Principal
 from scheduler.connections.apply import carry_out, words_of
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.current import queries as shared
-from scheduler.connections.editing.body import Body, body_of, mistaken
+from scheduler.connections.editing.body import NAME, Body, body_of, mistaken
 from scheduler.connections.editing.entry import entry_of, patched
 from scheduler.connections.editing.rights import defaults_of, not_yours, refuse_changed, refuse_new
 from scheduler.connections.file.desired import DesiredConnection, Problems
@@ -25,6 +25,8 @@ from scheduler.connections.plan.model import PlannedConnection
 from scheduler.connections.systems import stream_names_of
 from scheduler.connections.transactions import Transaction, execute, retrying
 from scheduler.connections.upgrading.pinning import pin_new
+from scheduler.connections.upgrading.redescribing import with_refits
+from worker.connectors.describing import DESCRIBE
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import load_queries
@@ -96,7 +98,7 @@ def change_connection(
             if editor.who is not None and not editor.who.sees({**_is(row), "id": row.id}):
                 raise gone(connection_id)
             look(row)
-            planned, changes = _planned(row, patch, registry)
+            planned, changes = _refitted(tx, *_planned(row, patch, registry), registry)
             if editor.who is not None:
                 refuse_changed(editor.who, _is(row), _becomes(planned))
             _write(tx, planned, changes, editor)
@@ -147,14 +149,38 @@ def _planned(
                 place=f"body.{fixed}",
                 hint="Make another connection.",
             )
-    entry = patched(entry_of(row, known_streams(registry, row)), patch)
+    describes = "settings" in patch and (DESCRIBE in row.settings or _says(patch, DESCRIBE))
+    known = _still_known(row, patch, registry) if describes else known_streams(registry, row)
+    entry = patched(entry_of(row, known), patch)
     planned, changes = plan_change(_read(entry, registry, row.manifest_version), row, overwrite=True)
     streams = planned.streams
-    if row.file_id is not None:  # what its system gained or lost is for the file to say
+    if row.file_id is not None and not describes:  # what its system gained or lost is for the file to say
         mine = set(entry["streams"]) & {stream.name for stream in row.streams}
         streams = [stream for stream in streams if stream.name in mine]
         changes = [change for change in changes if change.stream is None or change.stream in mine]
     return replace(planned, file_id=row.file_id, applied=row.applied, streams=streams), changes
+
+
+def _says(patch: Mapping[str, Any], name: str) -> bool:
+    settings = patch["settings"]
+    return isinstance(settings, Mapping) and name in settings
+
+
+def _still_known(row: CurrentConnection, patch: Mapping[str, Any], registry: Registry) -> Collection[str]:
+    """Of the streams that it has, those that it has when it describes its system as the patch says."""
+    before = known_streams(registry, row)
+    settings = patched({"settings": row.settings, "streams": {}}, {"settings": patch["settings"]})["settings"]
+    after = stream_names_of(registry, row.system, settings, row.manifest_version)
+    return before if after is None else [name for name in before if name in after]
+
+
+def _refitted(
+    tx: Transaction, planned: PlannedConnection, changes: Sequence[Change], registry: Registry
+) -> tuple[PlannedConnection, Sequence[Change]]:
+    """With what becomes of streams that it describes otherwise."""
+    plan = Plan("", tuple(changes), (), (planned,), ())
+    plan = with_refits(tx, plan, registry, lambda _: f"{NAME}.settings.{DESCRIBE}")
+    return plan.connections[0], plan.changes
 
 
 def _write(tx: Transaction, planned: PlannedConnection, changes: Sequence[Change], editor: Editor) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from scheduler.connections.current import CurrentConnection, CurrentStream
 from scheduler.connections.plan.merge import FieldChange, Fields, same
+from scheduler.connections.upgrading.compare import StreamChange
 
 Kind = Literal[
     "created",
@@ -83,6 +84,8 @@ class PlannedConnection:
     applied: Mapping[str, Any] | None
     streams: Sequence[PlannedStream]
     changed: bool
+    refits: Sequence[StreamChange] = ()
+    """What of streams that are described otherwise doesn't fit any more."""
 
     @property
     def touched(self) -> bool:

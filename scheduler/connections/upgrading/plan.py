@@ -6,7 +6,8 @@ from typing import Any
 
 from scheduler.connections.current import CurrentConnection
 from scheduler.connections.editing.edit import read_one
-from scheduler.connections.upgrading.step import Given, Step, erased_streams, plan_step, queries
+from scheduler.connections.upgrading.refitting import erased_streams, queries
+from scheduler.connections.upgrading.step import Given, Step, plan_step
 from scheduler.connections.view import EVERYTHING
 from worker.config import Settings
 from worker.connectors.registry import Edition, Registry

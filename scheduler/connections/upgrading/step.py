@@ -14,23 +14,22 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from scheduler.access.audit import Actor, note_act
-from scheduler.connections.current import CurrentConnection, CurrentStream
+from scheduler.connections.current import CurrentConnection
 from scheduler.connections.current import queries as shared
 from scheduler.connections.editing.edit import read_one
 from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.transactions import Transaction, execute, retrying
-from scheduler.connections.upgrading.compare import Difference, StreamChange, compare
+from scheduler.connections.upgrading.compare import Difference, compare
 from scheduler.connections.upgrading.pinning import keep
+from scheduler.connections.upgrading.refitting import erased_streams, let_go, queries
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.registry import Edition, Registry
 from worker.connectors.registry.registry import Pinned
 from worker.db.database import Database
-from worker.db.queries import load_queries
 from worker.errors import InvalidInput
 from worker.secrets.reference import parse_reference
 
 log = structlog.get_logger()
-queries = load_queries("scheduler.connections.upgrading", "upgrading.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,6 @@ def take_step(
     return step
 
 
-def erased_streams(tx: Transaction, row: CurrentConnection) -> list[str]:
-    """Those of which records were erased."""
-    found = tx.execute(
-        "SELECT name FROM streams WHERE connection_id = %(id)s AND erased", {"id": row.id}
-    ).fetchall()
-    return [each["name"] for each in found]
-
-
 def _as_described(old: Manifest | None, settings: Mapping[str, Any], before: Pinned) -> Manifest | None:
     """The manifest with what the connection's settings describe; without, where that can't be read any more."""
     if before.edition is None:
@@ -210,9 +201,8 @@ def _refusal(
 
 def _carry_out(tx: Transaction, step: Step, before: Mapping[str, Any]) -> None:
     streams = {stream.name: stream for stream in step.row.streams}
-    touched = [change for change in step.difference.streams if change.stream in streams and _touches(change)]
-    _end_runs(tx, step, [streams[change.stream].id for change in touched])
-    off = [_refit(tx, streams[change.stream], change) for change in touched]
+    words = f"The connection went over to version {step.target.version} of {step.row.system}; the next run goes by that."
+    off = let_go(tx, step.row, step.difference.streams, words)
     if (
         before.get("version") == step.target.version
     ):  # back again: what only went for want of a manifest comes back
@@ -226,52 +216,11 @@ def _carry_out(tx: Transaction, step: Step, before: Mapping[str, Any]) -> None:
         {
             "id": step.row.id,
             "version": step.target.version,
-            "before": Jsonb({"version": step.before, "off": [name for name in off if name]}),
+            "before": Jsonb({"version": step.before, "off": off}),
             "settings": Jsonb(dict(step.settings)),
             "secrets": Jsonb(dict(step.secrets)),
         },
     )
-
-
-def _touches(change: StreamChange) -> bool:
-    """Whether anything that is kept of the stream is at stake; else its runs may go on."""
-    return change.kind == "removed" or (change.kind == "changed" and change.fit != type(change.fit)())
-
-
-def _end_runs(tx: Transaction, step: Step, streams: Sequence[int]) -> None:
-    """Twice: what was asked for while the streams were not yet locked ends, too."""
-    words = f"The connection went over to version {step.target.version} of {step.row.system}; the next run goes by that."
-    params = {"streams": list(streams), "track": None, "reason": words}
-    if streams:
-        execute(tx, shared.end_runs, params)
-    execute(tx, queries.lock_streams, {"connection": step.row.id})
-    if streams:
-        execute(tx, shared.end_runs, params)
-
-
-def _refit(tx: Transaction, stream: CurrentStream, change: StreamChange) -> str | None:
-    """Let go of what doesn't fit; the stream's name, where it was switched off."""
-    place = {"stream": stream.id}
-    if change.kind == "removed":
-        execute(tx, queries.switch_off, place)
-        return stream.name if stream.enabled else None
-    fit = change.fit
-    if change.anew:
-        execute(tx, queries.forget_cursors, {**place, "keeps_deletes": fit.key and fit.deletes})
-        for statement in (queries.forget_lateness, queries.forget_doubts):
-            execute(tx, statement, place)
-        execute(tx, queries.begin_anew, {**place, "keys": not fit.key})
-    elif not fit.place:
-        execute(tx, queries.forget_positions, place)
-    if not fit.deletes:
-        execute(tx, queries.forget_deletes_cursor, place)
-    if not fit.key:
-        for statement in (queries.forget_suspects, queries.forget_sweeps):
-            execute(tx, statement, place)
-    if not (fit.key and fit.version):
-        execute(tx, queries.refit_stream, {**place, "keys": not fit.key})
-    execute(tx, queries.due_now, place)
-    return None
 
 
 def _note(tx: Transaction, step: Step, actor: Actor) -> None:

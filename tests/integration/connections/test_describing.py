@@ -1,6 +1,7 @@
 """A connection that describes its own system is applied, run and viewed as one whose manifest was written beforehand."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from servers.systems.inline import InlineRuns
 from scheduler.access.audit import COMMAND_LINE
 from scheduler.connections.editing.edit import Editor, change_connection
 from scheduler.connections.file import Problems
+from scheduler.connections.plan import Change
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 from worker.services import Services
@@ -139,14 +141,113 @@ def test_streams_come_and_go_with_what_it_describes(bench: Bench) -> None:
 
 
 def test_through_the_api_its_mistakes_are_told_by_their_fields(bench: Bench) -> None:
-    database = bench.services.database
-    applied_text(database, text(bench))
-    row = database.one("SELECT id, settings FROM connections WHERE name = 'shop'")
-    assert row is not None
-    describe: dict[str, Any] = json.loads(json.dumps(row["settings"]["describe"]))
+    applied_text(bench.services.database, text(bench))
+    describe = described_by(bench)
     describe["streams"]["parts"]["pth"] = "/parts"
     with pytest.raises(InvalidInput) as refused:
-        change_connection(
-            database, Registry.load(), row["id"], {"settings": {"describe": describe}}, Editor(COMMAND_LINE)
-        )
+        changed(bench, {"settings": {"describe": describe}})
     assert refused.value.place == "body.settings.describe.streams.parts.pth"
+
+
+class TestAnotherDescription:
+    """A stream that is described otherwise is treated as one whose manifest has another version."""
+
+    @pytest.fixture
+    def read(self, bench: Bench) -> Bench:
+        """Both streams were read, and `parts` has a cursor."""
+        database = bench.services.database
+        applied_text(database, text(bench))
+        database.run("UPDATE connections SET paused_at = now() WHERE name <> 'shop'")
+        shop = Shop(bench.services)
+        for row in database.all(
+            "SELECT id FROM streams WHERE connection_id = %(id)s", {"id": shop_id(bench)}
+        ):
+            shop.request(row["id"])
+        shop.carry_out_ready()
+        assert cursors(bench) == {"parts"}
+        return bench
+
+    def test_another_key_begins_anew_and_the_records_become_deletes(self, read: Bench) -> None:
+        database = read.services.database
+        before = live_keys(read)
+        rekeyed = text(read).replace("path: /parts", "path: /parts\n            key: [id, part_number]")
+        told = applied_text(database, rekeyed, dry_run=True)
+        assert ("re-fetched", "parts") in kinds(told)
+        assert cursors(read) == {"parts"}
+        applied_text(database, rekeyed)
+        assert cursors(read) == set()
+        shop = Shop(read.services)
+        row = database.one("SELECT id FROM streams WHERE name = 'parts' AND refit IS NOT NULL")
+        assert row is not None
+        shop.request(row["id"])
+        shop.carry_out_ready()
+        after = live_keys(read)
+        assert len(after) == len(before)
+        assert not after & before
+
+    def test_another_cursor_begins_anew_with_its_records(self, read: Bench) -> None:
+        before = live_keys(read)
+        plan = applied_text(
+            read.services.database, text(read).replace("field: updated_at,", "field: created_at,")
+        )
+        assert ("re-fetched", "parts") in kinds(plan)
+        assert cursors(read) == set()
+        assert live_keys(read) == before
+
+    def test_what_only_shows_it_otherwise_costs_nothing(self, read: Bench) -> None:
+        plan = applied_text(
+            read.services.database, text(read).replace("unit_cost: number", "unit_cost: text")
+        )
+        assert kinds(plan) == [("changed", None)]
+        assert cursors(read) == {"parts"}
+
+    def test_the_api_does_the_same(self, read: Bench) -> None:
+        describe = described_by(read)
+        describe["streams"]["parts"]["key"] = ["id", "part_number"]
+        describe["streams"]["bins"] = {"path": "/stock_levels"}
+        del describe["streams"]["sites"]
+        changes = changed(read, {"settings": {"describe": describe}})
+        said = {(change.kind, change.stream) for change in changes}
+        assert {("re-fetched", "parts"), ("created", "bins"), ("switched off", "sites")} <= said
+        assert cursors(read) == set()
+
+    def test_erased_records_do_not_come_back_under_another_key(self, read: Bench) -> None:
+        database = read.services.database
+        database.run("UPDATE streams SET erased = true WHERE name = 'parts'")
+        rekeyed = text(read).replace("path: /parts", "path: /parts\n            key: [id, part_number]")
+        with pytest.raises(InvalidInput) as refused:
+            applied_text(database, rekeyed)
+        assert (refused.value.code, refused.value.place) == ("erasures_lost", "connections.yaml:3")
+
+
+def shop_id(bench: Bench) -> int:
+    row = bench.services.database.one("SELECT id FROM connections WHERE name = 'shop'")
+    assert row is not None
+    return int(row["id"])
+
+
+def described_by(bench: Bench) -> dict[str, Any]:
+    row = bench.services.database.one("SELECT settings FROM connections WHERE name = 'shop'")
+    assert row is not None
+    describe: dict[str, Any] = json.loads(json.dumps(row["settings"]["describe"]))
+    return describe
+
+
+def changed(bench: Bench, patch: dict[str, Any]) -> Sequence[Change]:
+    return change_connection(
+        bench.services.database, Registry.load(), shop_id(bench), patch, Editor(COMMAND_LINE)
+    )
+
+
+def cursors(bench: Bench) -> set[str]:
+    rows = bench.services.database.all(
+        "SELECT s.name FROM cursors u JOIN streams s ON s.id = u.stream_id WHERE u.watermark IS NOT NULL"
+    )
+    return {row["name"] for row in rows}
+
+
+def live_keys(bench: Bench) -> set[str]:
+    rows = bench.services.database.all(
+        "SELECT r.key FROM records r JOIN streams s ON s.id = r.stream_id WHERE s.name = 'parts' AND r.deleted_at IS NULL"
+    )
+    return {row["key"] for row in rows}
