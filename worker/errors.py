@@ -23,6 +23,9 @@ to do next. The words may be shown to people and stored, so no secret may be in 
 from datetime import datetime
 from typing import Literal
 
+OF_THIS_ALONE = frozenset({"request_refused", "invalid_request", "conflict", "not_found"})
+"""Codes by which a system says something of what was asked, and of nothing else."""
+
 
 class HeadraceError(Exception):
     """The root. `code` is stable and snake_case; `hint` says what to do."""

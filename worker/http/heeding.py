@@ -43,6 +43,11 @@ class Judge:
         self._absent = absent
         self._judged: tuple[Response, HeadraceError | None] | None = None
 
+    @property
+    def absence(self) -> int | None:
+        """The status by which the one who asks takes it that something isn't there; None: nobody asked for one thing."""
+        return next((status for status in (404, 410, *self._absent) if status in self._absent), None)
+
     def failure(self, response: Response) -> HeadraceError | None:
         if self._source is None or response.status in self._absent:
             return None

@@ -10,6 +10,7 @@ again is decided on the run's row.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -19,7 +20,7 @@ import structlog
 
 from worker.connectors.contract import Moment, Request, Response, Source
 from worker.connectors.hooks.source import hooked
-from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.errors import HeadraceError, NeedsOperator, NotThere, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import ACCEPTED, pieces, read_body, too_large
@@ -118,6 +119,8 @@ class Sender:
                 response = self._carrying.answer(ctx, request, comes)
                 response = hearing.heard(response, ctx.source.transport, self._max_bytes)
             failure = hearing.judge.failure(response)
+            if isinstance(failure, NotThere) and (status := hearing.judge.absence) is not None:
+                return replace(response, status=status)
             if failure is not None:
                 raise self._heeding.words(ctx.account, response, failure, ctx.source.limits.headers)
             return response

@@ -86,6 +86,24 @@ def test_a_500_by_which_a_system_refuses_is_no_outage(budget: Budget, kind: str,
     assert len(heard) == failed
 
 
+GONE = {"path": "error.code", "equals": "NO_SUCH", "kind": "not_found"}
+
+
+@pytest.mark.parametrize(("absent", "status"), [({404, 410}, 404), ({410}, 410), ({400}, 400)])
+def test_what_a_200_says_is_not_there_is_as_a_status_that_says_so(
+    sender: SenderOf, absent: set[int], status: int
+) -> None:
+    sends = sender(lambda _: httpx.Response(200, json={"error": {"code": "NO_SUCH"}}))
+    asked = Request("GET", "parts/7", absent=frozenset(absent))
+    assert sends.send(context(Ruled(rules=[GONE])), asked).status == status
+
+
+def test_where_nobody_asked_for_one_thing_it_needs_an_operator(sender: SenderOf) -> None:
+    sends = sender(lambda _: httpx.Response(200, json={"error": {"code": "NO_SUCH"}}))
+    with pytest.raises(NotThere):
+        sends.send(context(Ruled(rules=[GONE])), Request("GET", "parts"))
+
+
 def test_a_wait_of_a_rule_holds_the_account(sender: SenderOf, budget: Budget) -> None:
     rule = {"path": "errors.0.message", "matches": "in ([0-9]+) seconds", "kind": "rate_limited"}
     body = {"errors": [{"message": "Try again in 12 seconds."}]}

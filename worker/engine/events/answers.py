@@ -16,15 +16,13 @@ from worker.engine.events.ledger import Mark, PutOff
 from worker.engine.events.trust import Trust
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
-from worker.errors import BadRecord, NeedsOperator, Transient
+from worker.errors import OF_THIS_ALONE, BadRecord, NeedsOperator, Transient
 
 REFUSED_ATTEMPTS = 5
 """So often a record is asked for that the system refuses to show: it is that record, most likely."""
 BROKEN_ATTEMPTS = 20
 """And so often one whose answer breaks: that takes some hours."""
 IN_A_ROW = 3
-OF_ONE_RECORD = frozenset({"request_refused"})
-"""What a system may say of one record and mean just that."""
 
 
 class Answers:
@@ -118,7 +116,7 @@ class Answers:
 
 def _is_of_one(error: Exception) -> bool:
     """Whether it says something of this record alone."""
-    return isinstance(error, BadRecord) or (isinstance(error, NeedsOperator) and error.code in OF_ONE_RECORD)
+    return isinstance(error, BadRecord) or (isinstance(error, NeedsOperator) and error.code in OF_THIS_ALONE)
 
 
 def _off(answer: Answer, most: int, *, final: bool = False) -> PutOff:

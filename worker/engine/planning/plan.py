@@ -24,14 +24,14 @@ from worker.connectors.contract import CursorValue, Page, Position, StreamTraits
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.engine.planning.lateness import look_back_of
 from worker.engine.planning.seams import Mark, goes_on, marks_of
-from worker.errors import HeadraceError
+from worker.errors import OF_THIS_ALONE, HeadraceError
 from worker.runs.claim import Run, Stored
 
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far a source's clock may be behind ours at the very first sync without a change being missed."""
 BELIEVED_SKEW = 86_400.0
 """A clock that is farther off than this bounds no cursor: it may be a proxy's, and would stop the stream for so long."""
-LOST_PLACE = frozenset({"request_refused", "elsewhere"})
+LOST_PLACE = OF_THIS_ALONE | {"elsewhere"}
 """What a system, or we, may say to a page's place that was kept for too long."""
 KEPT_PLACE = timedelta(hours=1)
 KEPT_PAGE = timedelta(minutes=1)

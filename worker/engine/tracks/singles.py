@@ -19,7 +19,7 @@ from worker.engine.job import Job
 from worker.engine.loading.load import Observed
 from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
-from worker.errors import BadRecord, HeadraceError, NeedsOperator, NotThere
+from worker.errors import OF_THIS_ALONE, BadRecord, HeadraceError, NeedsOperator
 from worker.runs.finish import Failure
 
 AT_ONCE = 50
@@ -28,8 +28,6 @@ MOST_SECONDS = 2.0
 BELIEVED = 10
 """Up to so many keys are believed to be gone though none was found."""
 NAMED = 5
-UNREADABLE = frozenset({"request_refused", "invalid_request", "conflict"})
-"""What a system may say of one record and mean just that."""
 
 
 @dataclass(slots=True)
@@ -134,12 +132,10 @@ def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
         if request is None:
             return None
         return stream.read_single(engine.sender.send(context, request), key)
-    except NotThere:
-        return Page([], gone=[Gone(key, "not_found")])
     except BadRecord:
         return None
     except NeedsOperator as exc:
-        if exc.code not in UNREADABLE:
+        if exc.code not in OF_THIS_ALONE:
             raise
         return None
 
