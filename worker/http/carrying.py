@@ -67,11 +67,13 @@ class Carrying:
                 raise
         return self._answered(ctx, request, comes, rotated)
 
-    def let_go(self, ctx: CallContext) -> None:
-        """End what a carrier keeps for this run."""
+    def let_go(self, ctx: CallContext) -> bool:
+        """End what a carrier keeps for this run; whether it is one that keeps anything."""
         carrier = self._carriers.get(ctx.source.transport)
-        if isinstance(carrier, Holding):
-            carrier.let_go(_run_of(ctx))
+        if not isinstance(carrier, Holding):
+            return False
+        carrier.let_go(_run_of(ctx))
+        return True
 
     def close(self) -> None:
         for carrier in self._carriers.values():

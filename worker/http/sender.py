@@ -130,10 +130,9 @@ class Sender:
                 self._logins.refused(ctx, exc)
             raise
 
-    def let_go(self, ctx: CallContext) -> None:
-        """Nothing more is asked for this run: what its carrier keeps from request to request is ended."""
-        if ctx.source.transport != "http":
-            self._carrying.let_go(ctx)
+    def let_go(self, ctx: CallContext) -> bool:
+        """Nothing more is asked for this run: what its carrier keeps from request to request is ended. False: it keeps nothing."""
+        return ctx.source.transport != "http" and self._carrying.let_go(ctx)
 
     def close(self) -> None:
         """Log out, and let go of what its carriers keep; HTTP's connections are the process's."""

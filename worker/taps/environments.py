@@ -82,7 +82,13 @@ def environment_of(tap: Allowed, home: Path, *, tick: Callable[[], None] = lambd
         return found
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _locked(folder, tick):
-        return _ready(folder) or _made(tap, folder, tick)
+        if (found := _ready(folder)) is not None:
+            return found
+        try:
+            return _made(tap, folder, tick)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def folder_of(tap: Allowed, home: Path) -> Path:

@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
     child = os.fork()
     if child == 0:
         become(program, memory, cpu, keeper)
+    with contextlib.suppress(OSError):  # the child does the same: whoever is first
+        os.setpgid(child, child)
     try:
         return wait(child)
     finally:

@@ -109,8 +109,9 @@ class Sending:
         comes(2)
         return SimpleNamespace(body=b"{}", headers={}, url=(start, found))
 
-    def let_go(self, context: CallContext) -> None:
+    def let_go(self, context: CallContext) -> bool:
         """It keeps nothing."""
+        return False
 
 
 OFFSET = ByOffset("offset", "limit", 10, stable=True)

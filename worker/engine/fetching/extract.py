@@ -118,8 +118,7 @@ class Extractor:
             yield last.pop()
         finally:
             room.release()
-            self._give_way()
-            self._sender.let_go(self._context)
+            self._leave()
 
     def next_is_here(self) -> bool:
         """Whether the page after the last one that was handed out can be had without waiting."""
@@ -297,10 +296,17 @@ class Extractor:
         self._context.steps.add("page_size", 0.0, divisor=self._size.divisor)
         log.info("page_size_changed", reason=reason, divisor=self._size.divisor)
 
-    def _most_at_once(self) -> int:
+    def _most_at_once(self, wanted: int = 0) -> int:
         allowed = self._context.source.limits.concurrency
-        most = self._ahead.side_by_side
+        most = min(wanted or self._ahead.side_by_side, self._ahead.side_by_side)
         return most if allowed is None else min(most, allowed)
+
+    def _leave(self) -> None:
+        """Nothing more is wanted. A request that is under way meanwhile may begin anew what was just ended."""
+        self._give_way()
+        if self._sender.let_go(self._context) and self._line is not None:
+            self._line.hush()
+            self._sender.let_go(self._context)
 
     def _give_way(self) -> None:
         """What is here ahead of its turn isn't worth its room."""
