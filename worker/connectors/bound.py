@@ -15,11 +15,18 @@ MOST = 10_000
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
-    """Things of one connector by what they were made of; those not used for longest go first."""
+def _alike(thing: object) -> int:
+    del thing
+    return 1
 
-    def __init__(self, most: int = MOST) -> None:
+
+class Kept(Generic[T]):
+    """Things of one connector by what they were made of, as many as weigh `most`; those not used for longest go first."""
+
+    def __init__(self, most: int = MOST, *, weight: Callable[[T], int] = _alike) -> None:
         self._most = most
+        self._weight = weight
+        self._weighs = 0
         self._lock = Lock()
         self._things: OrderedDict[Hashable, T] = OrderedDict()
 
@@ -32,11 +39,14 @@ class Kept(Generic[T]):
                 return found
         made = make()  # two threads may both make one: the first that comes back is kept
         with self._lock:
-            kept = self._things.setdefault(key, made)
-            self._things.move_to_end(key)
-            if len(self._things) > self._most:
-                self._things.popitem(last=False)
-            return kept
+            if (kept := self._things.get(key)) is not None:
+                return kept
+            self._things[key] = made
+            self._weighs += self._weight(made)
+            while self._weighs > self._most and len(self._things) > 1:
+                _, oldest = self._things.popitem(last=False)
+                self._weighs -= self._weight(oldest)
+            return made
 
     def __len__(self) -> int:
         return len(self._things)

@@ -30,12 +30,16 @@ PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
 }
 
 
+FEW = 20
+"""A source of fewer streams counts for one of those that are kept."""
+
+
 class ManifestConnector:
     """A system that its manifest describes, and where that is open, a connection's settings with it."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._bound = Kept[Source]()
+        self._bound = Kept[Source](weight=lambda source: 1 + len(source.stream_names) // FEW)
         self._descriptions = Descriptions(manifest)
 
     @property

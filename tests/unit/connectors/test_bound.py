@@ -72,6 +72,15 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
     assert len(bound) == 2
 
 
+def test_what_weighs_more_leaves_room_for_fewer() -> None:
+    bound = Kept[str](most=5, weight=len)
+    for name in ("aa", "bbb", "c"):
+        bound.get(name, lambda name=name: name)  # type: ignore[misc]
+    assert len(bound) == 2
+    bound.get("much-too-long", lambda: "much-too-long")
+    assert len(bound) == 1
+
+
 def test_threads_that_bind_at_once_share_one_source() -> None:
     bound, together = Kept[Any](), threading.Barrier(8)
 

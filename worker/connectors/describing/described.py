@@ -13,8 +13,8 @@ from worker.connectors.describing.words import DESCRIBE, merged, schema_of
 from worker.connectors.manifest.model import Manifest, read_manifest
 from worker.parsing.documents import Document, find_problems
 
-MOST = 2000
-"""Descriptions that a process keeps; connections that say the same share one."""
+MOST = 50_000
+"""Streams in all that a process keeps descriptions of; connections that say the same share one."""
 
 
 class Descriptions:
@@ -22,7 +22,7 @@ class Descriptions:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._kept = Kept[Manifest](MOST)
+        self._kept = Kept[Manifest](MOST, weight=lambda manifest: 1 + len(manifest.streams))
 
     def of(self, settings: Mapping[str, Any]) -> Manifest:
         """The manifest as these settings have it, or `BadDescription`. Of a system that isn't open, it is as it is."""
