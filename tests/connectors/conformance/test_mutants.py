@@ -1,10 +1,10 @@
 """Would the suite notice? Connectors that are broken on purpose, each in one way, and the check that says so."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from connectors.conformance.mutants import (
     Exclusive,
     ForgetsWhatItAsked,
@@ -37,10 +37,10 @@ pytestmark = pytest.mark.integration
 
 def plain(**changes: Any) -> Subject:
     """The plain system, its manifest changed at these paths (`__` for a dot)."""
-    data = yaml.safe_load(MANIFEST)
+    data = read_document(MANIFEST.encode(), "manifest.yaml").data
     for path, value in changes.items():
         data = changed(data, path.replace("__", "."), value)
-    return Subject(manifest_in(read_document(yaml.safe_dump(data).encode(), "manifest.yaml")), Plain)
+    return Subject(manifest_in(read_document(json.dumps(data).encode(), "manifest.json")), Plain)
 
 
 def tried(check: str, stream: str, subject: Subject) -> Outcome:

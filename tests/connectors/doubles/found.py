@@ -20,3 +20,6 @@ def double_of(system: str) -> type[Double] | None:
     classes = [each for _, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, Double)]
     (found,) = [each for each in classes if getattr(each, "system", None) == system]
     return found
+
+
+PLAYED = [system for system in SYSTEMS if double_of(system) is not None]

@@ -43,10 +43,11 @@ errors:
     - {path: error.code, equals: 1100, kind: rate_limited, wait: error.seconds}
     - {path: error.code, equals: 1500, kind: transient}
     - {path: error, kind: operator}
-defaults: {records: data, key: id, single: {record: data}, interval: 1h}
+defaults: {records: data, key: id, interval: 1h}
 streams:
   by_offset:
     path: /by_offset
+    single: {record: data}
     total: total
     version: serial
     deleted: deleted_at
@@ -54,6 +55,7 @@ streams:
     paging: {offset: {param: offset, limit_param: limit, size: 100}}
   by_page:
     path: /by_page
+    single: {record: data}
     total: total
     incremental: {field: updated_at, format: epoch_s, param: since, overlap: 1m, ordered: true}
     paging: {page: {param: page, size_param: per_page, size: 100}}
@@ -61,28 +63,41 @@ streams:
       tombstones: {path: /by_page/deleted, incremental: {field: at, format: epoch_s, param: since, overlap: 1m}}
   by_cursor:
     path: /by_cursor
+    single: {record: data}
     incremental: {field: updated_at, format: epoch_ms, param: since, overlap: 1m, ordered: true}
     paging: {cursor: {param: cursor, path: next, size_param: limit, size: 100}}
     deletes: {removed: gone, sweep: {params: {fields: id}}}
   by_link:
     path: /by_link
+    single: {record: data}
     incremental: {field: updated_at, format: datetime, zone: America/Los_Angeles, param: since, until_param: until, overlap: 1m}
     paging: {next_link: {path: links.next, size_param: limit, size: 100}}
   by_header:
     path: /by_header
+    single: {record: data}
     incremental: {field: serial, kind: number, param: since}
     paging: {next_link: {header: true, size_param: limit, size: 100}}
   by_key:
     path: /by_key
+    single: {record: data}
     incremental: {field: updated_at, format: datetime, zone: Asia/Tokyo, param: since, overlap: 1m}
     paging: {keyset: {order: id, param: after, size_param: limit, size: 100}}
   by_token:
     path: /by_token
+    single: {record: data}
     incremental: {kind: token, token: delta, param: delta}
     paging: {cursor: {param: cursor, path: next, size_param: limit, size: 100}}
     deletes: {removed: gone, sweep: false}
   whole:
     path: /whole
+    single: {record: data}
+  orders:
+    path: /orders
+    incremental: {field: updated_at, param: since, overlap: 1m, ordered: true}
+    paging: {cursor: {param: cursor, path: next, size_param: limit, size: 100}}
+  lines:
+    explode: {of: orders, path: lines, parent: {order_id: id, updated_at: updated_at}, by: order_id}
+    key: [order_id, no]
 """
 
 
@@ -100,6 +115,15 @@ class Plain(Double):
         "by_key": Table(writes=lambda at: naive(at, zone=EAST), unit=SECOND, key_of="K{:05}".format),
         "by_token": Table(),
         "whole": Table(changed=None),
+        "orders": Table(),
+        "lines": Table(
+            key="no",
+            changed=None,
+            of="orders",
+            within="lines",
+            carries={"order_id": "id", "updated_at": "updated_at"},
+            keyed=("order_id", "no"),
+        ),
     }
 
     def admits(self, call: Call) -> bool:
@@ -126,6 +150,7 @@ class Plain(Double):
             "by_header": self._by_header,
             "by_key": self._by_key,
             "by_token": self._by_token,
+            "orders": self._orders,
             "whole": lambda _: self._list("whole", self.rows("whole")),
         }
         return answers[stream](call)
@@ -201,6 +226,11 @@ class Plain(Double):
         page, following = by_token(rows, call.param("cursor"), min(MOST, call.number("limit", MOST)))
         more = {"next": following} if following else {"delta": str(self.serial)}
         return self._list("by_token", page, **more)
+
+    def _orders(self, call: Call) -> Answer:
+        rows = self.rows("orders", since=moment(call.param("since")))
+        page, following = by_token(rows, call.param("cursor"), min(MOST, call.number("limit", MOST)))
+        return self._list("orders", page, next=following)
 
     def _deleted(self, stream: str, call: Call) -> Answer:
         since = _seconds(call.param("since"))

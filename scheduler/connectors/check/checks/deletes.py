@@ -19,13 +19,14 @@ def deletes(bench: Bench) -> str:
 
 
 def _by_the_live_run(bench: Bench, copy: Copy) -> list[str]:
-    """By a flag, a mark or a list of its own: each live run notices."""
+    """By a flag, a mark, a list of its own, or the record that held it: each live run notices."""
     spec = bench.spec
     ways = [
         words
         for words, there in {
             "a flag": spec.shape.deleted is not None,
             "a mark in the list": spec.removed is not None,
+            "what held it": spec.shape.explode is not None and spec.shape.explode.by > 0,
             "the system's list of deletes": copy.described.tombstones() is not None,
         }.items()
         if there

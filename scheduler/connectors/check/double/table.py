@@ -22,6 +22,8 @@ class Row:
     """Grows with every change in the whole double: for systems that count changes."""
     version: int = 1
     deleted: datetime | None = None
+    parent: int | None = None
+    """The number of the row that holds it."""
     content: dict[str, Any] = field(default_factory=dict)
 
 
@@ -49,6 +51,14 @@ class Table:
     """What else is in a row, by its number; `WO-7` is as good a title as any."""
     edited: str = "name"
     """The field of the content whose text a change changes."""
+    of: str = ""
+    """The stream whose records hold these: lines of orders. A change of one is a change of the record that holds it."""
+    within: str = ""
+    """Where they stand in it."""
+    carries: Mapping[str, str] = field(default_factory=dict)
+    """What the copy of one has of the record that holds it: `{"order_id": "id"}`."""
+    keyed: Sequence[str] = ()
+    """The fields that name one together, those that it carries among them; none: its own key."""
 
 
 def ordered(rows: Sequence[Row], order: str) -> list[Row]:

@@ -213,6 +213,15 @@ class Copy:
             self.records[record.key] = Kept(json.loads(record.raw), record.cursor, record.version)
         self.rejected += page.rejected
         self._bury({each.key: each.reason for each in page.gone})
+        self._bury_families(page)
+
+    def _bury_families(self, page: Page) -> None:
+        """Who isn't on the page and belongs to a parent that is."""
+        families, here = page.listed.families if page.listed else (), set(page.keys)
+        for family in families:
+            lost = [key for key in self.records if key.startswith(family.stem) and key not in here]
+            self._bury(dict.fromkeys(lost, family.reason))
+        self._bury(dict.fromkeys(page.listed.absent if page.listed else (), "not_found"))
 
     def _bury(self, keys: dict[str, str]) -> None:
         for key, reason in keys.items():
