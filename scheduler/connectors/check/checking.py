@@ -10,7 +10,8 @@ from scheduler.connectors.check.offline import SENTENCES, offline
 from scheduler.connectors.check.outcome import Outcome
 from scheduler.connectors.check.report import Report, rows_of
 from scheduler.connectors.check.suite import CHECKS, Choice, run
-from worker.connectors.manifest.model import Manifest, load_manifest
+from worker.connectors.manifest.model import Manifest
+from worker.connectors.manifest.problems import load_or_tell_all
 from worker.errors import InvalidInput
 
 MANIFEST = "manifest.yaml"
@@ -42,4 +43,4 @@ def manifest_of(folder: Path) -> Manifest:
     path = folder if folder.is_file() else folder / MANIFEST
     if not path.is_file():
         raise InvalidInput("no_manifest", f"There is no {MANIFEST} in it.", place=str(folder))
-    return load_manifest(path.absolute())
+    return load_or_tell_all(path.absolute())

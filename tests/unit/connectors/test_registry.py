@@ -25,6 +25,17 @@ def put(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def test_a_hook_that_can_not_be_loaded_is_a_problem_of_its_system_alone(tmp_path: Path) -> None:
+    put(tmp_path, "ours", OWN.format(name="ours"))
+    broken = put(tmp_path, "theirs", OWN.format(name="theirs") + "hook: hook.py\n")
+    broken.with_name("hook.py").write_text("import sys\nsys.exit(3)\n")
+    registry = Registry.load([tmp_path])
+    assert "ours" in registry.systems()
+    assert [(str(error.place), error.code) for _, error in registry.problems()] == [
+        (f"{broken.with_name('hook.py')}:2", "bad_hook")
+    ]
+
+
 def test_the_catalog_and_folders_of_the_user_are_one(tmp_path: Path) -> None:
     put(tmp_path, "ours", OWN.format(name="ours"))
     registry = Registry.load([tmp_path])

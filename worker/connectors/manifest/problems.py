@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.connectors.hooks.loading import hook_beside
-from worker.connectors.manifest.model import read_manifest
+from worker.connectors.manifest.model import Manifest, load_manifest, read_manifest
 from worker.connectors.manifest.schema import schema
 from worker.errors import InvalidInput
 from worker.parsing.documents import Document, Problem, find_problems, load_document
@@ -31,6 +31,26 @@ _STUBS: dict[str, Any] = {
 """What stands in for what is missing, so that the rest can be read."""
 
 Path_ = tuple[str | int, ...]
+
+
+class BadManifest(InvalidInput):
+    """Several things are wrong with a manifest; each of `problems` has its own place and hint."""
+
+    def __init__(self, path: Path, problems: list[InvalidInput]) -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__("bad_manifest", f"{len(problems)} problems in {path}:{lines}")
+        self.problems = tuple(problems)
+
+
+def load_or_tell_all(path: Path) -> Manifest:
+    """The manifest; `InvalidInput` for all that is wrong with it, and not only for the first thing."""
+    try:
+        return load_manifest(path)
+    except InvalidInput:
+        problems = problems_of(path)
+        if len(problems) > 1:
+            raise BadManifest(path, problems) from None
+        raise
 
 
 def problems_of(path: Path) -> list[InvalidInput]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.connectors.manifest.model import load_manifest
-from worker.connectors.manifest.problems import problems_of
+from worker.connectors.manifest.problems import BadManifest, load_or_tell_all, problems_of
 from worker.connectors.manifest.schema import schema
 from worker.errors import InvalidInput
 
@@ -168,6 +168,15 @@ hook: hok.py
         "33: There is no stream 'asets'. Did you mean 'assets'?",
         "34: There is no file hok.py beside the manifest.",
     ]  # fmt: skip
+    with pytest.raises(BadManifest, match="10 problems in ") as caught:
+        load_or_tell_all(tmp_path / "plant" / "manifest.yaml")
+    assert str(caught.value).count("\n  ") == 10
+
+
+def test_one_mistake_alone_is_told_as_itself(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="Did you mean 'title'") as caught:
+        load_or_tell_all(written(tmp_path, MANIFEST.replace("title:", "titel:")))
+    assert not isinstance(caught.value, BadManifest)
 
 
 @pytest.mark.parametrize(
