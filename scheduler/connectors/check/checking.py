@@ -33,9 +33,13 @@ def check_folder(
     if double is not None and all(outcome.mark != "failed" for outcome in outcomes):
         outcomes += run(Subject(manifest, double), choice, told)
     sentences = {**SENTENCES, **{check.name: check.sentence for check in CHECKS}}
-    tried = [f"{trial.on} ({trial.at})" for trial in manifest.about.tried]
     against = "manifest" if double is None else "double"
-    return Report(manifest.system, manifest.title, against, rows_of(sentences, outcomes), tried)
+    return Report(manifest.system, manifest.title, against, rows_of(sentences, outcomes), tried_on(manifest))
+
+
+def tried_on(manifest: Manifest) -> list[str]:
+    """The live systems that it was tried on, with the days."""
+    return [f"{trial.on} ({trial.at})" for trial in manifest.about.tried]
 
 
 def manifest_of(folder: Path) -> Manifest:
