@@ -18,12 +18,12 @@ from secrets import token_hex
 import httpx
 import structlog
 
-from worker.connectors.contract import Moment, Request, Response, Source
+from worker.connectors.contract import Moment, Request, Response
 from worker.connectors.hooks.source import hooked
 from worker.errors import HeadraceError, NeedsOperator, NotThere, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
-from worker.http.body import ACCEPTED, pieces, read_body, too_large
+from worker.http.body import pieces, read_body, too_large
 from worker.http.carrier import Carrier
 from worker.http.carrying import Carrying
 from worker.http.context import Budget, CallContext
@@ -41,22 +41,19 @@ from worker.http.wire.deadline import Deadline
 from worker.http.wire.exchange import TransportWire, Wire
 from worker.http.wire.message import Outgoing, TooLarge
 from worker.http.wire.process import network_wires, shared_wire
+from worker.http.writing import as_sent, in_words, redact, url_of
 from worker.limits.system.breaker import Breaker, Counts
 from worker.secrets import Secret
-from worker.telemetry.redaction import redactor
 
 __all__ = ["Budget", "CallContext", "Permit", "Sender"]
 
 WHOLE_ANSWER = 2.0
 """A whole answer may take this many times the time-out of a single wait."""
-USER_AGENT = "headrace"
 NO_CARRIERS: Mapping[str, Carrier] = {}
 HARMLESS_TWICE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOBODY_HOME = frozenset({502, 503, 504})
 """Said in front of a system that is away."""
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-
-_DEFAULTS = {"accept": "*/*", "user-agent": USER_AGENT, "accept-encoding": ACCEPTED}
 
 log = structlog.get_logger(__name__)
 _level = logging.getLogger(__name__)
@@ -125,7 +122,7 @@ class Sender:
                 raise self._heeding.words(ctx.account, response, failure, ctx.source.limits.headers)
             return response
         except HeadraceError as exc:
-            _redact(exc)
+            redact(exc)
             if isinstance(exc, LoginRefused):
                 self._logins.refused(ctx, exc)
             raise
@@ -179,7 +176,7 @@ class Sender:
             ),
             patience=WHOLE_ANSWER * self._timeout,
             expired=hearing.expired,
-            moment=lambda: Moment(self._clock(), token_hex(16), partial(_url_of, ctx.source)),
+            moment=lambda: Moment(self._clock(), token_hex(16), partial(url_of, ctx.source)),
         )
         if keeps_sessions(auth):
             held.leave = proof.give_back
@@ -187,12 +184,12 @@ class Sender:
 
     def _exchange(self, ctx: CallContext, outgoing: Request, hearing: Hearing) -> Response:
         address = address_of(home_of(ctx.source, outgoing), outgoing)
-        written = _written(ctx, outgoing, address)
+        written = as_sent(outgoing, address, ctx.request_id)
         with foreign_errors(address.place, f"{outgoing.method} {address.path}"):
             try:
                 return self._sent(ctx, outgoing, address, written, hearing, again=False)
             except _LostUnseen:
-                log.debug("sent_again", host=address.host, asked=_asked(address, outgoing))
+                log.debug("sent_again", host=address.host, asked=in_words(address, outgoing))
                 return self._sent(ctx, outgoing, address, written, hearing, again=True)
 
     def _sent(
@@ -238,7 +235,7 @@ class Sender:
                 ctx.account,
                 response,
                 who=who,
-                said=lambda: f"{address.place} answered {response.status} to {_asked(address, outgoing)}",
+                said=lambda: f"{address.place} answered {response.status} to {in_words(address, outgoing)}",
                 tried=grant.tried,
                 meant=meant,
                 named=ctx.source.limits.headers,
@@ -280,35 +277,3 @@ class Sender:
         if not ctx.network:
             return shared_wire()
         return network_wires().of(network_of(ctx.network), ctx.environment or "", opens_for(ctx))
-
-
-def _written(ctx: CallContext, outgoing: Request, address: Address) -> Outgoing:
-    headers = dict(_DEFAULTS)
-    headers["x-request-id"] = ctx.request_id
-    for name, value in outgoing.headers.items():
-        headers[name.lower()] = value
-    return Outgoing(
-        address.origin,
-        outgoing.method.upper(),
-        address.target,
-        address.place,
-        tuple(headers.items()),
-        outgoing.body,
-    )
-
-
-def _url_of(source: Source, outgoing: Request) -> str:
-    """The whole URL that it is sent to, to the byte."""
-    address = address_of(home_of(source, outgoing), outgoing)
-    return f"{address.origin.scheme}://{address.place}{address.target}"
-
-
-def _asked(address: Address, outgoing: Request) -> str:
-    return redactor.redact(f"{outgoing.method} {address.path}")
-
-
-def _redact(error: HeadraceError) -> None:
-    """A system's words may repeat what was sent to it."""
-    error.message = redactor.redact(error.message)
-    error.hint = None if error.hint is None else redactor.redact(error.hint)
-    error.args = (error.message,)
