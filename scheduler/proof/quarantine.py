@@ -12,6 +12,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from scheduler.access.audit import COMMAND_LINE, Actor, note_act
+from scheduler.connections.systems import source_of
 from scheduler.connections.view import EVERYTHING, View
 from scheduler.runs.lists import id_range
 from worker.connectors.registry import Registry
@@ -119,7 +120,7 @@ def retry_what_is_read_differently(database: Database, registry: Registry) -> in
     asked = 0
     for row in database.all(sql.streams_with_quarantine):
         try:
-            mark = registry.get(row["system"], row["manifest_version"]).bind(row["settings"]).stream(row["name"]).mark
+            mark = source_of(registry, row).stream(row["name"]).mark
         except HeadraceError:
             continue  # its runs say what is wrong
         if mark == row["quarantine_shape"]:

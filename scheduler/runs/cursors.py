@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from scheduler.connections.systems import source_of
 from worker.connectors.contract import StreamTraits
 from worker.connectors.registry import Registry
 from worker.db.database import Database
@@ -139,6 +140,6 @@ def _late(database: Database, row: DictRow) -> list[Late]:
 
 def _traits(registry: Registry, row: DictRow) -> StreamTraits | None:
     try:
-        return registry.get(row["system"], row["manifest_version"]).bind(row["settings"]).stream(row["stream"]).traits
+        return source_of(registry, row).stream(row["stream"]).traits
     except HeadraceError:
         return None

@@ -29,17 +29,12 @@ class KeptManifests:
     def version(self, system: str, version: str) -> Mapping[str, Any] | None:
         """A version with the texts of its files, if it is kept."""
         with self._opened() as database:
-            return database.one(sql.kept_manifest, {"system": system, "version": version})
+            return database.one(sql.kept_manifest, {"system": system, "version": version.replace("\0", "")})
 
     def latest(self, system: str) -> Mapping[str, Any] | None:
         """The one that was seen last."""
         with self._opened() as database:
             return database.one(sql.latest_manifest, {"system": system})
-
-    def versions(self, system: str) -> list[Mapping[str, Any]]:
-        """Which there are, with the time at which each was seen last and how many connections are pinned to it."""
-        with self._opened() as database:
-            return list(database.all(sql.versions_of_system, {"system": system}))
 
 
 def manifest_row(system: str, version: str, digest: str, files: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from scheduler.api.routes.connections.links import links_routes
 from scheduler.api.routes.connections.states import states_routes
 from scheduler.api.routes.connections.streams import streams_routes
 from scheduler.api.routes.connections.trials import trials_routes
+from scheduler.api.routes.connections.versions import versions_routes
 from scheduler.api.routes.feed.changes import changes_routes
 from scheduler.api.routes.feed.models import models_routes
 from scheduler.api.routes.feed.subscriptions import subscriptions_routes
@@ -32,6 +33,7 @@ ROUTES: tuple[Callable[[Database], APIRouter], ...] = (
     states_routes,
     streams_routes,
     trials_routes,
+    versions_routes,
     links_routes,
     syncs_routes,
     runs_routes,

@@ -11,7 +11,9 @@ from scheduler.connections.upgrading.step import Given, Step, plan_step
 from scheduler.connections.view import EVERYTHING
 from worker.config import Settings
 from worker.connectors.registry import Edition, Registry
+from worker.connectors.registry.registry import newest
 from worker.db.database import Database
+from worker.db.queries import sql
 from worker.engine.history.forecast import Forecast
 from worker.errors import HeadraceError, InvalidInput
 
@@ -115,6 +117,30 @@ def _as_row(row: CurrentConnection) -> Mapping[str, Any]:
 def _held(database: Database, stream: Any) -> int:
     found = database.one(queries.records_of_stream, {"bucket": stream.bucket, "stream": stream.id})
     return 0 if found is None else int(found["records"])
+
+
+def versions_of(
+    database: Database, registry: Registry, system: str, view: Mapping[str, Any] = EVERYTHING
+) -> list[Mapping[str, Any]]:
+    """The versions of a system that are kept, or are current, from the newest to the oldest. Raises `NotFound`."""
+    kept = {row["version"]: row["seen_at"] for row in database.all(sql.versions_kept, {"system": system})}
+    pins = [row["manifest_version"] for row in chosen(database, system=system, view=view)]
+    try:
+        current: str | None = registry.edition(system).version
+    except InvalidInput:
+        if not kept:
+            raise
+        current = None
+    known = {*kept, *(pin for pin in pins if pin is not None), *([] if current is None else [current])}
+    return [
+        {
+            "version": version,
+            "current": version == current,
+            "connections": pins.count(version) + (pins.count(None) if version == current else 0),
+            "seen_at": kept.get(version),
+        }
+        for version in newest(known)
+    ]
 
 
 def in_use(database: Database, registry: Registry) -> Sequence[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from scheduler.connections.systems import source_of
 from scheduler.connections.transactions import Transaction, execute
 from scheduler.keeping.erasure.take_back import take_back_runs
 from worker.config import Settings
@@ -72,7 +73,7 @@ def rescreen(database: Database, registry: Registry, settings: Settings, *, seco
 
 def _screen_of(registry: Registry, settings: Settings, stream: Mapping[str, Any]) -> FieldScreen:
     options = stream["options"]
-    bound = registry.get(stream["system"], stream["manifest_version"]).bind(stream["settings"]).stream(stream["name"])
+    bound = source_of(registry, stream).stream(stream["name"])
     digest = privacy_key(settings).of_value if options.get("hash") else str
     screen = screen_again(FieldScreen(rules_of(options), digest, bound.digest))
     assert isinstance(screen, FieldScreen)  # noqa: S101 - of its own kind

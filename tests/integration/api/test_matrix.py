@@ -30,6 +30,7 @@ COMMON = {"system": "demo", "model": "work_order", "path": "workers"}
 """Those that name something that is nobody's."""
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/connections/{connection_id}/history"): {"action": "pause"},
+    ("POST", "/v1/connections/{connection_id}/upgrade"): {"dry_run": True},
     ("POST", "/v1/connections/{connection_id}/streams/{stream}/deletes"): {"decision": "reject"},
     ("POST", "/v1/connections/{connection_id}/streams/{stream}/quarantine"): {"action": "discard"},
     ("POST", "/v1/connections/{connection_id}/streams/{stream}/erasures"): {"key": "WO-1"},

@@ -27,13 +27,8 @@ UPDATE connections SET manifest_version = %(version)s
  WHERE system = %(system)s
    AND (manifest_version IS NULL OR manifest_version = ANY (%(followed)s::text[]));
 
--- name: versions_of_system
-SELECT version, max(seen_at) AS seen_at, sum(connections)::bigint AS connections
-  FROM (SELECT version, seen_at, 0 AS connections FROM manifests WHERE system = %(system)s
-        UNION ALL
-        SELECT manifest_version, NULL, 1 FROM connections
-         WHERE system = %(system)s AND manifest_version IS NOT NULL) found
- GROUP BY version;
+-- name: versions_kept
+SELECT version, seen_at FROM manifests WHERE system = %(system)s;
 
 -- name: records_to_refit
 -- What an older version of the manifest has read: all that is alive, where its keys mean nothing any more; and of the rest
