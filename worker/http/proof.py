@@ -181,9 +181,13 @@ class Proof:
         return made
 
     def _is_asked_for(self, outgoing: Request) -> bool:
-        """Whether this is the request itself: a proof changes headers or the query, a log-in is another request."""
+        """Whether this is the request itself: a proof changes headers or the query, and says it of a body; a log-in is another request."""
         asked = self.request
-        return (outgoing.method, outgoing.url, outgoing.body) == (asked.method, asked.url, asked.body)
+        return outgoing.asked or (outgoing.method, outgoing.url, outgoing.body) == (
+            asked.method,
+            asked.url,
+            asked.body,
+        )
 
     def _keep_secret(self, outgoing: Request) -> None:
         for value in tuple(self.held.values.values()):

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from worker.connectors.auth import Credential
-from worker.connectors.contract import Limits, Request, Response
 from worker.connectors.auth.oauth2 import OAuth2
+from worker.connectors.contract import Limits, Request, Response
 from worker.db.advisory import SecretLocks
 from worker.db.database import Database
 from worker.errors import HeadraceError, NeedsOperator

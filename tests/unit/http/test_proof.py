@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier, Lock
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_one_thread_logs_in_and_the_others_use_what_it_got() -> None:
 
 
 def test_a_refused_token_is_renewed_once_for_all() -> None:
-    system, held = System(), Held(b"", {"token": "planted-token-old"})
+    system, held = System(), Held(b"", values={"token": "planted-token-old"})
     refused = Barrier(8)
 
     def send(request: Request) -> Response:
@@ -227,3 +228,27 @@ def test_a_token_is_not_used_under_other_settings_where_another_system_would_see
     before.values["session"] = "of the first"
     assert tokens.of(1, kept, elsewhere).values == {}
     assert tokens.of(1, kept, elsewhere).changed
+
+
+def test_a_request_whose_body_holds_its_proof_is_the_one_asked_for_and_no_log_in() -> None:
+    class InBody:
+        def flow(self, request: Request, secrets: Mapping[str, str], held: dict[str, str]) -> Flow:
+            yield replace(request, body=secrets["token"].encode(), asked=True)
+
+    def no_log_in(_request: Request) -> Response:
+        raise NotImplementedError
+
+    proof = Proof(
+        InBody(), ASKED, sealed({"token": "planted"}), Held(b""), lambda made: answer(200, made.body or b""), no_log_in, no_renewal, 1
+    )  # fmt: skip
+    assert proof.answer().body == b"planted"
+
+
+def test_what_is_held_ends_when_its_time_has_come() -> None:
+    held = Held(b"", values={"token": "t", "expires_at": "4000000000"})
+    held.settle()
+    assert held.usable
+    assert held.values == {"token": "t"}
+    held.values["expires_at"] = "1000000000"
+    held.settle()
+    assert not held.usable

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from worker.connectors.auth.bodies import Place, with_places
 from worker.connectors.auth.cookies import with_cookies
 from worker.connectors.auth.opening import COOKIES, Opening
 from worker.connectors.auth.texts import Names, Text
@@ -40,6 +41,8 @@ class LoginAuth:
     headers: Mapping[str, Text]
     """Of every request; their names may be those of what the log-in brought."""
     leaving: Leaving | None = None
+    places: tuple[Place, ...] = ()
+    """What goes into the body of every request."""
 
     @property
     def token_url(self) -> str:
@@ -85,7 +88,8 @@ class LoginAuth:
     def _proven(self, request: Request, secrets: Mapping[str, str], session: Mapping[str, str]) -> Request:
         headers = self.names.headers(self.headers, secrets, session)
         proven = replace(request, headers={**request.headers, **headers})
-        return with_cookies(proven, session.get(COOKIES, ""))
+        placed = with_places(proven, self.places, self.names, secrets, session)
+        return with_cookies(placed, session.get(COOKIES, ""))
 
 
 def _session(held: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Request:
     """How much of the account's budget it takes."""
     absent: frozenset[int] = frozenset()
     """Statuses that are an answer here and no failure: what was asked for isn't there."""
+    asked: bool = False
+    """It is the request that was asked for, though its proof is in its body and has changed that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ No words of an exception are shown: they may hold what a system sent, or a secre
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from worker.connectors.contract import Moment, Request, Response
@@ -42,7 +43,7 @@ class Calls:
         found: Request = self._guarded("sign", lambda: self._hook.sign(request, secrets, moment), Request)
         if (found.method, found.url, found.body) != (request.method, request.url, request.body):
             raise self._wrong("sign", "the same request, with other headers and parameters only")
-        return found
+        return replace(found, asked=request.asked)
 
     def failure(self, response: Response) -> HeadraceError | None:
         """What it raises is what it says."""

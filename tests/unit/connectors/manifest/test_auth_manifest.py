@@ -14,7 +14,7 @@ from worker.connectors.auth.signed import SignedAuth
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Auth, Moment, Request, Response, Signing
 from worker.connectors.manifest.model import manifest_in
-from worker.errors import InvalidInput
+from worker.errors import InvalidInput, NeedsOperator
 from worker.parsing.documents import read_document
 
 FIRST = """\
@@ -91,6 +91,47 @@ def test_headers_and_a_token_against_forgery_stand_on_top_of_basic() -> None:
     assert fetch.headers["x-api-key"] == "planted-key"
     assert fetch.headers["Authorization"].startswith("Basic ")
     assert auth.cookies == {"SAP_SESSIONID"}
+
+
+def test_what_proves_who_we_are_may_stand_in_the_body() -> None:
+    auth = bound(
+        """\
+  login:
+    request: {path: /jsonrpc, json: {params: {service: common, args: ["{account}", "{user}", "{password}"]}}}
+    take: {uid: result}
+    body:
+      params.args.0: "{account}"
+      params.args.1: {value: "{uid}", type: integer}
+      params.args.2: "{password}"
+"""
+    )
+    body = {"params": {"service": "object", "args": [None, None, None, "res.partner", "read"]}}
+    flow = auth.flow(Request("POST", "/jsonrpc", body=json.dumps(body).encode()), SECRETS, {})
+    next(flow)
+    proven = flow.send(Response(200, {}, b'{"result": 7}', ""))
+    assert isinstance(proven, Request)
+    assert proven.asked
+    assert json.loads(proven.body or b"")["params"] == {
+        "service": "object",
+        "args": ["1234567_SB1", 7, "planted-password", "res.partner", "read"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code"),
+    [
+        (b"[1]", "string", "auth_unplaced"),
+        (b"no json", "string", "auth_unplaced"),
+        (b"{}", "integer", "bad_secret"),
+    ],
+)
+def test_a_body_without_room_for_a_proof_is_told_of(body: bytes, kind: str, code: str) -> None:
+    auth = bound(f"  body:\n    a.b: {{value: '{{password}}', type: {kind}}}\n")
+    with pytest.raises(NeedsOperator) as caught:
+        next(auth.flow(Request("POST", "/x", body=body), SECRETS, {}))
+    assert caught.value.code == code
+    assert "planted" not in str(caught.value)
+    assert first(auth, Request("GET", "/x")) == Request("GET", "/x")
 
 
 def test_a_log_in_is_described_whole() -> None:
@@ -180,7 +221,7 @@ LOGIN = "  login: {request: {path: /login, json: {p: '{password}'}}"
 @pytest.mark.parametrize(
     ("auth", "line", "words", "hint"),
     [
-        ("  bearer: {secret: key}\n  none: {}\n", 19, "one way to prove who we are; here are bearer and none", "headers and csrf"),
+        ("  bearer: {secret: key}\n  none: {}\n", 19, "one way to prove who we are; here are bearer and none", "headers, body, csrf"),
         ("  headers:\n    apikey: '{kay}'\n", 19, "no setting and no secret 'kay'", "'key'"),
         ("  headers:\n    a: {value: '{usr}', encode: base64}\n", 19, "no setting and no secret 'usr'", "'user'"),
         ("  headers:\n    a: {value: '{user}', encode: base46}\n", 19, "must be one of base64", "base64"),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker.connectors.auth.bodies import Place
 from worker.connectors.auth.login import Leaving, LoginAuth
 from worker.connectors.auth.opening import Lasting, Opening, Taken
 from worker.connectors.auth.texts import Names, Text
@@ -12,6 +13,7 @@ from worker.connectors.manifest.auth.texts import (
     check_json,
     credential,
     optional_secrets,
+    read_places,
     read_texts,
 )
 from worker.connectors.manifest.checking import check_credential
@@ -39,6 +41,7 @@ class LoginManifest:
     session: Mapping[str, Text]
     """Headers of what follows."""
     logout: Found | None
+    places: tuple[Place, ...]
     optional: frozenset[str]
 
     @property
@@ -67,7 +70,7 @@ class LoginManifest:
             method = self.logout.get("method", "POST")
             leaving = Leaving(method, _address(self.logout, settings), self.logout.get("json"))
         names = Names.of(settings, self.optional)
-        return LoginAuth(opening, names, self.session, leaving)
+        return LoginAuth(opening, names, self.session, leaving, self.places)
 
 
 def read_login(document: Document, found: Found) -> LoginManifest:
@@ -92,8 +95,9 @@ def read_login(document: Document, found: Found) -> LoginManifest:
         raise document.error(_AT, "missing_key", message)
     _check_taken(document, take)
     session = read_texts(document, (*_AT, "headers"), found.get("headers", {}), take)
-    if take and not session:
-        message = "What is taken of the answer goes nowhere: say in headers where."
+    places = read_places(document, (*_AT, "body"), found.get("body", {}), take)
+    if take and not session and not places:
+        message = "What is taken of the answer goes nowhere: say in headers or body where."
         raise document.error((*_AT, "take"), "missing_key", message)
     form = read_texts(document, (*where, "form"), request["form"]) if "form" in request else None
     return LoginManifest(
@@ -105,6 +109,7 @@ def read_login(document: Document, found: Found) -> LoginManifest:
         lasting=_lasting(found),
         session=session,
         logout=found.get("logout"),
+        places=places,
         optional=optional_secrets(document),
     )
 

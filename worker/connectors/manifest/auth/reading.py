@@ -1,10 +1,11 @@
-"""Which ways to prove who we are does a manifest name? One of them, or none; headers and a CSRF token may come on top."""
+"""Which ways to prove who we are does a manifest name? One of them, or none; headers, texts in the body and a CSRF token may come on top."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.connectors.auth import BasicAuth, Credential, HeaderAuth, NoAuth
+from worker.connectors.auth.bodies import BodyAuth, Place
 from worker.connectors.auth.csrf import CsrfAuth
 from worker.connectors.auth.headers import HeadersAuth
 from worker.connectors.auth.texts import Names, Text
@@ -12,13 +13,13 @@ from worker.connectors.contract import Auth
 from worker.connectors.manifest.auth.login import LoginManifest, read_login
 from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest, read_oauth2
 from worker.connectors.manifest.auth.signing import read_oauth1, read_sign
-from worker.connectors.manifest.auth.texts import credential, optional_secrets, read_texts
+from worker.connectors.manifest.auth.texts import credential, optional_secrets, read_places, read_texts
 from worker.connectors.manifest.checking import check_credential, check_secret, check_template
 from worker.connectors.manifest.templates import fill_path
 from worker.parsing.documents import Document
 
 Settings = Mapping[str, Any]
-LAYERS = ("headers", "csrf")
+LAYERS = ("headers", "body", "csrf")
 """What may stand beside a way, or alone."""
 
 
@@ -40,6 +41,7 @@ class AuthManifest:
     user: "UserManifest | None" = None
     """For a log-in that the protocol makes."""
     headers: "HeadersManifest | None" = None
+    body: "BodyManifest | None" = None
     csrf: "CsrfManifest | None" = None
 
     @property
@@ -59,6 +61,8 @@ class AuthManifest:
 
     def around(self, auth: Auth, settings: Settings) -> Auth:
         """The same with what comes on top."""
+        if self.body is not None:
+            auth = self.body.bind(auth, settings)
         if self.headers is not None:
             auth = self.headers.bind(auth, settings, alone=self.kind == "headers")
         return auth if self.csrf is None else self.csrf.bind(auth, settings)
@@ -101,6 +105,17 @@ class HeadersManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyManifest:
+    """`body`: texts in the body of every request."""
+
+    places: tuple[Place, ...]
+    optional: frozenset[str]
+
+    def bind(self, inner: Auth, settings: Settings) -> Auth:
+        return BodyAuth(inner, self.places, Names.of(settings, self.optional))
+
+
+@dataclass(frozen=True, slots=True)
 class CsrfManifest:
     """`csrf`: a token against forgery."""
 
@@ -126,21 +141,25 @@ def read_auth(document: Document) -> AuthManifest:
     kinds = [kind for kind in found if kind not in LAYERS]
     if len(kinds) > 1:
         message = f"There is one way to prove who we are; here are {' and '.join(kinds)}."
-        hint = f"Beside one of them there may be {' and '.join(LAYERS)}."
+        hint = f"Beside one of them there may be {', '.join(LAYERS)}."
         raise document.error(("auth", kinds[1]), "bad_value", message, hint=hint)
-    headers = csrf = None
+    headers = body = csrf = None
     if "headers" in found:
         texts = read_texts(document, ("auth", "headers"), found["headers"])
         headers = HeadersManifest(texts, optional_secrets(document))
+    if "body" in found:
+        places = read_places(document, ("auth", "body"), found["body"])
+        body = BodyManifest(places, optional_secrets(document))
     if "csrf" in found:
         check_template(document, ("auth", "csrf", "path"), found["csrf"]["path"], optional=False)
         csrf = CsrfManifest(found["csrf"]["path"], found["csrf"])
     if not kinds:
-        return AuthManifest("none" if headers is None else "headers", headers=headers, csrf=csrf)
+        kind = "headers" if headers is not None else "none" if body is None else "body"
+        return AuthManifest(kind, headers=headers, body=body, csrf=csrf)
     way = _WAYS[kinds[0]](document, found[kinds[0]])
     if kinds[0] == "tryton" and isinstance(way, UserManifest):
-        return AuthManifest(kinds[0], user=way, headers=headers, csrf=csrf)
-    return AuthManifest(kinds[0], way, headers=headers, csrf=csrf)
+        return AuthManifest(kinds[0], user=way, headers=headers, body=body, csrf=csrf)
+    return AuthManifest(kinds[0], way, headers=headers, body=body, csrf=csrf)
 
 
 def _none(document: Document, found: Mapping[str, Any]) -> None:

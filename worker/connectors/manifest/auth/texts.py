@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from worker.connectors.auth.bodies import Place
 from worker.connectors.auth.texts import Text
 from worker.connectors.auth.values import Credential
 from worker.connectors.manifest.checking import Where, check_mixed_template, check_template
@@ -32,6 +33,17 @@ def read_texts(
         at = (*where, name) if isinstance(found[name], str) else (*where, name, "value")
         check_mixed_template(document, at, text.value, own)
     return texts
+
+
+def read_places(
+    document: Document, where: Where, found: Mapping[str, Any], own: Iterable[str] = ()
+) -> tuple[Place, ...]:
+    """Texts by their places in a body."""
+    texts = read_texts(document, where, found, own)
+    numbers = {
+        name for name, text in found.items() if not isinstance(text, str) and text.get("type") == "integer"
+    }
+    return tuple(Place(tuple(name.split(".")), text, name in numbers) for name, text in texts.items())
 
 
 def check_json(document: Document, where: Where, template: Any) -> None:
