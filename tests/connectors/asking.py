@@ -3,14 +3,28 @@
 One httpx client, no budget, no database. What it yields is what a connector made of a real system's answers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
-from worker.connectors.contract import Page, Position, Record, Request, Response, Source, Window
+from worker.connectors.contract import (
+    Moment,
+    Page,
+    Position,
+    Record,
+    Renewal,
+    Request,
+    Response,
+    Signing,
+    Source,
+    Step,
+    Window,
+)
 from worker.http.address import address_of
 
 
@@ -27,11 +41,11 @@ class Asking:
     def answer(self, request: Request) -> Response:
         """Send the request with its proof; the system's refusal is raised."""
         flow = self.source.auth.flow(request, self.secrets, self.held)
-        outgoing = next(flow)
+        step = next(flow)
         while True:
-            response = self._send(outgoing)
+            response = self._send(as_sent(step, self.source, self.secrets))
             try:
-                outgoing = flow.send(response)
+                step = flow.send(response)
             except StopIteration:
                 break
         if response.status not in request.absent and (failure := self.source.failure(response)) is not None:
@@ -64,12 +78,26 @@ class Asking:
         return found
 
     def _send(self, outgoing: Request) -> Response:
-        url = address_of(self.source.base_url, outgoing).url
+        url = _url_of(self.source, outgoing)
         headers: dict[str, Any] = {"Accept-Encoding": "gzip", **outgoing.headers}
         answer = _client().request(outgoing.method, url, content=outgoing.body, headers=headers)
         response = Response(answer.status_code, dict(answer.headers), answer.content, str(answer.url))
         self.sent.append((outgoing, response))
         return response
+
+
+def as_sent(step: Step, source: Source, secrets: Mapping[str, str]) -> Request:
+    """What a step of an auth's flow sends, now."""
+    if isinstance(step, Renewal):
+        return step.request(secrets[step.secret])
+    if isinstance(step, Signing):
+        url_of = partial(_url_of, source)
+        return step.make(Moment(datetime.now(UTC), uuid4().hex, url_of))
+    return step
+
+
+def _url_of(source: Source, request: Request) -> str:
+    return address_of(source.base_url, request).url
 
 
 @lru_cache(maxsize=1)

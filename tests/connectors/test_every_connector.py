@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from connectors.asking import as_sent
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Request, Response, Source, Stream, Window
 from worker.connectors.manifest.model import load_manifest
+from worker.connectors.manifest.settings import Setting
 from worker.connectors.registry import Registry
 from worker.connectors.registry.places import CATALOG
 from worker.errors import HeadraceError, InvalidInput, NeedsOperator, NotFound, Transient
@@ -34,10 +36,13 @@ def connector_of(system: str) -> ManifestConnector:
 def settings_of(connector: ManifestConnector) -> dict[str, Any]:
     """The least that a connection must say."""
     needed = [setting for setting in connector.manifest.settings.values() if setting.required]
-    return {
-        one.name: "https://system.example.com" if one.name.endswith("url") else SAMPLES[one.kind]
-        for one in needed
-    }
+    return {one.name: sample_of(one) for one in needed}
+
+
+def sample_of(setting: Setting) -> Any:
+    if setting.choices:
+        return setting.choices[0]
+    return "https://system.example.com" if setting.name.endswith("url") else SAMPLES[setting.kind]
 
 
 def source_of(system: str) -> Source:
@@ -142,14 +147,16 @@ def test_its_secrets_are_described_and_needed_ones_are_missed_by_name(system: st
     flow = source_of(system).auth.flow(Request("GET", "https://h"), {}, {})
     if any(connector.secret_names.values()):
         with pytest.raises(NeedsOperator) as caught:
-            next(flow)
+            as_sent(next(flow), source_of(system), {})
         assert caught.value.code == "secret_missing"
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_secret_goes_into_headers_or_bodies_and_never_into_a_url(system: str) -> None:
     secrets = dict.fromkeys(connector_of(system).secret_names, SECRET)
-    request = next(source_of(system).auth.flow(Request("GET", "https://h"), secrets, {}))
+    source = source_of(system)
+    asked = Request("GET", f"{source.base_url}/x")
+    request = as_sent(next(source.auth.flow(asked, secrets, {})), source, secrets)
     assert SECRET not in request.url
     assert SECRET not in str(request.params)
 
