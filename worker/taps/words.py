@@ -22,8 +22,8 @@ _LOUD: dict[str, Level] = {
     "INFO": "debug", "DEBUG": "debug",
 }  # fmt: skip
 _SECRET = re.compile(
-    r"(?i)((?:authorization|password|passwd|secret|api[_-]?key|(?:access|refresh|auth|id)?[_-]?token|bearer)"
-    r"[\"']?\s*[:=]?\s*[\"']?(?:bearer\s+|basic\s+)?)([^\s\"',;&]{6,})"
+    r"(?i)((?:(?:authorization|password|passwd|secret|api[_-]?key|(?:access|refresh|auth|id)?[_-]?token)"
+    r"[\"']?\s*[:=]\s*[\"']?(?:bearer\s+|basic\s+)?|\bbearer\s+))([^\s\"',;&]{6,})"
 )
 _HOST = re.compile(r"://[^\s/@:]+:[^\s/@]+@")
 _REFUSED = re.compile(

@@ -96,7 +96,7 @@ class TapBench(InlineRuns):
         )
         return dict(row or {})
 
-    def another_worker(self, run: UUID, name: str = "worker") -> "subprocess.Popen[bytes]":
+    def another_worker(self, run: UUID, *, allowed: str = str(SCRIPTED)) -> "subprocess.Popen[bytes]":
         """A process of its own that carries this run out, for as long as it lives."""
         said = [
             sys.executable,
@@ -106,9 +106,9 @@ class TapBench(InlineRuns):
             str(self.folder / "home"),
             str(run),
         ]
-        with (self.folder / f"{name}.log").open("wb") as log:
+        with (self.folder / "worker.log").open("wb") as log:
             return subprocess.Popen(
-                said, stdout=log, stderr=log, env={**os.environ, "HEADRACE_TAPS": str(SCRIPTED)}
+                said, stdout=log, stderr=log, env={**os.environ, "HEADRACE_TAPS": allowed}
             )
 
 

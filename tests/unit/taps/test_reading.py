@@ -81,6 +81,11 @@ def test_what_looks_like_a_secret_is_masked_though_nobody_knows_it(line: str) ->
     assert "sk-abcdef123" not in masked(line)
 
 
+def test_words_about_a_secret_are_shown() -> None:
+    words = 'FATAL: password authentication failed for user "reader"; token expired'
+    assert masked(words) == words
+
+
 @pytest.mark.parametrize(
     ("code", "last", "kind", "named"),
     [

@@ -74,7 +74,7 @@ def _column(about: Mapping[str, Any]) -> str | None:
         names = told if isinstance(told, list) else [told]
         if (time := _TIMES.get(str(each.get("format")))) and ("string" in names or told is None):
             kinds.add(time)
-        elif str(each.get("format")) == "singer.decimal":
+        elif str(each.get("format")).endswith("singer.decimal"):
             kinds.add("number")
         else:
             kinds.update(_TYPES.get(str(name), "text") for name in names if name not in {None, "null"})
