@@ -65,8 +65,8 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -P -m scheduler.cli.pages.manifest schema > docs/connectors/manifest.schema.json
 
 .PHONY: digests
-digests: $(VENV)/.dev ## note what the catalogue's manifests say in their versions
-	$(BIN)/python -P -m worker.connectors.registry.digests $(UNRELEASED)
+digests: $(VENV)/.dev ## for a release: note what the catalogue's manifests say in their versions
+	$(BIN)/python -P -m worker.connectors.registry.digests
 
 .PHONY: conformance
 conformance: $(VENV)/.dev ## check the catalogue's connectors, and write the reports into their READMEs

@@ -1,7 +1,8 @@
-"""Does what comes with Headrace still say under its versions what it said? The digests of them all, beside the catalogue.
+"""Does what came with a release of Headrace still say under its versions what it said? Their digests, beside the catalogue.
 
-`make digests` notes new versions. One that is noted already and says something else is refused: a connection that is
-pinned to it would read by another manifest without anybody having upgraded it. So the manifest's `version` is raised first.
+A version is fixed from the release on that brings it: `make digests` notes them all then. One that is noted and says
+something else now is refused: a connection that is pinned to it would read by another manifest without anybody having
+upgraded it. So the manifest's `version` is raised first.
 """
 
 import json
@@ -19,7 +20,7 @@ Digests = Mapping[str, Mapping[str, str]]
 
 
 def noted(path: Path = NOTED) -> Digests:
-    """As they were noted last."""
+    """Of all that was released."""
     found: Digests = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -31,7 +32,7 @@ def current() -> dict[str, dict[str, str]]:
 
 
 def changed_in_place(before: Digests, now: Digests) -> list[str]:
-    """Versions that say something else than when they were noted: `tryton 1.0.0`."""
+    """Versions that say something else than when they were released: `tryton 1.0.0`."""
     return [
         f"{system} {version}"
         for system, versions in now.items()
@@ -40,25 +41,18 @@ def changed_in_place(before: Digests, now: Digests) -> list[str]:
     ]
 
 
-def not_noted(before: Digests, now: Digests) -> list[str]:
-    """Versions that nobody has noted yet."""
-    return [
-        f"{system} {version}"
-        for system, versions in now.items()
-        for version in versions
-        if version not in before.get(system, {})
-    ]
+def together(before: Digests, now: Digests) -> dict[str, dict[str, str]]:
+    """What is noted after a release: what was, and what it brings."""
+    return {name: {**before.get(name, {}), **now.get(name, {})} for name in sorted({*before, *now})}
 
 
 def main() -> int:
-    """Note all; 1 where a version changed in place, unless `--unreleased` says that nobody has it yet."""
+    """Note the catalogue as it is; 1 where a version changed in place."""
     before, now = noted(), current()
-    wrong = changed_in_place(before, now)
-    if wrong and "--unreleased" not in sys.argv[1:]:
+    if wrong := changed_in_place(before, now):
         sys.stderr.write(f"Raise the version in the manifest of {', '.join(wrong)}.\n")
         return 1
-    whole = {name: {**before.get(name, {}), **now.get(name, {})} for name in sorted({*before, *now})}
-    NOTED.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    NOTED.write_text(json.dumps(together(before, now), indent=2) + "\n", encoding="utf-8")
     return 0
 
 

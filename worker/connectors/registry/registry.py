@@ -8,25 +8,20 @@ that are kept. A developer's folder is followed as long as the release stays the
 still fits; where it doesn't, the pinned version goes on until somebody upgrades the connection.
 """
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import structlog
-
 from worker.connectors.contract import Connector
 from worker.connectors.manifest.model import Manifest
-from worker.connectors.registry.edition import Edition, Kept, order_of, read_edition, release_of
+from worker.connectors.registry.edition import Edition, Kept, order_of, release_of
+from worker.connectors.registry.files import Files, State
 from worker.connectors.registry.fitting import misfits
 from worker.connectors.registry.keeping import edition_of, manifest_of
 from worker.connectors.registry.places import Place, Problem, places
-from worker.connectors.registry.stamps import Stamp, stamps
 from worker.errors import InvalidInput, NotFound
 from worker.parsing.documents import suggest
-
-log = structlog.get_logger()
 
 
 class Shelf(Protocol):
@@ -63,20 +58,13 @@ class Registry:
         found: Sequence[Place] = (),
         shelf: Shelf | None = None,
     ) -> None:
+        """`connectors` are given by name, without versions; `found` are places with folders."""
         self._given = dict(connectors)
         self._elsewhere = list(problems)
-        self._places = list(found)
         self._shelf = shelf
-        self._read: dict[Path, Edition | InvalidInput] = {}
-        self._stamps: dict[Path, Stamp] = {}
-        self._good: dict[str, Edition] = {}
-        self._broken: dict[str, InvalidInput] = {}
-        self._problems: list[Problem] = []
+        self._files = Files(found, list(self._given))
         self._seen: dict[tuple[str, str], Edition] = {}
-        self._misfits: dict[tuple[str, str], Problem] = {}
-        self._resolved: dict[tuple[str, str | None], Connector] = {}
-        self._looking = threading.Lock()
-        self._read_all()
+        self._note_seen()
 
     @classmethod
     def load(cls, user_dirs: Sequence[Path] = (), *, shelf: Shelf | None = None) -> "Registry":
@@ -89,24 +77,17 @@ class Registry:
 
         `NotFound` with the nearest name, or `InvalidInput` with the place of what is wrong in its manifest.
         """
-        known = self._resolved.get((system, version))
-        return known if known is not None else self._resolve(system, version)
+        state = self._files.state
+        known = state.resolved.get((system, version))
+        if known is None:
+            given = self._given.get(system)
+            known = self._edition(state, system, version).connector if given is None else given
+            state.resolved[system, version] = known
+        return known
 
     def edition(self, system: str, version: str | None = None) -> Edition:
         """The version itself that `get` would use."""
-        current = self._good.get(system)
-        if current is None:
-            current = self._last_good(system, version)
-        if current is None and version is None:
-            raise self._missing(system)
-        if version is None or (current is not None and current.version == version):
-            assert current is not None  # noqa: S101 - it was looked for
-            return current
-        if current is not None and not current.fixed and current.release == release_of(version):
-            return self._follow(current, version)
-        if (pinned := self._pinned(system, version)) is None:
-            raise self._gone(system, version, current)
-        return pinned
+        return self._edition(self._files.state, system, version)
 
     def pinned(self, system: str, version: str | None) -> Pinned:
         """What a connection is read by, also where it can't be used here any more."""
@@ -122,11 +103,12 @@ class Registry:
 
     def exact(self, system: str, version: str) -> Edition:
         """That version and no other; of several under one release, the one that is in the files now."""
-        current = self._good.get(system)
+        state = self._files.state
+        current = state.good.get(system)
         if current is not None and version in {current.version, current.release}:
             return current
         if (pinned := self._pinned(system, version)) is None:
-            raise self._gone(system, version, current)
+            raise self._gone(state, system, version)
         return pinned
 
     def connectors(self) -> list[Connector]:
@@ -135,102 +117,53 @@ class Registry:
 
     def editions(self) -> list[Edition]:
         """The same, as the versions that they are in."""
-        return [self._good[system] for system in sorted(self._good)]
+        good = self._files.state.good
+        return [good[system] for system in sorted(good)]
 
     def systems(self) -> list[str]:
-        return sorted({*self._good, *self._given})
+        return sorted({*self._files.state.good, *self._given})
 
     def named(self) -> list[str]:
         """All of which something is here, and be it a manifest that can't be taken: their runs must be told so."""
-        return sorted({*self._good, *self._given, *self._broken})
+        return sorted({*self.systems(), *self._files.state.broken})
 
     def problems(self) -> list[Problem]:
         """Manifests that could not be taken, and why; and those that connections can't follow."""
-        return [*self._elsewhere, *self._problems, *self._misfits.values()]
+        state = self._files.state
+        return [*self._elsewhere, *state.problems, *state.misfits.values()]
 
     @property
     def watched(self) -> bool:
         """There are folders that people edit."""
-        return any(place.watched for place in self._places)
+        return self._files.watched
 
     def look(self) -> list[str]:
         """Read anew what changed in folders that people edit; the systems that are others now. Cheap where nothing did.
 
-        A run that is under way goes on with what it began with. Emits: systems_changed, manifest_refused.
+        A run that is under way goes on with what it began with.
         """
-        if not self._looking.acquire(blocking=False):
-            return []  # another thread looks
-        try:
-            watched = [place for place in self._places if place.watched]
-            now = stamps(watched)
-            if now == self._stamps:
-                return []
-            changed = {folder for folder, _ in now.items() ^ self._stamps.items()}
-            self._stamps = now
-            for folder in changed:
-                self._read.pop(folder, None)
-                if folder in now:
-                    self._read[folder] = _read(folder, fixed=False)
-            if others := self._take_over():
-                versions = {one: self._good[one].version for one in others if one in self._good}
-                log.info("systems_changed", systems=versions)
-            return others
-        finally:
-            self._looking.release()
-
-    def _read_all(self) -> None:
-        for place in self._places:
-            for folder in place.systems():
-                if folder not in self._read:
-                    self._read[folder] = _read(folder, fixed=place.fixed)
-        self._stamps = stamps([place for place in self._places if place.watched])
-        self._take_over()
-
-    def _take_over(self) -> list[str]:
-        """Make what was read what is served, each system at a stroke."""
-        good: dict[str, Edition] = {}
-        broken: dict[str, InvalidInput] = {}
-        problems: list[Problem] = []
-        for folder in self._in_order():
-            match self._read[folder]:
-                case Edition() as edition if edition.system in good or edition.system in self._given:
-                    problems.append((folder, _double(edition.system, folder)))
-                case Edition() as edition:
-                    good[edition.system] = edition
-                case InvalidInput() as error:
-                    problems.append((folder / "manifest.yaml", error))
-                    broken.setdefault(folder.name, error)
-        for system, error in broken.items():
-            if system not in good and system in self._good:
-                good[system] = self._good[system]  # the last that was good goes on
-                log.warning("manifest_refused", system=system, error=str(error), version=good[system].version)
-        changed = [
-            system
-            for system in sorted({*good, *self._good})
-            if good.get(system) is not self._good.get(system)
-        ]
-        news = {(each.system, each.version): each for each in good.values()}
-        self._seen = {**self._seen, **news}
-        self._good, self._broken, self._problems = good, broken, problems
-        self._misfits = {key: told for key, told in self._misfits.items() if key[0] not in changed}
-        self._resolved = {key: one for key, one in self._resolved.items() if key[0] not in changed}
+        changed = self._files.look()
+        self._note_seen()
         return changed
 
-    def _in_order(self) -> Iterable[Path]:
-        """As the places name them: the catalogue first. A folder that is new since they were listed comes with its place."""
-        return [
-            folder
-            for place in self._places
-            for folder in sorted(self._read)
-            if place.folder in {folder, folder.parent}
-        ]
+    def _note_seen(self) -> None:
+        for edition in self._files.state.good.values():
+            self._seen[edition.system, edition.version] = edition
 
-    def _resolve(self, system: str, version: str | None) -> Connector:
-        if (given := self._given.get(system)) is not None:
-            return given
-        connector = self.edition(system, version).connector
-        self._resolved = {**self._resolved, (system, version): connector}
-        return connector
+    def _edition(self, state: State, system: str, version: str | None) -> Edition:
+        current = state.good.get(system)
+        if version is None:
+            found = current if current is not None else self._last_good(state, system)
+            if found is None:
+                raise self._missing(state, system)
+            return found
+        if current is not None and current.version == version:
+            return current
+        if current is not None and not current.fixed and current.release == release_of(version):
+            return self._follow(state, current, version)
+        if (pinned := self._pinned(system, version)) is None:
+            raise self._gone(state, system, version)
+        return pinned
 
     def _pinned(self, system: str, version: str) -> Edition | None:
         """That version, if this process has seen it or it is kept."""
@@ -243,31 +176,28 @@ class Registry:
         row = None if self._shelf is None else self._shelf.version(system, version)
         return None if row is None else Kept(**row)
 
-    def _last_good(self, system: str, version: str | None) -> Edition | None:
-        """Of a system whose file is broken or gone: what its connections were pinned to last."""
-        if version is not None or system not in self._broken or self._shelf is None:
-            return None
-        row = self._shelf.latest(system)
+    def _last_good(self, state: State, system: str) -> Edition | None:
+        """Of a system whose file is broken since before we started: what its connections were pinned to last."""
+        row = self._shelf.latest(system) if system in state.broken and self._shelf is not None else None
         return None if row is None else self._remember(Kept(**row))
 
     def _remember(self, kept: Kept) -> Edition:
         edition = edition_of(kept)
-        self._seen = {**self._seen, (kept.system, kept.version): edition}
+        self._seen[kept.system, kept.version] = edition
         return edition
 
-    def _follow(self, current: Edition, version: str) -> Edition:
+    def _follow(self, state: State, current: Edition, version: str) -> Edition:
         """What a connection uses whose folder changed under the same release."""
         key = current.system, version
         known = self._seen.get(key)
         kept = self._kept(*key) if known is None else known.kept
         if kept is None or not (streams := misfits(manifest_of(kept), current.connector.manifest)):
             return current
-        if key not in self._misfits:
-            self._misfits = {**self._misfits, key: _unfit(version, current, streams)}
+        state.misfits.setdefault(key, _unfit(version, current, streams))
         return known or self._remember(kept)
 
-    def _missing(self, system: str) -> InvalidInput:
-        if (error := self._broken.get(system)) is not None:
+    def _missing(self, state: State, system: str) -> InvalidInput:
+        if (error := state.broken.get(system)) is not None:
             return InvalidInput(
                 "broken_system",
                 f"The manifest of {system} can't be taken: {error.message}",
@@ -277,11 +207,12 @@ class Registry:
         known = self.systems()
         return NotFound("unknown_system", f"There is no system {system!r}.", hint=suggest(system, known))
 
-    def _gone(self, system: str, version: str, current: Edition | None) -> InvalidInput:
-        if current is None and system not in {each for each, _ in self._seen}:
-            error = self._missing(system)
-            if error.code == "broken_system":
-                return error
+    def _gone(self, state: State, system: str, version: str) -> InvalidInput:
+        current = state.good.get(system)
+        if current is None and system in state.broken:
+            return self._missing(state, system)
+        if current is None and all(name != system for name, _ in [*self._seen]):
+            return self._missing(state, system)
         here = f"Here is {current.version}. " if current is not None else ""
         return NotFound(
             "unknown_version",
@@ -293,25 +224,6 @@ class Registry:
 def newest(editions: Iterable[str]) -> list[str]:
     """Versions from the newest to the oldest."""
     return sorted(editions, key=order_of, reverse=True)
-
-
-def _read(folder: Path, *, fixed: bool) -> Edition | InvalidInput:
-    try:
-        return read_edition(folder, fixed=fixed)
-    except InvalidInput as exc:
-        if fixed:
-            raise
-        return exc
-    except Exception as exc:  # noqa: BLE001 - a fault of ours in reading one manifest must not end the others
-        words = f"The manifest can't be read: {type(exc).__name__}."
-        return InvalidInput("broken_manifest", words, place=str(folder / "manifest.yaml"))
-
-
-def _double(system: str, folder: Path) -> InvalidInput:
-    words = f"There is a system {system!r} already."
-    return InvalidInput(
-        "double_system", words, place=str(folder / "manifest.yaml"), hint="Give yours another name."
-    )
 
 
 def _unfit(pinned: str, current: Edition, streams: Sequence[str]) -> Problem:
