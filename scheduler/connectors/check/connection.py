@@ -34,7 +34,8 @@ def check_connection(
         message = f"{row['name']} is a connection of {row['system']}, not of {manifest.system}."
         raise InvalidInput("other_system", message, hint="Name one of the system in this folder.")
     candidate = Candidate.of(database, row)
-    source = ManifestConnector(manifest).bind(candidate.settings)
+    connector = ManifestConnector(manifest)
+    source = connector.bind(candidate.settings)
     names = list(streams or source.stream_names)
     if not may(most_requests(names)):
         raise InvalidInput("not_allowed", "Nothing was asked of the account.")
@@ -44,5 +45,6 @@ def check_connection(
         def send(request: Request, stream: str) -> Response:
             return sender.send(replace(context, stream=stream), request)
 
-        outcomes = list(Live(source, send, datetime.now(UTC)).outcomes(names))
+        whole = connector.manifest_of(candidate.settings)
+        outcomes = list(Live(whole, source, send, datetime.now(UTC)).outcomes(names))
     return Report(manifest.system, manifest.title, "live", rows_of(SENTENCES, outcomes), tried_on(manifest))

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from scheduler.connectors.check.counting import doubled
 from scheduler.connectors.check.outcome import Broken, Outcome, Spared
 from worker.connectors.contract import CursorValue, Page, Request, Response, Source, Stream, Window
+from worker.connectors.manifest.model import Manifest
 from worker.errors import HeadraceError
 from worker.telemetry.redaction import redactor
 
@@ -41,10 +43,12 @@ def most_requests(streams: Sequence[str]) -> int:
 class Live:
     """One account, and what was heard from it."""
 
+    manifest: Manifest
     source: Source
     send: Send
     now: datetime
-    sent: int = 0
+    body: bytes = b""
+    """Of the last answer."""
     limits: dict[str, str] = field(default_factory=dict)
 
     def outcomes(self, streams: Sequence[str]) -> Iterator[Outcome]:
@@ -73,8 +77,8 @@ class Live:
         return None if request is None else stream.read_single(self._answer(request, stream.name), key)
 
     def _answer(self, request: Request, stream: str) -> Response:
-        self.sent += 1
         response = self.send(request, stream)
+        self.body = response.body
         words = ("ratelimit", "rate-limit", "retry-after", "quota")
         self.limits |= {
             name: value for name, value in response.headers.items() if any(word in name for word in words)
@@ -89,8 +93,9 @@ class Live:
             if page.rejected:
                 bad = page.rejected[0]
                 raise Broken("records that can be taken", f"{len(page.rejected)} that can't: {bad.reason}")
-            if len({record.key for record in page.records}) < len(page.records):
-                raise Broken("a key of its own for each record", "one key twice")
+            spec = self.manifest.streams.get(stream.name)
+            if spec is not None and (words := doubled(spec, self.body, page)):
+                raise Broken("a key of its own for each record", words)
             pages.append(page)
             return f"{len(page.records)} records"
 

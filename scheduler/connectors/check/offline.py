@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from scheduler.connectors.check.counting import doubled
 from scheduler.connectors.check.outcome import Outcome
 from scheduler.connectors.check.recorded import Recording, recordings
 from worker.connectors.connector import ManifestConnector
@@ -128,6 +129,8 @@ def _read(manifest: Manifest, stream: Stream, several: list[Recording]) -> Outco
             page = stream.read(recording.response, Window(), None)
         except HeadraceError as exc:
             return _unread(stream, recording, "a page", str(exc))
+        if words := doubled(manifest.streams[stream.name], recording.response.body, page):
+            return _unread(stream, recording, "a key of its own for each record", words)
         if wrong := _wrong_in(page, stream):
             return _unread(stream, recording, *wrong)
         raws += [recording.decoded(record.raw) for record in page.records]
@@ -150,8 +153,6 @@ def _wrong_in(page: Page, stream: Stream) -> tuple[str, str] | None:
     if page.rejected:
         bad = page.rejected[0]
         return "records that can be taken", f"{len(page.rejected)} of them can't: {bad.reason}"
-    if len({record.key for record in page.records}) < len(page.records):
-        return "a key of its own for each record", "one key twice"
     by_value = stream.traits.incremental and not stream.traits.token
     if by_value and page.records and all(record.cursor is None for record in page.records):
         return "a cursor in the records", "none in any"

@@ -23,6 +23,7 @@ def asked(stream: str, records: int = 250, **changes: Any) -> tuple[dict[str, Ou
             double.advance(200_000)
         double.now = datetime.now(UTC)
         live = Live(
+            plain(**changes).manifest,
             account.source,
             lambda request, name: account.sender.send(account.context(name), request),
             double.now,
@@ -46,6 +47,8 @@ def test_an_account_that_fits_is_asked_a_few_times_and_nothing_is_wrong(stream: 
     ("check", "stream", "changes"),
     [
         ("live_page", "by_offset", {"streams__by_offset__key": "none"}),
+        ("live_page", "by_offset", {"streams__by_offset__key": "deleted_at"}),
+        ("live_page", "by_cursor", {"streams__by_cursor__key": "kind"}),
         ("live_next", "by_offset", {"streams__by_offset__paging__offset__param": "ofset"}),
         ("live_cursor", "by_cursor", {"streams__by_cursor__incremental__format": "epoch_s"}),
         ("live_increment", "by_cursor", {"streams__by_cursor__incremental__param": "sinse"}),

@@ -109,7 +109,9 @@ class Plain(Double):
     tables: ClassVar[Mapping[str, Table]] = {
         "by_offset": Table(),
         "by_page": Table(writes=lambda at: epoch(at, SECOND), unit=SECOND),
-        "by_cursor": Table(writes=epoch),
+        "by_cursor": Table(
+            writes=epoch, content=lambda number: {"name": f"Record {number}", "kind": f"K{number % 7}"}
+        ),
         "by_link": Table(writes=lambda at: naive(at, zone=WEST), unit=SECOND),
         "by_header": Table(),
         "by_key": Table(writes=lambda at: naive(at, zone=EAST), unit=SECOND, key_of="K{:05}".format),

@@ -1,0 +1,18 @@
+"""How many entries does an answer list? A page says each key once, so that is how one sees that two entries have the same."""
+
+from worker.connectors.contract import Page
+from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.connectors.reading.reader import shared_reader
+from worker.errors import HeadraceError
+
+
+def doubled(spec: StreamManifest, body: bytes, page: Page) -> str | None:
+    """In words, how many entries share their keys with others; None: none do, or nobody can tell."""
+    if spec.shape.explode is not None:
+        return None
+    try:
+        count = shared_reader(spec.shape).read(body).seen.count
+    except HeadraceError:
+        return None  # a hook makes the answer readable
+    keys = len(page.records) + len(page.rejected) + len(page.gone)
+    return f"{count} entries with {keys} keys" if keys < count else None

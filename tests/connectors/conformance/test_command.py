@@ -1,0 +1,124 @@
+"""`headrace connector check`: what an author sees."""
+
+import json
+from pathlib import Path
+
+import pytest
+from connectors.doubles.plain import MANIFEST
+
+from scheduler.cli.entry import run
+
+pytestmark = pytest.mark.integration
+
+FEW = MANIFEST[: MANIFEST.index("  by_link:")]
+"""Three of its streams."""
+DOUBLE = """
+from connectors.doubles.plain import Plain
+
+
+class Mine(Plain):
+    pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "plain"
+    found.mkdir()
+    (found / "manifest.yaml").write_text(FEW)
+    return found
+
+
+def check(*more: str) -> int:
+    return run(["connector", "check", *more])
+
+
+def test_a_double_beside_the_manifest_is_found_and_the_report_goes_into_the_readme(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "double.py").write_text(DOUBLE)
+    readme = folder / "README.md"
+    readme.write_text("# plain\n\nWords of mine.\n")
+    assert check(str(folder), "--stream", "by_cursor", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["against"], found["kept"]) == ("double", True)
+    assert {each["mark"] for each in found["checks"]} == {"passed", "not applicable"}
+
+    assert check(str(folder), "--write", str(readme)) == 0
+    said = capfd.readouterr().out
+    assert "never a trial on a live system" in said
+    text = readme.read_text()
+    assert text.startswith("# plain\n\nWords of mine.\n")
+    assert text.count("<!-- conformance -->") == 1
+    assert "| resume |" in text
+
+
+def test_a_broken_promise_shows_what_was_expected_what_came_and_the_request(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "double.py").write_text(DOUBLE)
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("format: epoch_ms", "format: epoch_s"))
+    assert check(str(folder), "--only", "precision", "--stream", "by_cursor") == 1
+    said = capfd.readouterr()
+    assert "BROKEN" in said.out
+    for word in ("expected", "came", "asked"):
+        assert f"  {word}" in said.out
+    assert "GET /by_cursor" in said.out
+    assert "precision (by_cursor) is broken" in said.err
+
+
+def test_without_a_double_it_is_checked_as_far_as_that_goes(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert check(str(folder)) == 0
+    assert "nothing answered" in capfd.readouterr().out
+
+
+def test_what_was_recorded_is_read_as_the_manifest_says(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recorded = folder / "recorded"
+    recorded.mkdir()
+    request = {"method": "GET", "url": "https://system.example.com/by_offset", "headers": {}, "body": None}
+    row = {"id": 1, "updated_at": "2026-06-15T12:00:00.000Z", "deleted_at": None, "serial": 1}
+
+    def record(*rows: dict[str, object]) -> None:
+        response = {"status": 200, "headers": {}, "body": {"data": list(rows), "total": len(rows)}}
+        (recorded / "by_offset.json").write_text(json.dumps({"request": request, "response": response}))
+
+    record(row, {**row, "id": 2})
+    assert check(str(folder), "--json") == 0
+    assert [each["mark"] for each in _recorded(capfd)] == ["passed"]
+    record(row, {**row, "id": 2}, row)
+    assert check(str(folder), "--json") == 1
+    (found,) = _recorded(capfd)
+    assert (found["stream"], found["came"]) == ("by_offset", "3 entries with 2 keys")
+    assert "by_offset.json" in found["request"]
+
+
+def _recorded(capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    checks = {each["check"]: each for each in json.loads(capfd.readouterr().out)["checks"]}
+    found: list[dict[str, str]] = checks["recorded"]["outcomes"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [("x = (", "SyntaxError"), ("raise KeyError('k')", "KeyError"), ("", "holds 0")],
+)
+def test_a_double_that_can_not_be_loaded_is_said_with_its_file(
+    folder: Path, capfd: pytest.CaptureFixture[str], written: str, words: str
+) -> None:
+    (folder / "double.py").write_text(written)
+    assert check(str(folder)) != 0
+    said = capfd.readouterr().err
+    assert words in said
+    assert "double.py" in said
+
+
+def test_a_check_that_is_not_there_is_answered_with_the_nearest(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert check(str(folder), "--only", "resum") != 0
+    assert "resume" in capfd.readouterr().err
