@@ -36,6 +36,10 @@ _CLIENT = (
     "Check the connection's client id and client secret, and which grants and scopes the system allows it."
 )
 
+_USER = "Check the connection's user and password, or its private key and what the assertion says."
+_BY_ITSELF = frozenset({"password", "jwt_bearer"})
+"""Grants that hold the proof themselves: nobody has to consent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -114,7 +118,7 @@ class OAuth2:
             )
         else:
             response = yield asking(self._form(secrets))
-        tokens = tokens_in(response)
+        tokens = tokens_in(response, consented=self.grant not in _BY_ITSELF)
         if tokens.expires_in is not None:
             held[EXPIRES_IN] = f"{tokens.expires_in:.0f}"
         held[HELD] = tokens.access
@@ -161,11 +165,16 @@ def token_request(
     return Request("POST", url, headers=headers, body=urlencode(fields).encode())
 
 
-def tokens_in(response: Response) -> Tokens:
-    """What the endpoint gave; `NeedsOperator` where it refuses, `needs_authorisation` where a person must consent anew."""
+def tokens_in(response: Response, *, consented: bool = True) -> Tokens:
+    """What the endpoint gave; `NeedsOperator` where it refuses, `needs_authorisation` where a person must consent anew.
+
+    `consented`: somebody did. Else what is refused is a password, or an assertion.
+    """
     data = _decoded(response)
     if isinstance(error := data.get("error"), str) and response.status < 500:
         said = _said(error, response)
+        if error == "invalid_grant" and not consented:
+            raise NeedsOperator("auth_refused", f"The system gives out no token: {said}.", hint=_USER)
         if error in {"invalid_grant", "interaction_required", "consent_required"}:
             message = f"The system takes the connection's authorisation no longer: {said}."
             raise NeedsOperator("needs_authorisation", message, hint=_LOST)

@@ -121,6 +121,17 @@ def test_a_user_s_password_is_a_grant_with_or_without_a_client() -> None:
     assert "Authorization" not in alone.headers
 
 
+def test_a_password_that_is_refused_is_no_consent_that_was_lost() -> None:
+    flow = auth(grant="password", username=Credential(value="me"), password="pw").flow(
+        ASKED, {**SECRETS, "pw": "planted-password"}, {}
+    )
+    next(flow)
+    with pytest.raises(NeedsOperator, match="invalid_grant") as caught:
+        flow.send(answer(400, {"error": "invalid_grant"}))
+    assert caught.value.code == "auth_refused"
+    assert "password" in str(caught.value.hint)
+
+
 def asked_at(flow: Any) -> Request:
     step = next(flow)
     assert isinstance(step, Signing)

@@ -210,8 +210,34 @@ def test_a_setting_with_values_stands_for_what_its_value_means() -> None:
         connector.bind({"site": "x", "region": "https://us.example.com"})
 
 
+def test_who_is_asked_for_a_setting_is_told_its_values() -> None:
+    settings = loaded("  none: {}\n").manifest.settings
+    assert settings["region"].told == "Where. One of: eu, us."
+    assert settings["site"].told == "The site."
+
+
+@pytest.mark.parametrize(
+    ("auth", "addresses"),
+    [
+        ("  none: {}\n", ()),
+        ("  login: {cookies: all, request: {path: /x}}\n", ()),
+        (
+            "  login: {cookies: all, request: {url: 'https://{site}.login.example'}}\n",
+            ("https://{site}.login.example",),
+        ),
+        (
+            "  oauth2: {grant: password, username: {secret: user}, password: password, token_url: 'https://{site}.t'}\n",
+            ("https://{site}.t",),
+        ),
+    ],
+)
+def test_where_else_secrets_go_is_known_before_settings_are(auth: str, addresses: tuple[str, ...]) -> None:
+    assert loaded(auth).manifest.auth.addresses == addresses
+
+
 def test_a_secret_tells_how_long_it_lasts() -> None:
     secrets = loaded("  none: {}\n").manifest.secrets
+    assert secrets["password"].told == "The password. The system takes it for 90d."
     assert (secrets["password"].lasts, secrets["key"].lasts) == (90 * 86400, None)
 
 
