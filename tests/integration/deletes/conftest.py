@@ -58,6 +58,11 @@ streams:
     explode: {of: lots, path: lines, parent: {lot: id, changed: at}, by: lot}
     key: [lot, "no"]
     updated_at: changed
+  tickets:
+    path: /tickets
+    params: {fields: id}
+    detail: {concurrency: 3}
+    single: {record: data, params: {}}
   pallets:
     path: /pallets
     deletes: {sweep: false}

@@ -32,6 +32,8 @@ class StreamTraits:
     """How it shows that a page goes on where the one before ended, though records change places meanwhile."""
     bounded: bool = False
     """The system can be asked for what changed up to a value."""
+    details: int = 0
+    """Lists hold only keys, and each record is asked for by its own, so many at a time (`Listed.pending`); 0: they hold all."""
     unbroken: bool = False
     """Its pages come from one process: a run that is given back between two of them may have to begin anew, so it isn't for
     the sake of others."""

@@ -3,21 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Request, Response, Window
 from worker.connectors.manifest.requests import Common as Carried
+from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
-from worker.connectors.manifest.templates import as_text, fill_all
+from worker.connectors.manifest.templates import as_text
 from worker.connectors.paging.chained import ByLink
 from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, orphaned, take_removed
+from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.shape import FieldPath
-from worker.connectors.reading.single import absent, one_of
+from worker.connectors.reading.single import absent, keys_alone, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
 from worker.connectors.requests.templates import fill_json
@@ -56,6 +59,12 @@ class RestStream(ManifestStream):
     @property
     def _more(self) -> FieldPath | None:
         return self._paging.more
+
+    @cached_property
+    def _lists(self) -> Reader:
+        """Reads what a list holds: records, or only which there are."""
+        detail = self._spec.detail
+        return self._reader if detail is None else shared_reader(detail.entries, self._pointer, self._more)
 
     def request(self, window: Window, position: Position | None) -> Request:
         asked, paging = self._asked, self._paging
@@ -97,7 +106,7 @@ class RestStream(ManifestStream):
         self._check_token(response, window)
         if response.status in self._asked.ends:
             return _beyond(response)
-        reading = self._reader.read(response.body)
+        reading = self._lists.read(response.body)
         if self._asked.total_header is not None:
             reading.seen = replace(
                 reading.seen, total=_total_of(response.headers.get(self._asked.total_header))
@@ -114,7 +123,8 @@ class RestStream(ManifestStream):
             token=token,
             listed=reading.listed,
         )
-        return self._without_removed(page)
+        page = self._without_removed(page)
+        return page if self._spec.detail is None else keys_alone(page)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         return () if page.next is None else self._paging.onward(position, page.next, page.total, most)
@@ -150,7 +160,7 @@ class RestStream(ManifestStream):
         outline = self._outline
         if asked.params is not None:
             values = {**self._common.settings, "key": key}
-            outline = replace(outline, params=[*fill_all(asked.params, values).items()])
+            outline = replace(outline, params=fill_params(asked.params, values, self._asked.arrays))
         body = fill_json(asked.body, {**self._common.settings, "key": asked.typed(key)})
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
         return replace(outline.request(url=None), url=url, absent=asked.absent)

@@ -1,8 +1,9 @@
 """What does an answer say of the one record that was asked for?"""
 
+from dataclasses import replace
 from typing import Protocol
 
-from worker.connectors.contract import Gone, Page, Rejected, Response
+from worker.connectors.contract import Gone, Listed, Page, Rejected, Response
 from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.split import slices
 
@@ -19,6 +20,13 @@ def absent(response: Response, key: str) -> Page:
         words = f"The system answered {response.status} with a web page, which says nothing about a record."
         return Page([], [Rejected(response.body, "unclear_absence", words, key)])
     return Page([], gone=[Gone(key, "not_found")])
+
+
+def keys_alone(page: Page) -> Page:
+    """A page of a list whose entries only say which records there are: they are to be asked for."""
+    marks = [(entry.key, entry.digest.hex()) for entry in page.records]
+    listed = Listed(marks, pending=[entry.key for entry in page.records])
+    return replace(page, records=[], listed=listed)
 
 
 def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:

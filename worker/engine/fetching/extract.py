@@ -19,6 +19,7 @@ import structlog
 
 from worker.connectors.contract import Page, Position, Stream, Window
 from worker.engine.fetching.ahead import Ahead
+from worker.engine.fetching.details import Details, parted
 from worker.engine.fetching.line import Answer, Entry, Line
 from worker.engine.fetching.memory import SMALL, Room
 from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
@@ -88,6 +89,7 @@ class Extractor:
         self._ahead = ahead
         self._now = now
         self._clock = clock
+        self._details = Details(sender, context, ahead, self._most_at_once(stream.traits.details))
         self._size = ahead.sizes.of(context.connection_id, stream.name)
         self._line: Line | None = None
         self._width = Width(1)
@@ -106,7 +108,8 @@ class Extractor:
         room = taken.room
         try:
             while not taken.fetched.done:
-                self._look_ahead(taken)
+                if not self._stream.traits.details:  # asks side by side already
+                    self._look_ahead(taken)
                 yield taken.fetched
                 plan = taken.fetched.plan
                 del taken  # its records shouldn't be held while the next page comes in
@@ -215,7 +218,7 @@ class Extractor:
         if plan.turns_back == 0:
             self._context.steps.add("pages_shifted", 0.0)
             log.info("pages_shifted", at=dict(plan.position or {}))
-        place = self._stream.back(plan.position)
+        place = self._stream.back(parted(plan.position)[0])
         self._anew += place is None
         here = int((plan.position or {}).get("offset", -1))
         self._turned[here] += here >= 0
@@ -230,18 +233,30 @@ class Extractor:
         return lambda position, room: self._fetch(window, position, room)
 
     def _fetch(self, window: Window, position: Position | None, room: Room) -> Answer:
+        """One page, and its records where it holds only their keys."""
+        stream, observed_at, size = self._stream, self._now(), 0
+        page = self._details.listed(position)
+        if page is None:
+            page, size = self._read(window, parted(position)[0], room, observed_at)
+        if page.listed is not None and page.listed.pending:
+            page, more = self._details.filled(stream, page, position, lambda come: room.grow(size + come))
+            size += more
+        room.settle(size)
+        return Answer(page, size, observed_at, is_last(page, window, stream.traits))
+
+    def _read(
+        self, window: Window, position: Position | None, room: Room, sent: datetime
+    ) -> tuple[Page, int]:
         """Ask for one page and read it. Its body is gone once its records are cut from it."""
-        stream, observed_at = self._stream, self._now()
+        stream = self._stream
         response = self._sender.send(self._context, stream.request(window, position), room.grow)
         size = len(response.body)
         if self._clock is not None:
-            self._clock.heard(response.headers, observed_at, self._now())
+            self._clock.heard(response.headers, sent, self._now())
         with self._context.steps.step("parse", bytes=size) as step:
             page = stream.read(response, window, position)
             step.counts["records"] = len(page.records)
-        del response
-        room.settle(size)
-        return Answer(page, size, observed_at, is_last(page, window, stream.traits))
+        return page, size
 
     def _with_less(self, plan: Plan, error: HeadraceError) -> Plan:
         """The plan with smaller pages; raises `error` where there are none, or this was tried often enough."""
@@ -276,13 +291,13 @@ class Extractor:
 
     def _go_on_smaller(self, plan: Plan) -> None:
         """With the size that was remembered, where the plan's place can be kept: it may have been made with another."""
-        resized = self._whole.resized(self._size.divisor, plan.position)
+        resized = self._whole.resized(self._size.divisor, parted(plan.position)[0])
         if resized is not None and (resized[1] is not None or plan.position is None):
             self._stream = resized[0]
 
     def _resized(self, plan: Plan, divisor: int) -> Plan | None:
         """The plan under which the stream is read on with pages of that size; None where it can't be."""
-        resized = self._whole.resized(divisor, plan.position)
+        resized = self._whole.resized(divisor, parted(plan.position)[0])
         if resized is None:
             return None
         self._stream, position = resized

@@ -10,10 +10,11 @@ import msgspec
 from worker.connectors.contract import Page, Position, Request, Source, Stream, Window
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
+from worker.engine.fetching.details import aside, with_answers
 from worker.engine.job import Job
 from worker.engine.port import Engine
 from worker.engine.proof.compare import Held
-from worker.errors import SliceEnded
+from worker.errors import BadRecord, SliceEnded
 
 BATCH = 10_000
 
@@ -50,8 +51,17 @@ class Asker:
         """A page, and when it was asked for."""
         of = stream or self.stream
         at = self.job.run.now()
-        response = self._send(of.request(window, position))
-        return self.job.screened(of.read(response, window, position)), at
+        page = of.read(self._send(of.request(window, position)), window, position)
+        if page.listed is not None and page.listed.pending:
+            page = with_answers(page, [self._detail(of, key) for key in page.listed.pending])
+        return self.job.screened(page), at
+
+    def _detail(self, stream: Stream, key: str) -> Page:
+        try:
+            request = stream.single(key)
+            return Page([]) if request is None else stream.read_single(self._send(request), key)
+        except BadRecord as exc:
+            return aside(key, exc)
 
     def single(self, key: str, request: Request) -> tuple[Page, datetime]:
         """The record of this key, or the evidence that it is gone."""

@@ -15,6 +15,7 @@ from worker.connectors.manifest.streams.deletes import (
     tombstones_data,
     tombstones_setting,
 )
+from worker.connectors.manifest.streams.detail import Detail, in_list, read_detail
 from worker.connectors.manifest.streams.explode import (
     check_tombstones,
     cursor_of,
@@ -74,6 +75,8 @@ class StreamManifest:
     """It is asked for only where this setting is true."""
     single: Single | None = None
     """How one record is asked for; None: it can't be, or the protocol knows how."""
+    detail: Detail | None = None
+    """The list says only which records there are; None: it holds them."""
     filters: tuple[str, ...] = ()
     """By which parameters or fields the system can be asked for some of the records."""
     relation: Relation | None = None
@@ -146,11 +149,18 @@ class _Reading:
             rows=self.data.get("rows", 0),
             tap=read_tap(self.data, self.error),
         )
-        return stream if self.part else self.with_deletes(stream)
+        return stream if self.part else self.with_deletes(self.with_detail(stream))
+
+    def with_detail(self, stream: StreamManifest) -> StreamManifest:
+        """The stream with how its records come, where its list says only their keys."""
+        detail = read_detail(self.data, stream.shape, stream.single, self.error)
+        if detail is None:
+            return stream
+        return replace(stream, detail=detail, traits=replace(stream.traits, details=detail.at_once))
 
     def with_deletes(self, stream: StreamManifest) -> StreamManifest:
         """The stream with those that tell of its deletes."""
-        swept = sweep_data(self.words)
+        swept = sweep_data(in_list(self.words))
         if self.preset.ids_alone:
             if {"tombstones", "removed"} & self.data.get("deletes", {}).keys():
                 raise self.error(
@@ -239,6 +249,7 @@ class _Reading:
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",
             explode=self.explode(),
+            rows=self.part == "sweep" and "detail" in self.data,
             or_one=self.data.get("or_one", False),
             empty=tuple(self.data.get("empty", ())),
         )
