@@ -14,7 +14,7 @@ from worker.sql.values import Placed, encode_row, place_of
 FIRST = 50
 """Rows that are fetched before anything is known of their size."""
 GROWTH = 8
-ENOUGH = 4 * 1024 * 1024
+ENOUGH = 2 * 1024 * 1024
 """Bytes of a page after which it ends."""
 
 

@@ -103,8 +103,9 @@ def _key(table: FoundTable, remarks: list[str]) -> tuple[str, ...]:
     nullable = {column.name for column in table.columns if column.nullable}
     sure = [columns for columns in table.unique if not nullable & {*columns}]
     if sure:
-        remarks.append(f"It has no primary key; {', '.join(min(sure, key=len))} is unique.")
-        return min(sure, key=len)
+        shortest = min(sure, key=len)
+        remarks.append(f"It has no primary key; {', '.join(shortest)} is unique.")
+        return shortest
     named = next((column.name for column in table.columns if column.name.lower() == "id"), None)
     what = "A view" if table.view else "It"
     if named is not None:
