@@ -16,15 +16,44 @@ from servers.systems.tryton.server import TrytonServer
 
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Gone, Record, Window
-from worker.connectors.manifest.model import Manifest, load_manifest
+from worker.connectors.manifest.model import Manifest, load_manifest, manifest_in
 from worker.connectors.manifest.streams.presets import TRYTON_TIMES
 from worker.connectors.registry.places import CATALOG
 from worker.errors import NeedsOperator
+from worker.parsing.documents import read_document
 
 pytestmark = pytest.mark.integration
 
 PAGE = 40
 TICK = timedelta(microseconds=1)
+IN_COMMON_WORDS = """\
+manifest: 1
+system: erp
+title: Tryton in common words
+protocol: rest
+base_url: "{base_url}"
+settings:
+  base_url: {required: true, description: Where.}
+  database: {required: true, description: Which.}
+  username: {required: true, description: Who.}
+secrets:
+  password: {description: Their password.}
+auth:
+  login:
+    request:
+      path: "/{database}/rpc/"
+      json: {id: 1, method: common.db.login, params: ["{username}", {password: "{password}"}]}
+    take: {user: result.0, session: result.1}
+    headers:
+      Authorization: {value: "{username}:{user}:{session}", encode: base64, prefix: "Session "}
+streams:
+  parties:
+    path: "/{database}/rpc/"
+    method: POST
+    body: {id: 1, method: model.party.party.search_read, params: [[], 0, 5, [[id, ASC]], [id, name], {}]}
+    records: result
+    key: id
+"""
 MANIFEST = replace(load_manifest(CATALOG / "tryton" / "manifest.yaml"), rpc_size=PAGE)
 STREAMS = list(MANIFEST.streams)
 ADDRESS = {"street_unstructured": "Quay 1", "city": "Ghent"}
@@ -361,3 +390,18 @@ def test_a_filter_gives_what_the_erp_gives_for_it(tryton: TrytonServer, asking: 
     page = stream.read(asking.answer(stream.request(Window(), None)), Window(), None)
     expected = set(truth(tryton, "purchases", [["state", "=", "draft"]]))
     assert {record.key for record in page.records} == set(sorted(expected, key=int)[:PAGE])
+
+
+def test_its_session_can_be_said_in_words_that_any_manifest_has(tryton: TrytonServer) -> None:
+    manifest = manifest_in(read_document(IN_COMMON_WORDS.encode(), "erp/manifest.yaml"))
+    asking = ask(tryton, manifest=manifest)
+    found = asking.records("parties")
+    assert [record.key for record in found] == [
+        str(row["id"]) for row in tryton.erp.rows("party.party", [], ["id"])
+    ][:5]
+    asking.held["session session"] = "forgotten"
+    asking.records("parties")
+    assert [request.body and b"common.db.login" in request.body for request, _ in asking.sent] == [
+        True, False, False, True, False,
+    ]  # fmt: skip
+    assert asking.sent[2][1].status == 401

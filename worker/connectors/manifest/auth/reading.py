@@ -13,8 +13,14 @@ from worker.connectors.contract import Auth
 from worker.connectors.manifest.auth.login import LoginManifest, read_login
 from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest, read_oauth2
 from worker.connectors.manifest.auth.signing import read_oauth1, read_sign
-from worker.connectors.manifest.auth.texts import credential, optional_secrets, read_places, read_texts
-from worker.connectors.manifest.checking import check_credential, check_secret, check_template
+from worker.connectors.manifest.auth.texts import (
+    check_address,
+    credential,
+    optional_secrets,
+    read_places,
+    read_texts,
+)
+from worker.connectors.manifest.checking import check_credential, check_secret
 from worker.connectors.manifest.templates import fill_path
 from worker.parsing.documents import Document
 
@@ -151,7 +157,7 @@ def read_auth(document: Document) -> AuthManifest:
         places = read_places(document, ("auth", "body"), found["body"])
         body = BodyManifest(places, optional_secrets(document))
     if "csrf" in found:
-        check_template(document, ("auth", "csrf", "path"), found["csrf"]["path"], optional=False)
+        check_address(document, ("auth", "csrf", "path"), found["csrf"]["path"])
         csrf = CsrfManifest(found["csrf"]["path"], found["csrf"])
     if not kinds:
         kind = "headers" if headers is not None else "none" if body is None else "body"
