@@ -69,7 +69,8 @@ def test_the_metadata_names_entity_sets_with_keys_and_the_field_of_changes(
 
 def test_every_stream_that_was_found_can_be_connected_and_read(cap: CapService, version: int) -> None:
     found = found_at(cap, version)
-    listed = ("parts", "assets", "work_orders")  # lines are named, but the service lists them with their order only
+    # Lines are named, but the service lists them with their order only.
+    listed = ("parts", "assets", "work_orders")
     streams = {name: dict(found[name].describe) for name in listed}
     asked = asking(cap, source_of(cap, version, streams))
     for name in streams:
