@@ -19,7 +19,6 @@ from typing import Any
 
 import psycopg
 import redis
-import yaml
 from psycopg.rows import DictRow
 from servers.valkey import empty
 from servers.waiting import wait_until
@@ -34,6 +33,7 @@ from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.migrate import migrate
 from worker.errors import HeadraceError
+from worker.parsing.documents import load_document
 from worker.services import all_queues
 
 ROOT = Path(__file__).parents[3]
@@ -260,7 +260,7 @@ class Stack:
 
 def add_system(folder: Path, system: str, **changes: Any) -> None:
     """A manifest of the demo's kind under another name: pages of twenty, no overlap that would hide a gap, no limit."""
-    manifest = yaml.safe_load((CATALOG / "demo" / "manifest.yaml").read_text())
+    manifest = load_document(CATALOG / "demo" / "manifest.yaml").data
     manifest |= {"system": system, "title": f"Demo as {system}", "limits": {"concurrency": 16}}
     manifest["defaults"]["paging"]["cursor"]["size"] = 20
     manifest["defaults"]["incremental"]["overlap"] = "0s"
