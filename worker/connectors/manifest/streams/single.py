@@ -25,7 +25,7 @@ class Single:
     path: str
     record: FieldPath
     absent: frozenset[int]
-    params: Mapping[str, str] | None = None
+    params: Mapping[str, str | Sequence[str]] | None = None
     """Instead of those that the stream's other requests carry; None: the same."""
     method: str = "GET"
     body: Any = None
