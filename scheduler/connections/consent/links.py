@@ -23,6 +23,7 @@ from scheduler.connections.editing.edit import refuse_another_tenants, refuse_ta
 from scheduler.connections.editing.rights import refuse_changed, refuse_new
 from scheduler.connections.file.desired import Problems
 from scheduler.connections.file.reading import read_entry
+from worker.connectors.describing import BadDescription
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
@@ -55,7 +56,10 @@ def create_link(
     again = wanted.connection
     settings = dict(again["settings"] if again else wanted.settings or {})
     kept = dict(wanted.secrets or {})
-    needs = needs_of_link(registry, wanted.system, settings, kept, again)
+    try:
+        needs = needs_of_link(registry, wanted.system, settings, kept, again)
+    except BadDescription as exc:
+        raise InvalidInput(exc.code, exc.message, place=f"body.{exc.place}", hint=exc.hint) from None
     asked = [each.name for each in needs.secrets]
     if needs.consent is not None:
         asked.append(needs.consent.refresh_token)

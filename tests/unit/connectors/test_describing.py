@@ -57,6 +57,18 @@ def test_a_mistake_is_told_at_its_place_with_the_nearest_name() -> None:
         ({"streams": {"parts": {"path": "/parts", "records": ""}}}, ("describe", "streams", "parts")),
         ({"streams": {"parts": {**PARTS, "after": ["sites"]}}}, ("describe", "streams", "parts", "after", 0)),
         ({"streams": {"parts": {**PARTS, "path": "/{site}"}}}, ("describe", "streams", "parts", "path")),
+        (
+            {
+                "streams": {
+                    "parts": {
+                        **PARTS,
+                        "conditions": {"param": "q", "join": " and "},
+                        "where": [["a", "=", 1]],
+                    }
+                }
+            },
+            ("describe", "streams", "parts", "where"),
+        ),
         ({"defaults": {"total": "data.n"}, "streams": {"parts": PARTS}}, ("describe", "defaults", "total")),
     ],
 )

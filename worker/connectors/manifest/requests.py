@@ -112,6 +112,8 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         raise complain(
             where, f"{'.'.join(where)} is a condition: say under `conditions` where conditions go."
         )
+    if conditions is not None and conditions.join is not None:
+        _check_texts(data, incremental, paging, complain)
     method = data.get("method", "POST" if data.get("body") is not None else "GET")
     places = [conditions.where if conditions else "query", paging.get("in"), incremental.get("in")]
     if method in WITHOUT_BODY and (data.get("body") is not None or "body" in places):
@@ -135,6 +137,23 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         behind=paging.get("behind"),
         by=filters if isinstance(filters, Mapping) else {},
     )
+
+
+def _check_texts(
+    data: Mapping[str, Any], incremental: Mapping[str, Any], paging: Mapping[str, Any], complain: Complain
+) -> None:
+    """What is joined is a text, or a text with marks and its values."""
+    filters = data.get("filters", {})
+    said = [(("where",), one) for one in data.get("where", ())]
+    said += [(("incremental",), incremental[key]) for key in ("since", "until") if key in incremental]
+    said += [(("paging",), paging["behind"])] if "behind" in paging else []
+    said += [(("filters",), one) for one in (filters.values() if isinstance(filters, Mapping) else ())]
+    for where, condition in said:
+        if not (
+            isinstance(condition, str)
+            or (isinstance(condition, Mapping) and {*condition} == {"text", "values"})
+        ):
+            raise complain(where, "conditions that are joined are texts, or {text, values} each.")
 
 
 def templates_in(found: Mapping[str, Any], where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

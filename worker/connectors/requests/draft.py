@@ -65,6 +65,10 @@ def put(body: Any, path: Sequence[str], value: Any) -> Any:
         return value
     name, *rest = path
     if name.isdigit() and not isinstance(body, Mapping):
+        if body is not None and not isinstance(body, list):
+            raise InvalidInput(
+                "bad_value", f"Nothing can be put at {name!r} in the body: what is there is no list."
+            )
         items = list(body or [])
         at = int(name)
         if at > len(items) + 1000:

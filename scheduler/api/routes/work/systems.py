@@ -64,6 +64,10 @@ class SystemShape(BaseModel):
     streams: list[str]
     version: str | None = Field(None, description="Of its manifest; a connector in Python has none.")
     tried: str | None = Field(None, description="On which live systems it was tried, in a few words.")
+    open: list[str] = Field(
+        [],
+        description="What a connection may say of its own system in `settings.describe`: sections of a manifest.",
+    )
 
 
 class Systems(BaseModel):
@@ -126,7 +130,8 @@ def systems_routes(database: Database) -> APIRouter:
 def _named(connector: Connector) -> dict[str, Any]:
     named: dict[str, Any] = {"system": connector.system, "title": connector.title}
     if isinstance(connector, ManifestConnector):
-        named |= {"version": connector.manifest.version, "tried": connector.manifest.about.standing}
+        manifest = connector.manifest
+        named |= {"version": manifest.version, "tried": manifest.about.standing, "open": list(manifest.open)}
     return {**named, "streams": list(connector.stream_names)}
 
 

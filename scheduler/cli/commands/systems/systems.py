@@ -90,6 +90,7 @@ def _show(connector: Connector, *, as_json: bool) -> None:
     streams = [abilities(stream, by_key=by_key) for stream in manifest.streams.values()]
     if as_json:
         whole = {**_row(connector), "docs": manifest.docs, "auth": manifest.auth.kind}
+        whole["open"] = list(manifest.open)
         needs = {
             "settings": [_setting(one) for one in manifest.settings.values()],
             "secrets": [_setting(one) for one in manifest.secrets.values()],
@@ -106,6 +107,7 @@ def _show(connector: Connector, *, as_json: bool) -> None:
             "documentation": manifest.docs,
             "log-in": manifest.auth.kind,
             "may": "; ".join(manifest.about.permissions),
+            "may describe": ", ".join(manifest.open),
             "models": ", ".join(sorted({mapping.model for mapping in manifest.models})),
         }
     )
