@@ -129,7 +129,7 @@ class Visit:
         return page.away(self.needs.title, address)
 
     def _exchange(self, candidate: Candidate, consent: OAuth2Manifest, code: str, state: str) -> str:
-        source = known_systems().get(candidate.system).bind(candidate.settings)
+        source = known_systems().get(candidate.system, candidate.manifest_version).bind(candidate.settings)
         form = {
             "code": code,
             "redirect_uri": self._callback(),

@@ -69,6 +69,7 @@ def candidate_of(
         settings={**before["settings"], **settings},
         secrets={**before["secrets"], **link["secrets"], **references},
         network=before["network"],
+        manifest_version=before.get("manifest_version"),
     )
 
 

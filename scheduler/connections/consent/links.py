@@ -107,7 +107,7 @@ def needs_of_link(
     again: Mapping[str, Any] | None,
 ) -> Needs:
     """What a customer is asked for. Who logs in again at the system gives nothing else; else all secrets are asked for anew."""
-    connector = registry.get(system)
+    connector = registry.get(system, None if again is None else again["manifest_version"])
     if again is None:
         return needs_of(connector, settings, given, fixed=bool(given))
     needs = needs_of(connector, settings, given, fixed=True)
