@@ -30,13 +30,10 @@ class Listing:
         self.path = path
         self.head, self._rest = parted(path)
         self._or_one = or_one
+        self.is_plain = not self._rest and not or_one
+        """What stands at the head is the list of records itself."""
         self._steps = _steps(self._rest)
         self._entries = msgspec.json.Decoder(list.__class_getitem__(_inner(self._rest, msgspec.Raw))).decode
-
-    @property
-    def is_plain(self) -> bool:
-        """What stands at the head is the list of records itself."""
-        return not self._rest and not self._or_one
 
     def typed(self, leaf: Any) -> Any:
         """The type of what stands at the head where its records are read as `leaf`."""

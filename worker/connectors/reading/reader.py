@@ -82,6 +82,10 @@ class Reader:
             records, rejected = self._one_by_one(raws, sound=sound)
         return Reading(_once_each(records), rejected, self._seen(raws, beside))
 
+    def cut(self, body: bytes) -> list[bytes]:
+        """The bytes of each record of a page."""
+        return list(map(bytes, self._split(body.removeprefix(b"\xef\xbb\xbf"))[0]))
+
     def take(self, raws: Sequence[bytes]) -> Reading:
         """Read records again that were cut from their page before, each with care."""
         records, rejected = self._one_by_one(raws, sound=False)

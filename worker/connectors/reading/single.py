@@ -43,6 +43,19 @@ def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:
     return Page(page.records, rejected)
 
 
+def one_among(stream: _Parser, raws: list[bytes], key: str) -> Page:
+    """The record of that key in a list that was asked for it alone; an empty one says that there is none."""
+    if not raws:
+        return Page([], gone=[Gone(key, "not_found")])
+    page = stream.parse(raws)
+    records = [record for record in page.records if record.key == key]
+    if records or page.rejected:
+        rejected = [Rejected(bad.raw, bad.code, bad.reason, bad.key or key) for bad in page.rejected]
+        return Page(records[:1], [] if records else rejected[:1])
+    words = f"Asked for {key!r} alone, the system sent {len(page.records)} other records."
+    return Page([], [Rejected(raws[0], "other_record", words, key)])
+
+
 def record_in(body: bytes, path: FieldPath) -> bytes | None:
     """The bytes of the object there, as they were sent."""
     try:

@@ -65,11 +65,9 @@ def _values(body: bytes, stems: Collection[FieldPath]) -> Iterator[tuple[str, Fi
         if number == 1 and in_object and key is None:
             key = match[1][1:-1].decode("utf-8", "replace")
         elif number in {1, 2, 6}:
-            path: FieldPath | None = ()
-            if stack:
-                _, around, places = stack[-1]
-                name = key or "" if in_object else str(next(places))
-                path = (*around, name) if around is not None and around in stems else None
+            path: FieldPath | None = None if stack else ()
+            if stack and (around := stack[-1][1]) in stems and around is not None:
+                path = (*around, key or "" if in_object else str(next(stack[-1][2])))
             key = None
             if match[2]:
                 stack.append((_PAIRS[match[2]], path, count()))
