@@ -16,6 +16,10 @@ from worker.http.wire.exchange import Moments
 from worker.secrets import Secret
 
 
+def _opens_nothing(reference: str, refused: bool) -> str:
+    raise LookupError(reference, refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """One request, and what its carrier needs to know of whom it is for."""
@@ -35,6 +39,8 @@ class Errand:
     """Around whatever proves who we are: one log-in of a connection at a time, and none for a while after a refusal."""
     network: Mapping[str, str]
     """The connection's own, as it stands on its row: where the system may be, among others."""
+    opens: Callable[[str, bool], str] = _opens_nothing
+    """Opens a reference of it; True: what it led to before was refused."""
     run: str = ""
     """Whose pages these are: what is kept from one request to the next is this run's (`Holding`)."""
 

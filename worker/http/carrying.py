@@ -16,7 +16,7 @@ from worker.http.grant import Grant, Refusals
 from worker.http.heeding import Heeding, asks_to_wait
 from worker.http.held import HeldTokens
 from worker.http.logins import Logins
-from worker.http.opened import opened, opened_again
+from worker.http.opened import opened, opened_again, opens_for
 from worker.http.proof import LoginRefused
 from worker.http.wire.deadline import Deadline
 from worker.http.wire.message import TooLarge
@@ -118,6 +118,7 @@ class Carrying:
                 moments=attempt,
                 log_in=lambda: self._logins.attempt(ctx, held),
                 network=ctx.network,
+                opens=opens_for(ctx),
                 run=_run_of(ctx),
             )
             said: HeadraceError | None = None

@@ -65,13 +65,13 @@ class Target:
 
 def target_of(text: str, network: Mapping[str, str]) -> Target:
     """The database, or `NeedsOperator` with what is wrong with its URL."""
-    outside = _outside(network)
     try:
         url = sa.make_url(text)
     except (ArgumentError, ValueError):
         raise _bad("The database's address can't be read.") from None
     name, _, driver = url.drivername.partition("+")
     dialect = "postgresql" if name == "postgres" else name
+    outside = _outside(network, dialect)
     driver = driver or DRIVERS.get(name, "")
     url = url.set(drivername=f"{dialect}+{driver}" if driver else dialect)
     _check_query(url, dialect)
@@ -122,14 +122,15 @@ def _file_of(url: sa.URL, *, outside: bool) -> str:
     return Path(path).name
 
 
-def _outside(network: Mapping[str, str]) -> bool:
+def _outside(network: Mapping[str, str], dialect: str) -> bool:
     found = network_of(network)
-    others = sorted({name for name, value in network.items() if value} - {"addresses"})
+    known = {"addresses", "ca"} if dialect == "postgresql" else {"addresses"}
+    others = sorted({name for name, value in network.items() if value} - known)
     if others:
         raise NeedsOperator(
             "bad_network",
-            f"The connection's network has {', '.join(others)}, which databases aren't reached by.",
-            hint="Take it off the connection. TLS of Postgres is asked for by ?sslmode=verify-full in the url.",
+            f"The connection's network has {', '.join(others)}, which {dialect} isn't reached by.",
+            hint="Take it off the connection.",
         )
     return bool(found.addresses)
 

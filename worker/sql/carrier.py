@@ -73,7 +73,12 @@ class SqlCarrier:
         target = target_of(errand.source.base_url, errand.network)
         secret = errand.secrets.get("password")
         password = None if secret is None else secret.reveal()
-        key = (errand.connection_id, str(target.url), target.outside, _digest(password))
+        key = (
+            errand.connection_id,
+            str(target.url),
+            tuple(sorted(errand.network.items())),
+            _digest(password),
+        )
         kept = process().pool.take(key)
         if kept is not None:
             try:
@@ -87,10 +92,12 @@ class SqlCarrier:
         process().pool.close()
 
     def _opened(self, errand: Errand, target: Target, password: str | None) -> Opened:
+        reference = errand.network.get("ca")
+        ca = errand.opens(reference, False) if reference else None
         errand.moments.connecting()
         with errand.log_in():
             try:
-                return open_connection(target, password)
+                return open_connection(target, password, ca=ca, left=errand.deadline.at - monotonic())
             except DBAPIError as exc:
                 raise translated(exc, target.place, "connecting", connecting=True) from None
 

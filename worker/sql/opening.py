@@ -1,13 +1,13 @@
 """How is a connection to a database opened? So that it only reads, goes where it may, and can be given up.
 
-Postgres is told the address that was checked, and the host's name for its certificate. A SQLite file is opened to be read,
+Postgres is told the addresses that were checked, and the host's name for its certificate. A SQLite file is opened to be read,
 and must be there.
 """
 
 import os
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,13 @@ from sqlalchemy.pool import NullPool
 
 from worker.errors import NeedsOperator, Transient
 from worker.http.network.settings import Network
+from worker.http.network.tls import authorities, in_memory
 from worker.sql.address import Target, check_driver
 
 CONNECT = 10
 """Seconds for a connection to come about."""
+CHECKED = ("verify-full", "verify-ca")
+"""Where TLS is checked against authorities: those of the connection's network, or those that HTTP trusts."""
 OPCODES = 10_000
 """SQLite looks at the clock after so many steps."""
 
@@ -60,38 +63,58 @@ class Opened:
             self.connection.close()
 
 
-def open_connection(target: Target, password: str | None) -> Opened:
-    """A new connection; raises SQLAlchemy's errors, and ours where it may not be opened."""
+def open_connection(target: Target, password: str | None, *, ca: str | None, left: float) -> Opened:
+    """A new connection, within `left` seconds; raises SQLAlchemy's errors, and ours where it may not be opened.
+
+    `ca`: the authorities of the connection's own, as PEM.
+    """
     check_driver(target)
     if target.is_sqlite:
         return _open_file(target)
-    address = _checked_address(target)
+    addresses = _checked_addresses(target)
     url = target.url if password is None else target.url.set(password=password)
-    options: dict[str, Any] = {}
     if target.is_postgres:
-        options = {
-            "connect_timeout": CONNECT,
-            "application_name": "headrace",
-            "keepalives_idle": 15,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "prepare_threshold": None,  # between us and the database may stand a pool that shares sessions
-        }
-        if address:
-            options["hostaddr"] = address
-    elif address and target.outside:
-        url = url.set(host=address)
+        return _open_postgres(target, url, addresses, ca, left)
+    if addresses and target.outside:
+        url = url.set(host=addresses[0])
+    engine = sa.create_engine(url, poolclass=NullPool, isolation_level="READ COMMITTED")
+    return Opened(engine.connect(), target)
+
+
+def _open_postgres(
+    target: Target, url: sa.URL, addresses: Sequence[str], ca: str | None, left: float
+) -> Opened:
+    options: dict[str, Any] = {
+        "connect_timeout": max(1, int(min(CONNECT, left))),
+        "application_name": "headrace",
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "prepare_threshold": None,  # between us and the database may stand a pool that shares sessions
+    }
+    if addresses:
+        options["host"] = ",".join([target.host] * len(addresses))
+        options["hostaddr"] = ",".join(addresses)
+    mode = str(target.url.query.get("sslmode", ""))
+    if ca is None and mode not in CHECKED:
+        return _connected(target, url, options)
+    with in_memory(authorities(ca)) as path:
+        options |= {"sslrootcert": path, "sslmode": mode if mode in CHECKED else CHECKED[0]}
+        return _connected(target, url, options)
+
+
+def _connected(target: Target, url: sa.URL, options: Mapping[str, Any]) -> Opened:
     engine = sa.create_engine(url, poolclass=NullPool, connect_args=options, isolation_level="READ COMMITTED")
     return Opened(engine.connect(), target)
 
 
-def _checked_address(target: Target) -> str:
-    """One of the host's addresses, all of which may be gone to; empty for a socket of this machine."""
+def _checked_addresses(target: Target) -> list[str]:
+    """The host's addresses, all of which may be gone to; none for a socket of this machine."""
     if not target.host:
-        return ""
+        return []
     guard = Network(addresses="public" if target.outside else "").guard()
     try:
-        return guard.addresses(target.host, target.port)[0]
+        return guard.addresses(target.host, target.port)
     except (OSError, UnicodeError):
         raise Transient("unreachable", f"The name {target.host} could not be resolved.") from None
 

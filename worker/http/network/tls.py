@@ -36,10 +36,18 @@ def trusting_too(ca: str) -> ssl.SSLContext:
     return context
 
 
+def authorities(ca: str | None) -> bytes:
+    """As PEM, for who reads them from a file: those that the connection's `ca` holds, or those that are trusted anyway."""
+    if ca is not None:
+        return _certificates(ca, "ca").encode("ascii", "replace")
+    found = trusted().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found)).encode()
+
+
 def show(context: ssl.SSLContext, certificate: str, key: str, password: str | None) -> None:
     """From here on, whoever asks is shown this certificate. `key` is empty where it stands beside the certificate."""
     _certificates(certificate, "client_certificate")
-    with _in_memory(f"{certificate}\n{key}\n".encode("ascii", "replace")) as path:
+    with in_memory(f"{certificate}\n{key}\n".encode("ascii", "replace")) as path:
         try:
             # Always a function: without one, OpenSSL asks the terminal.
             context.load_cert_chain(path, password=lambda: password or "")
@@ -73,7 +81,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 @contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
+def in_memory(content: bytes) -> Iterator[str]:
     """A path for OpenSSL, which reads certificates from files alone."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("certificate"), "wb") as file:
