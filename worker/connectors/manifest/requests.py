@@ -103,6 +103,7 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         for group, found, keys in (
             ("incremental", incremental, ("since", "until")),
             ("paging", paging, ("behind",)),
+            ("single", data.get("single", {}), ("by",)),
         )
         for key in keys
         if key in found

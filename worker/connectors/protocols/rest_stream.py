@@ -20,7 +20,7 @@ from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, orphaned, take_removed
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.shape import FieldPath
-from worker.connectors.reading.single import absent, keys_alone, one_of
+from worker.connectors.reading.single import absent, keys_alone, one_among, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
 from worker.connectors.requests.templates import fill_json
@@ -156,6 +156,8 @@ class RestStream(ManifestStream):
         asked = self._spec.single
         if asked is None:
             return None
+        if asked.by is not None:
+            return self._asked_by(asked.by, asked.typed(key))
         url = asked.url(self._common.base_url, self._common.settings, key)
         outline = self._outline
         if asked.params is not None:
@@ -165,11 +167,22 @@ class RestStream(ManifestStream):
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
         return replace(outline.request(url=None), url=url, absent=asked.absent)
 
+    def _asked_by(self, condition: Condition, key: str | int) -> Request:
+        known = self._asked.conditions
+        assert known is not None  # noqa: S101 - a condition goes with it
+        alone = known.placed([*self._always, known.filled(condition, {"key": key})])
+        paging = self._paging
+        return self._outline.request(
+            Placed(self._asked.paging_in, paging.params(None)), alone, headers=paging.headers or None
+        )
+
     def read_single(self, response: Response, key: str) -> Page:
         asked = self._spec.single
         assert asked is not None  # noqa: S101 - or nothing was asked
         if response.status in asked.absent:
             return absent(response, key)
+        if asked.by is not None:
+            return one_among(self, self._reader.cut(response.body), key)
         return one_of(self, response.body, asked.record, key)
 
     def filtered(self, values: Mapping[str, str]) -> "RestStream":

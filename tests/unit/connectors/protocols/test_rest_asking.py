@@ -242,11 +242,26 @@ def test_one_record_is_asked_for_in_a_body() -> None:
         parts.single("12; drop")
 
 
+def test_one_record_is_asked_for_by_a_condition_of_the_list() -> None:
+    parts = stream(
+        "conditions: {param: $filter, join: ' and '}, where: [active eq true], single: {by: \"id eq '{key}'\"}"
+    )
+    request = parts.single("it's")
+    assert request is not None
+    assert dict(request.params)["$filter"] == "active eq true and id eq 'it''s'"
+    found = parts.read_single(answer([{"id": "it's", "n": 1}]), "it's")
+    assert [record.key for record in found.records] == ["it's"]
+    assert [gone.key for gone in parts.read_single(answer([]), "it's").gone] == ["it's"]
+    other = parts.read_single(answer([{"id": "x"}, {"id": "y"}]), "it's")
+    assert [bad.code for bad in other.rejected] == ["other_record"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("where: ['a=1']", "where is a condition: say under `conditions` where conditions go"),
         ("incremental: {field: at, since: 'a {value}'}", "incremental.since is a condition"),
+        ("single: {by: 'id={key}'}", "single.by is a condition"),
         ("method: GET, body: {a: 1}", "GET has no body"),
         ("body: {a: '{compny}'}", "There is no setting 'compny'"),
         ("incremental: {field: at}", "needs the param or the condition (since)"),

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from worker.connectors.manifest.templates import fill_path
 from worker.connectors.reading.shape import FieldPath, field_path_of
+from worker.connectors.requests.conditions import Condition
 from worker.errors import BadRecord, InvalidInput
 from worker.parsing.documents import suggest
 
@@ -31,7 +32,9 @@ class Single:
     body: Any = None
     """With {key} for the key."""
     number: bool = False
-    """The key is a number where it stands alone in the body."""
+    """The key is a number where it stands alone in a body or condition of JSON."""
+    by: Condition | None = None
+    """The condition by which the stream itself is asked for that record alone."""
     quote: str = ""
     """The mark that stands around the key in the path, which is doubled inside of it."""
 
@@ -67,7 +70,7 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
     if found is None:
         return None
     return Single(
-        path=found.get("path", data.get("path", "") + ("" if "body" in found else f"/{KEY}")),
+        path=found.get("path", data.get("path", "") + ("" if {"body", "by"} & found.keys() else f"/{KEY}")),
         record=field_path_of(found.get("record", "")),
         absent=frozenset(found.get("absent", ABSENT)),
         params=found.get("params"),
@@ -75,6 +78,7 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
         body=found.get("body"),
         number=found.get("number", False),
         quote=found.get("quote", ""),
+        by=found.get("by"),
     )
 
 
