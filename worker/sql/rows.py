@@ -11,7 +11,7 @@ from typing import Any
 from worker.http.wire.message import TooLarge
 from worker.sql.values import Placed, encode_row, place_of
 
-FIRST = 50
+FIRST = 10
 """Rows that are fetched before anything is known of their size."""
 GROWTH = 8
 ENOUGH = 2 * 1024 * 1024

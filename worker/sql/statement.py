@@ -4,6 +4,7 @@ Postgres writes the JSON itself, to the last digit of every type; other database
 can't compare rows, a place in the order is said column by column. Pure.
 """
 
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,7 +108,7 @@ def _conditions(
         if asking.until is not None:
             upto = cursor <= say.moment(asking.until, asking.cursor[0])
             found.append(upto if asking.since is not None else sa.or_(upto, cursor.is_(None)))
-    found += [say.equals(relation.c[name], text) for name, text in asking.equals.items()]
+    found += [say.equals(name, relation.c[name], text) for name, text in asking.equals.items()]
     if asking.behind:
         found.append(say.behind(groups, [group[0] for group in order], asking.behind))
     return found
@@ -130,11 +131,18 @@ class _Saying:
         local = at.astimezone(ZoneInfo(moment.zone)).replace(tzinfo=None)
         return self._typed(local.date() if kind == "date" else local)
 
-    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    def equals(self, name: str, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
         """What a key or filter says as text, compared as the column is."""
-        if self._dialect == "postgresql" or not _is_number(text):
+        if self._dialect == "postgresql":
+            if self._columns[name].written == AS_BASE64:
+                return column == sa.func.decode(self._value(text), "base64")
             return column == self._value(text)
-        return sa.or_(column == self._typed(text), column == self._typed(int(text)))
+        ways: list[Any] = [text]
+        if _is_number(text):
+            ways.append(int(text))
+        if self._dialect == "sqlite" and (raw := _bytes_of(text)) is not None:
+            ways.append(raw)
+        return sa.or_(*(column == self._typed(way) for way in ways))
 
     def behind(
         self, groups: Sequence[ColumnElement[Any]], columns: Sequence[str], places: Sequence[Any]
@@ -187,3 +195,11 @@ def quoted(name: str) -> quoted_name:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.removeprefix("-").isdecimal() and len(text) <= 19
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """What a key of bytes says; None: it can be none."""
+    try:
+        return b64decode(text, validate=True) if text else None
+    except (ValueError, UnicodeEncodeError):
+        return None

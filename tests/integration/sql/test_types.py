@@ -134,3 +134,24 @@ def test_a_column_that_keeps_days_is_asked_for_by_the_day(
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert [record.key for record in reader.records("orders", Window(noon, noon))] == ["1", "2"]
     assert [record.key for record in reader.records("orders", Window(noon.replace(day=2)))] == ["2"]
+
+
+def test_a_key_is_asked_for_as_what_it_is_and_one_that_can_be_none_is_not_there(
+    source: psycopg.Connection[Any], reads: Read
+) -> None:
+    """Else a record that is there would be taken for gone."""
+    kinds = ("bytea", "timestamptz", "interval", "char(5)", "numeric", "date", "uuid", "inet")
+    source.execute(
+        "create table keys (k0 bytea, k1 timestamptz, k2 interval, k3 char(5), k4 numeric, k5 date, k6 uuid, k7 inet)"
+    )
+    source.execute(
+        "insert into keys values ('\\x00ff', '2026-03-29 03:30:00.5+02', '1 mon 2 days', 'ab', 1.50, '0044-03-15 BC',"
+        " 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '10.0.0.1/8')"
+    )
+    reader = reads({f"s{at}": {"table": "keys", "key": f"k{at}"} for at in range(len(kinds))})
+    for at, kind in enumerate(kinds):
+        key = reader.records(f"s{at}")[0].key
+        assert [record.key for record in reader.one(f"s{at}", key).records] == [key], kind
+        if kind not in {"char(5)", "bytea"}:
+            assert reader.one(f"s{at}", "no such key").gone, kind
+    assert reader.one("s4", "9" * 400).gone

@@ -176,3 +176,37 @@ def test_what_could_be_synced_is_told_with_how_its_times_are_written(
     described = {name: dict(each.describe) for name, each in found.items() if each.key}
     again = reads(tmp_path, described)
     assert len(again.records("orders")) == len(again.records("open_orders")) == 8
+
+
+def test_a_key_of_bytes_is_asked_for_as_bytes(plant: sqlite3.Connection, tmp_path: Path) -> None:
+    plant.execute("create table tags (tag blob primary key)")
+    plant.executemany("insert into tags values (?)", [(bytes([0, 255, number]),) for number in range(5)])
+    reader = reads(tmp_path, {"tags": {"table": "tags", "key": "tag", "rows": 2}})
+    keys = [record.key for record in reader.records("tags")]
+    assert len(set(keys)) == 5
+    assert all(reader.one("tags", key).records[0].key == key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("stream", "place"),
+    [
+        ({"table": "orders", "key": "id", "paging": {"page": {"param": "page"}}}, "paging"),
+        ({"table": "orders", "key": "id", "path": "/orders"}, "path"),
+        (
+            {"table": "orders", "key": "id", "incremental": {"field": "at", "param": "since"}},
+            "incremental.param",
+        ),
+        ({"table": "orders", "query": "select 1", "key": "id"}, "table"),
+        ({"key": "id"}, "streams.orders"),
+        ({"table": "orders", "key": "a.b"}, "key"),
+        ({"table": "orders"}, "key"),
+        ({"query": " ; ", "key": "id"}, "query"),
+    ],
+)
+def test_what_says_nothing_of_a_database_is_refused_with_its_place(
+    stream: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(HeadraceError) as caught:
+        source_at("sqlite:////plant.db", {"orders": stream})
+    assert "settings.describe.streams.orders" in str(caught.value)
+    assert place in str(caught.value)

@@ -40,6 +40,8 @@ class Asking(msgspec.Struct, frozen=True, omit_defaults=True):
     until: Moment | None = None
     equals: dict[str, str] = {}
     """Columns and what they hold, as text."""
+    one: bool = False
+    """The one row of that key: where its columns can't hold what the key says, there is none."""
     rows: int = 1000
     """At most so many; fewer come where they are large."""
     seconds: int = 60

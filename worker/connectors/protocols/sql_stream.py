@@ -121,7 +121,7 @@ class SqlStream(ManifestStream):
         names = self._asking.key
         values = [key] if len(names) == 1 else _parts(key, len(names))
         equals = dict(zip(names, values, strict=True)) | self._asking.equals
-        return self._asked(msgspec.structs.replace(self._asking, equals=equals, rows=1))
+        return self._asked(msgspec.structs.replace(self._asking, equals=equals, one=True, rows=1))
 
     def read_single(self, response: Response, key: str) -> Page:
         raws = msgspec.json.decode(response.body, type=list[msgspec.Raw])

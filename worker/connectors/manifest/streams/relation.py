@@ -13,6 +13,17 @@ from worker.connectors.reading.shape import FieldPath
 LONGEST = 128
 """Characters of a name: what the most generous of databases takes."""
 
+STRANGE = frozenset(
+    {
+        "arrays", "body", "conditions", "content_type", "detail", "domain", "explode", "headers", "method", "model", "paging",
+        "params", "path", "single", "total", "variables", "where",
+    }
+)  # fmt: skip
+STRANGE_CURSOR = frozenset(
+    {"descending", "in", "param", "precision_param", "since", "template", "until", "until_param"}
+)
+"""Words of requests: a database isn't asked by them."""
+
 Complain = Callable[[Sequence[str], str], Exception]
 
 
@@ -32,10 +43,10 @@ class Relation:
 
 def read_relation(data: Mapping[str, Any], complain: Complain) -> Relation:
     """The stream's own words; the schema has been checked already."""
+    check_words(data, complain)
     if ("table" in data) == ("query" in data):
-        raise complain(
-            ("table",), "a stream of a database is read from a table or from a query: say one of them."
-        )
+        message = "a stream of a database is read from a table or from a query: say one of them."
+        raise complain(("table",) if "table" in data else ("key",), message)
     if "query" in data:
         query = data["query"].strip().rstrip(";").rstrip()
         if not query or "\0" in query:
@@ -48,6 +59,20 @@ def read_relation(data: Mapping[str, Any], complain: Complain) -> Relation:
             ("table",), "a table is named as orders, as public.orders, or as a list of schema and table."
         )
     return Relation(parts)
+
+
+def check_words(data: Mapping[str, Any], complain: Complain) -> None:
+    """Refuse what would be left out in silence."""
+    for name in sorted(STRANGE & data.keys()):
+        if data[name]:
+            raise complain(
+                (name,),
+                f"{name} says nothing of a database: say `table` or `query`, `key`, `fields` and `rows`.",
+            )
+    for name in sorted(STRANGE_CURSOR & data.get("incremental", {}).keys()):
+        raise complain(
+            ("incremental", name), f"{name} says nothing of a database, which is asked by the column itself."
+        )
 
 
 def column_of(path: FieldPath, complain: Complain, *where: str) -> str:
