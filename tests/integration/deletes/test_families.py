@@ -78,6 +78,19 @@ def test_lots_that_all_lose_their_lines_wait_for_a_person(desk: Desk) -> None:
     assert fuse["count"] <= accepted["records_deleted"]
 
 
+def test_lines_that_are_made_anew_are_no_loss_and_an_order_that_went_is_no_question(desk: Desk) -> None:
+    stream = synced(desk, 15)
+    lots(desk, "r00", lines=40)
+    desk.run(stream)
+    desk.store.put("r00", lines=[{"no": number} for number in range(100, 140)])
+    run = desk.run(stream)
+    assert (run["state"], run["records_created"], run["records_deleted"]) == ("succeeded", 40, 40)
+    desk.store.drop("r00")
+    desk.store.gone.append({"id": 1, "order": "r00", "at": datetime.now(UTC).isoformat()})
+    run = desk.run(stream)
+    assert (run["state"], run["records_deleted"]) == ("succeeded", 40)
+
+
 def test_a_sweep_reads_the_lines_of_all_lots(desk: Desk) -> None:
     stream = synced(desk, 15)
     desk.store.records["r03"]["lines"] = [{"no": 0}]  # and nobody tells

@@ -59,13 +59,15 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All children of one parent are on this page: whoever else of them the copy holds is gone."""
+    """All children of one parent are on this page, if it has any: whoever else of them the copy holds is gone."""
 
     stem: str
     """How the keys of all of them begin."""
     reason: DeleteReason = "delta"
     at: datetime | None = None
     """When they went, as in `Gone`."""
+    told: bool = False
+    """The system says in so many words that the parent is gone."""
 
 
 @dataclass(frozen=True, slots=True)

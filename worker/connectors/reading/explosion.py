@@ -72,7 +72,7 @@ class Explosion:
         known = dict(zip(self._wanted, values, strict=True))
         fields, gone = [known[path] for path in self._paths], [known[path] for path in self._gone]
         if gone and gone[0] not in {_NULL, b"false"}:
-            found.families.append(Family(stem_of(gone[1:])))
+            found.families.append(Family(stem_of(gone[1:]), told=True))
             return
         tail = b",".join(name + b":" + value for name, value in zip(self._names, fields, strict=True)) + b"}"
         if not children:

@@ -51,7 +51,7 @@ def when_of(entry: Record) -> datetime | None:
 def orphaned(page: Page, fields: int) -> Page:
     """A page of a list of tombstones of parents, which so many fields name: all of their children are gone."""
     families = [
-        Family(stem, "tombstone", when_of(entry))
+        Family(stem, "tombstone", when_of(entry), told=True)
         for entry in page.records
         for stem in stems_of(entry.key, fields)
     ]

@@ -209,14 +209,9 @@ SELECT %(stream)s, r.key, %(at)s, %(at)s, %(number)s, 'not_found', CASE WHEN EXI
 ON CONFLICT (stream_id, key) DO UPDATE
    SET evidence_at = excluded.evidence_at, reason = excluded.reason, fuse = coalesce(s.fuse, excluded.fuse);
 
--- name: sorts_by_bytes
--- Whether texts that begin alike stand together in an index. ICU sorts by language even where the collation is called C.
-SELECT datlocprovider = 'b'
-       OR (datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')) AS found
-  FROM pg_database WHERE datname = current_database();
-
 -- name: orphans
--- Of families that came whole: who of them the copy holds and didn't come. OFFSET 0: a range of the index for each.
+-- Of families that came whole: who of them the copy holds and didn't come. A range of the index for each (OFFSET 0), which is one
+-- only where texts sort by their bytes; elsewhere nobody is named. ICU sorts by language even where the collation is called C.
 SELECT r.key, f.stem
   FROM unnest(%(stems)s::text[], %(stops)s::text[], %(ats)s::timestamptz[]) AS f (stem, stop, at)
  CROSS JOIN LATERAL (
@@ -226,6 +221,8 @@ SELECT r.key, f.stem
       OFFSET 0
  ) r
  WHERE NOT EXISTS (SELECT FROM unnest(%(keys)s::text[]) AS k (key) WHERE k.key = r.key)
+   AND (SELECT datlocprovider = 'b' OR (datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8'))
+          FROM pg_database WHERE datname = current_database())
  ORDER BY r.key;
 
 -- name: keys_to_read

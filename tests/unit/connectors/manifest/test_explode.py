@@ -89,7 +89,7 @@ def test_an_order_that_went_takes_its_lines_along(tmp_path: Path) -> None:
     lines = stream(tmp_path)
     page = lines.read(answer({"items": [{"id": 7, "@removed": {}}]}), Window(), None)
     assert page.listed is not None
-    assert page.listed.families == (Family("[7,"),)
+    assert page.listed.families == (Family("[7,", told=True),)
     told = lines.tombstones()
     assert told is not None
     page = told.read(answer({"gone": [{"id": 7}, {"id": "PO-7"}]}), Window(), None)

@@ -127,7 +127,7 @@ def test_a_mark_in_the_place_of_an_order_takes_its_lines_along() -> None:
         b'{"id":7,"@removed":{"reason":"deleted"}}', b'{"id":8,"lines":[{"no":1}]}', removed=removed
     )
     assert reading.listed is not None
-    assert reading.listed.families == (Family("[7,"), Family("[8,"))
+    assert reading.listed.families == (Family("[7,", told=True), Family("[8,"))
     assert [record.key for record in reading.records] == ["[8,1]"]
 
 
