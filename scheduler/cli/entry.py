@@ -18,7 +18,7 @@ from scheduler.cli.commands.copy import erase, export, records, storage, views
 from scheduler.cli.commands.feed import changes, subscriptions
 from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
 from scheduler.cli.commands.runs import cursors, history, resync, run_changes, runs
-from scheduler.cli.commands.systems import connectors, systems
+from scheduler.cli.commands.systems import connectors, systems, taps
 from scheduler.cli.commands.webhooks import webhooks
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
 from scheduler.cli.listing import Sections
@@ -40,7 +40,7 @@ app = typer.Typer(
 )
 for module in (
     start, files, connections, pausing, connect, trial, discovering, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
-    erase, storage, doctor, demo, tokens, audit, secrets, webhooks, connector, systems, connectors,
+    erase, storage, doctor, demo, tokens, audit, secrets, webhooks, connector, systems, connectors, taps,
 ):  # fmt: skip
     module.register(app)
 

@@ -1,6 +1,6 @@
 """Two taps of others from the package registry, each in its own environment: one reads a Postgres, one the demo system.
 
-They are installed anew, which takes half a minute and a network: only where HEADRACE_TRY_TAPS is set.
+They are installed anew, which takes half a minute and a network: only where HEADRACE_TEST_TAPS is set.
 """
 
 import os
@@ -26,8 +26,8 @@ from worker.runs.rescue import rescue_lapsed
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(
-        not os.environ.get("HEADRACE_TRY_TAPS"),
-        reason="HEADRACE_TRY_TAPS is not set: this installs two taps from the package registry",
+        not os.environ.get("HEADRACE_TEST_TAPS"),
+        reason="HEADRACE_TEST_TAPS is not set: this installs two taps from the package registry",
     ),
 ]
 

@@ -91,6 +91,11 @@ def environment_of(tap: Allowed, home: Path, *, tick: Callable[[], None] = lambd
             raise
 
 
+def known_environment(tap: Allowed, home: Path) -> Environment | None:
+    """The environment of a requirement, if it is there."""
+    return _ready(folder_of(tap, home))
+
+
 def folder_of(tap: Allowed, home: Path) -> Path:
     """Where it is or will be: another requirement, or another Python, has another."""
     says = f"{tap.requirement} {platform.python_version()}"

@@ -24,7 +24,7 @@ from scheduler.cli.pages.settings import settings_markdown
 from worker.config import Settings
 from worker.connectors.manifest.schema import schema
 
-FOR_TESTS = {"HEADRACE_TEST_PG", "HEADRACE_TEST_CACHE"}
+FOR_TESTS = {"HEADRACE_TEST_PG", "HEADRACE_TEST_CACHE", "HEADRACE_TEST_TAPS"}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *SYSTEM_PAGES], ids=place)
