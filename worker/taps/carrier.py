@@ -105,6 +105,7 @@ class TapCarrier:
                 return found
         if found is not None:
             self._forget(found)
+        self.let_go(errand.run)  # whatever it had begun before, it begins anew
         session = Session(self._house, asked, errand.secrets, os.environ)
         opened = _Open(session, errand.run, asked.state, asked_at=self._clock())
         with self._lock:
@@ -114,8 +115,14 @@ class TapCarrier:
 
     def _batch(self, open_: _Open, errand: Errand, asked: Asked) -> Response:
         is_its = asked.session == open_.session.id
-        if is_its and (kept := open_.kept.get(asked.number)) is not None:
-            return kept
+        response = open_.kept.get(asked.number) if is_its else None
+        if response is None:
+            response = self._next(open_, errand)
+        # Only now may this be refused: what was taken from the tap is kept, and can be asked for again.
+        _bounded(response.body, errand)
+        return response
+
+    def _next(self, open_: _Open, errand: Errand) -> Response:
         try:
             within = min(self._beat, errand.deadline.at - monotonic())
             batch = open_.session.take(max(0.1, within))
@@ -124,7 +131,7 @@ class TapCarrier:
             raise
         if batch.state is not None:
             open_.state = batch.state.decode()
-        response = _said(open_, batch, errand)
+        response = _said(open_, batch)
         open_.keep(open_.number, response)
         open_.number += 1
         open_.asked_at = self._clock()
@@ -145,7 +152,7 @@ class TapCarrier:
             self._forget(each)
 
 
-def _said(open_: _Open, batch: Batch, errand: Errand) -> Response:
+def _said(open_: _Open, batch: Batch) -> Response:
     told = Told(
         session=open_.session.id,
         number=open_.number + 1,
@@ -154,7 +161,7 @@ def _said(open_: _Open, batch: Batch, errand: Errand) -> Response:
         versions=batch.versions,
         odd=tuple(batch.odd),
     )
-    return answer(_bounded(b"[" + b",".join(batch.records) + b"]", errand), told)
+    return answer(b"[" + b",".join(batch.records) + b"]", told)
 
 
 def _bounded(body: bytes, errand: Errand) -> bytes:

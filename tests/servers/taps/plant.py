@@ -19,7 +19,7 @@ SCRIPTED = Path(__file__).with_name("scripted_tap.py")
 NO_NETWORK: Mapping[str, str] = {}
 
 
-class _Moments:
+class Moments:
     def connecting(self) -> None: ...
     def before_sending(self) -> None: ...
     def answered(self) -> None: ...
@@ -65,6 +65,7 @@ class Plant:
         run: str = "1",
         secrets: Mapping[str, str],
         network: Mapping[str, str] = NO_NETWORK,
+        moments: "Moments | None" = None,
     ) -> Errand:
         return Errand(
             connection_id=1,
@@ -73,7 +74,7 @@ class Plant:
             secrets={name: Secret(value) for name, value in secrets.items()},
             deadline=Deadline.of(60, 30),
             most=10_000_000,
-            moments=_Moments(),
+            moments=moments or Moments(),
             log_in=nullcontext,
             network=network,
             run=run,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from servers.taps.plant import Plant, after
+from servers.taps.plant import Moments, Plant, after
 from structlog.testing import capture_logs
 
 from worker.connectors.protocols.singer_calls import Asked, Choice, told_by
@@ -66,6 +66,20 @@ def test_a_batch_that_was_dropped_can_be_had_again(plant: Plant) -> None:
     assert json.loads(empty.body) == []
     assert plant.ask(following) is empty
     assert len(plant.started()) == 2, "one to discover, one to read"
+
+
+def test_a_batch_that_finds_no_room_is_not_lost(plant: Plant) -> None:
+    class Crowded(Moments):
+        def comes(self, size: int) -> None:
+            raise Transient("no_room", "Other pages come first.")
+
+    asked = plant.asked()
+    carrier = plant.carrier
+    with pytest.raises(Transient):
+        carrier.exchange(plant.errand(asked, secrets={}, moments=Crowded()))
+    (session,) = carrier._open
+    again = Asked(asked.tap, asked.config, choice=asked.choice, session=session)
+    assert len(json.loads(plant.ask(again).body)) == 5
 
 
 def test_a_tap_that_writes_nothing_gives_empty_batches_until_it_is_taken_to_hang(plant: Plant) -> None:
