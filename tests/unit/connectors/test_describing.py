@@ -69,6 +69,9 @@ def test_a_mistake_is_told_at_its_place_with_the_nearest_name() -> None:
             },
             ("describe", "streams", "parts", "where"),
         ),
+        ({"streams": {"parts": {**PARTS, "deleted": ""}}}, ("describe", "streams", "parts", "deleted")),
+        ({"streams": {"parts": {**PARTS, "key": ["a.0", "a.id"]}}}, ("describe", "streams", "parts", "key")),
+        ({"streams": {"parts": {**PARTS, "total": "0.n"}}}, ("describe", "streams", "parts", "total")),
         ({"defaults": {"total": "data.n"}, "streams": {"parts": PARTS}}, ("describe", "defaults", "total")),
     ],
 )

@@ -24,6 +24,7 @@ from worker.connectors.manifest.streams.explode import (
 )
 from worker.connectors.manifest.streams.incremental import Incremental, overlap_of, read_incremental
 from worker.connectors.manifest.streams.order import with_parents
+from worker.connectors.manifest.streams.paths import check_paths
 from worker.connectors.manifest.streams.presets import PRESETS
 from worker.connectors.manifest.streams.relation import Relation, column_of, read_relation
 from worker.connectors.manifest.streams.single import Single, single_of
@@ -40,7 +41,6 @@ from worker.connectors.reading.shape import (
     Shape,
     TimeField,
     field_path_of,
-    parted,
 )
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
@@ -253,12 +253,7 @@ class _Reading:
             or_one=self.data.get("or_one", False),
             empty=tuple(self.data.get("empty", ())),
         )
-        paging = read_paging(self.data.get("paging", {}))
-        beside = (("paging", paging.pointer), ("paging", paging.more))
-        head = parted(shape.records)[0]
-        for key, path in (("total", shape.total), *beside, ("incremental", shape.token)):
-            if path and (not head or path[: len(head)] == head):
-                raise self.error((key,), f"{key} can't be read from inside the list of records.")
+        check_paths(shape, read_paging(self.data.get("paging", {})), self.error)
         return shape
 
     def explode(self) -> Explode | None:
