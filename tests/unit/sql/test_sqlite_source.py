@@ -196,6 +196,7 @@ def test_a_key_of_bytes_is_asked_for_as_bytes(plant: sqlite3.Connection, tmp_pat
             {"table": "orders", "key": "id", "incremental": {"field": "at", "param": "since"}},
             "incremental.param",
         ),
+        ({"table": "orders", "key": "id", "filters": {"state": "state = {value}"}}, "filters"),
         ({"table": "orders", "query": "select 1", "key": "id"}, "table"),
         ({"key": "id"}, "streams.orders"),
         ({"table": "orders", "key": "a.b"}, "key"),

@@ -69,6 +69,8 @@ def check_words(data: Mapping[str, Any], complain: Complain) -> None:
                 (name,),
                 f"{name} says nothing of a database: say `table` or `query`, `key`, `fields` and `rows`.",
             )
+    if isinstance(data.get("filters"), Mapping):
+        raise complain(("filters",), "filters of a database are a list of its columns.")
     for name in sorted(STRANGE_CURSOR & data.get("incremental", {}).keys()):
         raise complain(
             ("incremental", name), f"{name} says nothing of a database, which is asked by the column itself."
