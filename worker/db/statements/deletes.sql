@@ -220,7 +220,7 @@ SELECT r.key, f.stem
          AND o.deleted_at IS NULL AND o.observed_at < f.at
       OFFSET 0
  ) r
- WHERE NOT EXISTS (SELECT FROM unnest(%(keys)s::text[]) AS k (key) WHERE k.key = r.key)
+ WHERE r.key <> ALL (%(keys)s::text[])
    AND (SELECT datlocprovider = 'b' OR (datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8'))
           FROM pg_database WHERE datname = current_database())
  ORDER BY r.key;
