@@ -95,7 +95,12 @@ def test_a_worker_that_is_killed_takes_its_tap_along_and_another_goes_on(taps: T
     run = taps.request(orders)
     worker = taps.another_worker(run)
     try:
-        wait_until(lambda: len(taps.copy(orders)) == 5, timeout=30, what="a page of five")
+        wait_until(
+            lambda: len(taps.copy(orders)) == 5 or worker.poll() is not None,
+            timeout=30,
+            what="a page of five",
+        )
+        assert worker.poll() is None, (taps.folder / "worker.log").read_text()[-2000:]
         assert lives(taps_of(taps)[-1])
     finally:
         worker.kill()

@@ -20,6 +20,7 @@ from worker.config import Settings, load_settings
 from worker.engine.perform import carry_out
 from worker.services import Services
 
+ROOT = Path(__file__).parents[3]
 WORKER = Path(__file__).with_name("killed_worker.py")
 ORDERS = {
     "tap": {"stream": "plant-orders", "replication": "incremental", "replication_key": "changed_at"},
@@ -108,7 +109,10 @@ class TapBench(InlineRuns):
         ]
         with (self.folder / "worker.log").open("wb") as log:
             return subprocess.Popen(
-                said, stdout=log, stderr=log, env={**os.environ, "HEADRACE_TAPS": allowed}
+                said,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HEADRACE_TAPS": allowed, "PYTHONPATH": str(ROOT)},
             )
 
 
