@@ -14,6 +14,7 @@ from worker.connectors.hooks.source import HookedSource
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.settings import settings_error, what_is_wrong
 from worker.connectors.protocols.odata.source import ODataSource
+from worker.connectors.protocols.odoo import OdooSource
 from worker.connectors.protocols.rest import RestSource
 from worker.connectors.protocols.singer import SingerSource
 from worker.connectors.protocols.sql import SqlSource
@@ -24,6 +25,8 @@ PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "rest": RestSource,
     "graphql": RestSource,
     "odata": ODataSource,
+    "odoo": OdooSource,
+    "odoo_jsonrpc": OdooSource,
     "tryton": TrytonSource,
     "sql": SqlSource,
     "singer": SingerSource,

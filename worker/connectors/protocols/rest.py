@@ -19,6 +19,8 @@ from worker.errors import HeadraceError
 class RestSource(ManifestSource):
     """One connection to a REST system."""
 
+    kind: type[RestStream] = RestStream
+
     def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
         super().__init__(manifest)
         self._settings = settings
@@ -32,7 +34,7 @@ class RestSource(ManifestSource):
         body = fill_json(manifest.body, settings)
         self._carried = Carried(headers, fill_params(manifest.params, settings), body)
         common = Common(self.base_url, self._carried, settings, self.failure)
-        self._streams = {name: RestStream(spec, common) for name, spec in manifest.streams.items()}
+        self._streams = {name: self.kind(spec, common) for name, spec in manifest.streams.items()}
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self.manifest.system)

@@ -43,9 +43,9 @@ class RestStream(ManifestStream):
     def __init__(self, spec: StreamManifest, common: Common) -> None:
         super().__init__(spec)
         self._common = common
-        self._asked = asked = spec.asked
+        self._asked = asked = spec.asked.bound(common.settings)
         self._outline = asked.outline(common.base_url, common.carries, common.settings)
-        self._filters: Mapping[str, str] = {}
+        self._filters: Mapping[str, Any] = {}
         self._always = asked.always(common.settings) if asked.conditions else []
         paging = spec.paging
         self._paging: Paging = (

@@ -38,6 +38,7 @@ from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import ManifestStream, stream_named
 from worker.connectors.protocols.tryton_session import TrytonSession, rpc
 from worker.connectors.reading.reader import Reading
+from worker.connectors.requests.templates import typed
 from worker.errors import BadRecord, HeadraceError, NeedsOperator, Transient
 
 MOST_DIGITS = 18
@@ -142,7 +143,7 @@ class TrytonStream(ManifestStream):
 
     def filtered(self, values: Mapping[str, str]) -> "TrytonStream":
         check_filters(self.name, self.filters, values)
-        domain = [[name, "=", _typed(value)] for name, value in values.items()]
+        domain = [[name, "=", typed(value)] for name, value in values.items()]
         stream = copy(self)
         stream._spec = replace(self._spec, domain=(*self._spec.domain, *domain))  # noqa: SLF001
         return stream
@@ -216,15 +217,6 @@ def _by_either_date(operator: str, bound: CursorValue) -> list[Any]:
     value = typed_json(bound)
     written, created = TRYTON_TIMES
     return ["OR", [written, operator, value], [[written, "=", None], [created, operator, value]]]
-
-
-def _typed(value: str) -> Any:
-    """Digits, true and false mean what they look like; in quotes they are text."""
-    try:
-        found = msgspec.json.decode(value.encode())
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        return value
-    return found if isinstance(found, bool | int | str) else value
 
 
 def _ids(reading: Reading) -> list[int]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from worker.connectors.manifest.templates import as_text
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*|[0-9]{1,2})\}")
@@ -62,3 +64,12 @@ def _filled(text: str, values: Mapping[str, Any]) -> Any:
     if any(values.get(name, "") is None for name in _NAME.findall(text)):
         return MISSING
     return fill_text(text, values)
+
+
+def typed(text: str) -> Any:
+    """What somebody writes for a value of JSON: digits, true and false mean what they look like; in quotes they are text."""
+    try:
+        found = msgspec.json.decode(text.encode())
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return text
+    return found if isinstance(found, bool | int | str) else text

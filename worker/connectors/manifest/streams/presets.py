@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.connectors.manifest.singer import tap_words
+from worker.connectors.manifest.streams import odoo
 from worker.connectors.manifest.streams.odata import odata
 
 TRYTON_TIMES = ("write_date", "create_date")
@@ -80,6 +81,8 @@ PRESETS: Mapping[str, Preset] = {
         refusals=({"path": "errors", "kind": "operator", "words": "errors.0.message"},),
     ),
     "odata": Preset(needs=("odata", "key"), spelled=odata),
+    "odoo": Preset(("model", "fields"), odoo.DEFAULTS_JSON2, odoo.json2),
+    "odoo_jsonrpc": Preset(("model", "fields"), odoo.DEFAULTS_JSONRPC, odoo.jsonrpc),
     "sql": Preset(("key",), {"records": ""}, by_manifest=False, bounded=True, ordered=True),
     "singer": Preset(("tap", "key"), {"records": ""}, tap_words, by_manifest=False),
     "tryton": Preset(
