@@ -22,7 +22,7 @@ ODD = 61.234567
 """Seconds between two groups of records, so that their times have fractions."""
 GROUP = 8
 MOST_RECORDS = 4096
-MOST_IN_A_PAGE = 512
+MOST_IN_A_PAGE = 256
 """What comes in one page then always does."""
 SHOWN = 5
 
@@ -88,9 +88,8 @@ class Bench:
 
     @property
     def page_size(self) -> int:
-        """As the manifest has it; 0: it asks for none."""
-        own = self.subject.manifest.rpc_size if self.subject.manifest.protocol == "tryton" else 0
-        return int(getattr(self.spec.paging, "size", 0) or own)
+        """As the manifest has it, or the protocol."""
+        return int(getattr(self.spec.paging, "size", 0) or self.subject.manifest.rpc_size)
 
     def close(self) -> None:
         for account in self._accounts:

@@ -1,16 +1,15 @@
 """Every check over every stream: with each, or with one of each kind where streams differ in nothing that matters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scheduler.connectors.check.bench import Bench, Subject, bench
 from scheduler.connectors.check.checks import care, deletes, reading, times, trouble
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.outcome import Broken, Outcome, Spared
-from worker.connectors.manifest.requests import Asked
-from worker.connectors.manifest.streams.single import Single
 from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.connectors.reading.shape import Shape, TimeField
 from worker.errors import HeadraceError, NotFound
 from worker.parsing.documents import suggest
 from worker.telemetry.redaction import redactor
@@ -102,18 +101,30 @@ def kinds(streams: Mapping[str, StreamManifest]) -> list[str]:
     return list(found.values())
 
 
-ALIKE = frozenset(
-    {"name", "title", "path", "params", "model", "fields", "domain", "table", "filters", "traits"}
-)
-"""What two streams may differ in and still be read in the same way."""
+def _kind(spec: StreamManifest) -> Any:
+    """What the checks could tell two streams apart by: what stands at other paths is found all the same."""
+    asked, parts = spec.asked, (spec.swept, spec.tombstones)
+    return (
+        replace(spec.traits, interval=0.0, after=()),
+        spec.paging,
+        (spec.incremental and replace(spec.incremental, time=_time_kind(spec.incremental.time))),
+        _shape_kind(spec.shape),
+        (asked.method, asked.body is None, asked.paging_in, asked.changes_in, asked.ends),
+        (asked.since is None, asked.until is None, asked.behind is None),
+        (spec.removed is None, spec.single is None, spec.detail is None, spec.tombstones_setting is None),
+        tuple(part and _kind(part) for part in parts),
+    )
 
 
-def _kind(spec: StreamManifest) -> tuple[Any, ...]:
-    """What the checks could tell two streams apart by."""
-    return replace(spec.traits, interval=0.0, after=()), _but_alike(spec)
+def _shape_kind(shape: Shape) -> Any:
+    return (
+        len(shape.key),
+        shape.cursor and _time_kind(shape.cursor),
+        shape.records.count("*"),
+        (shape.version is None, shape.total is None, shape.token is None, shape.deleted is None),
+        (shape.needs_cursor, shape.or_one, shape.explode is None),
+    )
 
 
-def _but_alike(part: Any) -> Any:
-    if not isinstance(part, StreamManifest | Single | Asked):
-        return part
-    return tuple(_but_alike(getattr(part, each.name)) for each in fields(part) if each.name not in ALIKE)
+def _time_kind(time: TimeField) -> TimeField:
+    return replace(time, paths=(("x",),) * len(time.paths))

@@ -10,8 +10,11 @@ from scheduler.cli.entry import run
 
 pytestmark = pytest.mark.integration
 
-FEW = MANIFEST[: MANIFEST.index("  by_link:")]
-"""Three of its streams."""
+FEW = (
+    MANIFEST[: MANIFEST.index("  by_offset:")]
+    + MANIFEST[MANIFEST.index("  by_cursor:") : MANIFEST.index("  by_link:")]
+)
+"""One of its streams."""
 DOUBLE = """
 from connectors.doubles.plain import Plain
 
@@ -80,12 +83,12 @@ def test_what_was_recorded_is_read_as_the_manifest_says(
 ) -> None:
     recorded = folder / "recorded"
     recorded.mkdir()
-    request = {"method": "GET", "url": "https://system.example.com/by_offset", "headers": {}, "body": None}
-    row = {"id": 1, "updated_at": "2026-06-15T12:00:00.000Z", "deleted_at": None, "serial": 1}
+    request = {"method": "GET", "url": "https://system.example.com/by_cursor", "headers": {}, "body": None}
+    row = {"id": 1, "updated_at": 1_781_524_800_000, "name": "Record 1"}
 
     def record(*rows: dict[str, object]) -> None:
-        response = {"status": 200, "headers": {}, "body": {"data": list(rows), "total": len(rows)}}
-        (recorded / "by_offset.json").write_text(json.dumps({"request": request, "response": response}))
+        response = {"status": 200, "headers": {}, "body": {"data": list(rows), "next": None}}
+        (recorded / "by_cursor.json").write_text(json.dumps({"request": request, "response": response}))
 
     record(row, {**row, "id": 2})
     assert check(str(folder), "--json") == 0
@@ -93,8 +96,8 @@ def test_what_was_recorded_is_read_as_the_manifest_says(
     record(row, {**row, "id": 2}, row)
     assert check(str(folder), "--json") == 1
     (found,) = _recorded(capfd)
-    assert (found["stream"], found["came"]) == ("by_offset", "3 entries with 2 keys")
-    assert "by_offset.json" in found["request"]
+    assert (found["stream"], found["came"]) == ("by_cursor", "3 entries with 2 keys")
+    assert "by_cursor.json" in found["request"]
 
 
 def _recorded(capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
