@@ -17,7 +17,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "pause",
         "resume",
     ),
-    "Systems": ("systems", "connectors", "connector"),
+    "Systems": ("systems", "connectors", "taps", "connector"),
     "Runs": ("sync", "runs", "history", "resync", "cursors"),
     "The copy": ("records", "views", "export", "storage", "erase"),
     "Changes": ("changes", "consumers", "subscriptions", "webhooks"),

@@ -21,7 +21,7 @@ group = typer.Typer(cls=Sentences, rich_markup_mode=None, invoke_without_command
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `headrace`."""
-    app.add_typer(group, name="taps", help="Show the Singer taps that may run here, and install them.")
+    app.add_typer(group, name="taps")
 
 
 @group.callback()
