@@ -44,6 +44,10 @@ def test_an_upgrade_is_told_first_and_then_done_and_back(api: Application, ours:
     assert not api.post("/v1/connections/plant/upgrade", {}).json()["done"]
     assert api.post("/v1/connections/plant/upgrade", {"to": pin}).json()["to"] == pin
     assert ours.row()["manifest_version"] == pin
+    acts = ours.services.database.all(
+        "SELECT actor, detail FROM audit WHERE action = 'connection.upgrade' ORDER BY id"
+    )
+    assert [(act["actor"] != "cli", act["detail"]["to"]) for act in acts] == [(True, told["to"]), (True, pin)]
 
 
 def test_a_version_that_is_nowhere_is_not_found(api: Application) -> None:

@@ -134,8 +134,6 @@ def _read(folder: Path, *, fixed: bool) -> Edition | InvalidInput:
     try:
         return read_edition(folder, fixed=fixed)
     except InvalidInput as exc:
-        if fixed:
-            raise
         return exc
     except Exception as exc:  # noqa: BLE001 - a fault of ours in reading one manifest must not end the others
         words = f"The manifest can't be read: {type(exc).__name__}."

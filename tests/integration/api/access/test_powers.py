@@ -28,6 +28,7 @@ POWERS: list[tuple[str, str, str, Any, str]] = [
 NOTED_ELSEWHERE = {
     "POST /v1/connections", "PATCH /v1/connections/{connection_id}", "DELETE /v1/connections/{connection_id}",
     "PATCH /v1/connections/{connection_id}/streams/{stream}", "POST /v1/connections/{connection_id}/resume",
+    "POST /v1/connections/{connection_id}/upgrade",
     "POST /v1/connections/{connection_id}/streams/{stream}/erasures",
     "DELETE /v1/connections/{connection_id}/streams/{stream}/erasures",
     "POST /v1/connections/{connection_id}/streams/{stream}/syncs", "POST /v1/connections/{connection_id}/syncs",

@@ -25,7 +25,7 @@ connections:
     tenant: TENANT
 """
 READS = {
-    "audit", "changes", "connections", "connections show", "consumers", "cursors", "doctor", "explain", "export",
+    "audit", "changes", "connections", "connections show", "connectors", "consumers", "cursors", "doctor", "explain", "export",
     "export-config", "records", "runs", "runs show", "secrets check", "storage", "subscriptions",
     "subscriptions show", "token list", "token show", "views",
 }  # fmt: skip
@@ -36,7 +36,7 @@ POSITIONS = {"consumers commit", "consumers delete", "subscriptions test", "test
 TRIED = {"apply", "sync", "resync", "runs cancel", "deletes", "pause", "resume", "subscriptions add", "subscriptions pause",
          "subscriptions resume", "subscriptions replay", "subscriptions remove", "history", "drift", "quarantine", "verify"}  # fmt: skip
 TRIED_ELSEWHERE = {
-    "connect", "demo remove", "erase", "runs changes", "webhooks", "token create", "token rotate", "token revoke",
+    "connect", "connectors downgrade", "connectors upgrade", "demo remove", "erase", "runs changes", "webhooks", "token create", "token rotate", "token revoke",
 }  # fmt: skip
 
 
