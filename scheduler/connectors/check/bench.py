@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from secrets import token_hex
 from typing import Any
 
@@ -38,6 +39,14 @@ class Subject:
         """As a process reads it."""
         return ManifestConnector(self.manifest)
 
+    @cached_property
+    def whole(self) -> Manifest:
+        """The manifest, with what a connection to the double describes of itself where the system is open."""
+        if not self.manifest.open:
+            return self.manifest
+        with self.double() as double:
+            return ManifestConnector(self.manifest).manifest_of(double.settings())
+
 
 @dataclass
 class Bench:
@@ -52,7 +61,7 @@ class Bench:
     @property
     def spec(self) -> StreamManifest:
         """What the manifest says of the stream."""
-        return self.subject.manifest.streams[self.stream]
+        return self.subject.whole.streams[self.stream]
 
     @property
     def described(self) -> Stream:

@@ -84,7 +84,7 @@ def _tried(check: Check, there: Bench) -> Outcome:
 def _tries(subject: Subject, choice: Choice) -> Iterator[tuple[Check, str]]:
     streams = {
         name: spec
-        for name, spec in subject.manifest.streams.items()
+        for name, spec in subject.whole.streams.items()
         if not choice.streams or name in choice.streams
     }
     few = list(streams) if choice.all_kinds else kinds(streams)

@@ -119,6 +119,10 @@ def login(bench: Bench) -> str:
         copy.load()
         bench.compare(copy, "after its session was forgotten between two pages")
         seen.append("a forgotten session is renewed")
+    for each in bench.double.complaints():
+        if each.kind == "auth_expired":
+            _renews_after(bench, each)
+            seen.append(f"so it is after {each.name}")
     refused = _wrong_secrets(bench)
     if refused:
         seen.append("a wrong secret needs a person and is tried once")
@@ -127,9 +131,22 @@ def login(bench: Bench) -> str:
     return ", ".join(seen)
 
 
+def _renews_after(bench: Bench, each: Complaint) -> None:
+    """What says in the system's own words that a session is over leads to a new one, and the request is sent again."""
+    copy = bench.copy()
+    copy.sync(1)
+    before = len(bench.double.asked(("login",)))
+    bench.double.trouble(each.answer)
+    copy.load()
+    bench.compare(copy, f"after {each.name} between two pages")
+    if len(bench.double.asked(("login",))) == before:
+        raise Broken(f"a new log-in after {each.name}", "none")
+
+
 def _wrong_secrets(bench: Bench) -> int:
     tried = 0
-    for name in (name for name, needed in bench.account().connector.secret_names.items() if needed):
+    needed = bench.account().connector.secrets_of(bench.double.settings())
+    for name in (name for name, must in needed.items() if must):
         with bench.wrong_secret(name) as account:
             before = len(bench.double.log)
             error = _failure_of(Copy(account, bench.stream))
