@@ -25,6 +25,8 @@ def check_paths(shape: Shape, paging: Paging, complain: Complain) -> None:
             raise complain((key,), f"{key} is a field of an answer, and no field is named.")
         if not head or path[: len(head)] == head:
             raise complain((key,), f"{key} can't be read from inside the list of records.")
+    if shape.explode is not None and not parted(shape.explode.path)[0]:
+        raise complain(("explode", "path"), "path says in which field of a parent its children are.")
     within = _of_a_record(shape)
     for key, path in within:
         if not path:
