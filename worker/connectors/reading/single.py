@@ -1,6 +1,5 @@
 """What does an answer say of the one record that was asked for?"""
 
-import re
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,11 +8,6 @@ from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.split import slices
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
-
-
-FIRST = ("0",)
-"""A record that is asked for alone and comes as a list of one: where the list is empty, there is none."""
-_EMPTY = re.compile(rb"\[\s*\]")
 
 
 class _Parser(Protocol):
@@ -38,8 +32,6 @@ def keys_alone(page: Page) -> Page:
 def one_of(stream: _Parser, body: bytes, path: FieldPath, key: str) -> Page:
     """The record in the answer, if it is the one that was asked for."""
     raw = record_in(body, path)
-    if raw is None and path[-1:] == FIRST and _is_empty(body, path[:-1]):
-        return Page([], gone=[Gone(key, "not_found")])
     if raw is None:
         words = f"The answer holds no record{' at ' + '.'.join(path) if path else ''}."
         return Page([], [Rejected(body, "malformed_answer", words, key)])
@@ -71,11 +63,3 @@ def record_in(body: bytes, path: FieldPath) -> bytes | None:
     except ValueError:
         return None
     return raw if raw is not None and raw[:1] == b"{" else None
-
-
-def _is_empty(body: bytes, path: FieldPath) -> bool:
-    try:
-        found = slices(body, {path}).get(path) if path else body.strip(_BLANK)
-    except ValueError:
-        return False
-    return found is not None and _EMPTY.fullmatch(found) is not None

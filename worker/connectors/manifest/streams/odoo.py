@@ -31,33 +31,14 @@ DEFAULTS_JSONRPC: Mapping[str, Any] = {**DEFAULTS_JSON2, "records": "result"}
 
 def json2(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     """The stream in the words of requests; `part` is the part of `deletes` that it describes: a sweep lists ids alone."""
-    asked = _asked(data, part, "")
-    asked["path"] = f"/json/2/{data.get('model', '')}/{METHOD}"
-    asked["body"] = _arguments(data, part)
-    if part == "":
-        asked["single"] = {
-            "path": asked["path"],
-            "body": {**_arguments(data, part), "domain": [["id", "=", "{key}"]], "limit": 1},
-            "record": "0",
-            **_ALONE,
-        }
-    return asked
+    path = f"/json/2/{data.get('model', '')}/{METHOD}"
+    return {**_asked(data, part, ""), "path": path, "body": _arguments(data, part)}
 
 
 def jsonrpc(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     """The same by JSON-RPC. Who asks is put into the body's places by `auth`."""
-    asked = _asked(data, part, f"{_KWARGS}.")
-    asked["path"] = "/jsonrpc"
-    asked["body"] = call(data.get("model", ""), METHOD, _arguments(data, part))
-    if part == "":
-        alone = {**_arguments(data, part), "domain": [["id", "=", "{key}"]], "limit": 1}
-        asked["single"] = {
-            "path": "/jsonrpc",
-            "body": call(data.get("model", ""), METHOD, alone),
-            "record": "result.0",
-            **_ALONE,
-        }
-    return asked
+    body = call(data.get("model", ""), METHOD, _arguments(data, part))
+    return {**_asked(data, part, f"{_KWARGS}."), "path": "/jsonrpc", "body": body}
 
 
 def call(model: str, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,10 +50,6 @@ def call(model: str, method: str, arguments: Mapping[str, Any]) -> dict[str, Any
         "id": 1,
         "params": {"service": "object", "method": "execute_kw", "args": args},
     }
-
-
-_ALONE: Mapping[str, Any] = {"method": "POST", "number": True, "absent": [410]}
-"""One record is asked for as a list of one, which is empty where it is gone. A 404 means that there is no such model."""
 
 
 def _arguments(data: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -100,6 +77,8 @@ def _asked(data: Mapping[str, Any], part: str, stem: str) -> dict[str, Any]:
             "size": MOST_IDS if part == "sweep" else SIZE,
         }
     }
+    if part == "":
+        found["single"] = {"by": [["id", "=", "{key}"]], "number": True}
     if isinstance(filters := data.get("filters"), Sequence):
         found["filters"] = {name: [[name, "=", "{value}"]] for name in filters}
     if "incremental" in data:
