@@ -30,11 +30,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What records of a stream look like from here on."""
+    """Which fields tell a stream's records apart, as the tap has it."""
 
     stream: str
     keys: tuple[str, ...]
-    schema: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,11 @@ class _Wire(msgspec.Struct):
     record: msgspec.Raw | None = None
     version: int | None = None
     value: msgspec.Raw | None = None
-    schema_: msgspec.Raw | None = msgspec.field(default=None, name="schema")
     key_properties: list[str] | None = None
 
 
 _decode = msgspec.json.Decoder(_Wire).decode
-_NAMES = ("type", "stream", "record", "version", "value", "schema", "key_properties")
+_NAMES = ("type", "stream", "record", "version", "value", "key_properties")
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -93,7 +91,7 @@ def _message(wire: _Wire, line: bytes) -> Message:
         case "STATE" if wire.value is not None:
             return State(bytes(wire.value))
         case "SCHEMA" if stream is not None:
-            return Schema(stream, tuple(wire.key_properties or ()), bytes(wire.schema_ or b"{}"))
+            return Schema(stream, tuple(wire.key_properties or ()))
         case "ACTIVATE_VERSION" if stream is not None and wire.version is not None:
             return Activated(stream, wire.version)
         case "BATCH" if stream is not None:
@@ -112,10 +110,7 @@ def _with_care(line: bytes) -> Message:
             for name in ("type", "stream", "version", "key_properties")
             if (name,) in found
         }
-        parts = {
-            name: msgspec.Raw(found[name,]) for name in ("record", "value", "schema") if (name,) in found
-        }
-        parts = {"schema_" if name == "schema" else name: raw for name, raw in parts.items()}
+        parts = {name: msgspec.Raw(found[name,]) for name in ("record", "value") if (name,) in found}
         wire = msgspec.convert(sound, _Wire)
     except UNREADABLE:
         return Noise(line)

@@ -3,11 +3,12 @@
 Emits: tap_noise, tap_line_too_long.
 """
 
+from collections.abc import Sequence
 from time import monotonic
 
 import structlog
 
-from worker.connectors.protocols.singer_calls import Odd, Versions
+from worker.connectors.protocols.singer_calls import Choice, Odd, Versions
 from worker.errors import NeedsOperator, Transient
 from worker.taps.lines import Line
 from worker.taps.mailbox import Mailbox
@@ -61,9 +62,10 @@ class Listening:
 class Reading:
     """What the lines of one run say of one stream. Used by one thread."""
 
-    def __init__(self, mailbox: Mailbox, stream: str, *, tap: str) -> None:
+    def __init__(self, mailbox: Mailbox, choice: Choice, *, tap: str) -> None:
         self._mailbox = mailbox
-        self._stream = stream
+        self._stream = choice.stream
+        self._key = choice.key
         self._tap = tap
         self._noise = 0
         self._version: int | None = None
@@ -76,25 +78,28 @@ class Reading:
         if line.is_cut:
             self._too_long(line)
             return
-        match message_of(line.text):
-            case Row(stream, raw, version):
-                self._spoke = True
-                if stream == self._stream:
-                    self._row(raw, version)
-            case State(raw):
-                self._spoke = True
-                self._state(raw)
-            case Schema():
-                self._spoke = True
-            case Activated(stream, version):
-                if stream == self._stream:
-                    self._is_active = version == self._version or self._version is None
+        message = message_of(line.text)
+        if isinstance(message, Noise):
+            self._is_noise(message.text)
+            return
+        self._spoke = True
+        if isinstance(message, State):
+            self._state(message.raw)
+        elif message.stream == self._stream:
+            self._of_stream(message)
+
+    def _of_stream(self, message: Row | Schema | Activated | Files) -> None:
+        match message:
+            case Row(_, raw, version):
+                self._row(raw, version)
+            case Schema(_, keys):
+                self._check_key(keys)
+            case Activated(_, version):
+                self._is_active = version == self._version or self._version is None
             case Files():
-                message = f"{self._tap} hands out files (BATCH), which Headrace doesn't read."
+                words = f"{self._tap} hands out files (BATCH), which Headrace doesn't read."
                 hint = "Take `batch_config` out of its config, so that it sends records."
-                raise NeedsOperator("tap_sends_files", message, hint=hint)
-            case Noise(text):
-                self._is_noise(text)
+                raise NeedsOperator("tap_sends_files", words, hint=hint)
 
     def end(self) -> None:
         """It ended well. Raises where nothing that it said was a tap's."""
@@ -107,6 +112,14 @@ class Reading:
         if self._version is None:
             return "none"
         return "activated" if self._is_active else "open"
+
+    def _check_key(self, keys: Sequence[str]) -> None:
+        """Records that the tap tells apart must not become one; another key than the tap's may be meant."""
+        if self._key and set(self._key) < set(keys):
+            message = f"{self._tap} tells records apart by {', '.join(keys)}, and the key here is {', '.join(self._key)}."
+            raise NeedsOperator(
+                "tap_key_differs", message, hint="Name all of these fields in the stream's `key`."
+            )
 
     def _row(self, raw: bytes, version: int | None) -> None:
         if version is not None:

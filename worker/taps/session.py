@@ -103,7 +103,7 @@ class Session:
         log.info("tap_started", tap=tap.name, stream=choice.stream, resumes=self._asked.state is not None)
         voice = Voice(tap.name)
         listening = Listening(process, voice, tap=tap.name, silence=self._house.silence)
-        reading = Reading(self._mailbox, choice.stream, tap=tap.name)
+        reading = Reading(self._mailbox, choice, tap=tap.name)
         for line in lines_of(listening.read, self._house.most_line):
             reading.take(line)
         code = self._ended(process, voice, tap)

@@ -1,13 +1,17 @@
 """What is taken from what a tap writes, and what its words mean: without a process."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from worker.connectors.protocols.singer_calls import Choice
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.taps.allowed import allowed_tap
 from worker.taps.lines import Line, lines_of
+from worker.taps.mailbox import Mailbox
 from worker.taps.messages import Activated, Files, Noise, Row, Schema, State, message_of
+from worker.taps.reading import Reading
 from worker.taps.words import failure_of, level_of, masked
 
 LIST = (
@@ -39,7 +43,7 @@ def test_a_line_without_an_end_is_cut_and_the_next_is_whole() -> None:
         (b'{"type":"RECORD","stream":"a","record":{"b": 1.50},"version":7}', Row("a", b'{"b": 1.50}', 7)),
         (b'{"type":"RECORD","stream":"a","record":{"b": NaN}}', Row("a", b'{"b": NaN}')),
         (b'{"type": "STATE", "value": {"x": 1}}', State(b'{"x": 1}')),
-        (b'{"type":"SCHEMA","stream":"a","schema":{},"key_properties":["i"]}', Schema("a", ("i",), b"{}")),
+        (b'{"type":"SCHEMA","stream":"a","schema":{},"key_properties":["i"]}', Schema("a", ("i",))),
         (b'{"type":"ACTIVATE_VERSION","stream":"a","version":7}', Activated("a", 7)),
         (b'{"type":"BATCH","stream":"a","manifest":[]}', Files("a")),
         (b'{"type":"RECORD","stream":"a"}', Noise(b'{"type":"RECORD","stream":"a"}')),
@@ -51,6 +55,30 @@ def test_a_line_without_an_end_is_cut_and_the_next_is_whole() -> None:
 )
 def test_a_line_is_one_message_or_noise(line: bytes, message: object) -> None:
     assert message_of(line) == message
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "goes"),
+    [
+        (("id",), ("id",), True),
+        (("id",), ("plant", "id"), False),
+        (("plant", "id"), ("id",), True),
+        (("code",), ("id",), True),
+        (("id",), (), True),
+        ((), ("id",), True),
+    ],
+)
+def test_records_that_the_tap_tells_apart_do_not_become_one(
+    ours: tuple[str, ...], theirs: tuple[str, ...], goes: bool
+) -> None:
+    reading = Reading(Mailbox(), Choice("a", key=ours), tap="tap-x")
+    schema = json.dumps({"type": "SCHEMA", "stream": "a", "schema": {}, "key_properties": theirs}).encode()
+    if goes:
+        reading.take(Line(schema, len(schema)))
+        return
+    with pytest.raises(NeedsOperator) as caught:
+        reading.take(Line(schema, len(schema)))
+    assert caught.value.code == "tap_key_differs"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class SingerStream(ManifestStream):
         super().__init__(spec)
         tap = spec.tap
         assert tap is not None  # noqa: S101 - the manifest was read for this protocol
-        choice = Choice(tap.stream, tap.method, tap.replication_key, tap.leave_out)
+        choice = Choice(tap.stream, tap.method, tap.replication_key, tap.leave_out, _names(spec))
         self._asked = msgspec.structs.replace(asked, choice=choice)
         self._at_once = at_once
         self._traits = replace(spec.traits, at_once=at_once)
@@ -151,3 +151,7 @@ class SingerStream(ManifestStream):
     def filtered(self, values: Mapping[str, str]) -> "SingerStream":
         check_filters(self.name, self.filters, values)
         return self
+
+
+def _names(spec: StreamManifest) -> tuple[str, ...]:
+    return tuple(path[0] for path in spec.shape.key)

@@ -27,6 +27,8 @@ class Choice(msgspec.Struct, frozen=True):
     replication_key: str | None = None
     leave_out: tuple[str, ...] = ()
     """Fields that the tap needn't read."""
+    key: tuple[str, ...] = ()
+    """The fields that tell records apart, as the connection describes them; none: not known here."""
 
 
 class Asked(msgspec.Struct, frozen=True):
