@@ -124,7 +124,8 @@ def _check_names(document: Document) -> None:
                 check_setting(document, (*where, "deletes", part, "setting"), about["setting"])
     for where, found in [(("request",), document.data.get("request", {})), *_streams(document.data)]:
         for path, name in templates_in(found, where):
-            check_setting(document, path, name)
+            optional = not {"conditions", "incremental"} & {*path}
+            check_template(document, path, f"{{{name}}}", optional=optional)
     for path, text in _templates(document.data):
         optional = bool({"params", "headers"} & {*path})
         check_template(document, path, text, optional=optional)

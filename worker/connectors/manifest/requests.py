@@ -1,15 +1,15 @@
 """What does a manifest say of a stream's requests? Its method, headers, body, conditions and where values go."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.connectors.manifest.templates import fill_all, fill_path
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Arrays, Outline, Where, spread
-from worker.connectors.requests.templates import MISSING, fill_json, names_of
+from worker.connectors.requests.templates import MISSING, fill_json, fill_text, names_of
 
-RESERVED = frozenset({"value", "key"})
+RESERVED = frozenset({"value", "key", "conditions"})
 """Names in templates that are filled as requests are made, and are no settings."""
 BODY_KEYS = ("body", "where", "conditions", "filters", "incremental", "paging")
 WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -61,6 +61,24 @@ class Asked:
             None if body is MISSING else body,
         )
 
+    def bound(self, settings: Mapping[str, Any]) -> "Asked":
+        """The same with a connection's settings in its conditions and the text around them."""
+        known = self.conditions
+        if known is None:
+            return self
+        template = None if known.template is None else fill_text(known.template, settings, known.quote)
+
+        def of(condition: Condition | None) -> Condition | None:
+            return None if condition is None else known.filled(condition, settings)
+
+        return replace(
+            self,
+            conditions=replace(known, template=template),
+            since=of(self.since),
+            until=of(self.until),
+            behind=of(self.behind),
+        )
+
     def always(self, settings: Mapping[str, Any]) -> list[Condition]:
         """The conditions of all requests; one whose setting isn't given is left out."""
         assert self.conditions is not None  # noqa: S101 - read_asked sees to it
@@ -97,6 +115,10 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
     """The stream's own words; the schema has been checked already."""
     incremental, paging = data.get("incremental", {}), _options(data.get("paging", {}))
     filters, total = data.get("filters", {}), data.get("total")
+    if "conditions" in data and "param" not in data["conditions"]:
+        raise complain(
+            ("conditions",), "conditions say by `param` where they go: a parameter, or a path in the body."
+        )
     conditions = Conditions(**_renamed(data["conditions"])) if "conditions" in data else None
     told = [("where",)] * bool(data.get("where")) + [
         (group, key)
@@ -159,8 +181,11 @@ def _check_texts(
 
 def templates_in(found: Mapping[str, Any], where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings that a stream's body, headers and conditions name, and where they stand."""
-    for key in ("body", "where"):
-        for path, name in names_of(found.get(key)):
+    conditions = {key: found[key] for key in ("body", "where") if key in found}
+    conditions |= {"conditions": found.get("conditions", {}).get("template")}
+    conditions |= {"incremental": {key: found.get("incremental", {}).get(key) for key in ("since", "until")}}
+    for key, value in conditions.items():
+        for path, name in names_of(value):
             if name not in RESERVED and not name.isdigit():
                 yield (*where, key, *(str(part) for part in path)), name
 
