@@ -150,6 +150,20 @@ def test_conditions_stand_inside_a_query_of_sql() -> None:
     assert asked == "SELECT id FROM item WHERE at >= TO_TIMESTAMP('2026-01-31T08:00:00.000000Z') ORDER BY id"
 
 
+def test_settings_stand_in_conditions_and_in_the_text_around_them() -> None:
+    parts = stream(
+        "method: POST, conditions: {in: body, param: q, join: ' AND ', none: 1=1,"
+        " template: \"SELECT id FROM item WHERE site = '{site}' AND {conditions}\"},"
+        "incremental: {field: at, format: datetime, since: \"at >= ZONED('{value}', '{site}')\"}",
+        site="O'Neil",
+    )
+    asked = sent(parts.request(Window(since=SINCE), None))["q"]
+    assert (
+        asked
+        == "SELECT id FROM item WHERE site = 'O''Neil' AND at >= ZONED('2026-01-31 08:00:00', 'O''Neil')"
+    )
+
+
 def test_values_of_a_condition_can_stand_apart_from_its_text() -> None:
     fiix = stream(
         "body: {filters: [{}]}, conditions: {in: body, param: filters.0.ql, join: ' AND ', values: filters.0.parameters},"
@@ -262,6 +276,11 @@ def test_one_record_is_asked_for_by_a_condition_of_the_list() -> None:
         ("where: ['a=1']", "where is a condition: say under `conditions` where conditions go"),
         ("incremental: {field: at, since: 'a {value}'}", "incremental.since is a condition"),
         ("single: {by: 'id={key}'}", "single.by is a condition"),
+        ("conditions: {join: ' and '}, where: ['a=1']", "conditions say by `param` where they go"),
+        (
+            "conditions: {param: q, join: x}, incremental: {field: at, since: 'a {value} {company}'}",
+            "must be required or have a default",
+        ),
         ("method: GET, body: {a: 1}", "GET has no body"),
         ("body: {a: '{compny}'}", "There is no setting 'compny'"),
         ("incremental: {field: at}", "needs the param or the condition (since)"),
