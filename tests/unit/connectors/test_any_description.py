@@ -29,11 +29,9 @@ JUNK: tuple[Any, ...] = (
 
 
 def _seeds() -> Iterator[dict[str, Any]]:
-    """What the catalogue and the pages say, as far as a connection may say it."""
-    found = [
-        load_document(path).data for path in sorted(ROOT.glob("worker/connectors/catalog/*/manifest.yaml"))
-    ]
-    for page in sorted(ROOT.glob("docs/connectors/*.md")):
+    """What the demo system's manifest and the pages about requests and records say, as far as a connection may say it."""
+    found = [load_document(ROOT / "worker/connectors/catalog/demo/manifest.yaml").data]
+    for page in (ROOT / "docs" / "connectors" / name for name in ("requests.md", "records.md")):
         found += [
             yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
         ]
