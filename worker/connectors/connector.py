@@ -4,6 +4,7 @@ What is bound is kept: it goes with the connector, so a manifest that is read an
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from worker.connectors.bound import Kept
@@ -13,6 +14,7 @@ from worker.connectors.describing.described import digest
 from worker.connectors.hooks.source import HookedSource
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.settings import settings_error, what_is_wrong
+from worker.connectors.manifest.streams.zones import with_zones
 from worker.connectors.protocols.odata.source import ODataSource
 from worker.connectors.protocols.odoo import OdooSource
 from worker.connectors.protocols.rest import RestSource
@@ -105,6 +107,8 @@ class ManifestConnector:
         known = manifest.settings
         given = {name: setting.default for name, setting in known.items()} | {**settings}
         whole = {name: known[name].meant(value) if name in known else value for name, value in given.items()}
+        if (streams := with_zones(manifest.streams, whole)) is not manifest.streams:
+            manifest = replace(manifest, streams=streams)
         source = PROTOCOLS[manifest.protocol](manifest, whole)
         return source if manifest.hook is None else HookedSource(source, manifest.hook, whole)
 

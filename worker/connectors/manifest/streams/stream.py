@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from worker.connectors.contract import StreamTraits
+from worker.connectors.manifest.checking import check_template
 from worker.connectors.manifest.requests import Asked, read_asked
 from worker.connectors.manifest.singer import TapStream, read_tap, tap_traits
 from worker.connectors.manifest.streams.deletes import (
@@ -28,6 +28,7 @@ from worker.connectors.manifest.streams.paths import check_paths
 from worker.connectors.manifest.streams.presets import PRESETS
 from worker.connectors.manifest.streams.relation import Relation, column_of, read_relation
 from worker.connectors.manifest.streams.single import Single, single_of
+from worker.connectors.manifest.streams.zones import ZoneSetting, zone_named
 from worker.connectors.manifest.views.tables import TableTraits, read_table
 from worker.connectors.paging.chained import ByCursor, ByLink, OnePage
 from worker.connectors.paging.counted import SMALLEST_OF_MANY, ByNumber, ByNumberAndSize, ByOffset
@@ -281,18 +282,23 @@ class _Reading:
         return DeletedMark(field_path_of(found["field"]), several if "equals" in found else None)
 
     def zone(self, found: Mapping[str, Any], path: Sequence[str]) -> tzinfo:
-        name = found.get("zone", "UTC")
         try:
-            return UTC if name == "UTC" else ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise self.error(path, f"There is no time zone {name!r}.") from None
+            zone = zone_named(found.get("zone", "UTC"))
+        except ValueError as exc:
+            raise self.error(path, str(exc)) from None
+        if isinstance(zone, ZoneSetting):
+            check_template(self.document, self.at(path), found["zone"], optional=False)
+        return zone
 
-    def error(self, path: Sequence[str], message: str) -> Exception:
+    def at(self, path: Sequence[str]) -> Sequence[str]:
+        """Where the document says it: in the stream, or among the defaults."""
         own = bool(path) and path[0] in self.own
         if self.part:
             path, own = ("deletes", self.part), "deletes" in self.own
-        at = ("streams", self.name, *path) if own else ("defaults", *path)
-        return self.document.error(at, "bad_value", f"In streams.{self.name}: {message}")
+        return ("streams", self.name, *path) if own else ("defaults", *path)
+
+    def error(self, path: Sequence[str], message: str) -> Exception:
+        return self.document.error(self.at(path), "bad_value", f"In streams.{self.name}: {message}")
 
 
 def _ids_alone(stream: StreamManifest) -> StreamManifest:
