@@ -61,15 +61,15 @@ class Looks:
     def whole(self) -> bool:
         """Compare all of it, keys and hashes; False where it doesn't fit, and the first page was a sample."""
         page = self._first_page()
-        self.found.source_records = page.total
+        self.found.source_records = page.in_all
         count = self.copy.count()
         per_page = max(1, len(page.records) + len(page.rejected))
-        size = max(page.total or 0, count)
+        size = max(page.in_all or 0, count)
         if page.next is not None and (
             size > MOST_WHOLE or not fits(size / per_page, self.asker.allowance, singles=self._singles)
         ):
             self._take(page.records, self.everything)
-            self.total = None if self.since is not None else page.total
+            self.total = None if self.since is not None else page.in_all
             return False
         shown, others = self._read_on(page)
         self.pages = self.asker.spent
@@ -88,7 +88,7 @@ class Looks:
         only for what is to be in the copy.
         """
         page, _ = self.asker.page(self.everything, None)
-        if page.next is None or page.total is not None or self.since is None:
+        if page.next is None or page.in_all is not None or self.since is None:
             return page
         self.everything = Window(self.since)
         return self.asker.page(self.everything, None)[0]
@@ -117,7 +117,7 @@ class Looks:
         if sweep is None:
             return
         page, _ = self.asker.page(Window(), None, stream=sweep)
-        size = max(page.total or 0, self.copy.count())
+        size = max(page.in_all or 0, self.copy.count())
         more = size / max(1, len(page.records)) - 1
         if page.next is not None and (size > MOST_WHOLE or more > self.asker.left / 2):
             return
