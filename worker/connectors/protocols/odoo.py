@@ -68,10 +68,15 @@ class OdooSource(RestSource):
 
 
 def whole_seconds(window: Window) -> Window:
-    """Up to the end of the second of `until`: the database has microseconds behind what answers show."""
-    if not isinstance(window.until, datetime):
-        return window
-    return replace(window, until=window.until.replace(microsecond=0) + timedelta(seconds=1))
+    """From the beginning of the second of `since` to the end of that of `until`: Odoo takes whole seconds, and has microseconds
+    behind those that it shows.
+    """
+    since, until = window.since, window.until
+    return replace(
+        window,
+        since=since.replace(microsecond=0) if isinstance(since, datetime) else since,
+        until=until.replace(microsecond=0) + timedelta(seconds=1) if isinstance(until, datetime) else until,
+    )
 
 
 def companies_in(text: str | None) -> list[int] | None:

@@ -87,7 +87,7 @@ def _asked(data: Mapping[str, Any], part: str, stem: str) -> dict[str, Any]:
             "field": CHANGED,
             "format": "datetime",
             "since": [[CHANGED, ">=", "{value}"]],
-            "until": [[CHANGED, "<", "{value}"]],  # the end of the second: OdooStream
+            "until": [[CHANGED, "<", "{value}"]],  # the end of the second: `protocols.odoo.whole_seconds`
             "overlap": OVERLAP,
             **data["incremental"],
         }
