@@ -3,7 +3,7 @@
 A page is handed out with the records that have come: all of them, or after some seconds, or some megabytes, or before one
 that can't be had now, as many of the first as are here without a gap. What is left keeps its place (`done` in the position),
 so nothing is asked for twice when the run goes on, here or elsewhere. A record that isn't there is named as absent; one that
-the system refuses to show is set aside, and so is one that breaks again and again while others come.
+the system refuses to show is set aside, and so is one that breaks again while the system shows others.
 Emits: detail_set_aside.
 """
 
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 SECONDS = 5.0
 """After so long what has come is committed."""
 BYTES = 8 * 1024 * 1024
+FEW = 2
+"""Who breaks beyond these and those that come is no odd record: the system is away."""
 DONE = "done"
 OF_ONE_RECORD = OF_THIS_ALONE | {TOO_LARGE}
 """What is said of one record and means just that."""
@@ -82,7 +84,7 @@ class Details:
         entries = dict(page.listed.marks)
         known = {key for key in entries.keys() & self._before if entries[key] == self._before[key]}
         keys = [key for key in page.listed.pending if key not in done and key not in known]
-        asking = _Asking(self._ask, stream, keys, grow)
+        asking = _Asking(self._ask, stream, keys, grow, seen=min(done | known, default=None))
         answers = asking.answers(self._ahead, self._at_once)
         if keys and not answers:
             assert asking.error is not None  # noqa: S101 - or some had come
@@ -129,7 +131,10 @@ class _Asking:
         stream: Stream,
         keys: Sequence[str],
         grow: Callable[[int], None],
+        seen: str | None,
     ) -> None:
+        """`seen`: a record that came before."""
+        self._seen = seen
         self._ask, self._stream, self._keys, self._grow = ask, stream, keys, grow
         self._ends = time.monotonic() + SECONDS
         self._came: dict[int, Page] = {}
@@ -181,7 +186,7 @@ class _Asking:
         except Transient as exc:
             with self._changed:
                 self._broken[at] = exc
-                if len(self._broken) > len(self._came):
+                if len(self._broken) > len(self._came) + FEW:
                     self.error = self.error or exc
         except BaseException as exc:  # noqa: BLE001 - raised in the thread of the run
             with self._changed:
@@ -195,7 +200,7 @@ class _Asking:
         self._grow(self.size + size)
 
     def _try_again(self) -> None:
-        """Who broke while later ones came is asked for once more, alone; who breaks again does so alone."""
+        """Who broke is asked for once more. Who breaks again does so alone if the system still shows another."""
         for at in sorted(self._broken):
             if self.error is not None:
                 return
@@ -203,9 +208,16 @@ class _Asking:
                 self._came[at], size = self._ask(self._stream, self._keys[at], self._more)
                 self.size += size
             except Transient as exc:
-                if not any(later > at for later in self._came):
+                if not any(later > at for later in self._came) and not self._shows_another():
                     self.error = exc
                     return
                 self._came[at] = aside(self._keys[at], exc)
             except BaseException as exc:  # noqa: BLE001 - raised where nothing has come
                 self.error = exc
+
+    def _shows_another(self) -> bool:
+        key = self._keys[max(self._came)] if self._came else self._seen
+        try:
+            return key is not None and bool(self._ask(self._stream, key, self._more)[0].records)
+        except HeadraceError:
+            return False

@@ -203,16 +203,46 @@ def test_one_that_breaks_beside_others_is_tried_again_and_then_set_aside(ahead: 
     assert tickets.asked_for["3"] == 2
 
 
+@pytest.mark.parametrize("bad", [9, 11])
+def test_the_last_of_a_page_that_breaks_alone_stops_nothing(ahead: Ahead, bad: int) -> None:
+    def one(key: int, _times: int) -> None:
+        if key == bad:
+            raise Transient("system_error", "broken")
+
+    tickets = Tickets(12, ones=one)
+    pages = read(tickets, ahead)
+    assert keys(pages) == [str(n) for n in range(12) if n != bad]
+    assert (aside(pages), error) == ({str(bad): "system_error"}, [])
+
+
+def test_a_part_of_a_page_that_is_nothing_but_broken_goes_by_what_came_before(ahead: Ahead) -> None:
+    def one(key: int, _times: int) -> None:
+        if key == 9:
+            raise Transient("system_error", "broken")
+
+    plan = Plan(Window(), position=joined(None, frozenset(map(str, range(9)))))
+    tickets = Tickets(10, ones=one)
+    assert aside(read(tickets, ahead, plan=plan)) == {"9": "system_error"}
+    error.clear()
+    alone = Plan(Window(), position=None)
+    only = Tickets(1, ones=lambda _key, _times: one(9, 0))
+    assert read(only, ahead, plan=alone) == []
+    assert [type(exc) for exc in error] == [Transient], "of one that is alone nobody can tell"
+
+
 def test_a_system_that_goes_away_stops_the_run_and_sets_nothing_aside(ahead: Ahead) -> None:
     for begin in (0, 4, 9):
+        is_away = threading.Event()
 
-        def away(key: int, _times: int, begin: int = begin) -> None:
+        def away(key: int, _times: int, begin: int = begin, is_away: threading.Event = is_away) -> None:
             if key >= begin:
+                is_away.set()
+            if is_away.is_set():
                 raise Transient("unreachable", "away")
 
         error.clear()
         tickets = Tickets(10, ones=away)
-        pages = read(tickets, ahead)
+        pages = read(tickets, ahead, at_once=1)
         assert keys(pages) == [str(n) for n in range(begin)]
         assert (aside(pages), [type(exc) for exc in error]) == ({}, [Transient])
 
