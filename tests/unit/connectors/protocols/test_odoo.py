@@ -66,6 +66,15 @@ def test_the_two_ways_ask_for_the_same_by_other_wires() -> None:
     assert (by_json2.method, by_rpc.method) == ("POST", "POST")
 
 
+def test_whoever_goes_from_one_way_to_the_other_finds_the_same_streams_and_models() -> None:
+    one, other = (CONNECTORS[name].manifest for name in CONNECTORS)
+    assert [*one.streams] == [*other.streams]
+    assert [stream.shape.key for stream in one.streams.values()] == [
+        stream.shape.key for stream in other.streams.values()
+    ]
+    assert one.models == other.models
+
+
 @pytest.mark.parametrize("system", CONNECTORS)
 def test_a_window_holds_its_first_and_last_second_whole_and_goes_on_by_id(system: str) -> None:
     asked = arguments(bound(system).stream("locations").request(WINDOW, {"behind": "[7]"}))
@@ -135,10 +144,10 @@ def test_filters_keep_the_types_of_their_values() -> None:
 
 def test_a_connection_describes_models_of_its_own() -> None:
     domain = ["|", ["x_kind", "=", "a"], ["x_kind", "=", "b"]]
-    tools = {"model": "x_maintenance.tool", "fields": ["x_name"], "domain": domain}
+    tools = {"model": "x_tool", "fields": ["x_name"], "domain": domain}
     source = bound("odoo", describe={"streams": {"tools": tools}})
     request = source.stream("tools").request(Window(), {"behind": "[3]"})
-    assert request.url.endswith("/json/2/x_maintenance.tool/search_read")
+    assert request.url.endswith("/json/2/x_tool/search_read")
     assert arguments(request)["domain"] == [*domain, ["id", ">", 3]]
     assert arguments(request)["fields"] == ["id", "x_name"]
 
