@@ -1,6 +1,7 @@
 """A connector made by the kit, against the demo system, without a database: from a question to a recording."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,27 @@ def test_without_its_secret_a_trial_says_what_to_give(
     capsys.readouterr()
     assert run(["connector", "try", str(folder), "work_orders"]) != 0
     assert "--secret token=env://" in capsys.readouterr().err
+
+
+def test_the_manifest_of_the_tutorial_reads_the_system_that_it_is_about(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[3] / "docs" / "connectors" / "tutorial.md"
+    (text,) = re.findall(
+        r"```yaml\n(# yaml-language-server.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+    folder = Path("connectors", "plant")
+    folder.mkdir(parents=True)
+    (folder / "manifest.yaml").write_text(text)
+    account = ["--setting", f"base_url={demo.base_url}", "--secret", token]
+
+    assert run(["connector", "check", str(folder)]) == 0
+    capsys.readouterr()
+    window = ["--since", "2000-01-01T00:00:00Z", "--pages", "2", "--limit", "2000", "--json"]
+    assert run(["connector", "try", str(folder), "work_orders", *window, *account]) == 0
+    tried = json.loads(capsys.readouterr().out)
+    assert tried["records"]
+    assert all(record["changed"] for record in tried["records"])
+    key = tried["records"][0]["key"]
+    assert run(["connector", "try", str(folder), "work_orders", "--key", key, "--json", *account]) == 0
+    assert [record["key"] for record in json.loads(capsys.readouterr().out)["records"]] == [key]
