@@ -70,6 +70,8 @@ def _sample(setting: Setting) -> Any:
         return True
     if setting.name.endswith("url"):
         return "https://system.example.com"
+    if setting.name.endswith("zone"):
+        return "UTC"
     fitting = (text for text in (*setting.choices, *_SAMPLES) if what_is_wrong(setting, text) is None)
     return next(fitting, "sample")
 

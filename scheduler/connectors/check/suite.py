@@ -1,7 +1,7 @@
 """Every check over every stream: with each, or with one of each kind where streams differ in nothing that matters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from scheduler.connectors.check.bench import Bench, Subject, bench
@@ -106,8 +106,8 @@ def _kind(spec: StreamManifest) -> Any:
     asked, parts = spec.asked, (spec.swept, spec.tombstones)
     return (
         replace(spec.traits, interval=0.0, after=()),
-        spec.paging,
-        (spec.incremental and replace(spec.incremental, time=_time_kind(spec.incremental.time))),
+        _unnamed(spec.paging),
+        spec.incremental and _unnamed(spec.incremental, keeps=("precision", "nulls")),
         _shape_kind(spec.shape),
         (asked.method, asked.body is None, asked.paging_in, asked.changes_in, asked.ends),
         (asked.since is None, asked.until is None, asked.behind is None),
@@ -124,6 +124,25 @@ def _shape_kind(shape: Shape) -> Any:
         (shape.version is None, shape.total is None, shape.token is None, shape.deleted is None),
         (shape.needs_cursor, shape.or_one, shape.explode is None),
     )
+
+
+def _unnamed(part: Any, keeps: Sequence[str] = ()) -> Any:
+    """What is left of it without names, paths and texts, but for some."""
+    values = {each.name: getattr(part, each.name) for each in fields(part)}
+    left = (value if name in keeps else _unnamed_value(value) for name, value in values.items())
+    return type(part).__name__, *left
+
+
+def _unnamed_value(value: Any) -> Any:
+    match value:
+        case TimeField():
+            return _time_kind(value)
+        case str():
+            return "text"
+        case tuple() | list() | Mapping():
+            return len(value)
+        case _:
+            return _unnamed(value) if is_dataclass(value) else value
 
 
 def _time_kind(time: TimeField) -> TimeField:

@@ -65,5 +65,6 @@ CHECKS = (
         "deletes",
         "What was deleted is noticed, in every way that the manifest names, and nothing else is.",
         deletes,
+        every=True,
     ),
 )

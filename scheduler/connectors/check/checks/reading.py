@@ -182,5 +182,6 @@ CHECKS = (
         "single",
         "One record asked for by its key is the one of the list, and gone once it was deleted.",
         single,
+        every=True,
     ),
 )

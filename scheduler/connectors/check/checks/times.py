@@ -164,7 +164,10 @@ def _process_in(zone: str) -> Iterator[None]:
 
 CHECKS = (
     Check(
-        "increment", "After the first load only what changed is asked for, and all of it comes.", increment
+        "increment",
+        "After the first load only what changed is asked for, and all of it comes.",
+        increment,
+        every=True,
     ),
     Check(
         "precision",
