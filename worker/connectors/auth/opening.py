@@ -1,7 +1,7 @@
 """What is sent to log in, and what does the answer bring? Pure."""
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from worker.connectors.contract import Request, Response
 from worker.connectors.cursors import parse_cursor
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.shape import FieldPath
-from worker.errors import BadRecord, NeedsOperator, Transient
+from worker.errors import BadRecord, HeadraceError, NeedsOperator, Transient
 
 COOKIES = "all cookies"
 """The name of the cookies among what a log-in brought. No text can say it."""
@@ -94,6 +94,8 @@ class Opening:
     cookies: Collection[str] | None = ()
     """Which are kept; None: all."""
     lasting: Lasting = Lasting()
+    meaning: Callable[[Response], HeadraceError | None] | None = None
+    """What the system says by an answer, where it says no in a 200."""
 
     def request(self, names: Names, secrets: Mapping[str, str]) -> Request:
         """What is sent."""
@@ -123,13 +125,21 @@ class Opening:
         session = {}
         for name, taken in self.take.items():
             if (value := taken.read(response, data)) is None:
-                raise _refused(f"its answer has no {taken.place}" + (f": {words}" if words else ""))
+                raise self._lacking(response, taken.place, words)
             session[name] = value
         if cookies := cookies_in(response, self.cookies):
             session[COOKIES] = written_cookies(cookies)
         elif not session:
             raise _refused("its answer sets none of the cookies" + (f": {words}" if words else ""))
         return Opened(session, self.lasting.read(data))
+
+    def _lacking(self, response: Response, place: str, words: str | None) -> HeadraceError:
+        """What isn't there may come later: a system that is busy refuses nobody."""
+        meant = self.meaning(response) if self.meaning is not None else None
+        if isinstance(meant, Transient):
+            return meant
+        said = words if meant is None else meant.message
+        return _refused(f"its answer has no {place}" + (f": {said}" if said else ""))
 
     def _decoded(self, response: Response) -> Any:
         """A log-in by cookies alone may answer with anything, or nothing."""

@@ -229,14 +229,30 @@ def test_who_asks_stands_in_the_body_of_every_call_and_the_number_is_asked_for_o
         assert json.loads(step.body or b"")["params"]["args"][:3] == ["mycompany", 7, "the key"]
 
 
-def test_false_for_a_number_means_that_nobody_is_let_in() -> None:
-    flow = bound("odoo_jsonrpc").auth.flow(
-        Request("POST", f"{URL}/jsonrpc", body=b"{}"), {"api_key": "wrong"}, {}
-    )
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        ({"jsonrpc": "2.0", "id": 1, "result": False}, NeedsOperator, "has no result"),
+        (
+            rpc_error("psycopg2.OperationalError", 'FATAL: database "m" does not exist'),
+            NeedsOperator,
+            'database "m" does not exist',
+        ),
+        (
+            rpc_error("psycopg2.errors.SerializationFailure", "could not serialize"),
+            Transient,
+            "could not serialize",
+        ),
+    ],
+)
+def test_a_log_in_is_refused_by_false_and_not_by_a_server_that_is_busy(
+    answer: Any, kind: type[HeadraceError], words: str
+) -> None:
+    asked = Request("POST", f"{URL}/jsonrpc", body=b"{}")
+    flow = bound("odoo_jsonrpc").auth.flow(asked, {"api_key": "wrong"}, {})
     next(flow)
-    with pytest.raises(NeedsOperator) as caught:
-        flow.send(answered({"jsonrpc": "2.0", "id": 1, "result": False}))
-    assert caught.value.code == "auth_refused"
+    with pytest.raises(kind, match=words):
+        flow.send(answered(answer))
 
 
 @pytest.mark.parametrize("system", CONNECTORS)

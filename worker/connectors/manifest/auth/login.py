@@ -17,8 +17,10 @@ from worker.connectors.manifest.auth.texts import (
     read_texts,
 )
 from worker.connectors.manifest.checking import check_credential
+from worker.connectors.manifest.errors import read_errors
 from worker.connectors.manifest.templates import fill_base_url, fill_path
 from worker.connectors.reading.shape import field_path_of
+from worker.connectors.refusals.refusals import Refusals
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
 
@@ -43,6 +45,8 @@ class LoginManifest:
     logout: Found | None
     places: tuple[Place, ...]
     optional: frozenset[str]
+    refusals: Refusals
+    """How the system says no, where it does so in a 200."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -64,6 +68,7 @@ class LoginManifest:
             take=self.take,
             cookies=self.cookies,
             lasting=self.lasting,
+            meaning=self.refusals.failure,
         )
         leaving = None
         if self.logout is not None:
@@ -111,6 +116,7 @@ def read_login(document: Document, found: Found) -> LoginManifest:
         logout=found.get("logout"),
         places=places,
         optional=optional_secrets(document),
+        refusals=read_errors(document),
     )
 
 
