@@ -15,7 +15,8 @@ import httpx
 
 from scheduler.connectors.check.driving.budget import Lenient
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Page, Request, Response, Source, Window
+from worker.connectors.contract import Page, Request, Response, Source, Stream, Window
+from worker.engine.fetching.details import with_answers
 from worker.errors import HeadraceError, NeedsOperator
 from worker.http.sender import CallContext, Sender
 from worker.runs.states import Lane
@@ -27,6 +28,8 @@ MOST_BYTES = 64 * 1024 * 1024
 PATIENCE = 120.0
 """So long is waited where the account says "later"."""
 UNSHOWN = frozenset({"accept-encoding", "user-agent", "x-request-id", "host", "content-length", "connection"})
+SOME = 5
+"""So many records are asked for where a list holds their keys alone."""
 PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
@@ -121,10 +124,20 @@ class Live:
         for _ in range(most):
             response = self.send(asked.request(window, position), stream)
             page = asked.read(response, window, position)
-            yield response, page
+            yield response, page if page.listed is None else self._with_some(asked, page)
             if page.next is None:
                 return
             position = page.next
+
+    def _with_some(self, asked: Stream, page: Page) -> Page:
+        """A list that says only which records there are, with the first few of them."""
+        assert page.listed is not None  # noqa: S101 - or there was nothing to ask for
+        found = []
+        for key in page.listed.pending[:SOME]:
+            request = asked.single(key)
+            assert request is not None  # noqa: S101 - such a stream has `single`
+            found.append(asked.read_single(self.send(request, asked.name), key))
+        return with_answers(page, found) if found else page
 
     def _wait(self, error: HeadraceError) -> float | None:
         resume = getattr(error, "resume_at", None)

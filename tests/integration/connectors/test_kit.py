@@ -94,3 +94,15 @@ def test_the_manifest_of_the_tutorial_reads_the_system_that_it_is_about(
     key = tried["records"][0]["key"]
     assert run(["connector", "try", str(folder), "work_orders", "--key", key, "--json", *account]) == 0
     assert [record["key"] for record in json.loads(capsys.readouterr().out)["records"]] == [key]
+
+
+def test_of_a_list_that_holds_keys_alone_some_records_are_asked_for(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(demo, token)
+    manifest = folder / "manifest.yaml"
+    text = re.sub(r"\n    # REVIEW[^\n]*", "", manifest.read_text()) + "    detail: {}\n    single: {}\n"
+    manifest.write_text(text)
+    capsys.readouterr()
+    assert run(["connector", "try", str(folder), "work_orders", "--json", "--secret", token]) == 0
+    assert len(json.loads(capsys.readouterr().out)["records"]) == 5

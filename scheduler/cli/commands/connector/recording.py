@@ -40,8 +40,9 @@ def record(
             )
             account.source.stream(name)
             try:
-                for number, (_, page) in enumerate(account.pages(name, Window(), pages), start=1):
-                    exchange = recorded(account.tracing.exchanges[-1], records)
+                for number, (answer, page) in enumerate(account.pages(name, Window(), pages), start=1):
+                    of = next(one for one in reversed(account.tracing.exchanges) if one.answer == answer.body)
+                    exchange = recorded(of, records)
                     path = write(folder, name if number == 1 else f"{name}-{number}", exchange)
                     note(f"{path}: {len(page.records)} records were on the page")
                     written += 1
