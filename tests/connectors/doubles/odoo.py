@@ -190,6 +190,11 @@ class Odoo(OdooDouble):
                 words="does not exist",
             ),
             Complaint(
+                "gone_meanwhile",
+                Answer(404, fault("odoo.exceptions.MissingError", "Record does not exist.")),
+                "transient",
+            ),
+            Complaint(
                 "user_error",
                 Answer(422, fault("odoo.exceptions.UserError", "Not this way.")),
                 "operator",

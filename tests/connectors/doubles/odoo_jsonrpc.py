@@ -95,6 +95,7 @@ class OdooJsonRpc(OdooDouble):
                 "server closed the connection unexpectedly",
                 "transient",
             ),
+            "gone_meanwhile": ("odoo.exceptions.MissingError", "Record does not exist", "transient"),
             "gave_up": (
                 "psycopg2.errors.QueryCanceled",
                 "canceling statement due to user request",
