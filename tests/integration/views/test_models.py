@@ -15,6 +15,7 @@ from servers.rows.connection_rows import applied, plant
 from scheduler.embedded.demo.plant import forms
 from worker.connectors.manifest.views.canonical import MODELS
 from worker.connectors.manifest.views.mapping import read_models
+from worker.connectors.reading.keys import make_key
 from worker.feed.reading import read_changes
 from worker.views.sql import models
 from worker.views.sql.models import Branch
@@ -162,6 +163,8 @@ EXPRESSIONS = [
     ("title", {"first_of": ["a", "b"]}, {"a": None, "b": "x"}, "x"),
     ("title", {"concat": ["a", "b", "c"], "separator": "-"}, {"a": "x", "b": "", "c": 5}, "x-5"),
     ("title", {"concat": ["a", "b"]}, {}, None),
+    ("asset_id", {"key": ["a", "b"]}, {"a": 'P-1" é', "b": "NORTH"}, make_key(['P-1" é', "NORTH"])),
+    ("asset_id", {"key": ["a", "b"]}, {"a": "P-1"}, None),
     ("title", {"lookup": "phones", "where": {"kind": "work"}, "value": "n"},
      {"phones": [{"kind": "home", "n": 1}, {"kind": "work", "n": 2}, 7]}, "2"),
     ("title", {"lookup": "phones", "where": {"kind": "work"}, "value": "n"}, {"phones": "none"}, None),

@@ -13,6 +13,7 @@ from worker.connectors.manifest.views.expressions import (
     Enum,
     Expression,
     FirstOf,
+    KeyOf,
     ListOf,
     Lookup,
 )
@@ -31,7 +32,7 @@ def note_fields(expression: Expression, kind: str, found: Fields) -> None:
         case FirstOf(parts):
             for part in parts:
                 note_fields(part, kind, found)
-        case Concat(parts):
+        case Concat(parts) | KeyOf(parts):
             for part in parts:
                 note_fields(part, "text", found)
         case Enum(of):
@@ -55,7 +56,7 @@ def source(expression: Expression, found: Fields) -> str:
     match expression:
         case At(path):
             return f"({found.told(path)})"
-        case Const() | Concat() | ListOf():
+        case Const() | Concat() | KeyOf() | ListOf():
             return _as(expression, "text", found)
         case FirstOf(parts):
             return f"coalesce({', '.join(source(part, found) for part in parts)})"
@@ -80,7 +81,7 @@ def _as(expression: Expression, kind: str, found: Fields) -> str:
             return _read(kind, _text(expression, found))
 
 
-def _text(expression: Const | Enum | Concat | Lookup, found: Fields) -> str:
+def _text(expression: Const | Enum | Concat | KeyOf | Lookup, found: Fields) -> str:
     match expression:
         case Const(text):
             return literal(text)
@@ -89,6 +90,11 @@ def _text(expression: Const | Enum | Concat | Lookup, found: Fields) -> str:
         case Concat(parts, separator):
             texts = ", ".join(f"nullif({_as(part, 'text', found)}, '')" for part in parts)
             return f"nullif(concat_ws({literal(separator)}, {texts}), '')"
+        case KeyOf(parts):
+            texts = " || ',' || ".join(
+                f"to_json(nullif({_as(part, 'text', found)}, ''))::text" for part in parts
+            )
+            return f"('[' || {texts} || ']')"
         case Lookup():
             return _looked_up(expression, found)
         case _:

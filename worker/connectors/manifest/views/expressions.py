@@ -6,6 +6,7 @@
     {first_of: [a, b]}                                   the first that isn't empty
     {enum: {WAPPR: open, COMP: done}, of: status, else: open}
     {concat: [first, last], separator: " "}
+    {key: [assetnum, siteid]}                            the key of a record that these texts name together; all or none
     {lookup: phones, where: {kind: work}, value: number} of the first entry of a list that fits
     {list: assignees, value: id}                         all entries of a list
 
@@ -68,6 +69,13 @@ class Concat:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyOf:
+    """As `make_key` writes the key of several fields. One that is missing makes it null: it names nothing."""
+
+    parts: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     path: FieldPath
     where: tuple[tuple[FieldPath, str], ...]
@@ -80,7 +88,7 @@ class ListOf:
     value: FieldPath = ()
 
 
-Expression: TypeAlias = At | Const | FirstOf | Enum | Concat | Lookup | ListOf
+Expression: TypeAlias = At | Const | FirstOf | Enum | Concat | KeyOf | Lookup | ListOf
 
 
 def read_expression(given: Any, where: tuple[str | int, ...] = ()) -> Expression:
@@ -121,6 +129,11 @@ def _read_concat(given: Mapping[str, Any], where: tuple[str | int, ...]) -> Expr
     return Concat(_several(found["concat"], (*where, "concat")), _text(found.get("separator", " "), where))
 
 
+def _read_key(given: Mapping[str, Any], where: tuple[str | int, ...]) -> Expression:
+    found = keys_of(given, where, needed=("key",), known=("key",))
+    return KeyOf(_several(found["key"], (*where, "key")))
+
+
 def _read_enum(given: Mapping[str, Any], where: tuple[str | int, ...]) -> Expression:
     found = keys_of(given, where, needed=("enum", "of"), known=("enum", "of", "else"))
     if not isinstance(found["enum"], Mapping) or not found["enum"]:
@@ -154,6 +167,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], tuple[str | int, ...]], Expr
     "first_of": _read_first_of,
     "enum": _read_enum,
     "concat": _read_concat,
+    "key": _read_key,
     "lookup": _read_lookup,
     "list": _read_list,
     "path": _read_at,
