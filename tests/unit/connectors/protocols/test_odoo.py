@@ -16,6 +16,8 @@ from worker.connectors.manifest.model import load_manifest
 from worker.connectors.protocols.odoo_finding import streams_of
 from worker.connectors.registry.places import CATALOG
 from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.secrets import Secret
+from worker.webhooks.delivery import Delivery, Refusal
 
 URL = "https://mycompany.example.com"
 CONNECTORS = {
@@ -23,6 +25,7 @@ CONNECTORS = {
     for name in ("odoo", "odoo_jsonrpc")
 }
 RPC: Mapping[str, Any] = {"database": "mycompany", "username": "bot@example.com"}
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 WINDOW = Window(
     since=datetime(2026, 1, 31, 8, 0, 0, 900_000, tzinfo=UTC),
     until=datetime(2026, 1, 31, 9, 0, 0, 500_000, tzinfo=UTC),
@@ -287,3 +290,18 @@ def test_files_lines_and_what_only_some_may_read_are_left_out_of_what_is_found()
     assert found.describe == {"model": "a.b", "fields": ["name"]}
     assert any("cost" in remark for remark in found.remarks)
     assert found.cursor is None
+
+
+def test_a_webhook_is_a_hint_to_ask_for_the_record_and_the_same_again_is_another() -> None:
+    webhooks = bound("odoo").webhooks
+    assert webhooks is not None
+    body = b'{"_action": "Tell Headrace(#41)", "_id": 12, "_model": "maintenance.request"}'
+    secrets = {"webhook_secret": Secret("s3cret-in-the-url")}
+    hints = []
+    for fresh in ("one", "two"):
+        delivery = Delivery("POST", body, rest="s3cret-in-the-url")
+        hints += webhooks.told(delivery, webhooks.verify(delivery, secrets, NOW), fresh).hints
+    assert [(hint.stream, hint.key) for hint in hints] == [("work_orders", "12")] * 2
+    assert hints[0].event_key != hints[1].event_key
+    with pytest.raises(Refusal):
+        webhooks.verify(Delivery("POST", body, rest="another"), secrets, NOW)
