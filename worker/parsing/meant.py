@@ -45,7 +45,9 @@ def meant_by(key: str, value: Any, here: Mapping[str, Any], path: Path, whole: M
 def homes_of(key: str, whole: Mapping[str, Any], path: Path) -> list[str]:
     """Where a key is known, in words: below where it stands if there are such places, else near the top."""
     found = [home for home in dict.fromkeys(_homes(key, whole, whole, ())) if home != path]
-    below = [home for home in found if path and len(path) < len(home) <= len(path) + 2 and _lies_in(home, path)]
+    below = [
+        home for home in found if path and len(path) < len(home) <= len(path) + 2 and _lies_in(home, path)
+    ]
     near = below or [home for home in found if len(home) < 2 or (len(home) == 2 and home[1] in _MANY)]
     near.sort(key=lambda home: (home == ("defaults",), len(home)))
     return [f"in {_called(home)}" if home else "at the top of the file" for home in near[:MOST_HOMES]]
