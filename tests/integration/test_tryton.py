@@ -21,7 +21,7 @@ from servers.systems.tryton.server import TrytonServer
 from worker.config import load_settings
 from worker.connectors.manifest.model import load_manifest
 from worker.connectors.manifest.streams.presets import TRYTON_TIMES
-from worker.connectors.registry import CATALOG
+from worker.connectors.registry.places import CATALOG
 from worker.engine.perform import carry_out
 from worker.runs.request import request_run
 from worker.runs.states import Lane
