@@ -30,6 +30,9 @@ OF_THIS_ALONE = frozenset({"request_refused", "invalid_request", "conflict", "no
 class HeadraceError(Exception):
     """The root. `code` is stable and snake_case; `hint` says what to do."""
 
+    by_rule = False
+    """A rule of the system's manifest names the status of this very answer, which means nothing else then."""
+
     def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.code = code

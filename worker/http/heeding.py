@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 
 from worker.connectors.contract import Response, Source
-from worker.errors import HeadraceError, RateLimited, Throttled, Transient
+from worker.errors import HeadraceError, NotThere, RateLimited, Throttled, Transient
 from worker.limits.headers import LimitHeaders
 from worker.limits.system.breaker import Breaker, Failure
 from worker.limits.system.learned import course, learned, wait_after_refusal
@@ -35,7 +35,8 @@ class Account(Protocol):
 class Judge:
     """What a source reads in an answer, asked once for each. Without a source, nothing.
 
-    A status in `absent` is an answer: what was asked for isn't there.
+    A status in `absent` is an answer: what was asked for isn't there, unless a rule of the manifest says that it means
+    something else, such as a database that isn't there at all.
     """
 
     def __init__(self, source: Source | None, absent: Collection[int] = ()) -> None:
@@ -49,11 +50,16 @@ class Judge:
         return next((status for status in (404, 410, *self._absent) if status in self._absent), None)
 
     def failure(self, response: Response) -> HeadraceError | None:
-        if self._source is None or response.status in self._absent:
+        if self._source is None:
             return None
         if self._judged is None or self._judged[0] is not response:
             self._judged = response, self._source.failure(response)
-        return self._judged[1]
+        failure = self._judged[1]
+        if response.status in self._absent and (
+            failure is None or not failure.by_rule or isinstance(failure, NotThere)
+        ):
+            return None
+        return failure
 
 
 def asks_to_wait(failure: HeadraceError) -> bool:

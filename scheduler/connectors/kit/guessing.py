@@ -23,13 +23,27 @@ _NEXT_CURSOR = re.compile(
 )
 _NEXT_LINK = re.compile(r"^(@odata\.nextlink|next|next_?(page|link|url|page_?url)|__next)$", re.IGNORECASE)
 _LISTS = ("data", "results", "items", "records", "value", "rows", "content", "entries", "member")
+LONG_AGO = 10**9
+"""A number of change from here on counts seconds, or thousandths of them, since 1970."""
 _DEEPEST = 4
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d)?")
 _PAGING_PARAMS = (
     ("offset", ("offset", "skip", "$skip", "start", "startIndex", "limit_start")),
     ("page", ("page", "pageno", "page_number", "pageNumber", "p")),
 )
-_SIZES = ("limit", "per_page", "page_size", "pageSize", "size", "$top", "count", "max", "perPage")
+_SIZES = (
+    "limit",
+    "_limit",
+    "_size",
+    "per_page",
+    "page_size",
+    "pageSize",
+    "size",
+    "$top",
+    "count",
+    "max",
+    "perPage",
+)
 
 
 @dataclass
@@ -98,7 +112,9 @@ def _guess_changes(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:
     if not timed:
         made.remarks["streams"] = "No field seems to say when a record changed: all of it is read each time."
         return
-    made.stream["updated_at"] = timed[0]
+    sample = next(row[timed[0]] for row in rows if _is_time(row.get(timed[0])))
+    form = None if isinstance(sample, str) else "epoch_ms" if sample > LONG_AGO * 100 else "epoch_s"
+    made.stream["updated_at"] = timed[0] if form is None else {"field": timed[0], "format": form}
     made.remarks["updated_at"] = (
         "Can the system be asked for what changed since? Then: "
         f"incremental: {{field: {timed[0]}, param: NAME_OF_THE_PARAMETER}}; add overlap where changes show late."
@@ -106,6 +122,8 @@ def _guess_changes(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _is_time(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value > LONG_AGO
     return isinstance(value, str) and _ISO.match(value) is not None
 
 
@@ -118,6 +136,10 @@ def _guess_paging(made: Guess, data: Any, where: tuple[str, ...], headers: Mappi
     if 'rel="next"' in headers.get("link", "") or "rel=next" in headers.get("link", ""):
         made.stream["paging"] = {"next_link": {"header": True}}
         return
+    for name, value in headers.items():
+        if _NEXT_LINK.match(name.replace("-", "_")) and "/" in value:
+            made.stream["paging"] = {"next_link": {"header": name, **_size_in(value)}}
+            return
     for at, value in beside.items():
         if _NEXT_LINK.match(at[-1]) and isinstance(value, str) and ("/" in value or "?" in value):
             made.stream["paging"] = {"next_link": {"path": _path(at), **_size_in(value)}}

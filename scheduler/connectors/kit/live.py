@@ -28,6 +28,8 @@ MOST_BYTES = 64 * 1024 * 1024
 PATIENCE = 120.0
 """So long is waited where the account says "later"."""
 UNSHOWN = frozenset({"accept-encoding", "user-agent", "x-request-id", "host", "content-length", "connection"})
+TELLING = ("limit", "retry", "link", "next", "total", "page", "cursor", "backoff", "count")
+"""Headers whose names hold one of these say something of paging or waits."""
 SOME = 5
 """So many records are asked for where a list holds their keys alone."""
 PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
@@ -179,5 +181,5 @@ def shown(one: Exchanged) -> Iterator[str]:
     kind = one.got.get("content-type", "no content type")
     yield f"< {one.status} in {one.seconds * 1000:.0f} ms, {size}, {kind}"
     for name, value in one.got.items():
-        if "limit" in name.lower() or name.lower() in {"retry-after", "link"}:
+        if any(word in name.lower() for word in TELLING):
             yield redactor.redact(f"<   {name}: {value}")

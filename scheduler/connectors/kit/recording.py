@@ -13,13 +13,23 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from scheduler.connectors.check.recorded import FOLDER
-from scheduler.connectors.kit.live import PROOF, UNSHOWN, Exchanged
+from scheduler.connectors.kit.live import PROOF, TELLING, UNSHOWN, Exchanged
 from worker.telemetry.redaction import redactor
 
 HOST = "system.example.com"
 FEW = 5
 """Records that are kept of a page."""
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_PERSON = re.compile(
+    r"(^|[._])(assignee|owner|user|author|creator|requester|contact|customer|employee|person|who|by)s?($|[._])",
+    re.IGNORECASE,
+)
+_PHONE = re.compile(r"(?<![\w+])\+\d[\d ()/-]{6,}\d")
+_IN_ADDRESS = re.compile(
+    r"([?&](?:token|key|sig|signature|secret|password|api_?key|access_token)=)[^&\s\"]+", re.IGNORECASE
+)
+SHORTEST = 4
+"""Shorter values are found in other words by chance."""
 _SOMEBODY = re.compile(
     r"(first|last|full|given|family|sur)_?name|e?mail|phone|mobile|fax|address|street|iban|tax_?id|vat|password|secret|token|api_?key",
     re.IGNORECASE,
@@ -39,7 +49,11 @@ def recorded(one: Exchanged, records: tuple[str, ...]) -> dict[str, Any]:
         "response": {
             "status": one.status,
             "headers": _headers(
-                {name: one.got[name] for name in one.got if name.lower() in {"content-type", "link"}}
+                {
+                    name: value.replace(home.netloc, HOST)
+                    for name, value in one.got.items()
+                    if name.lower() == "content-type" or any(word in name.lower() for word in TELLING)
+                }
             ),
             "body": _body(one.answer, home.netloc, records),
         },
@@ -78,17 +92,45 @@ def _shortened(data: Any, records: tuple[str, ...]) -> Any:
     return data
 
 
-def scrubbed(data: Any, name: str = "") -> Any:
-    """The same with made-up values where somebody's stood."""
+def scrubbed(data: Any) -> Any:
+    """The same with made-up values where somebody's stood, also where they stand again in another text."""
+    known: dict[str, str] = {}
+    return _replaced(_without_people(data, "", known), known)
+
+
+def _without_people(data: Any, name: str, known: dict[str, str]) -> Any:
     if isinstance(data, dict):
-        return {key: scrubbed(value, str(key)) for key, value in data.items()}
+        inside = f"{name}." if _PERSON.search(name) else ""
+        return {key: _without_people(value, inside + str(key), known) for key, value in data.items()}
     if isinstance(data, list):
-        return [scrubbed(value, name) for value in data]
+        return [_without_people(value, name, known) for value in data]
     if not isinstance(data, str) or not data:
         return data
-    if _SOMEBODY.search(name) and not _MAIL.fullmatch(data):
-        return _made_up(name, data)
-    return _MAIL.sub(lambda found: _made_up("mail", found[0]), data)
+    whose = _SOMEBODY.search(name) or (
+        _PERSON.search(name) and not name.endswith((".id", "_id", "Id", ".type"))
+    )
+    if whose and not _MAIL.fullmatch(data):
+        known[data] = _made_up(name.rpartition(".")[2], data)
+        return known[data]
+    return _plain(data)
+
+
+def _plain(text: str) -> str:
+    text = _MAIL.sub(lambda found: _made_up("mail", found[0]), text)
+    text = _PHONE.sub(lambda found: _made_up("phone", found[0]), text)
+    return _IN_ADDRESS.sub(lambda found: found[1] + "…", text)
+
+
+def _replaced(data: Any, known: dict[str, str]) -> Any:
+    if isinstance(data, dict):
+        return {key: _replaced(value, known) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_replaced(value, known) for value in data]
+    if isinstance(data, str):
+        for value, instead in known.items():
+            if len(value) >= SHORTEST and value in data:
+                data = data.replace(value, instead)
+    return data
 
 
 def _made_up(kind: str, value: str) -> str:

@@ -98,6 +98,26 @@ def test_what_a_200_says_is_not_there_is_as_a_status_that_says_so(
     assert sends.send(context(Ruled(rules=[GONE])), asked).status == status
 
 
+def test_a_rule_that_knows_a_404_for_something_else_buries_no_record(sender: SenderOf) -> None:
+    sends = sender(lambda _: httpx.Response(404, json={"error": "Database not found"}))
+    asked = Request("GET", "parts/7", absent=frozenset({404}))
+    rule = {
+        "status": 404,
+        "path": "error",
+        "matches": "Database not found",
+        "kind": "operator",
+        "code": "no_database",
+    }
+    with pytest.raises(NeedsOperator) as caught:
+        sends.send(context(Ruled(rules=[rule])), asked)
+    assert caught.value.code == "no_database"
+    gone = {"status": 404, "path": "error", "equals": "Database not found", "kind": "not_found"}
+    assert sends.send(context(Ruled(rules=[gone])), asked).status == 404
+    assert sends.send(context(Ruled()), asked).status == 404
+    whatever = {"path": "error", "kind": "operator"}
+    assert sends.send(context(Ruled(rules=[whatever])), asked).status == 404
+
+
 def test_where_nobody_asked_for_one_thing_it_needs_an_operator(sender: SenderOf) -> None:
     sends = sender(lambda _: httpx.Response(200, json={"error": {"code": "NO_SUCH"}}))
     with pytest.raises(NotThere):

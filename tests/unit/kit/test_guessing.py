@@ -49,6 +49,14 @@ def test_a_link_header_is_seen() -> None:
     assert stream(ROWS, link='<https://h/x?page=2>; rel="next"')["paging"] == {"next_link": {"header": True}}
 
 
+def test_times_that_are_counted_and_links_in_headers_of_other_names_are_seen() -> None:
+    found = stream(
+        [{"id": "a", "last_modified": 1700000000000}], **{"next-page": "https://h/x?_limit=100&_token=t"}
+    )
+    assert found["updated_at"] == {"field": "last_modified", "format": "epoch_ms"}
+    assert found["paging"] == {"next_link": {"header": "next-page", "size_param": "_limit", "size": 100}}
+
+
 def test_the_key_is_unique_in_what_came() -> None:
     rows = [{"name": "a", "part_id": "x"}, {"name": "a", "part_id": "y"}]
     assert stream(rows)["key"] == "part_id"
@@ -57,6 +65,19 @@ def test_the_key_is_unique_in_what_came() -> None:
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'"x"', b"[1, 2]", b"\xff"])
 def test_nothing_is_guessed_where_no_list_of_objects_is(body: bytes) -> None:
     assert guess(body, {}, "/x") is None
+
+
+def test_people_are_found_inside_of_others_and_again_in_other_texts() -> None:
+    data = {
+        "assignee": {"id": "u-1", "name": "Wilhelmine Oberhauser"},
+        "comment": "Wilhelmine Oberhauser, +49 89 1234567, asks",
+        "link": "https://h/x?a=1&token=abcdef12345",
+    }
+    found = scrubbed(data)
+    assert "Oberhauser" not in json.dumps(found)
+    assert "1234567" not in found["comment"]
+    assert found["link"] == "https://h/x?a=1&token=…"
+    assert found["assignee"]["id"] == "u-1"
 
 
 def test_people_become_made_up_ones_the_same_each_time() -> None:

@@ -104,6 +104,8 @@ class ByLink(Chained):
     size: int = 0
     size_header: str | None = None
     size_template: str = "{size}"
+    header: str | None = None
+    """The header that holds the URL alone, where it isn't a Link header."""
     more: FieldPath | None = None
 
     @property
@@ -120,7 +122,7 @@ class ByLink(Chained):
         return ((self.size_param, self.size),) if self.size_param and position is None else ()
 
     def following(self, position: Position | None, seen: Seen, response: Response) -> Position | None:
-        link = seen.pointer if self.path is not None else link_of(response.headers)
+        link = self._link(seen, response)
         if isinstance(link, Mapping):  # {"href": …}: some write the link, some an object around it
             link = link.get("href", link.get("url", link))
         if link is None or link is False or link == "" or seen.more is False:
@@ -130,6 +132,11 @@ class ByLink(Chained):
                 "malformed_page", f"The link to the next page is {type(link).__name__}, not text."
             )
         return advance(position, "url", same_origin(self.base_url, link, seen_at=response.url))
+
+    def _link(self, seen: Seen, response: Response) -> Any:
+        if self.path is not None:
+            return seen.pointer
+        return link_of(response.headers) if self.header is None else response.headers.get(self.header.lower())
 
     def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
         """A link holds the size that it was made with and is followed as it is, so the window begins anew."""

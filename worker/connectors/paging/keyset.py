@@ -16,7 +16,7 @@ from worker.connectors.paging.paging import smaller
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.reader import Seen
 from worker.connectors.reading.shape import FieldPath
-from worker.errors import Transient
+from worker.errors import NeedsOperator, Transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,35 @@ class ByKeyset(Chained):
         full = seen.count >= self.size or self.until_empty or bool(seen.pointer)
         if seen.more is None and not full:
             return None
-        return advance(position, "behind", msgspec.json.encode(self._place(seen.last)).decode())
+        place = self._place(seen.last)
+        if seen.first is not None and _is_backward(self._values(seen.first), place):
+            names = ", ".join(".".join(path) for path in self.order)
+            message = f"The records of a page don't come in the order of {names}, by which the next page is asked for."
+            raise NeedsOperator(
+                "paging_order", message, hint="Ask for that order in the manifest: a parameter such as sort."
+            )
+        return advance(position, "behind", msgspec.json.encode(place).decode())
 
     def resized(self, divisor: int, position: Position | None) -> tuple[Self, Position | None] | None:
         size = smaller(self.size, divisor) if self.size_param else 0
         return (replace(self, size=size), position) if size else None
 
-    def _place(self, last: bytes) -> list[Any]:
-        try:
-            record = msgspec.json.decode(last)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            record = None
-        values = [walk(record, path) for path in self.order]
+    def _place(self, record: bytes) -> list[Any]:
+        values = self._values(record)
         if any(value is None or isinstance(value, dict | list) for value in values):
             names = ", ".join(".".join(path) for path in self.order)
             raise Transient("malformed_page", f"The last record of the page doesn't say its place: {names}.")
         return values
+
+    def _values(self, record: bytes) -> list[Any]:
+        try:
+            found = msgspec.json.decode(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = None
+        return [walk(found, path) for path in self.order]
+
+
+def _is_backward(first: list[Any], last: list[Any]) -> bool:
+    """Numbers fall. What texts are sorted by is the system's own matter."""
+    counted = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (*first, *last))
+    return counted and first > last

@@ -37,8 +37,9 @@ class Seen:
     """What the next window begins with, where the answer says so."""
     more: bool | None = None
     """Whether there is more, where the answer says so."""
+    first: bytes | None = None
     last: bytes | None = None
-    """The last record as it was sent."""
+    """The first and the last record as they were sent."""
 
 
 @dataclass(slots=True)
@@ -156,6 +157,7 @@ class Reader:
         return Seen(
             count=len(raws),
             more={b"true": True, b"false": False}.get(more) if more is not None else None,
+            first=raws[0] if raws else None,
             last=raws[-1] if raws else None,
             pointer=_decode_pointer(pointer) if pointer is not None else None,
             token=_decode_pointer(token) if token is not None else None,

@@ -16,6 +16,10 @@ _UNITS = {"s": 1.0, "ms": 0.001}
 _NUMBER = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*(?:s|ms|sec|seconds?)?\s*", re.ASCII)
 
 
+A_CLASS = 100
+"""So many statuses are in `4xx`: a rule about all of them names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """All that is said of an answer must hold; what is None isn't asked."""
@@ -76,7 +80,9 @@ class Rule:
             said += " with an error"
         said += f": {words}" if words else "."
         seconds = self._seconds(response, body, found) if self.kind == RATE_LIMITED else None
-        return error_of(self.kind, said, code=self.code, seconds=seconds)
+        error = error_of(self.kind, said, code=self.code, seconds=seconds)
+        error.by_rule = self.statuses is not None and len(self.statuses) < A_CLASS
+        return error
 
     def _found(self, body: Body) -> "_Found | None":
         if self.path is None:

@@ -1,6 +1,7 @@
 """`headrace connector new` and `from-openapi`: a first manifest that is valid and runs."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -40,7 +41,7 @@ def new(
     Example: headrace connector new shop --base-url https://api.shop.example/v1 --path /orders --secret token=env://SHOP_TOKEN
     """
     from scheduler.cli.commands.connector.account import pairs  # noqa: PLC0415
-    from scheduler.connectors.kit.writing import Sketch, is_name, name_of, with_guess  # noqa: PLC0415
+    from scheduler.connectors.kit.writing import Sketch, is_name, name_of, secret_names, with_guess  # noqa: PLC0415
 
     command_settings()
     folder = into / name
@@ -60,14 +61,15 @@ def new(
         raise InvalidInput("bad_value", "It is none, bearer, basic or header:NAME.", place="--auth")
     path = path or _ask("Which list is read first?", "/records")
     path = path if path.startswith("/") else f"/{path}"
+    references = pairs(secret, "--secret")
+    _check_references(references, secret_names(auth))
     sketch = Sketch(name, title, base_url, auth)
     stream = name_of(path.strip("/").split("/")[-1])
     remarks = {"records": "Where does an answer hold its list, and which field names a record?"}
     with_guess(sketch, stream, {"path": path, "records": "data", "key": "id"}, remarks)
-    references = pairs(secret, "--secret")
     if references or auth == "none":
         _look(sketch, stream, path, references)
-    _write(sketch, folder)
+    _write(sketch, folder, references)
 
 
 def from_openapi(
@@ -106,6 +108,20 @@ def from_openapi(
     _write(sketch, folder)
 
 
+def _check_references(given: Mapping[str, str], needed: Sequence[str]) -> None:
+    """All that the log-in needs, or nothing: then nobody is asked."""
+    wrong = [name for name in given if name not in needed]
+    lacking = [name for name in needed if name not in given] if given else []
+    if wrong or lacking:
+        said = (
+            f"There is no secret {wrong[0]!r} in this way of logging in."
+            if wrong
+            else f"The secret {lacking[0]!r} is missing."
+        )
+        hint = f"It needs: {', '.join(needed) or 'none'}, each as --secret NAME=REFERENCE."
+        raise InvalidInput("bad_secret", said, place="--secret", hint=hint)
+
+
 def _look(sketch: "Sketch", stream: str, path: str, references: dict[str, str]) -> None:
     """Ask for the list once, and guess by what comes."""
     from scheduler.connectors.kit.guessing import guess  # noqa: PLC0415 - brings the means to send
@@ -136,7 +152,7 @@ def _look(sketch: "Sketch", stream: str, path: str, references: dict[str, str]) 
     note(f"{found.rows} records came, with these fields: {', '.join(found.fields)}")
 
 
-def _write(sketch: "Sketch", folder: Path) -> None:
+def _write(sketch: "Sketch", folder: Path, given: Mapping[str, str] | None = None) -> None:
     from scheduler.connectors.kit.writing import REVIEW, manifest_text, readme_text, secret_names  # noqa: PLC0415
     from worker.connectors.manifest.model import manifest_in  # noqa: PLC0415
     from worker.parsing.documents import read_document  # noqa: PLC0415
@@ -149,10 +165,11 @@ def _write(sketch: "Sketch", folder: Path) -> None:
     (folder / "README.md").write_text(readme_text(sketch), encoding="utf-8")
     stream = next(iter(sketch.streams))
     secrets = "".join(
-        f" --secret {name}=env://{sketch.system.upper()}_{name.upper()}" for name in secret_names(sketch.auth)
+        f" --secret {name}={(given or {}).get(name, f'env://{sketch.system.upper()}_{name.upper()}')}"
+        for name in secret_names(sketch.auth)
     )
     say(
-        f"{path} has {len(sketch.streams)} streams, and {text.count(REVIEW)} places marked {REVIEW.strip()} Next:"
+        f"{path} is written. Streams: {len(sketch.streams)}; places marked REVIEW: {text.count(REVIEW)}. Next:"
     )
     say(f"  headrace connector try {folder} {stream} --limit 5{secrets}")
     say(f"  headrace connector check {folder}")

@@ -39,12 +39,19 @@ def record(
                 connector.manifest.streams[name].shape.records if name in connector.manifest.streams else ()
             )
             account.source.stream(name)
+            keys: list[str] = []
             try:
                 for number, (answer, page) in enumerate(account.pages(name, Window(), pages), start=1):
                     of = next(one for one in reversed(account.tracing.exchanges) if one.answer == answer.body)
-                    exchange = recorded(of, records)
-                    path = write(folder, name if number == 1 else f"{name}-{number}", exchange)
+                    path = write(folder, name if number == 1 else f"{name}-{number}", recorded(of, records))
                     note(f"{path}: {len(page.records)} records were on the page")
+                    keys += page.keys
+                    written += 1
+                if keys and (asked := account.source.stream(name).single(keys[0])) is not None:
+                    account.send(asked, name)
+                    note(
+                        f"{write(folder, f'{name}.single', recorded(account.tracing.exchanges[-1], ()))}: {keys[0]}"
+                    )
                     written += 1
             except HeadraceError as exc:
                 note(f"{name}: {exc.message}")

@@ -69,13 +69,14 @@ def _how_many(flags: Sequence[bool], without: str) -> str:
     return "all" if all(flags) else f"{sum(flags)} of {len(flags)}"
 
 
-def _deletes(manifest: Manifest) -> list[str]:
-    streams = manifest.streams.values()
+def _deletes(manifest: Manifest, stream: str | None = None) -> list[str]:
+    """By which ways one learns of deletes, of one stream or of any."""
+    streams = [one for one in manifest.streams.values() if stream in {None, one.name}]
     ways = {
         "flag": any(stream.shape.deleted for stream in streams),
         "list": any(stream.tombstones for stream in streams),
         "feed": any(stream.removed for stream in streams),
-        "webhook": manifest.webhooks is not None,
+        "webhook": stream is None and manifest.webhooks is not None,
         "sweep": any(stream.swept for stream in streams),
     }
     return [way for way, there in ways.items() if there]
@@ -116,8 +117,12 @@ def _show(connector: Connector, *, as_json: bool) -> None:
     print_table(("a connection says", "as", "required", "what it is"), asked, empty="It needs no settings.")
     say("")
     columns = ("name", "incremental", "one_record", "listed", "tells_deletes", "filters", "interval")
-    rows = [[_cell(stream[name]) for name in columns] for stream in streams]
-    titles = ("stream", "changes", "one record", "sweep", "told deletes", "filters", "every (s)")
+    told = {name: ", ".join(_deletes(manifest, name)) for name in manifest.streams}
+    rows = [
+        [told[stream["name"]] if name == "tells_deletes" else _cell(stream[name]) for name in columns]
+        for stream in streams
+    ]
+    titles = ("stream", "changes", "one record", "listed", "deletes", "filters", "every (s)")
     print_table(titles, rows, empty="Each connection describes its own streams: see `headrace discover`.")
     say(f"\nTo connect one: headrace connect {manifest.system}")
 

@@ -11,7 +11,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Position, Request, Response, Source, Stream, Window
 from worker.connectors.manifest.model import read_manifest
 from worker.connectors.manifest.schema import schema
-from worker.errors import BadRecord, InvalidInput, Transient
+from worker.errors import BadRecord, InvalidInput, NeedsOperator, Transient
 from worker.parsing.documents import read_document, validate
 
 HEAD = """\
@@ -221,6 +221,19 @@ def test_a_cursor_a_total_and_a_size_can_stand_in_headers() -> None:
     smaller = linked.resized(3, None)
     assert smaller is not None
     assert smaller[0].request(Window(), None).headers["Prefer"] == "odata.maxpagesize=100"
+
+
+def test_a_header_of_its_own_name_can_hold_the_link() -> None:
+    parts = stream("paging: {next_link: {header: Next-Page, size_param: _limit, size: 1}}")
+    position = second(parts, [{"id": 1}], next_page="https://h.example.com/parts?_token=a")
+    assert parts.request(Window(), position).url == "https://h.example.com/parts?_token=a"
+    assert second(parts, [{"id": 1}]) is None
+
+
+def test_a_page_in_another_order_than_its_keyset_is_told() -> None:
+    parts = stream("paging: {keyset: {order: id, param: after, size: 2, size_param: limit}}")
+    with pytest.raises(NeedsOperator, match="don't come in the order of id"):
+        second(parts, [{"id": 9}, {"id": 4}])
 
 
 def test_a_link_can_be_an_object_around_the_url() -> None:

@@ -334,8 +334,7 @@ def read_paging(found: Mapping[str, Any]) -> Paging:
         case "cursor":
             return ByCursor(**options)
         case "next_link":
-            options.pop("header", None)
-            return ByLink(**options)
+            return ByLink(**{name: value for name, value in options.items() if value is not True})
         case "keyset":
             if "link" in options:
                 options["pointer"] = field_path_of(options.pop("link"))
