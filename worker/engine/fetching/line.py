@@ -138,8 +138,13 @@ class Line:
         with self._changed:
             self._hushed = True
             self._named.clear()
-            while any(entry.state is _State.WAITS for entry in self._entries):
+            while self._entries and self._entries[-1].state is _State.WAITS:
                 self._leave(self._entries.pop())
+            for entry in self._entries:
+                if entry.state is _State.WAITS:
+                    self._leave(
+                        entry
+                    )  # keeps its place, as those behind it are kept; whoever comes to it reads it himself
             while self._under_way:
                 self._changed.wait()
 
@@ -230,9 +235,9 @@ class Line:
         self._named.clear()
 
     def _leave(self, entry: Entry) -> None:
-        entry.dropped = True
-        if entry.state is not _State.UNDER_WAY:
+        if not entry.dropped and entry.state is not _State.UNDER_WAY:
             entry.room.release()
+        entry.dropped = True
 
     def _thread_is_free(self, *, lent: bool) -> None:
         self._busy -= 1
