@@ -95,7 +95,7 @@ class Opening:
     """Which are kept; None: all."""
     lasting: Lasting = Lasting()
     meaning: Callable[[Response], HeadraceError | None] | None = None
-    """What the system says by an answer, where it says no in a 200."""
+    """What the system says by an answer, in words of its own."""
 
     def request(self, names: Names, secrets: Mapping[str, str]) -> Request:
         """What is sent."""
@@ -116,9 +116,7 @@ class Opening:
     def read(self, response: Response) -> Opened:
         """What the answer brought; `NeedsOperator` where the system doesn't let us in."""
         words = words_of(response)
-        if response.status in {400, 401, 403, 422}:
-            raise _refused(f"it answers {response.status}" + (f": {words}" if words else ""))
-        if (failure := failure_of_status(response.status, words)) is not None:
+        if (failure := self._failure(response, words)) is not None:
             raise failure
         data = self._decoded(response)
         words = None if data is None else words  # what isn't JSON may be what we looked for
@@ -132,6 +130,19 @@ class Opening:
         elif not session:
             raise _refused("its answer sets none of the cookies" + (f": {words}" if words else ""))
         return Opened(session, self.lasting.read(data))
+
+    def _failure(self, response: Response, words: str | None) -> HeadraceError | None:
+        """By its status, unless the manifest says what such an answer means: a wrong password may come as a 500."""
+        usual = failure_of_status(response.status, words)
+        if usual is None:
+            return None
+        meant = (self.meaning(response) if self.meaning is not None else None) or usual
+        if isinstance(meant, Transient):
+            return meant
+        if response.status in {400, 401, 403, 422} or isinstance(usual, Transient):
+            said = meant.message.removeprefix(f"The system answered {response.status}")
+            return _refused(f"it answers {response.status}{said}")
+        return usual
 
     def _lacking(self, response: Response, place: str, words: str | None) -> HeadraceError:
         """What isn't there may come later: a system that is busy refuses nobody."""

@@ -13,6 +13,8 @@ from worker.connectors.auth.login import Leaving, LoginAuth
 from worker.connectors.auth.opening import Lasting, Opening, Taken
 from worker.connectors.auth.texts import Names, Text
 from worker.connectors.contract import Request, Response, SessionAuth, TokenAuth
+from worker.connectors.refusals.refusals import Refusals
+from worker.connectors.refusals.rule import Rule
 from worker.errors import HeadraceError, NeedsOperator, Transient
 
 ASKED = Request("GET", "https://h/assets")
@@ -203,6 +205,29 @@ def test_a_log_in_that_fails_says_why_without_the_password(
         flow.send(response)
     assert "planted" not in str(caught.value)
     assert held == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (500, "Invalid credentials. Please try again.", NeedsOperator),
+        (500, "Out of memory.", Transient),
+        (400, "API Login Limit", Transient),
+    ],
+)
+def test_a_manifest_says_what_the_refusal_of_a_log_in_means(
+    status: int, words: str, kind: type[HeadraceError]
+) -> None:
+    """A wrong password that counts as a failure that passes would be tried until the user is locked."""
+    rules = (
+        {"status": 500, "path": "said", "matches": "^Invalid credentials", "kind": "permission"},
+        {"path": "said", "matches": "Login Limit", "kind": "rate_limited"},
+    )
+    meaning = Refusals.of(words=(("said",),), rules=tuple(map(Rule.read, rules))).failure
+    flow = login(opening={"meaning": meaning}).flow(ASKED, SECRETS, {})
+    next(flow)
+    with pytest.raises(kind, match=words):
+        flow.send(answer(status, {"message": "An error has occurred.", "said": words}))
 
 
 def test_a_log_in_by_cookies_alone_is_refused_without_them() -> None:

@@ -46,7 +46,7 @@ class LoginManifest:
     places: tuple[Place, ...]
     optional: frozenset[str]
     refusals: Refusals
-    """How the system says no, where it does so in a 200."""
+    """How the system says no, in words of its own."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
