@@ -39,6 +39,8 @@ EXIT_CODES: dict[Exit, str] = {
 """The table of docs/commands.md."""
 
 _NEEDED_ELSEWHERE = {"no_database", "no_broker", "broker_unavailable", "not_started"}
+_UNREADABLE = {"malformed_page", "paging_stuck"}
+"""The system was reached, and what it said isn't what the connector expects."""
 
 USAGE_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for a wrong command line: all kinds of it."""
@@ -50,6 +52,8 @@ def exit_code(error: HeadraceError) -> Exit:
         return Exit.NOT_FOUND
     if isinstance(error, InvalidInput):
         return Exit.USAGE
+    if error.code in _UNREADABLE:
+        return Exit.FAILED
     if isinstance(error, Transient) or error.code in _NEEDED_ELSEWHERE:
         return Exit.UNREACHABLE
     return Exit.FAILED

@@ -24,7 +24,7 @@ _USUAL = ("error.message.value", "error.message", "error_description", "message"
 
 
 _NOT_LET_IN = "Check the connection's secrets, and what its user may read."
-_MOVED = "Set base_url of the connection to where the system lives now."
+_MOVED = "It leads elsewhere: is base_url of the connection another now, or is the path without its last /?"
 _REFUSALS = {
     401: ("auth_refused", _NOT_LET_IN),
     403: ("auth_refused", _NOT_LET_IN),

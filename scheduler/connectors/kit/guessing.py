@@ -7,42 +7,23 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-_KEYS = ("id", "ID", "Id", "uuid", "_id", "pk", "key", "number", "code", "name", "slug")
-_CHANGED = re.compile(
-    r"^(updated|modified|changed|last_?(modified|updated|changed|edited)|modification|write)_?(at|on|date|time|date_?time)?$|^(update|modify|change)_?(date|time)$",
-    re.IGNORECASE,
-)
-_TOTAL = re.compile(
-    r"^(@odata\.)?(total|count|total_?(count|results|records|items|elements))$", re.IGNORECASE
-)
-_NEXT_CURSOR = re.compile(
-    r"^(next_?(page_?)?(cursor|token)|cursor|end_?cursor|continuation_?token)$", re.IGNORECASE
-)
-_NEXT_LINK = re.compile(r"^(@odata\.nextlink|next|next_?(page|link|url|page_?url)|__next)$", re.IGNORECASE)
-_LISTS = ("data", "results", "items", "records", "value", "rows", "content", "entries", "member")
+from scheduler.connectors.kit import names
+from scheduler.connectors.kit.names import Param
+
 LONG_AGO = 10**9
 """A number of change from here on counts seconds, or thousandths of them, since 1970."""
 _DEEPEST = 4
+_BESIDE = 3
+"""The rank of lists that say something of the list."""
+_SIZE = range(1, 100_001)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d)?")
-_PAGING_PARAMS = (
-    ("offset", ("offset", "skip", "$skip", "start", "startIndex", "limit_start")),
-    ("page", ("page", "pageno", "page_number", "pageNumber", "p")),
-)
-_SIZES = (
-    "limit",
-    "_limit",
-    "_size",
-    "per_page",
-    "page_size",
-    "pageSize",
-    "size",
-    "$top",
-    "count",
-    "max",
-    "perPage",
+_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
+HOW = (
+    "By page: {page: {param: page, size_param: per_page, size: 100}}; "
+    "by offset: {offset: {param: offset, limit_param: limit, size: 100}}."
 )
 
 
@@ -56,34 +37,73 @@ class Guess:
     fields: Sequence[str] = ()
 
 
-def guess(body: bytes, headers: Mapping[str, str], path: str) -> Guess | None:
-    """What the answer of a list suggests; None where no list of objects is in it."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A list in an answer."""
+
+    at: tuple[str, ...]
+    rows: list[Any]
+
+    @property
+    def holds(self) -> Literal["objects", "lists", "others"]:
+        """An empty one may hold objects."""
+        if all(isinstance(row, dict) for row in self.rows):
+            return "objects"
+        return "lists" if all(isinstance(row, list) for row in self.rows) else "others"
+
+
+def guess(body: bytes, headers: Mapping[str, str], path: str, asked: Sequence[str] = ()) -> Guess | None:
+    """What the answer of a list suggests; None where no list of records is in it. `asked`: the parameters that were sent."""
     try:
         data = json.loads(body)
     except ValueError:
         return None
-    found = _best_list(data)
-    if found is None:
+    called = name_in(path)
+    ranked = ranked_lists(data, called)
+    if not ranked or ranked[0].holds == "others":
         return None
-    where, rows = found
-    stream: dict[str, Any] = {"path": path, "records": _path(where)}
-    made = Guess(stream, rows=len(rows), fields=list(rows[0]) if rows else ())
-    if not rows:
-        made.remarks["records"] = "The list is empty: try again where there are records."
-    _guess_key(made, rows)
-    _guess_paging(made, data, where, headers)
-    _guess_changes(made, rows)
+    best = ranked[0]
+    made = Guess({"path": path, "records": _path(best.at)}, rows=len(best.rows))
+    _remark_records(made, best, ranked)
+    if best.holds == "objects":
+        made.fields = list(best.rows[0]) if best.rows else ()
+        _guess_key(made, best.rows, called)
+    else:
+        _guess_columns(made, data, best, called)
+    _guess_paging(made, _Answer(data, best, headers, [Param(name) for name in asked]))
+    if best.holds == "objects":
+        _guess_changes(made, best.rows)
     return made
 
 
-def _best_list(data: Any) -> tuple[tuple[str, ...], list[Any]] | None:
-    lists = [(where, rows) for where, rows in _lists(data, ()) if all(isinstance(row, dict) for row in rows)]
-    if not lists:
-        return None
-    return min(
-        lists,
-        key=lambda one: (len(one[1]) == 0, len(one[0]), one[0][-1:] not in {(name,) for name in _LISTS}),
-    )
+def name_in(path: str) -> str:
+    """What a path calls its list: its last part that is no place, without an ending."""
+    parts = [part for part in path.strip("/").split("/") if part and "{" not in part]
+    return re.sub(r"\.(json|xml)$", "", parts[-1]) if parts else ""
+
+
+def ranked_lists(data: Any, called: str) -> list[Found]:
+    """The lists of an answer, the likeliest first: the one that is called so, then those of usual names, then the longest."""
+
+    def rank(one: Found) -> tuple[Any, ...]:
+        name = one.at[-1] if one.at else ""
+        if not one.at or names.same_things(name, called):
+            tier = 0
+        elif name.lower() in names.LISTS:
+            tier = 1
+        else:
+            tier = _BESIDE if any(names.BESIDE.search(part) for part in one.at) else 2
+        return (
+            tier == _BESIDE,
+            one.holds == "others",
+            tier,
+            one.holds == "lists",
+            not one.rows,
+            -len(one.rows),
+            len(one.at),
+        )
+
+    return sorted((Found(at, rows) for at, rows in _lists(data, ())), key=rank)
 
 
 def _lists(data: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
@@ -94,20 +114,57 @@ def _lists(data: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], li
             yield from _lists(value, (*at, name))
 
 
-def _guess_key(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:
+def _remark_records(made: Guess, best: Found, ranked: Sequence[Found]) -> None:
+    others = [".".join(one.at) for one in ranked[1:4] if one.rows]
+    if not best.rows:
+        made.remarks["records"] = "The list is empty: try again where there are records."
+    elif others:
+        made.remarks["records"] = f"The answer holds other lists, too: {', '.join(others)}. Is this the one?"
+
+
+def _guess_key(made: Guess, rows: Sequence[Mapping[str, Any]], called: str) -> None:
     whole = [name for name in made.fields if all(isinstance(row.get(name), str | int) for row in rows)]
-    unique = [name for name in whole if len({str(row[name]) for row in rows}) == len(rows)]
-    named = [name for name in _KEYS if name in unique]
-    likely = [name for name in unique if name.lower().endswith(("_id", "id", "number", "code"))]
-    chosen = next(iter([*named, *likely, *unique, *made.fields]), "id")
+    unique = [
+        name
+        for name in whole
+        if len({str(row[name]) for row in rows}) == len(rows) and not names.looks_secret(name)
+    ]
+    named, sure = names.key_among(unique, of=called)
+    chosen = named or next(iter(unique), None) or next(iter(made.fields), "id")
     made.stream["key"] = chosen if "." not in chosen else [chosen]
-    if not named:
+    if named is None:
         made.remarks["key"] = "No field is called like a key: which one names a record, for ever and alone?"
+    elif not sure or len(rows) < 2:
+        made.remarks["key"] = (
+            f"Guessed by its name and {len(rows)} records: does it name a record, for ever and alone?"
+        )
+
+
+def _guess_columns(made: Guess, data: Any, best: Found, called: str) -> None:
+    """Rows that are lists: what their places mean stands beside them, or nowhere."""
+    width = len(best.rows[0])
+    beside = [
+        one
+        for one in ranked_lists(data, "")
+        if one.at != best.at and len(one.rows) == width and one.holds == "others"
+    ]
+    fields = [str(name) for name in beside[0].rows] if beside else []
+    made.fields = fields or [str(number) for number in range(width)]
+    named, _ = names.key_among(fields, of=called)
+    key = named or (fields[0] if fields else "0")
+    made.stream["key"] = key if "." not in key else [key]
+    where = f" The names of their places stand at {'.'.join(beside[0].at)}." if beside else ""
+    made.remarks["records"] = (
+        f"Its records are lists, and objects are needed.{where} Can the system be asked for objects, such as by a parameter?"
+    )
+    made.remarks["key"] = "Which field names a record, for ever and alone?"
 
 
 def _guess_changes(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:
     timed = [
-        name for name in made.fields if _CHANGED.match(name) and any(_is_time(row.get(name)) for row in rows)
+        name
+        for name in made.fields
+        if names.is_changed(name) and any(_is_time(row.get(name)) for row in rows)
     ]
     if not timed:
         made.remarks["streams"] = "No field seems to say when a record changed: all of it is read each time."
@@ -127,44 +184,97 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, str) and _ISO.match(value) is not None
 
 
-def _guess_paging(made: Guess, data: Any, where: tuple[str, ...], headers: Mapping[str, str]) -> None:
-    beside = {at: value for at, value in _scalars(data, ()) if at[: len(where)] != where or not where}
-    for at, value in beside.items():
-        if _TOTAL.match(at[-1]) and isinstance(value, int) and not isinstance(value, bool):
-            made.stream["total"] = _path(at)
-            break
-    if 'rel="next"' in headers.get("link", "") or "rel=next" in headers.get("link", ""):
-        made.stream["paging"] = {"next_link": {"header": True}}
+class _Answer:
+    """An answer, what stands beside its list, and what was asked for."""
+
+    def __init__(self, data: Any, best: Found, headers: Mapping[str, str], asked: Sequence[Param]) -> None:
+        self.headers, self.asked, self.rows = headers, asked, len(best.rows)
+        self.beside = {
+            at: value for at, value in _scalars(data, ()) if at[: len(best.at)] != best.at or not best.at
+        }
+
+
+def _guess_paging(made: Guess, answer: _Answer) -> None:
+    total = _total_of(answer)
+    if total is not None:
+        made.stream["total"] = _path(total)
+    if (link := _link_header(answer.headers)) is not None:
+        made.stream["paging"] = {"next_link": {"header": True, **_size_in(link)}}
         return
-    for name, value in headers.items():
-        if _NEXT_LINK.match(name.replace("-", "_")) and "/" in value:
+    for name, value in answer.headers.items():
+        if names.plain(name).startswith("next") and "/" in value:
             made.stream["paging"] = {"next_link": {"header": name, **_size_in(value)}}
             return
-    for at, value in beside.items():
-        if _NEXT_LINK.match(at[-1]) and isinstance(value, str) and ("/" in value or "?" in value):
-            made.stream["paging"] = {"next_link": {"path": _path(at), **_size_in(value)}}
-            return
-        if _NEXT_CURSOR.match(at[-1]) and isinstance(value, str) and value:
-            made.stream["paging"] = {"cursor": {"param": "cursor", "path": _path(at)}}
-            made.remarks["paging"] = (
-                "The parameter that takes the cursor is guessed: see the system's documentation."
-            )
-            return
-        if at[-1] == "next" and value is None and len(at) >= 1:
-            made.stream["paging"] = {"next_link": {"path": _path(at)}}
-            made.remarks["paging"] = "`next` was null, so this is a guess: is it a link?"
-            return
-    made.remarks["paging"] = (
-        "Nothing says how an answer is continued. By page: {page: {param: page, size_param: per_page, size: 100}}; "
-        "by offset: {offset: {param: offset, limit_param: limit, size: 100}}."
+    found = _next_in_body(answer) or _counted(answer)
+    if found is None:
+        made.remarks["paging"] = f"Nothing says how an answer is continued. {HOW}"
+        return
+    made.stream["paging"], remark = found
+    if remark:
+        made.remarks["paging"] = remark
+
+
+def _next_in_body(answer: _Answer) -> tuple[dict[str, Any], str] | None:
+    for at, value in answer.beside.items():
+        named = names.next_link_at(at) or names.next_either_at(at)
+        if named and isinstance(value, str) and ("/" in value or "?" in value):
+            return {"next_link": {"path": _path(at), **_size_in(value)}}, ""
+    for at, value in answer.beside.items():
+        if not (names.next_cursor_at(at) or names.next_either_at(at)):
+            continue
+        if isinstance(value, int) and names.counted_paging(answer.asked) is not None:
+            return None  # the number of a page, which the parameters say themselves
+        if value and isinstance(value, str | int) and not isinstance(value, bool):
+            param = names.cursor_param(answer.asked)
+            usual = "page" if isinstance(value, int) else "cursor"
+            words = {"param": param.name if param else usual, "path": _path(at)}
+            said = "The parameter that takes it is guessed: see the system's documentation."
+            return {"cursor": names.with_size(words, answer.asked)}, said
+        if value is None and names.next_either_at(at):
+            said = f"`{at[-1]}` was null, so this is a guess: is it a link?"
+            return {"next_link": {"path": _path(at)}}, said
+    return None
+
+
+def _counted(answer: _Answer) -> tuple[dict[str, Any], str] | None:
+    """By the parameters that were sent, or by numbers beside the list that are called like some."""
+    if (paging := names.counted_paging(answer.asked)) is not None:
+        return paging, "Guessed by the parameters: is the first page 1 or 0, and how large may a page be?"
+    numbers = [
+        Param(at[-1], usual=value)
+        for at, value in answer.beside.items()
+        if isinstance(value, int) and not isinstance(value, bool) and not names.is_total(at[-1])
+    ]
+    if names.size_param(numbers) is None or (paging := names.counted_paging(numbers)) is None:
+        return None
+    return paging, (
+        "Guessed by the numbers beside the list: are the parameters called so, too, and how large may a page be?"
     )
+
+
+def _total_of(answer: _Answer) -> tuple[str, ...] | None:
+    """What counts all of them: `count` alone often counts those of the page."""
+    found = [
+        at
+        for at, value in answer.beside.items()
+        if names.is_total(at[-1])
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+        and value >= answer.rows
+    ]
+    return min(found, key=lambda at: (names.plain(at[-1]) == "count", len(at)), default=None)
+
+
+def _link_header(headers: Mapping[str, str]) -> str | None:
+    found = _LINK.search(headers.get("link", ""))
+    return found[1] if found else None
 
 
 def _size_in(link: str) -> dict[str, Any]:
     asked = parse_qs(urlsplit(link).query)
-    for name in _SIZES:
-        if name in asked and asked[name][0].isdigit() and 0 < int(asked[name][0]) <= 100_000:
-            return {"size_param": name, "size": int(asked[name][0])}
+    for name, values in asked.items():
+        if names.is_size(name) and values[0].isdigit() and int(values[0]) in _SIZE:
+            return {"size_param": name, "size": int(values[0])}
     return {}
 
 
@@ -178,25 +288,3 @@ def _scalars(data: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
 
 def _path(at: Sequence[str]) -> str | list[str]:
     return list(at) if any("." in name for name in at) else ".".join(at)
-
-
-def paging_of_params(names: Sequence[str]) -> dict[str, Any] | None:
-    """The way of paging that the names of a list's parameters suggest."""
-    size = next((name for name in _SIZES if name in names), None)
-    for kind, known in _PAGING_PARAMS:
-        param = next((name for name in known if name in names), None)
-        if param is not None and size is not None:
-            other = {"limit_param": size} if kind == "offset" else {"size_param": size}
-            return {kind: {"param": param, **other, "size": 100}}
-    cursor = next(
-        (name for name in names if _NEXT_CURSOR.match(name) or name in {"after", "page_token"}), None
-    )
-    return {"cursor": {"param": cursor, "path": "next_cursor"}} if cursor else None
-
-
-def changed_param(names: Sequence[str]) -> str | None:
-    """The parameter that asks for changes, where one is called so."""
-    wanted = re.compile(
-        r"^(updated|modified|changed|last_?modified)[_\[]?.*(since|after|from|gte?|min)\]?$", re.IGNORECASE
-    )
-    return next((name for name in names if wanted.match(name)), None)

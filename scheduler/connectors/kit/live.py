@@ -14,11 +14,14 @@ from typing import Any
 import httpx
 
 from scheduler.connectors.check.driving.budget import Lenient
+from scheduler.connectors.kit.doubts import Came
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Page, Request, Response, Source, Stream, Window
 from worker.engine.fetching.details import with_answers
-from worker.errors import HeadraceError, NeedsOperator
+from worker.errors import HeadraceError, InvalidInput, NeedsOperator
+from worker.http.network.tls import trusted
 from worker.http.sender import CallContext, Sender
+from worker.parsing.documents import suggest
 from worker.runs.states import Lane
 from worker.telemetry.redaction import redactor
 from worker.telemetry.steps import Steps
@@ -28,10 +31,15 @@ MOST_BYTES = 64 * 1024 * 1024
 PATIENCE = 120.0
 """So long is waited where the account says "later"."""
 UNSHOWN = frozenset({"accept-encoding", "user-agent", "x-request-id", "host", "content-length", "connection"})
-TELLING = ("limit", "retry", "link", "next", "total", "page", "cursor", "backoff", "count")
-"""Headers whose names hold one of these say something of paging or waits."""
+TELLING = ("limit", "retry", "link", "next", "total", "page", "cursor", "backoff", "count", "location")
+"""Headers whose names hold one of these say something of paging, of waits, or where else to ask."""
 SOME = 5
 """So many records are asked for where a list holds their keys alone."""
+_HINTS = {
+    "secret_unresolved": "It is opened here, by this command: set it in this shell, such as by export NAME=VALUE.",
+    "redirected": "The system leads elsewhere (location, above): is base_url or the path another, such as https, or with a / at its end?",
+}
+"""What a worker's words would say wrongly of somebody who tries."""
 PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
@@ -54,7 +62,10 @@ class Tracing(httpx.BaseTransport):
     """Sends, and keeps what went and came."""
 
     exchanges: list[Exchanged] = field(default_factory=list)
-    _wire: httpx.HTTPTransport = field(default_factory=lambda: httpx.HTTPTransport(retries=0))
+    _wire: httpx.HTTPTransport = field(
+        default_factory=lambda: httpx.HTTPTransport(retries=0, verify=trusted())
+    )
+    """Straight to the system, trusting whom workers trust."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         begun = time.perf_counter()
@@ -115,18 +126,20 @@ class Live:
             try:
                 return self.sender.send(context, request)
             except HeadraceError as exc:
+                if exc.code in _HINTS:
+                    exc.hint = _HINTS[exc.code]
                 wait = self._wait(exc)
                 if wait is None or time.monotonic() + wait > until:
                     raise
                 Event().wait(wait)
 
-    def pages(self, stream: str, window: Window, most: int) -> Iterator[tuple[Response, Page]]:
+    def pages(self, asked: Stream, window: Window, most: int) -> Iterator[Came]:
         """The first pages of a stream with the answers that they were read from."""
-        asked, position = self.source.stream(stream), None
+        position = None
         for _ in range(most):
-            response = self.send(asked.request(window, position), stream)
+            response = self.send(asked.request(window, position), asked.name)
             page = asked.read(response, window, position)
-            yield response, page if page.listed is None else self._with_some(asked, page)
+            yield Came(page if page.listed is None else self._with_some(asked, page), response)
             if page.next is None:
                 return
             position = page.next
@@ -153,6 +166,10 @@ def live(
     """Bound and ready; what is missing is told first."""
     connector.check_settings(settings)
     needed = connector.secrets_of(settings)
+    if unknown := [name for name in secrets if name not in needed]:
+        hint = f"It has: {', '.join(needed)}." if needed else "It has none."
+        said = f"{connector.title} has no secret {unknown[0]!r}."
+        raise InvalidInput("unknown_key", said, place="--secret", hint=suggest(unknown[0], needed) or hint)
     if lacking := [name for name, required in needed.items() if required and name not in secrets]:
         hint = "Give each as --secret NAME=REFERENCE, such as --secret token=env://SHOP_TOKEN."
         raise NeedsOperator(

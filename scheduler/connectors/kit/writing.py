@@ -8,6 +8,9 @@ from typing import Any
 import yaml
 
 from scheduler.connections.file.export import to_yaml
+from worker.connectors.manifest.model import Manifest, manifest_in
+from worker.errors import InvalidInput
+from worker.parsing.documents import read_document
 
 REVIEW = "REVIEW: "
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -28,6 +31,11 @@ class Sketch:
     remarks: dict[str, dict[str, str]] = field(default_factory=dict)
     """By stream and key: what somebody should look at."""
     description: str = ""
+    settings: tuple[str, ...] = ()
+    """What each connection says besides the base URL: the names in { } of paths and parameters."""
+    auth_remark: str = ""
+    left_out: Sequence[str] = ()
+    """What somebody should know of streams that aren't there."""
 
 
 def secret_names(auth: str) -> tuple[str, ...]:
@@ -43,14 +51,15 @@ def manifest_text(sketch: Sketch) -> str:
     ]
     head += [f"system: {sketch.system}", f"title: {_scalar(sketch.title)}", "version: 0.1.0"]
     head += [f"docs: {_scalar(sketch.docs)}"] if sketch.docs else []
-    head += ["protocol: rest", 'base_url: "{base_url}"', ""]
-    settings = {
-        "base_url": {
-            "default": sketch.base_url,
-            "description": "Where the API lives; another one for a test account.",
-        }
-    }
-    blocks = [to_yaml({"settings": settings})]
+    fixed = "{" in sketch.base_url
+    head += ["protocol: rest", f"base_url: {_quoted(sketch.base_url if fixed else '{base_url}')}", ""]
+    known = "Where the API lives; another one for a test account."
+    settings: dict[str, dict[str, Any]] = (
+        {} if fixed else {"base_url": {"default": sketch.base_url, "description": known}}
+    )
+    for name in sketch.settings:
+        settings[name] = {"required": True, "description": f"Say what a person gives as {name}."}
+    blocks = [to_yaml({"settings": settings})] if settings else []
     if secret_names(sketch.auth):
         secrets = {
             name: {
@@ -60,7 +69,8 @@ def manifest_text(sketch: Sketch) -> str:
             for name in secret_names(sketch.auth)
         }
         blocks.append(to_yaml({"secrets": secrets}))
-    blocks.append(to_yaml({"auth": _auth(sketch.auth)}))
+    doubt = f"# {REVIEW}{sketch.auth_remark}\n" if sketch.auth_remark else ""
+    blocks.append(doubt + to_yaml({"auth": _auth(sketch.auth)}))
     blocks.append(
         f"# {REVIEW}what does the system allow one account? See docs/limits.md.\n"
         + to_yaml({"limits": {"requests": 60, "per": "1m", "concurrency": 2}})
@@ -82,7 +92,7 @@ def _auth(auth: str) -> dict[str, Any]:
 
 
 def _streams(sketch: Sketch) -> str:
-    lines = ["streams:"]
+    lines = [*(f"# {REVIEW}{text}" for text in sketch.left_out), "streams:"]
     for name, stream in sketch.streams.items():
         remarks = sketch.remarks.get(name, {})
         lines.append(f"  {name}:")
@@ -94,12 +104,32 @@ def _streams(sketch: Sketch) -> str:
 
 
 def _entry(key: str, value: Any) -> Iterator[str]:
-    flow = yaml.safe_dump({key: value}, default_flow_style=True, width=2**20, allow_unicode=True).strip()
+    flow = yaml.safe_dump(
+        {key: value}, default_flow_style=True, width=2**20, allow_unicode=True, sort_keys=False
+    ).strip()
     line = flow[1:-1] if flow.startswith("{") else flow
     if len(line) < _WIDTH:
         yield f"    {line}"
     else:
         yield from (f"    {text}" for text in to_yaml({key: value}).splitlines())
+
+
+def manifest_of(sketch: Sketch) -> Manifest:
+    """The manifest that the file would be. Nothing names a line of a file that isn't there."""
+    text = manifest_text(sketch)
+    try:
+        return manifest_in(read_document(text.encode(), "manifest.yaml"))
+    except InvalidInput as exc:
+        line = str(exc.place or "").rpartition(":")[2]
+        said = text.splitlines()[int(line) - 1].strip() if line.isdecimal() else ""
+        about = f" in {said!r}" if said else ""
+        raise InvalidInput(
+            exc.code, f"Nothing was written, since it would be wrong{about}: {exc.message}", hint=exc.hint
+        ) from None
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
 
 
 def _scalar(value: str) -> str:
@@ -134,5 +164,4 @@ def is_name(text: str) -> bool:
 def with_guess(sketch: Sketch, name: str, stream: Mapping[str, Any], remarks: Mapping[str, str]) -> None:
     """Add a stream and what is unsure of it."""
     sketch.streams[name] = dict(stream)
-    if remarks:
-        sketch.remarks[name] = dict(remarks)
+    sketch.remarks[name] = dict(remarks)

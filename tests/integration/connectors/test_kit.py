@@ -96,6 +96,84 @@ def test_the_manifest_of_the_tutorial_reads_the_system_that_it_is_about(
     assert [record["key"] for record in json.loads(capsys.readouterr().out)["records"]] == [key]
 
 
+def test_a_trial_in_json_says_what_was_asked_and_how_much_there_is(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(demo, token)
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(re.sub(r"\n    paging: [^\n]*", "", manifest.read_text()))
+    capsys.readouterr()
+    assert run(["connector", "try", str(folder), "work_orders", "--json", "--secret", token]) == 0
+    tried = json.loads(capsys.readouterr().out)
+    assert (tried["pages"], tried["more"], tried["not_taken"]) == (1, False, 0)
+    assert tried["total"] > tried["read"]
+    (request,) = tried["requests"]
+    assert request["url"].endswith("/api/v1/work_orders")
+    assert (request["status"], request["headers"]["authorization"]) == (200, "…")
+    assert any("in all" in hint for hint in tried["hints"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--secret", "tokne=env://PLANT_TOKEN"], "token"),
+        (["--since", "2026-01-01"], "incremental"),
+        (["--sweep", "--key", "1"], "alone"),
+        (["--until", "2026-01-01"], "until_param"),
+    ],
+)
+def test_what_a_trial_would_ignore_is_refused(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    folder = made(demo, token)
+    assert run(["connector", "try", str(folder), "work_orders", "--secret", token, *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_sweep_lists_keys(demo: Demo, token: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made(demo, token)
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(f"{manifest.read_text()}    deletes: {{sweep: {{params: {{fields: id}}}}}}\n")
+    capsys.readouterr()
+    assert run(["connector", "try", str(folder), "work_orders", "--sweep", "--json", "--secret", token]) == 0
+    tried = json.loads(capsys.readouterr().out)
+    assert tried["read"]
+    assert "fields=id" in tried["requests"][0]["url"]
+
+
+def test_what_was_not_taken_is_shown_without_saying_that_nothing_came(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(demo, token)
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("key: id", "key: nothing"))
+    capsys.readouterr()
+    assert run(["connector", "try", str(folder), "work_orders", "--secret", token]) == 1
+    said = capsys.readouterr().out
+    assert "Not taken: " in said
+    assert "No record came" not in said
+    assert " on 1 page" in said
+    manifest.write_text(manifest.read_text().replace("records: data", "records: elsewhere"))
+    assert run(["connector", "try", str(folder), "work_orders", "--secret", token]) == 1
+
+
+def test_a_path_with_a_query_and_a_name_is_looked_at(demo: Demo, token: str) -> None:
+    path = "/api/{version}/work_orders?limit=3"
+    assert run(["connector", "new", "plant", "--title", "Plant", "--base-url", demo.base_url, "--auth", "bearer",
+                "--path", path, "--setting", "version=v1", "--secret", token]) == 0  # fmt: skip
+    manifest = load_manifest(Path("connectors/plant/manifest.yaml"))
+    assert manifest.settings["version"].required
+    stream = manifest.streams["work_orders"]
+    assert (stream.shape.records, stream.shape.key) == (("data",), (("id",),))
+
+
+def test_a_document_is_fetched_or_told_why_not(
+    demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["connector", "from-openapi", f"{demo.base_url}/openapi.json"]) == 2
+    assert "was answered where the document should be" in capsys.readouterr().err
+
+
 def test_of_a_list_that_holds_keys_alone_some_records_are_asked_for(
     demo: Demo, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """Guesses about an answer that nobody described, and what of an answer may be kept."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -43,6 +44,55 @@ def stream(data: Any, **headers: str) -> dict[str, Any]:
 def test_an_answer_suggests_where_things_stand(data: Any, wanted: dict[str, Any]) -> None:
     found = stream(data)
     assert {name: found.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        ({"suggested_facets": [{"name": "a"}, {"name": "b"}], "rows": ROWS}, "rows"),
+        ({"facets": {"items": [{"name": "a"}]}, "results": ROWS}, "results"),
+        ({"orders": ROWS, "items": [{"x": 1}] * 9}, "orders"),
+        ({"tags": ["a"] * 9, "found": ROWS}, "found"),
+        ({"one": ROWS, "other": ROWS[:1]}, "one"),
+        ({"columns": [{"name": "id"}], "rows": []}, "rows"),
+    ],
+)
+def test_of_several_lists_the_one_of_records_is_taken(data: Any, wanted: str) -> None:
+    found = guess(json.dumps(data).encode(), {}, "/v1/orders")
+    assert found is not None
+    assert found.stream["records"] == wanted
+
+
+def test_other_lists_are_named_beside_the_one_that_was_taken() -> None:
+    found = guess(json.dumps({"facets": [{"name": "a"}], "rows": ROWS}).encode(), {}, "/x")
+    assert found is not None
+    assert "facets" in found.remarks["records"]
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "wanted"),
+    [
+        ({"items": ROWS, "page": 1, "perPage": 2, "totalItems": 9}, (), {"page": {"param": "page", "size_param": "perPage", "size": 100}}),
+        ({"items": ROWS}, ("_start", "_limit"), {"offset": {"param": "_start", "limit_param": "_limit", "size": 100}}),
+        ({"rows": ROWS, "next": "2", "next_url": "http://h/x?_next=2&_size=2"}, (), {"next_link": {"path": "next_url", "size_param": "_size", "size": 2}}),
+        ({"data": ROWS, "next": 2}, ("_page", "_per_page"), {"page": {"param": "_page", "size_param": "_per_page", "size": 100}}),
+        ({"data": ROWS, "links": {"next": {"href": "/x?a"}}}, (), {"next_link": {"path": "links.next.href"}}),
+    ],
+)  # fmt: skip
+def test_how_a_list_is_continued_is_seen_by_names(data: Any, asked: Sequence[str], wanted: Any) -> None:
+    found = guess(json.dumps(data).encode(), {}, "/x", asked)
+    assert found is not None
+    assert found.stream["paging"] == wanted
+
+
+def test_a_count_of_the_page_is_no_total() -> None:
+    assert "total" not in stream({"count": 1, "data": ROWS})
+    assert stream({"count": 2, "total": 9, "data": ROWS})["total"] == "total"
+
+
+def test_what_looks_secret_is_no_key() -> None:
+    rows = [{"password": "a", "order_no": 1}, {"password": "b", "order_no": 2}]
+    assert stream(rows)["key"] == "order_no"
 
 
 def test_a_link_header_is_seen() -> None:

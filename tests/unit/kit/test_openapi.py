@@ -1,11 +1,15 @@
 """A manifest from an OpenAPI document: lists become streams, the file is valid, guesses are marked."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scheduler.connectors.kit.openapi import sketch_of
-from scheduler.connectors.kit.writing import REVIEW, manifest_text
+from scheduler.connectors.kit.reading import read_openapi
+from scheduler.connectors.kit.writing import REVIEW, Sketch, manifest_text
+from scheduler.connectors.kit.writing import manifest_of as manifest_of_sketch
 from worker.connectors.manifest.model import Manifest, manifest_in
 from worker.errors import InvalidInput
 from worker.parsing.documents import read_document
@@ -122,3 +126,112 @@ def test_what_is_no_openapi_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as caught:
         sketch_of(document, "x")
     assert caught.value.code == "not_openapi"
+
+
+def listing(row: dict[str, Any], params: Sequence[Any] = (), **around: Any) -> dict[str, Any]:
+    """A path whose answer wraps a list."""
+    items = {"type": "array", "items": {"type": "object", "properties": row}}
+    schema = {"type": "object", "properties": {**around, "data": items}}
+    answer = {"200": {"content": {"application/json": {"schema": schema}}}}
+    return {
+        "get": {
+            "parameters": [
+                {"in": "query", **one} if isinstance(one, dict) else {"in": "query", "name": one}
+                for one in params
+            ],
+            "responses": answer,
+        }
+    }
+
+
+def one(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"get": {"responses": {"200": {"content": {"application/json": {"schema": schema}}}}}}
+
+
+def document(**paths: Any) -> dict[str, Any]:
+    return {"openapi": "3.0.0", "info": {"title": "X"}, "servers": [{"url": "/api"}], "paths": paths["paths"]}
+
+
+TEXT = {"type": "string"}
+ROW = {"password": TEXT, "title": TEXT, "order_id": TEXT}
+
+
+def sketched(paths: dict[str, Any], **options: Any) -> tuple[dict[str, Any], Sketch]:
+    sketch = sketch_of(document(paths=paths), "x", **options)
+    manifest_of_sketch(sketch)
+    return next(iter(sketch.streams.values()), {}), sketch
+
+
+def test_a_key_is_never_what_looks_secret() -> None:
+    stream, _ = sketched({"/accounts": listing({"password": TEXT, "title": TEXT})})
+    assert stream["key"] == "id"
+    stream, sketch = sketched({"/orders": listing(ROW)})
+    assert stream["key"] == "order_id"
+    assert "key" not in sketch.remarks["orders"]
+
+
+def test_where_a_document_says_nothing_of_logging_in_that_is_marked() -> None:
+    _, sketch = sketched({"/orders": listing(ROW)})
+    assert sketch.auth == "none"
+    assert f"# {REVIEW}The document doesn't say how one logs in" in manifest_text(sketch)
+
+
+def test_lists_below_a_name_are_named_or_read_where_the_name_is_said() -> None:
+    paths = {"/orders": listing(ROW), "/sites/{siteId}/orders": listing(ROW)}
+    _, sketch = sketched(paths)
+    assert [*sketch.streams] == ["orders"]
+    assert "/sites/{siteId}/orders" in manifest_text(sketch)
+    _, sketch = sketched(paths, places=["site_id"])
+    assert sketch.streams["orders_2"]["path"] == "/sites/{site_id}/orders"
+    assert sketch.settings == ("site_id",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ({"properties": ROW}, {}),
+        ({"properties": {"data": {"properties": ROW}}}, {"record": "data"}),
+        ({"properties": {"rows": {"type": "array", "items": {"properties": ROW}}}}, {"record": "rows.0"}),
+    ],
+)
+def test_one_record_is_taken_out_of_what_wraps_it(answer: dict[str, Any], wanted: dict[str, str]) -> None:
+    stream, sketch = sketched({"/orders": listing(ROW), "/orders/{id}": one(answer)})
+    assert stream["single"] == wanted
+    assert not sketch.left_out
+
+
+@pytest.mark.parametrize(
+    ("params", "around", "wanted"),
+    [
+        (["_next", {"name": "_size", "schema": {"maximum": 500}}], {"next": TEXT, "next_url": TEXT},
+         {"cursor": {"param": "_next", "path": "next", "size_param": "_size", "size": 500}}),
+        (["per_page"], {"next_page_url": TEXT}, {"next_link": {"path": "next_page_url", "size_param": "per_page", "size": 100}}),
+        (["page_token", "page_size"], {"meta": {"properties": {"next_page_token": TEXT}}},
+         {"cursor": {"param": "page_token", "path": "meta.next_page_token", "size_param": "page_size", "size": 100}}),
+        ([{"name": "page", "schema": {"default": 0}}, "perPage"], {}, {"page": {"param": "page", "size_param": "perPage", "size": 100, "first": 0}}),
+        ([], {"next": {"type": "string", "format": "uri"}}, {"next_link": {"path": "next"}}),
+    ],
+)  # fmt: skip
+def test_how_a_list_is_continued_is_seen_by_names(params: Any, around: Any, wanted: Any) -> None:
+    stream, _ = sketched({"/orders": listing(ROW, params, **around)})
+    assert stream["paging"] == wanted
+
+
+def test_a_parameter_of_one_value_is_given_and_another_is_asked_for() -> None:
+    shape = {"name": "shape", "required": True, "schema": {"enum": ["objects"]}}
+    stream, sketch = sketched({"/orders": listing(ROW, [shape, {"name": "year", "required": True}])})
+    assert stream["params"] == {"shape": "objects"}
+    assert "year" in sketch.remarks["orders"]["path"]
+
+
+def test_an_address_of_its_own_stands_before_a_relative_base_url() -> None:
+    _, sketch = sketched({"/orders": listing(ROW)}, seen_at="https://h.example.com/docs/openapi.json")
+    assert sketch.base_url == "https://h.example.com/api"
+
+
+def test_a_web_page_in_its_place_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "x.html"
+    page.write_text("<html>: {")
+    with pytest.raises(InvalidInput) as caught:
+        read_openapi(str(page))
+    assert caught.value.message == "It is a web page, or XML."

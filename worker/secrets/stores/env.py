@@ -30,7 +30,7 @@ class EnvStore:
             state = "is empty" if name in os.environ else "is not set"
             raise unresolved(
                 f"env://{name}",
-                f"the environment variable {state} in this worker",
+                f"the environment variable {state} here",
                 f"Set {name} where the worker is started, and start it again.",
             )
         return value

@@ -1,11 +1,13 @@
 """Which account is a connector tried with? Settings and references given on the command line."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.pairs import pairs
+from scheduler.connections.consent.needs import read_settings
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.manifest.model import load_manifest
 
@@ -17,29 +19,16 @@ Secrets = Annotated[
 ]
 
 
-def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
-    """Names and values."""
-    found = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{option} is NAME=VALUE.")
-        found[name] = value
-    return found
+def settings_given(connector: ManifestConnector, given: Sequence[str] | None) -> dict[str, Any]:
+    """Settings as their kinds want them; one that isn't known stays text, and is complained about by name."""
+    said: Mapping[str, str] = pairs(given, "--setting")
+    known = connector.manifest.settings
+    return {**said, **read_settings({name: said[name] for name in said if name in known}, known.values())}
 
 
-def typed(connector: ManifestConnector, given: dict[str, str]) -> dict[str, object]:
-    """Settings as their kinds want them; what can't be stays text, and is complained about by name."""
-    found: dict[str, object] = {}
-    for name, value in given.items():
-        known = connector.manifest.settings.get(name)
-        if known is not None and known.kind == "integer" and value.lstrip("-").isdecimal():
-            found[name] = int(value)
-        elif known is not None and known.kind == "boolean" and value in {"true", "false"}:
-            found[name] = value == "true"
-        else:
-            found[name] = value
-    return found
+def secrets_given(given: Sequence[str] | None) -> dict[str, str]:
+    """References by the names of their secrets."""
+    return pairs(given, "--secret", "REFERENCE")
 
 
 def connector_in(folder: Path) -> ManifestConnector:

@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.commands.connector.account import Folder, Secrets, Settings, connector_in, pairs, typed
+from scheduler.cli.commands.connector.account import (
+    Folder,
+    Secrets,
+    Settings,
+    connector_in,
+    secrets_given,
+    settings_given,
+)
 from scheduler.cli.output import note, say
 from scheduler.cli.session import command_settings
 
@@ -33,22 +40,23 @@ def record(
     command_settings()
     connector = connector_in(folder)
     written = 0
-    with live(connector, typed(connector, pairs(setting, "--setting")), pairs(secret, "--secret")) as account:
+    with live(connector, settings_given(connector, setting), secrets_given(secret)) as account:
         for name in stream or connector.stream_names:
             records = (
                 connector.manifest.streams[name].shape.records if name in connector.manifest.streams else ()
             )
-            account.source.stream(name)
+            asked = account.source.stream(name)
             keys: list[str] = []
             try:
-                for number, (answer, page) in enumerate(account.pages(name, Window(), pages), start=1):
-                    of = next(one for one in reversed(account.tracing.exchanges) if one.answer == answer.body)
+                for number, came in enumerate(account.pages(asked, Window(), pages), start=1):
+                    body, page = came.response.body, came.page
+                    of = next(one for one in reversed(account.tracing.exchanges) if one.answer == body)
                     path = write(folder, name if number == 1 else f"{name}-{number}", recorded(of, records))
                     note(f"{path}: {len(page.records)} records were on the page")
                     keys += page.keys
                     written += 1
-                if keys and (asked := account.source.stream(name).single(keys[0])) is not None:
-                    account.send(asked, name)
+                if keys and (one := asked.single(keys[0])) is not None:
+                    account.send(one, name)
                     note(
                         f"{write(folder, f'{name}.single', recorded(account.tracing.exchanges[-1], ()))}: {keys[0]}"
                     )

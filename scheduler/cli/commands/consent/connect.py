@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.output import AsJson
+from scheduler.cli.pairs import pairs
 from worker.errors import InvalidInput
 
 
@@ -46,17 +47,7 @@ def connect(
 
     if environment not in {"live", "test"}:
         raise InvalidInput("bad_option", "--environment is live or test.")
-    settings, secrets = _pairs(setting, "--setting"), _pairs(secret, "--secret")
+    settings, secrets = pairs(setting, "--setting"), pairs(secret, "--secret", "REFERENCE")
     carry_out(
         Wanted(system, name, environment, tenant, settings, secrets, store.strip(), port), as_json=as_json
     )
-
-
-def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{option} is NAME=VALUE.")
-        found[name] = value
-    return found

@@ -13,6 +13,7 @@ from scheduler.cli.errors import Exit
 from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, view_of
 from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, clean, note, print_json, print_table, say
+from scheduler.cli.pairs import pairs
 from scheduler.cli.session import command_settings, open_database, open_registry
 from scheduler.connections.resolve import find_connection
 from worker.config import Settings
@@ -142,7 +143,9 @@ def upgrade(
 
     wanted = _wanted(connection, system, view_of(tenant, label, environment), everything=everything, to=to)
     given = Given(
-        _pairs(settings_given, "--set", typed=True), _pairs(secrets_given, "--secret"), despite_erasures
+        {name: _typed(value) for name, value in pairs(settings_given, "--set").items()},
+        pairs(secrets_given, "--secret", "REFERENCE"),
+        despite_erasures,
     )
     _go(wanted, given, dry_run=dry_run, yes=yes, as_json=as_json)
 
@@ -244,16 +247,6 @@ def _confirm(result: Result) -> None:
     if not typer.confirm("Go on?", err=True):
         note("Nothing was changed.")
         raise typer.Exit(Exit.FAILED)
-
-
-def _pairs(given: list[str] | None, option: str, *, typed: bool = False) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InvalidInput("bad_option", f"{text[:60]!r} is no NAME=VALUE.", place=option)
-        pairs[name] = _typed(value) if typed else value
-    return pairs
 
 
 def _typed(text: str) -> Any:
