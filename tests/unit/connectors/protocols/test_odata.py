@@ -132,3 +132,31 @@ def test_what_is_no_metadata_is_refused_in_words(body: bytes) -> None:
     with pytest.raises(NeedsOperator) as caught:
         read_metadata(body)
     assert caught.value.code == "no_metadata"
+
+
+SAP = b"""<?xml version="1.0"?>
+<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" xmlns:sap="http://www.sap.com/Protocols/SAPData">
+ <edmx:DataServices><Schema Namespace="S" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
+  <EntityType Name="Product"><Key><PropertyRef Name="Product"/></Key><Property Name="Product" Type="Edm.String"/>
+   <Property Name="LastChangeDate" Type="Edm.DateTime" sap:display-format="Date"/>
+   <Property Name="ChangedAt" Type="Edm.DateTime"/><Property Name="LastChangeDateTime" Type="Edm.DateTimeOffset"/>
+   <NavigationProperty Name="to_Plant" Relationship="S.plants" FromRole="product" ToRole="plant"/>
+   <NavigationProperty Name="to_Group" Relationship="S.plants" FromRole="plant" ToRole="product"/></EntityType>
+  <Association Name="plants"><End Role="product" Type="S.Product" Multiplicity="1"/><End Role="plant" Type="S.Plant" Multiplicity="*"/></Association>
+  <EntityContainer Name="C"><EntitySet Name="A_Product" EntityType="S.Product"/></EntityContainer>
+ </Schema></edmx:DataServices></edmx:Edmx>"""
+
+
+def test_metadata_of_v2_tells_days_from_moments_and_lists_from_single_entities() -> None:
+    metadata = read_metadata(SAP)
+    (products,) = streams_of(metadata)
+    assert products.cursor == "LastChangeDateTime"
+    assert metadata.entities[0].children == ("to_Plant",)
+
+
+def test_days_are_compared_in_v4_and_times_are_not_in_v2() -> None:
+    rates = stream("odata: {entity: Rates, types: {from: date}, size: 1}, key: from")
+    position = behind(rates, b'{"value": [{"from": "2026-01-31"}]}')
+    assert params(rates, Window(), position)["$filter"] == "from gt 2026-01-31"
+    equipment = stream("odata: {entity: Equipment, version: 2, types: {end: datetime}}, key: [id, end]")
+    assert "$top" not in params(equipment, Window())

@@ -18,8 +18,8 @@ _LITERALS_2 = {
     "string": "'{}'", "guid": "guid'{}'", "int64": "{}L", "decimal": "{}m", "double": "{}d", "single": "{}f",
     "datetime": "datetime'{}'", "datetimeoffset": "datetimeoffset'{}Z'", "time": "time'{}'", "binary": "X'{}'",
 }  # fmt: skip
-NO_ORDER = frozenset({"datetime", "datetimeoffset", "date", "time", "duration", "binary", "boolean"})
-"""Types of keys by which a page can't be asked to go on: V2 writes them in answers in another way than it reads them."""
+_NO_ORDER_4 = frozenset({"duration", "binary", "boolean", "enum"})
+_NO_ORDER_2 = _NO_ORDER_4 | {"datetime", "datetimeoffset", "time"}
 CHANGED_IN_URL = (["__metadata", "uri"], ["__metadata", "id"])
 
 
@@ -73,9 +73,19 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
         found.setdefault("version", field)
     if "incremental" in data:
         found["incremental"] = changed(data["incremental"], types, version)
-    if "single" in data and len(keys) == 1 and entity:
-        found["single"] = one(data["single"], entity, types.get(keys[0], "string"), version, _chosen(options))
+    kinds = [types.get(key, "string") for key in keys]
+    if "single" in data and entity and (len(keys) == 1 or all(has_order(kind, version) for kind in kinds)):
+        found["single"] = one(
+            data["single"], entity, dict(zip(keys, kinds, strict=True)), version, _chosen(options)
+        )
     return found
+
+
+def has_order(kind: str, version: int) -> bool:
+    """Whether a page can be asked to go on behind a key of this type. V2 writes times in answers in another way than it reads
+    them.
+    """
+    return kind not in (_NO_ORDER_4 if version == 4 else _NO_ORDER_2)
 
 
 def behind(keys: Sequence[str], types: Mapping[str, str], version: int) -> str:
@@ -103,13 +113,17 @@ def changed(incremental: Mapping[str, Any], types: Mapping[str, str], version: i
 
 
 def one(
-    found: Mapping[str, Any], entity: str, kind: str, version: int, chosen: Mapping[str, str]
+    found: Mapping[str, Any], entity: str, kinds: Mapping[str, str], version: int, chosen: Mapping[str, str]
 ) -> dict[str, Any]:
-    """How one record is asked for by its key."""
+    """How one record is asked for by its key: the value alone, or each by its name where several make it."""
     record = {} if version == 4 else {"record": "d"}
+    several = ",".join(
+        f"{name}={literal(kind, f'{{{at}}}', version)}" for at, (name, kind) in enumerate(kinds.items())
+    )
+    alone = "".join(literal(kind, "{key}", version) for kind in kinds.values())
     return {
-        "path": f"/{entity}({literal(kind, '{key}', version)})",
-        "quote": "'" if kind == "string" else "",
+        "path": f"/{entity}({alone if len(kinds) == 1 else several})",
+        "quote": "'" if "string" in kinds.values() else "",
         "params": dict(chosen),
         **record,
         **found,
@@ -130,7 +144,8 @@ def _linked(link: Sequence[str], version: int, options: Mapping[str, Any]) -> di
 def _can_go_by_key(
     keys: Sequence[str], types: Mapping[str, str], options: Mapping[str, Any], data: Mapping[str, Any]
 ) -> bool:
-    comparable = not {types.get(key, "string") for key in keys} & NO_ORDER
+    version = options.get("version", 4)
+    comparable = all(has_order(types.get(key, "string"), version) for key in keys)
     return comparable and options.get("by_key", True) and not _tracks(data)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.connectors.contract import Found
-from worker.connectors.manifest.streams.odata import NO_ORDER
-from worker.connectors.protocols.odata.metadata import Entity, Metadata
+from worker.connectors.manifest.streams.odata import has_order
+from worker.connectors.protocols.odata.metadata import Entity, Metadata, Property
 
 _CHANGED = re.compile(
     r"(modified|changed|updated?|change)_?(at|on|date_?time|date|time)$|^last_?(modified|change[d]?|update[d]?)",
@@ -36,7 +36,7 @@ def _found(entity: Entity, version: int, names: set[str]) -> Found:
     types = _types(entity, cursor)
     if types:
         options["types"] = types
-    unsorted = [key for key in entity.keys if not _comparable(entity, key)]
+    unsorted = [key for key in entity.keys if not _comparable(entity, key, version)]
     if unsorted:
         options["by_key"] = False
         remarks.append(
@@ -69,16 +69,22 @@ def _found(entity: Entity, version: int, names: set[str]) -> Found:
 
 def _cursor(entity: Entity, remarks: list[str]) -> str | None:
     named = [one for one in entity.properties.values() if _CHANGED.search(one.name)]
-    sound = [one for one in named if one.type in _TIMES and one.filterable]
+    sound = [one for one in named if _is_moment(one) and one.filterable]
+    sound.sort(key=lambda one: one.type != "datetimeoffset")
     if sound:
-        remarks.append(f"Make sure that every change sets {sound[0].name}.")
+        remarks.append(f"Make sure that every change sets {sound[0].name}, and that none is without it.")
         return sound[0].name
     if named:
-        why = "can't be filtered by" if named[0].type in _TIMES else f"is a {named[0].type}, not a moment"
+        kind = "day" if named[0].day else named[0].type
+        why = "can't be filtered by" if _is_moment(named[0]) else f"is a {kind}, not a moment"
         remarks.append(f"{named[0].name} {why}: all of it is read each time.")
     else:
         remarks.append("No field seems to say when a record changed: all of it is read each time.")
     return None
+
+
+def _is_moment(one: Property) -> bool:
+    return one.type in _TIMES and not one.day
 
 
 def _types(entity: Entity, cursor: str | None) -> Mapping[str, str]:
@@ -90,10 +96,10 @@ def _types(entity: Entity, cursor: str | None) -> Mapping[str, str]:
     return wanted
 
 
-def _comparable(entity: Entity, key: str) -> bool:
+def _comparable(entity: Entity, key: str, version: int) -> bool:
     one = entity.properties.get(key)
     return one is None or (
-        one.type not in NO_ORDER and one.type in _KNOWN and one.filterable and one.sortable
+        has_order(one.type, version) and one.type in _KNOWN and one.filterable and one.sortable
     )
 
 

@@ -21,6 +21,8 @@ class Property:
     """Without `Edm.`, in small letters; the full name of a type of the service's own."""
     filterable: bool = True
     sortable: bool = True
+    day: bool = False
+    """It holds a day, whatever its type (V2 has no type for days; SAP says so by `sap:display-format`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Entity:
     children: tuple[str, ...] = ()
     """Navigation properties that hold several: lines."""
     contained: tuple[str, ...] = ()
-    """Those whose entities live and die with it (V4: ContainsTarget, or no list of their own)."""
+    """Those whose entities live and die with it (V4: ContainsTarget)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,25 @@ def read_metadata(body: bytes) -> Metadata:
         raise _no_metadata(f"it is no XML ({exc})") from None
     if _local(root) != "Edmx":
         raise _no_metadata(f"its root is {_local(root)[:40]!r}, not Edmx")
-    types: dict[str, ET.Element] = {}
-    for schema in _all(root, "Schema"):
-        for one in _all(schema, "EntityType"):
-            for prefix in {schema.get("Namespace"), schema.get("Alias")} - {None}:
-                types[f"{prefix}.{one.get('Name')}"] = one
+    types, associations = _named(root, "EntityType"), _named(root, "Association")
     sets = [one for one in _all(root, "EntitySet") if one.get("EntityType")]
     version = 4 if root.get("Version", "").startswith("4") else 2
-    return Metadata(version, tuple(_entity(one, types) for one in sets))
+    return Metadata(version, tuple(_entity(one, types, associations) for one in sets))
 
 
-def _entity(found: ET.Element, types: Mapping[str, ET.Element]) -> Entity:
+def _named(root: ET.Element, kind: str) -> dict[str, ET.Element]:
+    """What the schemas define of this kind, by its full names."""
+    return {
+        f"{prefix}.{one.get('Name')}": one
+        for schema in _all(root, "Schema")
+        for one in _all(schema, kind)
+        for prefix in {schema.get("Namespace"), schema.get("Alias")} - {None}
+    }
+
+
+def _entity(
+    found: ET.Element, types: Mapping[str, ET.Element], associations: Mapping[str, ET.Element]
+) -> Entity:
     line = list(_line_of(found.get("EntityType", ""), types))
     keys = tuple(
         ref.get("Name", "")
@@ -74,7 +84,7 @@ def _entity(found: ET.Element, types: Mapping[str, ET.Element]) -> Entity:
     )
     properties = [_property(one) for ancestor in line for one in _children(ancestor, "Property")]
     navigation = [one for ancestor in line for one in _children(ancestor, "NavigationProperty")]
-    many = [one for one in navigation if one.get("Type", "").startswith("Collection(")]
+    many = [one for one in navigation if _holds_several(one, associations)]
     return Entity(
         name=found.get("Name", ""),
         keys=keys,
@@ -82,6 +92,15 @@ def _entity(found: ET.Element, types: Mapping[str, ET.Element]) -> Entity:
         children=tuple(one.get("Name", "") for one in many),
         contained=tuple(one.get("Name", "") for one in many if one.get("ContainsTarget") == "true"),
     )
+
+
+def _holds_several(navigation: ET.Element, associations: Mapping[str, ET.Element]) -> bool:
+    """V4 says it by the type, V2 at the association's end that it leads to."""
+    if navigation.get("Type", "").startswith("Collection("):
+        return True
+    association = associations.get(navigation.get("Relationship", ""))
+    ends = () if association is None else _children(association, "End")
+    return any(end.get("Role") == navigation.get("ToRole") and end.get("Multiplicity") == "*" for end in ends)
 
 
 def _line_of(name: str, types: Mapping[str, ET.Element]) -> Iterator[ET.Element]:
@@ -99,14 +118,16 @@ def _property(found: ET.Element) -> Property:
     return Property(
         found.get("Name", ""),
         {"int16": "int32", "byte": "int32", "sbyte": "int32", "timeofday": "time"}.get(plain, plain),
-        filterable=_allows(found, "filterable"),
-        sortable=_allows(found, "sortable"),
+        filterable=_annotated(found, "filterable") != "false",
+        sortable=_annotated(found, "sortable") != "false",
+        day=_annotated(found, "display-format") == "Date",
     )
 
 
-def _allows(found: ET.Element, word: str) -> bool:
+def _annotated(found: ET.Element, word: str) -> str | None:
     """SAP's annotations of V2: `sap:filterable="false"`."""
-    return all(value != "false" for name, value in found.attrib.items() if name.rpartition("}")[2] == word)
+    values = (value for name, value in found.attrib.items() if name.rpartition("}")[2] == word)
+    return next(values, None)
 
 
 def _all(root: ET.Element, name: str) -> Iterator[ET.Element]:
