@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from worker.connectors.contract import Response, Source
-from worker.connectors.protocols.sql_asking import DISCOVER, LAST, MORE, Asking, Discovering
+from worker.connectors.protocols.sql_asking import DISCOVER, GREATEST, LAST, MORE, Asking, Discovering
 from worker.connectors.protocols.sql_settings import place_of
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http.carrier import Errand
@@ -33,7 +33,7 @@ from worker.sql.failures import translated
 from worker.sql.opening import Opened, open_connection
 from worker.sql.pool import process
 from worker.sql.rows import take_rows
-from worker.sql.statement import Column, page
+from worker.sql.statement import Column, greatest, page
 
 GRACE = 2.0
 """Seconds for the database to give up a statement by itself, before its connection is cut."""
@@ -145,6 +145,7 @@ class SqlCarrier:
         errand.moments.before_sending()
         look = self._look(opened, asking, key, anew=anew)
         statement = page(asking, look.columns, opened.target.dialect)
+        highest = opened.connection.execute(greatest(asking)).scalar() if asking.greatest else None
         options: dict[str, Any] = (
             {} if opened.target.is_sqlite else {"stream_results": True, "max_row_buffer": 1}
         )
@@ -159,6 +160,8 @@ class SqlCarrier:
                 likely=look.row,
             )
         headers = {**clock, MORE: "1" if rows.full else "0"}
+        if highest is not None:
+            headers[GREATEST] = str(highest)
         if rows.count:
             look.row = len(rows.body) // rows.count
         if rows.full:

@@ -72,6 +72,12 @@ def page(asking: Asking, columns: Sequence[Column], dialect: str) -> Statement:
     return Statement(found, names, len(groups))
 
 
+def greatest(asking: Asking) -> sa.Select[Any]:
+    """What tells the greatest cursor of all."""
+    relation = _relation(asking, asking.cursor)
+    return sa.select(sa.func.max(_first_of(relation, asking.cursor))).select_from(relation)
+
+
 def _relation(asking: Asking, names: Sequence[str]) -> Any:
     columns: list[sa.ColumnClause[Any]] = [sa.column(quoted(name)) for name in dict.fromkeys(names)]
     if asking.query:

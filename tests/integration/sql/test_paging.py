@@ -102,6 +102,11 @@ def test_a_number_can_be_the_cursor_and_the_key(source: psycopg.Connection[Any],
     reader = reads({"log": stream})
     found = reader.records("log", Window(9007199254740993))
     assert [record.cursor for record in found] == [9007199254740993 + step for step in range(3)]
+    greatest = 9007199254740995
+    assert [page.given_out for page in reader.pages("log")] == [greatest, None, None], (
+        "before any row was read"
+    )
+    assert not any(page.given_out for page in reader.pages("log", Window(9007199254740993)))
 
 
 def test_any_order_of_the_database_is_kept_to_the_last_digit(

@@ -100,6 +100,10 @@ class Page:
     """Deletes that come without the record."""
     token: str | None = None
     """Where the cursor is a token: what the next window begins with. Said on the last page."""
+    unchanged: bool = False
+    """Where the cursor is a token: the system says in so many words that nothing has changed since it."""
+    given_out: int | None = None
+    """Where the cursor is a number: one that had been given out before this page was read, as the system says."""
     listed: Listed | None = None
     """None: the entries of the list are the records."""
 

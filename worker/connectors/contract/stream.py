@@ -30,8 +30,12 @@ class StreamTraits:
     """The cursor is an opaque text that the system hands out with the last page; nothing of it can be reckoned with."""
     seam: Seam = "none"
     """How it shows that a page goes on where the one before ended, though records change places meanwhile."""
+    ordered_since: bool = False
+    """The same of windows that begin somewhere, though all there is comes in another order."""
     bounded: bool = False
     """The system can be asked for what changed up to a value."""
+    undated: bool = False
+    """Some records have no cursor, and no window with an end shows them: what goes back to the beginning is read without."""
     details: int = 0
     """Lists hold only keys, and each record is asked for by its own, so many at a time (`Listed.pending`); 0: they hold all."""
     unbroken: bool = False

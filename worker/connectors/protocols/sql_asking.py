@@ -7,8 +7,9 @@ import msgspec
 
 READ, DISCOVER = "SELECT", "DISCOVER"
 """The methods of requests."""
-LAST, MORE = "x-last", "x-more"
-"""Headers of answers: the values by which the last row stands in its order, and whether there may be more rows (1 or 0)."""
+LAST, MORE, GREATEST = "x-last", "x-more", "x-greatest"
+"""Headers of answers: the values by which the last row stands in its order, whether there may be more rows (1 or 0), and the
+greatest cursor of all before any row was read."""
 
 
 class Moment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +41,8 @@ class Asking(msgspec.Struct, frozen=True, omit_defaults=True):
     until: Moment | None = None
     equals: dict[str, str] = {}
     """Columns and what they hold, as text."""
+    greatest: bool = False
+    """The greatest cursor is asked for, too: a number, of which the rows alone don't say how far they reach."""
     one: bool = False
     """The one row of that key: where its columns can't hold what the key says, there is none."""
     rows: int = 1000

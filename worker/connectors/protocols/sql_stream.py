@@ -28,7 +28,7 @@ from worker.connectors.manifest.streams.relation import Relation
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.paging.paging import smaller
-from worker.connectors.protocols.sql_asking import LAST, MORE, READ, Asking, Moment
+from worker.connectors.protocols.sql_asking import GREATEST, LAST, MORE, READ, Asking, Moment
 from worker.connectors.protocols.sql_settings import SqlSettings
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried
@@ -64,7 +64,9 @@ class SqlStream(ManifestStream):
     @cached_property
     def traits(self) -> StreamTraits:
         """Pages that go by key say nothing of the cursor before the last."""
-        return replace(self._spec.traits, ordered=False, bounded=self._spec.incremental is not None)
+        known = self._spec.traits
+        bounded = self._spec.incremental is not None
+        return replace(known, ordered=False, ordered_since=known.ordered, bounded=bounded)
 
     def request(self, window: Window, position: Position | None) -> Request:
         asked = self._spec.incremental
@@ -77,6 +79,7 @@ class SqlStream(ManifestStream):
                 behind=tuple(behind),
                 since=self._moment(window.since),
                 until=self._moment(window.until, closes=True),
+                greatest=self._counts and window.since is None and position is None,
                 rows=self._rows,
             )
         )
@@ -84,12 +87,14 @@ class SqlStream(ManifestStream):
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
         del position
         reading = self._reader.read(response.body)
+        known = response.headers.get(GREATEST)
+        given_out = int(known) if known is not None and known.lstrip("-").isdecimal() else None
         if response.headers.get(MORE) != "1":
-            return Page(reading.records, reading.rejected)
+            return Page(reading.records, reading.rejected, given_out=given_out)
         following = {"behind": json.loads(response.headers[LAST])}
         if self._spec.traits.ordered and window.since is not None:
             following["by_cursor"] = True
-        return Page(reading.records, reading.rejected, following)
+        return Page(reading.records, reading.rejected, following, given_out=given_out)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         """Only a page says where the next one begins."""
@@ -138,6 +143,12 @@ class SqlStream(ManifestStream):
 
     def _asked(self, asking: Asking) -> Request:
         return Request(READ, asking.relation, body=msgspec.json.encode(asking))
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the greatest cursor can be had at once: it is a number of a table, with an index."""
+        traits = self._spec.traits
+        return traits.incremental and not traits.timestamps and traits.ordered and bool(self._asking.table)
 
     def _moment(self, value: CursorValue | None, *, closes: bool = False) -> Moment | None:
         asked = self._spec.incremental

@@ -7,7 +7,7 @@ Pure: plain data and the time go in, a plan comes out. Rules that hold everywher
   unchanged isn't written.
 - The cursor never passes a bound that is fixed when the window opens: now minus the lag, by the source's own clock as far
   as that is known. Records above it are stored when they come, but the cursor stays below, so what is committed late at
-  the source is read again.
+  the source is read again. Where it is a number, what was seen early bounds it (`reach`).
 - The very first sync starts the live cursor a day before now, and leaves everything older to the history, which has a
   cursor of its own and moves nobody else's. The day is for the source's clock, which may be behind ours or say local
   time as if it were UTC: from the first change that is seen, the cursor goes by what the source itself says.
@@ -23,6 +23,7 @@ from typing import Any
 from worker.connectors.contract import CursorValue, Page, Position, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.engine.planning.lateness import look_back_of
+from worker.engine.planning.reach import greatest_of, higher, is_beyond, is_unbounded
 from worker.engine.planning.seams import Mark, goes_on, marks_of
 from worker.errors import OF_THIS_ALONE, HeadraceError
 from worker.runs.claim import Run, Stored
@@ -47,9 +48,9 @@ class Plan:
     position: Position | None = None
     watermark: CursorValue | None = None
     high: CursorValue | None = None
-    """The greatest cursor value seen in this window, up to what the cursor may not pass."""
+    """The greatest cursor value seen in this window, up to what a time may not pass."""
     cap: CursorValue | None = None
-    """What the cursor may not pass, where that is less than the window's upper bound."""
+    """What the cursor may not pass, where that is less than the window's upper bound or than what was seen."""
     skew: float = 0.0
     """By how much the source's clock was thought to be ahead when that was reckoned."""
     marks: tuple[Mark, ...] = ()
@@ -89,7 +90,7 @@ def plan_run(run: Run, traits: StreamTraits, now: datetime) -> Plan:
     stored = _load(run.cursor, traits)
     if run.cursor.position is not None and not stale:
         return go_on(replace(stored, skew=run.clock_skew), run.cursor.position, traits)
-    return _next_live(stored.watermark, run, traits, now)
+    return _next_live(stored, run, traits, now)
 
 
 def plan_history(run: Run, traits: StreamTraits, now: datetime) -> Window | None:
@@ -125,14 +126,16 @@ def afresh(plan: Plan) -> Plan:
 
 def advance(plan: Plan, page: Page, traits: StreamTraits) -> tuple[Plan, bool]:
     """The plan after this page, and whether the window is read to its end. The page goes on where the one before ended."""
-    greatest = _greatest(page)
-    bound = plan.cap if plan.cap is not None else plan.window.until
-    high = None if traits.token else _highest(plan.high, greatest, bound)
-    done = page.next is None or (traits.ordered and _beyond(greatest, plan.window.until))
+    greatest, unbounded = greatest_of(page), is_unbounded(traits, plan.window)
+    if unbounded and plan.position is None and not traits.details:
+        plan = replace(plan, cap=higher(higher(plan.cap, greatest), page.given_out))
+    bound = plan.window.until if plan.cap is None or unbounded else plan.cap
+    high = None if traits.token else higher(plan.high, greatest, bound)
+    done = page.next is None or (traits.ordered and is_beyond(greatest, plan.window.until))
     position = None if done else page.next
     watermark = plan.watermark
-    if (done or traits.ordered) and high is not None:
-        watermark = high if watermark is None else max(watermark, high)
+    if done or traits.ordered:
+        watermark = higher(watermark, plan.cap if unbounded else high)
     token = page.token if traits.token and done and page.token is not None else plan.token
     followed = replace(plan, position=position, watermark=watermark, high=high, token=token)
     if traits.seam == "record":
@@ -174,25 +177,27 @@ def fresh_at(plan: Plan, run: Run) -> datetime:
 
 def is_last(page: Page, window: Window, traits: StreamTraits) -> bool:
     """Whether nothing in the window comes after this page."""
-    return page.next is None or (traits.ordered and _beyond(_greatest(page), window.until))
+    return page.next is None or (traits.ordered and is_beyond(greatest_of(page), window.until))
 
 
 def checkpoint(plan: Plan, *, done: bool) -> Checkpoint:
-    """What to commit so that another worker can go on from here."""
+    """What to commit so that another worker can go on from here. Of numbers, also how far the window has seen."""
+    seen = plan.high if done and isinstance(plan.high, int) else None
     return Checkpoint(
         since=_dump(plan.window.since),
-        until=_dump(plan.window.until),
+        until=_dump(plan.window.until if seen is None else seen),
         position=None if done else _wrap(plan),
         watermark=_dump(plan.watermark) if plan.token is None else {"token": plan.token},
         finished=False,
     )
 
 
-def _next_live(watermark: CursorValue | None, run: Run, traits: StreamTraits, now: datetime) -> Plan:
-    back = look_back_of(traits, run.look_back, run.options)
+def _next_live(stored: Plan, run: Run, traits: StreamTraits, now: datetime) -> Plan:
+    watermark, back = stored.watermark, look_back_of(traits, run.look_back, run.options)
     if not traits.timestamps:  # a number says nothing about now: the first run reads everything
         since = None if not isinstance(watermark, int) else watermark - int(back)
-        return Plan(Window(since), watermark=watermark)
+        seen = higher(watermark, stored.window.until) if is_unbounded(traits, Window(since)) else None
+        return Plan(Window(since), watermark=watermark, cap=seen)
     ours = now - timedelta(seconds=traits.lag)
     theirs = ours + timedelta(seconds=run.clock_skew)
     believed = theirs if abs(run.clock_skew) <= BELIEVED_SKEW else ours
@@ -225,26 +230,6 @@ def is_stale(run: Run, traits: StreamTraits, now: datetime) -> bool:
     moved_at = run.cursor.moved_at
     kept = max(KEPT_PLACE, run.pages * KEPT_PAGE)
     return traits.seam != "none" and moved_at is not None and now - moved_at > kept
-
-
-def _greatest(page: Page) -> CursorValue | None:
-    cursors = [record.cursor for record in page.records if record.cursor is not None]
-    if page.listed is not None and page.listed.reached is not None:
-        cursors.append(page.listed.reached)
-    return max(cursors, default=None)
-
-
-def _highest(
-    high: CursorValue | None, greatest: CursorValue | None, until: CursorValue | None
-) -> CursorValue | None:
-    if greatest is None:
-        return high
-    capped = greatest if until is None else min(greatest, until)
-    return capped if high is None else max(high, capped)
-
-
-def _beyond(greatest: CursorValue | None, until: CursorValue | None) -> bool:
-    return until is not None and greatest is not None and greatest > until  # type: ignore[operator]
 
 
 def _load(stored: Stored, traits: StreamTraits) -> Plan:

@@ -29,6 +29,7 @@ defaults: {records: items, key: id, path: /things, total: total}
 streams:
   timed: {incremental: {field: at, param: since, overlap: 5m}}
   timed_pages: {incremental: {field: at, param: since, overlap: 5m}, paging: {offset: {param: offset, limit_param: limit, size: 10}}}
+  counted: {incremental: {field: n, kind: number, param: above}, paging: {offset: {param: offset, limit_param: limit, size: 10}}}
   strict: {incremental: {field: at, param: since, nulls: reject}}
   synced: {incremental: {kind: token, token: delta, param: delta}}
   by_offset: {paging: {offset: {param: offset, limit_param: limit, size: 10}}}
@@ -85,6 +86,8 @@ class Office:
         found = self.things
         if "since" in query:
             found = [thing for thing in found if thing["at"] is None or thing["at"] >= query["since"]]
+        if "above" in query:
+            found = [thing for thing in found if thing["n"] >= int(query["above"])]
         if "limit" in query:
             size = int(query["limit"])
             begin = int(query["offset"]) if "offset" in query else (int(query["page"]) - 1) * size

@@ -33,6 +33,27 @@ class TestNulls:
         assert bench.row("SELECT code, key FROM quarantine") == {"code": "no_cursor", "key": "1"}
 
 
+class TestNumbers:
+    def test_a_change_to_a_page_that_was_read_is_asked_for_though_greater_numbers_came_after_it(
+        self, bench: Bench
+    ) -> None:
+        stream, office = bench.stream("counted"), bench.office
+        for key in range(25):
+            office.put(key, n=key)
+
+        def change(_: object) -> None:
+            if len(office.asked) == 2:  # its first page is away
+                office.things[0]["n"], office.things[24]["n"] = 101, 102
+
+        office.between = change
+        bench.sync(stream)
+        assert bench.row("SELECT max((raw ->> 'n')::int) AS n FROM records") == {"n": 102}
+        assert bench.sync(stream)["records_updated"] == 1
+        assert bench.row("SELECT raw ->> 'n' AS n FROM records WHERE key = '0'") == {"n": "101"}
+        bench.sync(stream)
+        assert office.asked[-1]["above"] == "101", "less the look-back of one"
+
+
 class TestTokens:
     def test_the_last_pages_token_asks_for_what_comes_next(self, bench: Bench) -> None:
         stream, office = bench.stream("synced"), bench.office
