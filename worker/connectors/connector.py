@@ -22,6 +22,7 @@ from worker.connectors.protocols.singer import SingerSource
 from worker.connectors.protocols.sql import SqlSource
 from worker.connectors.protocols.tryton import TrytonSource
 from worker.parsing.documents import suggest
+from worker.parsing.given import Given
 
 PROTOCOLS: Mapping[str, Callable[[Manifest, Mapping[str, Any]], Source]] = {
     "rest": RestSource,
@@ -115,6 +116,8 @@ class ManifestConnector:
 
 def _key(settings: Mapping[str, Any]) -> Hashable:
     """Differs where settings differ in anything; short, however much they describe."""
+    if isinstance(settings, Given):
+        return settings.key
     if DESCRIBE not in settings:
         return repr(settings)
     others = {name: value for name, value in settings.items() if name != DESCRIBE}

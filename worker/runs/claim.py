@@ -12,7 +12,10 @@ from psycopg.rows import DictRow
 
 from worker.db.database import Database
 from worker.db.queries import sql
+from worker.parsing.given import Rows
 
+_SETTINGS = Rows()
+"""Those of connections, as they were claimed last."""
 LINE = 16
 """Runs of an account that stand in its limit's line, before more of them are sent or let there."""
 
@@ -112,4 +115,5 @@ def claim_run(
     columns = ("watermark", "position", "window_since", "window_until", "slice", "moved_at")
     stored = Stored(*(row.pop(column) for column in columns))
     del row["synchronous"]
+    row["settings"] = _SETTINGS.read(row["connection_id"], row["settings"])
     return Run(cursor=stored, seen=seen, **row)

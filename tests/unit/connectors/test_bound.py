@@ -1,5 +1,6 @@
 """Sources that are kept ready between runs."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,16 +8,29 @@ from typing import Any
 
 import pytest
 
+from worker.connectors import connector
 from worker.connectors.bound import Kept
 from worker.connectors.contract import Response, Window
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
+from worker.parsing.given import Rows
 
 
 def test_the_same_settings_are_bound_once() -> None:
     demo = Registry.load().get("demo")
     first = demo.bind({"base_url": "http://127.0.0.1:1"})
     assert demo.bind({"base_url": "http://127.0.0.1:1"}) is first
+
+
+def test_a_description_of_many_streams_is_not_looked_into_for_each_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rest, rows = Registry.load().get("rest"), Rows()
+    described = {"streams": {f"s{n}": {"path": f"/{n}", "records": "", "key": "id"} for n in range(3)}}
+    text = json.dumps({"base_url": "https://erp.example.com", "describe": described})
+    first = rest.bind(rows.read(1, text))
+    monkeypatch.setattr(connector, "digest", lambda _described: pytest.fail("looked into"))
+    assert rest.bind(rows.read(1, text)) is first
 
 
 def test_a_connection_whose_settings_changed_gets_a_source_of_its_own() -> None:

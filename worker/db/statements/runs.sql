@@ -33,8 +33,8 @@ SELECT r.id, r.claim_no, r.stream_id, r.connection_id, r.account, r.track, r.sco
        extract(epoch FROM now() - greatest(r.not_before, r.created_at))::float8 AS waited,
        s.name AS stream, s.bucket, s.history_days, s.history_done_at,
        s.options, s.look_back, s.erased, s.runs_with_records, s.refit,
-       c.name AS connection, c.environment, c.system, c.manifest_version, c.settings, c.secrets, c.network, c.clock_skew,
-       u.watermark, u.position, u.window_since, u.window_until,
+       c.name AS connection, c.environment, c.system, c.manifest_version, c.settings::text AS settings, c.secrets, c.network,
+       c.clock_skew, u.watermark, u.position, u.window_since, u.window_until,
        coalesce(u.slice, CASE WHEN r.track = 'history' THEN '' ELSE r.scope_hash END) AS slice,
        u.updated_at AS moved_at, clock_timestamp() AS claimed_at,
        CASE r.track WHEN 'events' THEN set_config('synchronous_commit', 'off', true) END AS synchronous
