@@ -49,12 +49,14 @@ def load_queries(package: str, *files: str) -> Queries:
 
 FILES = (
     "schedule",
+    "wakeups",
     "runs",
     "pages",
     "cursors",
     "limits",
     "history",
     "feed",
+    "subscriptions",
     "deletes",
     "keep",
     "views",
