@@ -25,6 +25,8 @@ from typing import Literal
 
 OF_THIS_ALONE = frozenset({"request_refused", "invalid_request", "conflict", "not_found"})
 """Codes by which a system says something of what was asked, and of nothing else."""
+OF_ONE_RECORD = OF_THIS_ALONE | {"page_too_large"}
+"""The same where one record was asked for: there is nothing smaller to ask for."""
 
 
 class HeadraceError(Exception):

@@ -16,7 +16,7 @@ from worker.engine.events.ledger import Mark, PutOff
 from worker.engine.events.trust import Trust
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
-from worker.errors import OF_THIS_ALONE, BadRecord, NeedsOperator, Transient
+from worker.errors import OF_ONE_RECORD, BadRecord, NeedsOperator, Transient
 
 REFUSED_ATTEMPTS = 5
 """So often a record is asked for that the system refuses to show: it is that record, most likely."""
@@ -116,7 +116,7 @@ class Answers:
 
 def _is_of_one(error: Exception) -> bool:
     """Whether it says something of this record alone."""
-    return isinstance(error, BadRecord) or (isinstance(error, NeedsOperator) and error.code in OF_THIS_ALONE)
+    return isinstance(error, BadRecord) or (isinstance(error, NeedsOperator) and error.code in OF_ONE_RECORD)
 
 
 def _off(answer: Answer, most: int, *, final: bool = False) -> PutOff:

@@ -17,8 +17,7 @@ import structlog
 
 from worker.connectors.contract import Page, Position, Rejected, Stream
 from worker.engine.fetching.ahead import Ahead
-from worker.engine.fetching.sizes import TOO_LARGE
-from worker.errors import OF_THIS_ALONE, BadRecord, HeadraceError, NeedsOperator, Transient
+from worker.errors import OF_ONE_RECORD, BadRecord, HeadraceError, NeedsOperator, Transient
 from worker.http.sender import CallContext, Sender
 
 log = structlog.get_logger()
@@ -29,8 +28,6 @@ BYTES = 8 * 1024 * 1024
 FEW = 2
 """Who breaks beyond these and those that come is no odd record: the system is away."""
 DONE = "done"
-OF_ONE_RECORD = OF_THIS_ALONE | {TOO_LARGE}
-"""What is said of one record and means just that."""
 
 
 def parted(position: Position | None) -> tuple[Position | None, frozenset[str]]:

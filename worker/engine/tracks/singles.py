@@ -19,7 +19,7 @@ from worker.engine.job import Job
 from worker.engine.loading.load import Observed
 from worker.engine.planning.plan import Checkpoint
 from worker.engine.port import Engine
-from worker.errors import OF_THIS_ALONE, BadRecord, HeadraceError, NeedsOperator
+from worker.errors import OF_ONE_RECORD, BadRecord, HeadraceError, NeedsOperator
 from worker.runs.finish import Failure
 
 AT_ONCE = 50
@@ -135,7 +135,7 @@ def _ask(engine: Engine, context: Any, stream: Stream, key: str) -> Page | None:
     except BadRecord:
         return None
     except NeedsOperator as exc:
-        if exc.code not in OF_THIS_ALONE:
+        if exc.code not in OF_ONE_RECORD:
             raise
         return None
 
