@@ -8,7 +8,7 @@ that is there is a family: what the copy holds of it beside them is gone. A list
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -32,10 +32,23 @@ class Exploded:
 
     children: list[bytes] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
+    spans: list[range] = field(default_factory=list)
+    """Which of the children came with each of the families."""
     rejected: list[Rejected] = field(default_factory=list)
     childless: list[bytes] = field(default_factory=list)
     """What a child of each parent without any would be, with the parent's fields alone."""
     marks: list[tuple[str, str]] = field(default_factory=list)
+
+    def families_without(self, nameless: Collection[bytes]) -> Sequence[Family]:
+        """The families that are told whole. A child without a key may be any that its own seems to miss, and no other's."""
+        if not nameless:
+            return self.families
+        unsure = {
+            family.stem
+            for family, span in zip(self.families, self.spans, strict=True)
+            if any(self.children[at] in nameless for at in span)
+        }
+        return [family for family in self.families if family.stem not in unsure]
 
 
 class Explosion:
@@ -73,12 +86,15 @@ class Explosion:
         fields, gone = [known[path] for path in self._paths], [known[path] for path in self._gone]
         if gone and gone[0] not in {_NULL, b"false"}:
             found.families.append(Family(stem_of(gone[1:]), told=True))
+            found.spans.append(range(0))
             return
         tail = b",".join(name + b":" + value for name, value in zip(self._names, fields, strict=True)) + b"}"
         if not children:
             found.childless.append(b"{" + tail)
         if children is not None and self._stem:
             found.families.append(Family(stem_of([fields[place] for place in self._stem])))
+            begin = len(found.children)
+            found.spans.append(range(begin, begin + len(children)))
         found.children += [_spliced(child, tail) for child in children or ()]
 
     def _parts(self, raw: bytes) -> tuple[list[bytes] | None, list[bytes]]:

@@ -99,8 +99,7 @@ class Reader:
             records = self._columns.read(b"[" + b",".join(found.children) + b"]", found.children)
         if records is None:
             records, rejected = self._one_by_one(found.children, sound=sound)
-        # One without a key may be any of those that seem to be missing.
-        families = () if any(bad.key is None for bad in rejected) else tuple(found.families)
+        families = tuple(found.families_without({bad.raw for bad in rejected if bad.key is None}))
         cursors = [cursor for raw in found.childless if (cursor := self._fields.cursor_of(raw)) is not None]
         listed = Listed(found.marks, True, families, max(cursors, default=None))
         return Reading(_once_each(records), [*found.rejected, *rejected], listed=listed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from worker.connectors.contract import StreamTraits
+from worker.connectors.contract import CursorValue, StreamTraits, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
 
 WORK = 180.0
@@ -118,9 +118,21 @@ def name_of(until: datetime) -> str:
     return str(dump_cursor(until))
 
 
-def can_cut(traits: StreamTraits) -> bool:
+def can_cut(traits: StreamTraits, piece: Slice) -> bool:
     """Whether a slice may end before now: its pages come in order, or the system can be asked for no more."""
+    if piece.position is not None or is_endless(traits, piece.since):
+        return False
     return traits.incremental and traits.timestamps and (traits.ordered or traits.bounded)
+
+
+def is_endless(traits: StreamTraits, since: CursorValue | None) -> bool:
+    """Whether a window that begins there is read without an end, since some of its records have no time at all."""
+    return traits.undated and since is None
+
+
+def window_of(traits: StreamTraits, since: CursorValue | None, until: CursorValue) -> Window:
+    """What is asked for of a history between these bounds."""
+    return Window(since, None if is_endless(traits, since) else until)
 
 
 def pending(slices: Sequence[Slice]) -> list[Slice]:

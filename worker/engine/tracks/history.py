@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 from psycopg.types.json import Jsonb
 
-from worker.connectors.contract import Stream, Window
+from worker.connectors.contract import Stream
 from worker.connectors.cursors import dump_cursor
 from worker.db.queries import sql
 from worker.engine.deletes.families import let_go
@@ -31,6 +31,7 @@ from worker.engine.history.slices import (
     next_width,
     pending,
     slice_of,
+    window_of,
 )
 from worker.engine.job import Job
 from worker.engine.loading.load import Observed
@@ -109,7 +110,7 @@ class _Reading:
     def _narrowed(self, piece: Slice) -> Slice:
         """The slice, or as much of it as is a few minutes' work, by what is known of those before."""
         width = next_width([each for each in self._slices if each.finished])
-        if width is None or not self._can_cut(piece):
+        if width is None or not can_cut(self._traits, piece):
             return piece
         return self._cut(piece, cut(piece, width)) or piece
 
@@ -120,7 +121,8 @@ class _Reading:
         end of the run.
         """
         self._turn_to(piece)
-        plan = go_on(Plan(Window(piece.since, piece.until)), piece.position, self._traits)
+        plan = Plan(window_of(self._traits, piece.since, piece.until))
+        plan = go_on(plan, piece.position, self._traits)
         if is_stale(self._job.run, self._traits, self._job.run.now()):
             plan = restart(plan)
         pages = self._job.pages
@@ -134,7 +136,9 @@ class _Reading:
 
     def _take(self, piece: Slice, plan: Plan, *, only: bool) -> tuple[Slice, Fetched] | None:
         first = (
-            self._can_cut(piece) and plan.position is None and not any(each.finished for each in self._slices)
+            can_cut(self._traits, piece)
+            and plan.position is None
+            and not any(each.finished for each in self._slices)
         )
         with closing(self._extractor.pages(plan)) as pages:
             for group in grouped(pages, self._extractor.next_is_here):
@@ -155,9 +159,6 @@ class _Reading:
                 del last, to_load  # or their records are held while the next page comes in
                 self._job.give_way()
         raise AssertionError("a slice has a last page")
-
-    def _can_cut(self, piece: Slice) -> bool:
-        return can_cut(self._traits) and piece.position is None
 
     def _counted(self, piece: Slice, first: Fetched) -> Slice:
         """The slice with what its first page says of all of it."""
@@ -232,7 +233,9 @@ class _Reading:
 
     def _checkpoint(self, piece: Slice, last: Fetched) -> Checkpoint:
         found = checkpoint(last.plan, done=last.done)
-        return replace(found, watermark=piece.tally.as_json(), finished=last.done)
+        return replace(
+            found, until=dump_cursor(piece.until), watermark=piece.tally.as_json(), finished=last.done
+        )
 
     def _last_page(self, piece: Slice, last: Fetched) -> LastPage:
         found = self._checkpoint(self._tallied(piece, [last]), last)

@@ -71,6 +71,17 @@ def test_a_line_whose_key_cannot_be_read_may_be_any_that_is_missing() -> None:
     assert stems(read(b'{"id":7,"updated":"soon","lines":[{"no":1}]}')) == ["[7,"]
 
 
+def test_it_silences_its_own_order_and_no_other() -> None:
+    reading = read(
+        b'{"id":7,"lines":[{"no":1},{"x":1}]}', b'{"id":8,"lines":[{"no":1}]}', b'{"id":9,"lines":[]}'
+    )
+    assert stems(reading) == ["[8,", "[9,"]
+    assert [record.key for record in reading.records] == ["[7,1]", "[8,1]"]
+    assert len(reading.rejected) == 1
+    twice = read(b'{"id":7,"lines":[{}]}', b'{"id":7,"lines":[]}', b'{"id":8,"lines":[]}')
+    assert stems(twice) == ["[8,"], "whichever time its order came"
+
+
 def test_orders_without_lines_still_move_the_cursor() -> None:
     listed = read(
         b'{"id":7,"updated":"2026-01-31T08:00:00Z","lines":[]}', b'{"id":8,"updated":"2026-01-30T08:00:00Z"}'

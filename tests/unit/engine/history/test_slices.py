@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.connectors.contract import StreamTraits
+from worker.connectors.contract import StreamTraits, Window
 from worker.engine.history.slices import (
     FIRST_WIDTH,
     GROWTH,
@@ -28,6 +28,7 @@ from worker.engine.history.slices import (
     slice_of,
     still_left,
     trimmed,
+    window_of,
 )
 
 NOW = datetime(2026, 11, 26, 18, tzinfo=UTC)
@@ -36,6 +37,10 @@ DAY = timedelta(days=1)
 
 def history(days: float | None) -> Slice:
     return Slice(None if days is None else NOW - days * DAY, NOW, name_of(NOW))
+
+
+def traits(**more: bool) -> StreamTraits:
+    return StreamTraits(**{"incremental": True, "ordered": False, "timestamps": True} | more)
 
 
 def read(each: Slice, records: int, *, seconds: float = 1.0) -> Slice:
@@ -178,14 +183,22 @@ def test_a_shorter_history_drops_and_shortens_only_what_is_not_read() -> None:
 
 
 def test_only_what_comes_in_order_or_can_be_bounded_is_cut() -> None:
-    def traits(**more: bool) -> StreamTraits:
-        return StreamTraits(**{"incremental": True, "ordered": False, "timestamps": True} | more)
+    whole = history(None)
+    assert can_cut(traits(ordered=True), whole)
+    assert can_cut(traits(bounded=True), whole)
+    assert not can_cut(traits(), whole)
+    assert not can_cut(traits(ordered=True, timestamps=False), whole)
+    assert not can_cut(traits(ordered=True, incremental=False), whole)
+    assert not can_cut(traits(ordered=True), replace(whole, position={"page": 2})), "it has begun"
 
-    assert can_cut(traits(ordered=True))
-    assert can_cut(traits(bounded=True))
-    assert not can_cut(traits())
-    assert not can_cut(traits(ordered=True, timestamps=False))
-    assert not can_cut(traits(ordered=True, incremental=False))
+
+def test_what_has_no_time_is_read_with_all_that_goes_back_to_the_beginning() -> None:
+    undated = traits(bounded=True, undated=True)
+    assert not can_cut(undated, history(None))
+    assert window_of(undated, None, NOW) == Window()
+    assert can_cut(undated, history(90))
+    assert window_of(undated, NOW - DAY, NOW) == Window(NOW - DAY, NOW)
+    assert window_of(traits(bounded=True), None, NOW) == Window(None, NOW)
 
 
 def test_a_slice_is_read_back_as_it_was_kept() -> None:
