@@ -15,6 +15,7 @@ from uuid import UUID
 from scheduler.connectors.check.driving.account import Account
 from worker.connectors.contract import TOKEN_EXPIRED, CursorValue, Page, Rejected, Stream, Window
 from worker.engine.fetching.extract import Extractor, Fetched
+from worker.engine.history.slices import window_of
 from worker.engine.planning.plan import (
     Plan,
     afresh,
@@ -111,7 +112,7 @@ class Copy:
         stream, now = self.described, self.account.double.now
         if not has_history(stream.traits):
             return True
-        plan = Plan(Window(None, self.cut_at or now))
+        plan = Plan(window_of(stream.traits, None, self.cut_at or now))
         stored = self._stored("history")
         if stored.moved_at is not None:
             if stored.position is None:
