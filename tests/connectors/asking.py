@@ -89,7 +89,7 @@ class Asking:
 def as_sent(step: Step, source: Source, secrets: Mapping[str, str]) -> Request:
     """What a step of an auth's flow sends, now."""
     if isinstance(step, Renewal):
-        return step.request(secrets[step.secret])
+        return as_sent(step.request(secrets[step.secret]), source, secrets)
     if isinstance(step, Signing):
         url_of = partial(_url_of, source)
         return step.make(Moment(datetime.now(UTC), uuid4().hex, url_of))

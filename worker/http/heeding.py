@@ -47,7 +47,8 @@ class Judge:
     @property
     def absence(self) -> int | None:
         """The status by which the one who asks takes it that something isn't there; None: nobody asked for one thing."""
-        return next((status for status in (404, 410, *self._absent) if status in self._absent), None)
+        told = (status for status in (404, 410, *self._absent) if status >= 400)
+        return next((status for status in told if status in self._absent), None)
 
     def failure(self, response: Response) -> HeadraceError | None:
         if self._source is None:

@@ -12,7 +12,17 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeGuard
 
-from worker.connectors.contract import Auth, Moment, Renewal, Request, Response, SessionAuth, Signing, Step
+from worker.connectors.contract import (
+    NO_CSRF_TOKEN,
+    Auth,
+    Moment,
+    Renewal,
+    Request,
+    Response,
+    SessionAuth,
+    Signing,
+    Step,
+)
 from worker.errors import HeadraceError, NeedsOperator, Transient
 from worker.http.held import Held
 from worker.secrets import Secret
@@ -143,7 +153,7 @@ class Proof:
             except StopIteration:
                 return answer
             except NeedsOperator as exc:
-                raise exc if asked_for else LoginRefused.of(exc) from None
+                raise exc if asked_for or exc.code == NO_CSRF_TOKEN else LoginRefused.of(exc) from None
         return _endless()
 
     def _takes(self, turn: _Turn) -> bool:
@@ -170,11 +180,12 @@ class Proof:
             return self.renew(made)
         return self.send(made) if asked_for else self.log_in(made)
 
-    def _kept(self, make: Callable[[str], Request]) -> Callable[[str], Request]:
-        """The same, and the redactor knows what proof it holds."""
+    def _kept(self, make: Callable[[str], Request | Signing]) -> Callable[[str], Request]:
+        """The same as it is sent, and the redactor knows what proof it holds."""
 
         def made(value: str) -> Request:
-            request = make(value)
+            found = make(value)
+            request = found.make(self.moment()) if isinstance(found, Signing) else found
             self._keep_secret(request)
             return request
 

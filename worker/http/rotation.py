@@ -77,7 +77,9 @@ class Rotation:
                     f"The system replaces the secret {renewal.secret!r} each time it is used, and {reference} can't be written.",
                     hint="Keep it in a file, Vault, AWS Secrets Manager or Azure Key Vault that Headrace may write: docs/secrets.md.",
                 )
-            answer = log_in(renewal.request(current.reveal()))
+            request = renewal.request(current.reveal())
+            assert isinstance(request, Request)  # noqa: S101 - whoever drives the flow has made one of it
+            answer = log_in(request)
             new = renewal.renewed(answer)
             if new is not None and new != current.reveal():
                 redactor.add(new)

@@ -20,6 +20,9 @@ class LimitHeaders:
     """How `reset` is counted; None: as its size tells."""
     per: float | None = None
     """For how many seconds what is left must last, where no header says so."""
+    wait: str | None = None
+    """For how long nobody should ask, said by answers that are fine in everything else."""
+    wait_unit: Literal["s", "ms"] = "s"
 
     def seconds(self, number: float, now: float) -> float:
         """From now on, by a number in the header; `now` in seconds since 1970."""

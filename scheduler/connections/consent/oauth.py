@@ -1,13 +1,13 @@
 """The authorization code flow of OAuth 2.0 (RFC 6749, 4.1) with PKCE (RFC 7636): the address to go to, and the exchange."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from scheduler.connections.trial.trial import Candidate
-from worker.connectors.auth.oauth2 import Tokens, token_request, tokens_in
-from worker.connectors.contract import Limits, Request, Response, Source, Stream, Transport
+from worker.connectors.auth.oauth2 import Tokens, tokens_in
+from worker.connectors.contract import Limits, Request, Response, Signing, Source, Step, Stream, Transport
 from worker.connectors.manifest.auth.oauth2 import OAuth2Manifest
 from worker.connectors.manifest.templates import fill_all
 from worker.errors import HeadraceError, NeedsOperator
@@ -68,13 +68,13 @@ def exchange(
     bound = consent.bind(candidate.settings)
     if consent.authorise is not None and not consent.authorise.pkce:
         form = {key: value for key, value in form.items() if key != "code_verifier"}
-    client = bound.client(_opened(candidate))
-    request = token_request(bound.token_url, client, {"grant_type": "authorization_code", **form})
+    asking = bound.asking(_opened(candidate), {"grant_type": "authorization_code", **form})
+    request = Request("POST", bound.token_url) if isinstance(asking, Signing) else asking
     context = CallContext(
         connection_id=0,
         account=candidate.account,
         lane=int(Lane.ON_DEMAND),
-        source=TokenPlace(source.base_url, bound.token_url, source.limits),
+        source=TokenPlace(source.base_url, bound.token_url, source.limits, asking),
         secrets={},
         request_id=request_id,
         steps=Steps(),
@@ -103,11 +103,13 @@ def _opened(candidate: Candidate) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class TokenPlace:
-    """A source that only gives out tokens: what is sent to it carries its proof in itself."""
+    """A source that only gives out tokens: what is sent to it carries its proof in itself, or gets it as it leaves."""
 
     base_url: str
     token_url: str
     limits: Limits
+    asking: Request | Signing
+    """What asks for a token."""
 
     @property
     def transport(self) -> Transport:
@@ -127,10 +129,14 @@ class TokenPlace:
 
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
-    ) -> Generator[Request, Response, None]:
-        """As it is."""
-        del secrets, held
-        yield request
+    ) -> Generator[Step, Response, None]:
+        """As it is, or as of that moment."""
+        del request, secrets, held
+        asking = self.asking
+        if isinstance(asking, Request):
+            yield asking
+        else:
+            yield Signing(lambda moment: replace(asking.make(moment), asked=True))
 
     def failure(self, response: Response) -> HeadraceError | None:
         """What the endpoint says is read by whoever asked."""

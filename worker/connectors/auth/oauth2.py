@@ -99,9 +99,19 @@ class OAuth2:
         secret = None if self.client_secret is None else open_named(secrets, self.client_secret)
         return Client(self.client_id.open(secrets), secret, self.client_auth)
 
+    def asking(
+        self, secrets: Mapping[str, str], form: Mapping[str, str], *, scopes: Sequence[str] = ()
+    ) -> Request | Signing:
+        """What asks for a token by this form, with the client's proof, which may be one of that moment."""
+        client, assertion = self.client(secrets), self.assertion
+        make = partial(token_request, self.token_url, client, scopes=scopes)
+        if assertion is None:
+            return make(form)
+        client_id = None if client is None else client.id
+        return Signing(lambda moment: make({**form, **self._asserted(assertion, secrets, moment, client_id)}))
+
     def _fetch(self, secrets: Mapping[str, str], held: dict[str, str]) -> Generator[Step, Response, str]:
-        client = self.client(secrets)
-        asking = partial(token_request, self.token_url, client, scopes=self.scopes)
+        asking = partial(self.asking, secrets, scopes=self.scopes)
         if self.grant == "refresh_token":
             open_named(secrets, self.refresh_token)
             response = yield Renewal(
@@ -109,12 +119,6 @@ class OAuth2:
                 lambda token: asking({"grant_type": self.grant, "refresh_token": token, **self.params}),
                 _refresh_token_in,
                 self.replaces,
-            )
-        elif self.assertion is not None:
-            form, assertion = self._form(secrets), self.assertion
-            client_id = None if client is None else client.id
-            response = yield Signing(
-                lambda moment: asking({**form, **self._asserted(assertion, secrets, moment, client_id)})
             )
         else:
             response = yield asking(self._form(secrets))

@@ -13,6 +13,7 @@ Pages are taken in their order, one after the other. Where a stream can name pla
 are asked for at the same time; where it can ask for smaller pages (`resized`), it is asked so if they prove too large.
 """
 
+from worker.connectors.contract.auth import NO_CSRF_TOKEN as NO_CSRF_TOKEN
 from worker.connectors.contract.auth import Auth as Auth
 from worker.connectors.contract.auth import Moment as Moment
 from worker.connectors.contract.auth import Renewal as Renewal

@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from worker.connectors.contract.exchange import Request, Response
 
+NO_CSRF_TOKEN = "no_csrf_token"  # noqa: S105 - a code
+"""The code of the `NeedsOperator` where a system lets us in, but gives out no token to change anything with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
@@ -18,8 +21,8 @@ class Renewal:
 
     secret: str
     """Its name among the connection's secrets."""
-    request: Callable[[str], Request]
-    """What is sent with the secret's value."""
+    request: "Callable[[str], Request | Signing]"
+    """What is sent with the secret's value; a proof of that moment may go with it."""
     renewed: Callable[[Response], str | None]
     """The value that an answer has instead of it; None: it stays as it is."""
     replaces: bool = True

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from worker.connectors.manifest.streams.paths import paths_of
 from worker.connectors.manifest.streams.presets import PRESETS
-from worker.connectors.manifest.streams.stream import paths_of
 from worker.connectors.refusals.kinds import RATE_LIMITED, UNNAMED
 from worker.connectors.refusals.refusals import Refusals, throttled_rule
 from worker.connectors.refusals.rule import Rule

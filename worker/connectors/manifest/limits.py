@@ -34,12 +34,16 @@ def read_limits(document: Document) -> Limits:
 
 
 def _headers(document: Document, found: Mapping[str, Any]) -> LimitHeaders:
-    names = {key: found[key].lower() for key in ("remaining", "limit", "reset") if key in found}
+    names = {key: found[key].lower() for key in ("remaining", "limit", "reset", "wait") if key in found}
     if "unit" in found and "reset" not in found:
         message = "unit says how reset is counted, and no header is named for that."
         raise document.error(("limit_headers", "unit"), "bad_value", message)
+    if "wait_unit" in found and "wait" not in found:
+        message = "wait_unit says how wait is counted, and no header is named for that."
+        raise document.error(("limit_headers", "wait_unit"), "bad_value", message)
     per = parse_duration(found["per"]) if "per" in found else None
-    return LimitHeaders(**names, unit=found.get("unit"), per=per)
+    counted = found.get("wait_unit", "s")
+    return LimitHeaders(**names, unit=found.get("unit"), wait_unit=counted, per=per)
 
 
 def _limits(document: Document) -> Limits:

@@ -19,7 +19,8 @@ from worker.connectors.manifest.requests import templates_in
 from worker.connectors.manifest.schema import schema
 from worker.connectors.manifest.settings import Secret, Setting, read_secrets, read_settings
 from worker.connectors.manifest.singer import SingerManifest, read_singer
-from worker.connectors.manifest.streams.stream import StreamManifest, read_streams
+from worker.connectors.manifest.streams.reading import read_streams
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.connectors.manifest.views.tables import read_model_mappings
 from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
@@ -124,7 +125,7 @@ def _check_names(document: Document) -> None:
                 check_setting(document, (*where, "deletes", part, "setting"), about["setting"])
     for where, found in [(("request",), document.data.get("request", {})), *_streams(document.data)]:
         for path, name in templates_in(found, where):
-            optional = not {"conditions", "incremental"} & {*path}
+            optional = not {"conditions", "incremental"} & {*path} and path[-2:] != ("single", "by")
             check_template(document, path, f"{{{name}}}", optional=optional)
     for path, text in _templates(document.data):
         optional = bool({"params", "headers"} & {*path})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.connectors.manifest.templates import fill_all, fill_path
+from worker.connectors.paging.headers import Told, told_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Arrays, Outline, Where, spread
 from worker.connectors.requests.templates import MISSING, fill_json, fill_text, names_of
@@ -33,7 +34,8 @@ class Asked:
     changes_in: Where = "query"
     ends: frozenset[int] = frozenset()
     """Statuses by which the system says that there is nothing beyond."""
-    total_header: str | None = None
+    told: Told | None = None
+    """What headers of an answer say of its place among the pages."""
     conditions: Conditions | None = None
     every: tuple[Condition, ...] = ()
     """Conditions of all requests."""
@@ -114,7 +116,7 @@ def fill_params(
 def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
     """The stream's own words; the schema has been checked already."""
     incremental, paging = data.get("incremental", {}), _options(data.get("paging", {}))
-    filters, total = data.get("filters", {}), data.get("total")
+    filters = data.get("filters", {})
     if "conditions" in data and "param" not in data["conditions"]:
         raise complain(
             ("conditions",), "conditions say by `param` where they go: a parameter, or a path in the body."
@@ -152,7 +154,7 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         paging_in=paging.get("in", "query"),
         changes_in=incremental.get("in", "query"),
         ends=frozenset(paging.get("ends", ())),
-        total_header=total["header"].lower() if isinstance(total, Mapping) else None,
+        told=told_of(data),
         conditions=conditions,
         every=tuple(data.get("where", ())),
         since=incremental.get("since"),
@@ -184,6 +186,7 @@ def templates_in(found: Mapping[str, Any], where: tuple[str, ...]) -> Iterator[t
     conditions = {key: found[key] for key in ("body", "where") if key in found}
     conditions |= {"conditions": found.get("conditions", {}).get("template")}
     conditions |= {"incremental": {key: found.get("incremental", {}).get(key) for key in ("since", "until")}}
+    conditions |= {"single": {key: found.get("single", {}).get(key) for key in ("body", "by")}}
     for key, value in conditions.items():
         for path, name in names_of(value):
             if name not in RESERVED and not name.isdigit():

@@ -109,7 +109,7 @@ class ByNumber:
         del response
         page, size = _count(position, "page", self.first), self._size(position)
         so_far = _count(position, "so_far", 0) + seen.count
-        if self.pointer is not None and isinstance(seen.pointer, int):  # the number of pages
+        if isinstance(seen.pointer, int):  # the number of pages
             seen = replace(seen, more=page - self.first + 1 < seen.pointer)
         if not _goes_on(seen, so_far, size, until_empty=self.until_empty):
             return None

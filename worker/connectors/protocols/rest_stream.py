@@ -9,6 +9,7 @@ from typing import Any
 from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Request, Response, Window
 from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
+from worker.connectors.manifest.streams.incremental import Token
 from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import as_text
@@ -16,6 +17,7 @@ from worker.connectors.paging.chained import ByLink
 from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
+from worker.connectors.protocols.by_status import beyond, nothing_new
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, orphaned, take_removed
 from worker.connectors.reading.reader import Reader, shared_reader
@@ -23,7 +25,7 @@ from worker.connectors.reading.shape import FieldPath
 from worker.connectors.reading.single import absent, keys_alone, one_among, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
-from worker.connectors.requests.templates import fill_json
+from worker.connectors.requests.templates import fill_json, fill_text
 from worker.errors import HeadraceError, NeedsOperator, Transient
 
 
@@ -47,6 +49,7 @@ class RestStream(ManifestStream):
         self._outline = asked.outline(common.base_url, common.carries, common.settings)
         self._filters: Mapping[str, Any] = {}
         self._always = asked.always(common.settings) if asked.conditions else []
+        self._token = spec.incremental.token if spec.incremental is not None else None
         paging = spec.paging
         self._paging: Paging = (
             replace(paging, base_url=common.base_url) if isinstance(paging, ByLink) else paging
@@ -82,7 +85,9 @@ class RestStream(ManifestStream):
 
     def _link_of(self, window: Window, position: Position | None) -> str | None:
         """Where a window's token is a link: to the first page of what came since."""
-        if window.token is None or not self._token_is_link or position is not None:
+        if window.token is None or self._token is None or position is not None:
+            return None
+        if self._token.header is not None or self._spec.incremental is None or self._spec.incremental.param:
             return None
         return same_origin(self._common.base_url, window.token, seen_at=self._common.base_url)
 
@@ -103,14 +108,13 @@ class RestStream(ManifestStream):
         return found
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
-        self._check_token(response, window)
+        if self._token is not None and (unchanged := self._told_of(self._token, response, window, position)):
+            return unchanged
         if response.status in self._asked.ends:
-            return _beyond(response)
+            return beyond(response)
         reading = self._lists.read(response.body)
-        if self._asked.total_header is not None:
-            reading.seen = replace(
-                reading.seen, total=_total_of(response.headers.get(self._asked.total_header))
-            )
+        if self._asked.told is not None:
+            reading.seen = self._asked.told.over(reading.seen, response.headers)
         following = self._paging.following(position, reading.seen, response)
         if self._is_behind(reading.records, window):
             following = None
@@ -156,21 +160,23 @@ class RestStream(ManifestStream):
         asked = self._spec.single
         if asked is None:
             return None
+        values, settings = asked.values(key), self._common.settings
         if asked.by is not None:
-            return self._asked_by(asked.by, asked.typed(key))
-        url = asked.url(self._common.base_url, self._common.settings, key)
+            return self._asked_by(asked.by, values)
+        url = asked.url(self._common.base_url, settings, values)
         outline = self._outline
         if asked.params is not None:
-            values = {**self._common.settings, "key": key}
-            outline = replace(outline, params=fill_params(asked.params, values, self._asked.arrays))
-        body = fill_json(asked.body, {**self._common.settings, "key": asked.typed(key)})
+            params = fill_params(asked.params, {**settings, **values}, self._asked.arrays)
+            outline = replace(outline, params=[(name, fill_text(text, values)) for name, text in params])
+        body = fill_json(asked.body, {**settings, **values})
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
         return replace(outline.request(url=None), url=url, absent=asked.absent)
 
-    def _asked_by(self, condition: Condition, key: str | int) -> Request:
+    def _asked_by(self, condition: Condition, values: Mapping[str, str | int]) -> Request:
         known = self._asked.conditions
         assert known is not None  # noqa: S101 - a condition goes with it
-        alone = known.placed([*self._always, known.filled(condition, {"key": key})])
+        said = known.filled(condition, {**self._common.settings, **values})
+        alone = known.placed([*self._always, said])
         paging = self._paging
         return self._outline.request(
             Placed(self._asked.paging_in, paging.params(None)), alone, headers=paging.headers or None
@@ -214,45 +220,41 @@ class RestStream(ManifestStream):
             return False
         return any(record.cursor is not None and record.cursor < window.since for record in records)  # type: ignore[operator]
 
-    @property
-    def _token_is_link(self) -> bool:
-        return self._spec.incremental is not None and self._spec.incremental.param is None
-
     def _asking(self, request: Request, window: Window) -> Request:
-        """With what may be said of the window's token."""
-        token = self._spec.incremental.token if self._spec.incremental else None
-        statuses = token.statuses if token is not None and window.token is not None else frozenset()
-        return (
-            replace(request, absent=statuses | self._asked.ends) if statuses or self._asked.ends else request
-        )
+        """With what may be said of the window's token, and what says it in a header."""
+        token, ends = self._token, self._asked.ends
+        if token is None or window.token is None:
+            return replace(request, absent=ends) if ends else request
+        headers = request.headers
+        if token.header is not None and self._spec.incremental is not None:
+            said = self._spec.incremental.template.replace("{value}", window.token)
+            headers = {**headers, token.header: said}
+        return replace(request, headers=headers, absent=token.statuses | token.unchanged | ends)
 
-    def _check_token(self, response: Response, window: Window) -> None:
-        """Raise where the system no longer knows the window's token, or says something else by that status."""
-        token = self._spec.incremental.token if self._spec.incremental else None
-        if token is None or window.token is None or response.status not in token.statuses:
-            return
+    def _told_of(
+        self, token: Token, response: Response, window: Window, position: Position | None
+    ) -> Page | None:
+        """The page, where its status says all: nothing is new. Raise where the system knows the window's token no longer."""
+        if window.token is None:
+            return None
+        if response.status in token.unchanged:
+            return nothing_new(response, position)
+        if response.status in token.statuses:
+            raise self._refused(token, response)
+        return None
+
+    def _refused(self, token: Token, response: Response) -> HeadraceError:
+        """The token, unless the system says something else by that status."""
         failure = self._common.failure(response) or NeedsOperator(
             TOKEN_EXPIRED, "The system refuses the token."
         )
         if token.words and not any(word in failure.message.lower() for word in token.words):
-            raise failure
-        raise NeedsOperator(TOKEN_EXPIRED, failure.message)
+            return failure
+        return NeedsOperator(TOKEN_EXPIRED, failure.message)
 
 
 def _in_template(template: str, value: Any) -> Any:
     return value if template == "{value}" else template.replace("{value}", as_text(value))
-
-
-def _beyond(response: Response) -> Page:
-    """A status says that the list ends here. A web page that comes with it is somebody else's word."""
-    if "html" in response.headers.get("content-type", ""):
-        said = f"The system answered {response.status} with a web page, which says nothing about the end of a list."
-        raise Transient("malformed_page", said)
-    return Page([])
-
-
-def _total_of(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isdecimal() and len(value) < 16 else None
 
 
 def _token_of(found: Any) -> str | None:

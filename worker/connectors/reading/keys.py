@@ -28,6 +28,19 @@ def make_key(values: Sequence[object]) -> str:
     return check_key(key)
 
 
+def parts_of(key: str, count: int) -> list[str | int]:
+    """The values of the fields that such a key is made of, or `BadRecord` (`bad_key`)."""
+    try:
+        found = json.loads(key)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or len(found) != count:
+        raise BadRecord("bad_key", f"{key[:40]!r} is no key of {count} fields.")
+    if any(isinstance(part, bool) or not isinstance(part, int | str) for part in found):
+        raise BadRecord("bad_key", f"{key[:40]!r} is no key: its parts are texts and whole numbers.")
+    return found
+
+
 def check_key(key: str) -> str:
     """The key itself, if Postgres can keep and index it."""
     if not key:

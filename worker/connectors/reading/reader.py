@@ -21,6 +21,7 @@ from worker.connectors.reading.records import CAREFUL, Fields, columns_of
 from worker.connectors.reading.shape import INDEXES, FieldPath, Shape
 from worker.connectors.reading.split import slices
 from worker.connectors.reading.suspects import bad_text, what_came
+from worker.connectors.reading.tabular import Tabular
 from worker.errors import BadRecord, Transient
 
 
@@ -57,7 +58,10 @@ class Reader:
 
     def __init__(self, shape: Shape, pointer: FieldPath | None = None, more: FieldPath | None = None) -> None:
         self._shape = shape
-        self._beside = [*dict.fromkeys(path for path in (pointer, shape.total, shape.token, more) if path)]
+        self._tabular = None if shape.columns is None else Tabular(shape.columns)
+        named = self._tabular.head if self._tabular is not None else None
+        beside = (pointer, shape.total, shape.token, more, named)
+        self._beside = [*dict.fromkeys(path for path in beside if path)]
         self._pointer, self._more = pointer, more
         self._listing = Listing(shape.records, or_one=shape.or_one)
         self._page = _page_picker(self._listing, self._beside)
@@ -67,13 +71,17 @@ class Reader:
         )
         self._fields = Fields(shape)
         self._explosion = None if shape.explode is None else Explosion(shape, shape.explode)
-        self._columns = columns_of(shape, self._fields, Listing(()) if shape.explode else self._listing)
+        made = self._explosion is not None or self._tabular is not None
+        self._columns = columns_of(shape, self._fields, Listing(()) if made else self._listing)
 
     def read(self, body: bytes) -> Reading:
         body = body.removeprefix(b"\xef\xbb\xbf")  # some servers begin with a byte order mark
         pieces, beside = self._split(body)
         raws = list(map(bytes, pieces))
         sound = not bad_text(body)
+        if self._tabular is not None:
+            raws = self._tabular.objects(raws, beside)
+            body = b"[" + b",".join(raws) + b"]"
         if self._explosion is not None:
             reading = self._of_parents(self._explosion.of(raws), sound=sound)
             return replace(reading, seen=self._seen(raws, beside))
@@ -85,7 +93,9 @@ class Reader:
 
     def cut(self, body: bytes) -> list[bytes]:
         """The bytes of each record of a page."""
-        return list(map(bytes, self._split(body.removeprefix(b"\xef\xbb\xbf"))[0]))
+        pieces, beside = self._split(body.removeprefix(b"\xef\xbb\xbf"))
+        raws = list(map(bytes, pieces))
+        return raws if self._tabular is None else self._tabular.objects(raws, beside)
 
     def take(self, raws: Sequence[bytes]) -> Reading:
         """Read records again that were cut from their page before, each with care."""

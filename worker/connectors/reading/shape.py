@@ -96,6 +96,8 @@ class Shape:
     """Where the last page says what the next window begins with."""
     needs_cursor: bool = False
     """A record without one is set aside."""
+    columns: FieldPath | None = None
+    """Rows are lists: where the names of their columns stand; empty: in the first row."""
     or_one: bool = False
     """An object in the place of the list is its only record."""
     explode: Explode | None = None

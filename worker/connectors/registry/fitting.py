@@ -69,8 +69,8 @@ def key_of(stream: StreamManifest) -> Any:
 
 def cursor_of(stream: StreamManifest) -> Any:
     """What a stored cursor is made of; how it is asked with says nothing of that."""
-    traits = stream.traits
-    return traits.incremental, traits.timestamps, traits.token, stream.shape.cursor, stream.shape.token
+    traits, token = stream.traits, stream.asked.told and stream.asked.told.token
+    return traits.incremental, traits.timestamps, traits.token, stream.shape.cursor, stream.shape.token, token
 
 
 def listed_of(stream: StreamManifest) -> Any:

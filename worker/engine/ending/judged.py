@@ -9,8 +9,9 @@ from worker.engine.port import Engine
 from worker.runs.states import State
 
 
-def judged(engine: Engine, job: Job, *, whole: bool) -> Verdict:
+def judged(engine: Engine, job: Job, *, whole: bool, unchanged: bool = False) -> Verdict:
     """How a run that read its window to the end did. `whole`: it asked for every record, and not for what changed.
+    `unchanged`: the system says that nothing has.
 
     A plain success asks Postgres nothing.
     """
@@ -25,7 +26,13 @@ def judged(engine: Engine, job: Job, *, whole: bool) -> Verdict:
         return [Aside.of(row) for row in found]
 
     verdict = judge(
-        run, read=job.read, rejected=job.rejected, whole=whole, copy_has_records=holds, set_aside=aside
+        run,
+        read=job.read,
+        rejected=job.rejected,
+        whole=whole,
+        unchanged=unchanged,
+        copy_has_records=holds,
+        set_aside=aside,
     )
     if job.held_back is not None and verdict.state is State.SUCCEEDED:
         return Verdict(State.PARTIAL, job.held_back)

@@ -49,15 +49,16 @@ def judge(
     read: int,
     rejected: int,
     whole: bool,
+    unchanged: bool = False,
     copy_has_records: Callable[[], bool],
     set_aside: Callable[[], Sequence[Aside]],
 ) -> Verdict:
-    """`whole`: the run asked for the stream's every record, and not for what changed. What is callable is asked only
-    where it matters.
+    """`whole`: the run asked for the stream's every record, and not for what changed. `unchanged`: the system says in so many
+    words that nothing has. What is callable is asked only where it matters.
     """
     if rejected:
         return Verdict(State.PARTIAL, Failure("records_set_aside", _set_aside(run, rejected, set_aside())))
-    if read or run.pages or run.track != "live" or run.scope:
+    if read or unchanged or run.pages or run.track != "live" or run.scope:
         return SUCCEEDED
     if whole and run.runs_with_records and copy_has_records():
         return _suspicious(run, "The system says that there is no record at all, and the copy holds some.")

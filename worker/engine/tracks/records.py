@@ -15,6 +15,7 @@ import structlog
 
 from worker.connectors.contract import Page, Source, Stream, Window
 from worker.connectors.cursors import load_cursor
+from worker.connectors.reading.keys import make_key
 from worker.db.queries import sql
 from worker.engine.ending.commit import complete
 from worker.engine.ending.judged import judged
@@ -55,8 +56,8 @@ def read_records(engine: Engine, job: Job) -> None:
 
 
 def can_be_asked(stream: Stream) -> bool:
-    """Whether the system can be asked for one record; a key that is one anywhere tells."""
-    return stream.single("1") is not None
+    """Whether the system can be asked for one record; a key that is one wherever so many fields make it tells."""
+    return stream.single(make_key(["1"] * len(stream.key_fields))) is not None
 
 
 def _read_window(engine: Engine, job: Job, source: Source, stream: Stream) -> None:

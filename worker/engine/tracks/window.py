@@ -131,7 +131,7 @@ def _finish(engine: Engine, job: Job, end: End, stream: Stream, *, unread: Failu
     `unread` says why what was deleted couldn't be read.
     """
     run, last = job.run, end.last
-    verdict = judged(engine, job, whole=not stream.traits.incremental)
+    verdict = judged(engine, job, whole=not stream.traits.incremental, unchanged=last.page.unchanged)
     if unread is not None and verdict.state is State.SUCCEEDED:
         verdict = Verdict(State.PARTIAL, unread)
     keeps_cursor = verdict.state is State.SUSPICIOUS_EMPTY

@@ -71,7 +71,9 @@ class Learned:
     seconds: float | None = None
     """Until the limit begins anew."""
     wait: float | None = None
-    """What `Retry-After` asks for."""
+    """What `Retry-After` asks for, of a refusal."""
+    asked: float | None = None
+    """What any answer asks for, by a header that its manifest names: none until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,22 @@ def learned(headers: Mapping[str, str], now: datetime, named: LimitHeaders | Non
         found += _named(known, named, their_now or now)
     strictest = min(found, key=_strictness, default=Learned())
     wait = retry_after(known, their_now or now)
-    if wait is None and strictest == Learned():
+    asked = (
+        None
+        if named is None or named.wait is None
+        else _asked(known.get(named.wait), named, their_now or now)
+    )
+    if wait is None and asked is None and strictest == Learned():
         return None
-    return Learned(strictest.limit, strictest.remaining, strictest.seconds, wait)
+    return Learned(
+        strictest.limit, strictest.remaining, strictest.seconds, asked if wait is None else wait, asked
+    )
 
 
 def course(found: Learned) -> Course | None:
     """How to go on: spread what is left over the time when it is little, hold when it is nothing; else as before."""
+    if found.asked is not None:
+        return Course(0, min(found.asked, LONGEST))
     if found.remaining is None or found.seconds is None or found.seconds <= 0:
         return None
     few = FEW if found.limit is None else max(1, found.limit // FEW_OF_KNOWN)
@@ -156,6 +167,15 @@ def _named(headers: Mapping[str, str], named: LimitHeaders, now: datetime) -> It
     )
     if found.remaining is not None or reset is not None:
         yield found
+
+
+def _asked(text: str | None, named: LimitHeaders, now: datetime) -> float | None:
+    """Seconds until somebody may ask again; None: it doesn't say, or at once."""
+    number = None if text is None or named.wait_unit == "s" else _NUMBER.fullmatch(text)
+    if number is None:
+        return _until(text, now)
+    seconds = float(number[1]) / 1000
+    return seconds if 0 < seconds <= _LONGEST_DELTA else None
 
 
 def _structured(headers: Mapping[str, str], now: datetime) -> Iterator[Learned]:

@@ -88,7 +88,7 @@ def test_a_sweep_asks_for_no_record(tmp_path: Path) -> None:
     [
         ("    single: {record: ticket}\n", "", "the stream needs `single`"),
         ("concurrency: 6", "concurrency: 0", "concurrency"),
-        ("    key: id\n", "    key: [id, no]\n", "where one field is the key"),
+        ("    key: id\n", "    key: [id, no]\n", "the key has 2 fields"),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, before: str, after: str, words: str) -> None:

@@ -121,3 +121,13 @@ def test_headers_of_its_own_are_named_beside_the_limits(tmp_path: Path) -> None:
 def test_a_unit_without_its_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"manifest\.yaml:8: unit says how reset is counted"):
         limits_of(tmp_path, "limit_headers: {remaining: X-Left, unit: ms}\n")
+
+
+def test_a_wait_that_any_answer_asks_for_has_a_header_of_its_own(tmp_path: Path) -> None:
+    found = limits_of(tmp_path, "limit_headers: {wait: Backoff, wait_unit: ms}\n")
+    assert found.headers == LimitHeaders(wait="backoff", wait_unit="ms")
+
+
+def test_a_unit_of_a_wait_without_its_header_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"wait_unit says how wait is counted"):
+        load_manifest(manifest(tmp_path, "limit_headers: {remaining: X-Left, wait_unit: ms}\n"))

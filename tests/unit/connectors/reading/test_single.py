@@ -70,8 +70,8 @@ def test_without_a_word_of_the_manifest_a_record_cant_be_asked_for(tmp_path: Pat
     assert stream(tmp_path, "tags").single("7") is None
 
 
-def test_a_key_of_several_fields_cant_be_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="one field is the key"):
+def test_a_key_of_several_fields_is_asked_for_by_all_of_them(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="the key has 2 fields"):
         stream(tmp_path, "parts", MANIFEST.replace("key: id", "key: [id, site]"))
 
 

@@ -58,6 +58,10 @@ def test_each_spelling_is_read(
         ({"x-left": "4", "x-until": "soon"}, LimitHeaders("x-left", reset="x-until", unit="s"), Learned(None, 4, None)),
         ({"x-left": "4"}, LimitHeaders("x-left", per=60.0), Learned(None, 4, 60.0)),
         ({"x-until": "7"}, LimitHeaders(reset="x-until"), Learned(None, None, 7)),
+        ({"backoff": "7"}, LimitHeaders(wait="backoff"), Learned(wait=7, asked=7)),
+        ({"backoff": "700", "retry-after": "9"}, LimitHeaders(wait="backoff", wait_unit="ms"), Learned(wait=9, asked=0.7)),
+        ({"backoff": "0"}, LimitHeaders(wait="backoff"), None),
+        ({"backoff": "soon"}, LimitHeaders(wait="backoff", wait_unit="ms"), None),
         ({"x-other": "4"}, LimitHeaders("x-left", per=60.0), None),
     ],
 )  # fmt: skip
@@ -128,6 +132,8 @@ def test_a_reset_that_is_over_or_can_not_be_meant_is_none(reset: str) -> None:
     [
         (Learned(100, 60, 30), None),
         (Learned(100, 25, 30), Course(25, 30)),
+        (Learned(100, 60, 30, asked=5), Course(0, 5)),
+        (Learned(wait=9_000, asked=9_000), Course(0, 900)),
         (Learned(None, 50, 30), None),
         (Learned(None, 10, 30), Course(10, 30)),
         (Learned(100, 0, 30), Course(0, 30)),

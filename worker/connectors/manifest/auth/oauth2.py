@@ -164,8 +164,8 @@ def read_oauth2(document: Document, found: Mapping[str, Any]) -> OAuth2Manifest:
         if part not in found:
             message = f"The grant {grant} needs {part}: {_WHAT.get(part, 'the name of a secret')}."
             raise document.error(_AT, "bad_value", message)
-    if asserted and ("assertion" not in found or grant in {"refresh_token", "jwt_bearer"}):
-        message = "A client that proves itself by private_key_jwt has an assertion, and the grant client_credentials or password."
+    if asserted and ("assertion" not in found or grant == "jwt_bearer"):
+        message = "A client that proves itself by private_key_jwt has an assertion, and another grant than jwt_bearer."
         raise document.error((*_AT, "client_auth"), "bad_value", message)
     if "assertion" in found and not asserted and grant != "jwt_bearer":
         message = "An assertion goes with the grant jwt_bearer, or with client_auth: private_key_jwt."

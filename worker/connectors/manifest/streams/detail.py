@@ -35,6 +35,9 @@ def read_detail(
     if single is None:
         raise complain(("detail",), "each record is asked for by its key, so the stream needs `single`.")
     found = data["detail"]
+    if "key" in found and len(shape.key) > 1:
+        message = f"detail.key is one field, and {len(shape.key)} make the key: leave it out where the list has them as records do."
+        raise complain(("detail", "key"), message)
     entries = replace(
         shape,
         key=(field_path_of(found["key"]),) if "key" in found else shape.key,

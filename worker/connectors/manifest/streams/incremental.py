@@ -8,6 +8,7 @@ from typing import Any
 from worker.connectors.contract import CursorValue
 from worker.connectors.cursors import PRECISION_OF, PRECISIONS, format_cursor, typed_json
 from worker.connectors.manifest.streams.presets import Preset
+from worker.connectors.paging.headers import header_of
 from worker.connectors.reading.shape import FieldPath, TimeField, field_path_of
 from worker.parsing.durations import parse_duration
 
@@ -17,6 +18,10 @@ WHOLE = frozenset({"number", "epoch_s", "epoch_ms"})
 TOKEN_REFUSED = (410,)
 """By which statuses a system usually says that it knows a token no longer."""
 
+CONDITIONAL = frozenset({"if-none-match", "if-modified-since"})
+"""Headers that ask for an answer only if it isn't the one that was had before (RFC 9110, 13.1)."""
+NOTHING_NEW = (304,)
+
 Complain = Callable[[Sequence[str], str], Exception]
 Zone = Callable[[Mapping[str, Any], Sequence[str]], tzinfo]
 
@@ -25,11 +30,21 @@ Zone = Callable[[Mapping[str, Any], Sequence[str]], tzinfo]
 class Token:
     """A cursor that the system hands out with its last page."""
 
-    path: FieldPath
+    path: FieldPath | None
+    """Where the last page holds it; None: in a header."""
     statuses: frozenset[int]
     """By which the system says that it knows a token no longer."""
     words: tuple[str, ...]
     """And which of its words it then says, where the status alone doesn't tell; any of them, in small letters."""
+    header: str | None = None
+    """The header of requests that says it; None: a parameter does, or it is a link."""
+    unchanged: frozenset[int] = frozenset()
+    """Statuses by which the system says that nothing is new."""
+
+    @property
+    def of_one_answer(self) -> bool:
+        """It stands for the content of one answer, and says nothing of pages behind it."""
+        return self.header is not None and self.header.lower() in CONDITIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,7 @@ def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, compl
         raise complain(("incremental", "format"), f"The format {form} doesn't fit the kind {kind}.")
     if kind == "token":
         return _by_token(found, preset, complain)
-    for key in ("token", "expired"):
+    for key in ("token", "expired", "header", "unchanged"):
         if key in found:
             raise complain(("incremental", key), f"{key} belongs to the kind token.")
     if "field" not in found:
@@ -129,7 +144,15 @@ def _by_token(found: Mapping[str, Any], preset: Preset, complain: Complain) -> I
             raise complain(
                 ("incremental", key), f"{key} says nothing of a token, which only the system can read."
             )
-    expired = found.get("expired", {})
+    if "param" in found and "header" in found:
+        message = "A token is said by a parameter (param) or by a header of requests (header): one of them."
+        raise complain(("incremental", "header"), message)
+    if "template" in found and not {"param", "header"} & found.keys():
+        message = "template says what param or header holds, and neither is named."
+        raise complain(("incremental", "template"), message)
+    expired, header = found.get("expired", {}), found.get("header")
+    place = None if header_of(found["token"]) is not None else field_path_of(found["token"])
+    unchanged = found.get("unchanged", NOTHING_NEW if header is not None else ())
     statuses = expired.get("status", TOKEN_REFUSED)
     words = tuple(word.lower() for word in expired.get("words", ()))
     return Incremental(
@@ -137,5 +160,5 @@ def _by_token(found: Mapping[str, Any], preset: Preset, complain: Complain) -> I
         found.get("param"),
         None,
         found.get("template", "{value}"),
-        token=Token(field_path_of(found["token"]), frozenset(statuses), words),
+        token=Token(place, frozenset(statuses), words, header, frozenset(unchanged)),
     )

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.parsing.documents import Document, suggest
 
-if TYPE_CHECKING:
-    from worker.connectors.manifest.streams.stream import StreamManifest
 
-
-def with_parents(document: Document, streams: "Mapping[str, StreamManifest]") -> "dict[str, StreamManifest]":
+def with_parents(document: Document, streams: Mapping[str, StreamManifest]) -> dict[str, StreamManifest]:
     """The streams with the names of their parents; an error for a name that is none, and for a circle."""
     parents = {name: tuple(document.data["streams"][name].get("after", ())) for name in streams}
     for name, above in parents.items():

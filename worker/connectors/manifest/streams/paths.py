@@ -1,13 +1,31 @@
 """Can all that a stream's manifest names be read out of one answer, and one record?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from worker.connectors.paging.paging import Paging
-from worker.connectors.reading.shape import INDEXES, FieldPath, Shape, parted
+from worker.connectors.reading.shape import INDEXES, FieldPath, Shape, field_path_of, parted
 
 Complain = Callable[[Sequence[str], str], Exception]
 Named = tuple[str, FieldPath]
 """The key that names a path, and the path."""
+
+
+def paths_of(value: str | Sequence[Any]) -> tuple[FieldPath, ...]:
+    """One path, or several."""
+    return (field_path_of(value),) if isinstance(value, str) else tuple(field_path_of(path) for path in value)
+
+
+def records_of(
+    said: str | Sequence[str] | Mapping[str, Any], complain: Complain
+) -> tuple[FieldPath, FieldPath | None]:
+    """Where records stand, and of rows that are lists, where the names of their columns do; None: they are objects."""
+    if not isinstance(said, Mapping):
+        return field_path_of(said), None
+    columns = said["columns"]
+    if columns in ("", False):
+        raise complain(("records",), "columns says where their names stand, or true: in the first row.")
+    return field_path_of(said["rows"]), () if columns is True else field_path_of(columns)
 
 
 def check_paths(shape: Shape, paging: Paging, complain: Complain) -> None:
@@ -18,6 +36,7 @@ def check_paths(shape: Shape, paging: Paging, complain: Complain) -> None:
         ("paging", paging.pointer),
         ("paging", paging.more),
         ("incremental", shape.token),
+        ("records", parted(shape.columns)[0] if shape.columns else None),
     ]
     told = [(key, path) for key, path in beside if path is not None]
     for key, path in told:

@@ -1,22 +1,29 @@
 """How is one record asked for, and which records alone? The manifest's `single:` and `filters:` of a stream.
 
 single: {path: "/api/v1/parts/{key}", record: data}     # left out of it: the stream's own path, the answer itself
+single: {path: "/sites/{0}/parts/{1}"}                  # of a key of several fields
 filters: [status, site_id]                              # parameters; for tryton, fields
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from worker.connectors.manifest.templates import fill_path
+from worker.connectors.manifest.templates import as_text, fill_path
+from worker.connectors.reading.keys import parts_of
 from worker.connectors.reading.shape import FieldPath, field_path_of
 from worker.connectors.requests.conditions import Condition
+from worker.connectors.requests.templates import names_of
 from worker.errors import BadRecord, InvalidInput
 from worker.parsing.documents import suggest
 
 ABSENT = (404, 410)
 KEY = "{key}"
+_OF_THE_KEY = re.compile(r"\{(key|[0-9]{1,2})\}")
+
+Complain = Callable[[Sequence[str], str], Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ class Single:
     """Instead of those that the stream's other requests carry; None: the same."""
     method: str = "GET"
     body: Any = None
-    """With {key} for the key."""
+    """With what stands for the key in it."""
     number: bool = False
     """The key is a number where it stands alone in a body or condition of JSON."""
     by: Condition | None = None
@@ -38,34 +45,35 @@ class Single:
     quote: str = ""
     """The mark that stands around the key in the path, which is doubled inside of it."""
 
-    def typed(self, key: str) -> str | int:
-        """The key as the body says it."""
+    fields: int = 1
+    """So many make the key."""
+
+    def values(self, key: str) -> dict[str, str | int]:
+        """What stands for the key where it is asked for: {key}, or {0} and {1} for the fields that make it."""
+        if self.fields > 1:
+            return {str(at): part for at, part in enumerate(parts_of(key, self.fields))}
         if not self.number:
-            return key
+            return {"key": key}
         if not key.isdecimal() or len(key) > 18:
             raise BadRecord("bad_key", f"{key[:40]!r} is no number, as the keys of this stream are.")
-        return int(key)
+        return {"key": int(key)}
 
-    def _marked(self, key: str) -> str:
-        return key.replace(self.quote, self.quote * 2) if self.quote else key
-
-    def url(self, base_url: str, settings: Mapping[str, Any], key: str) -> str:
+    def url(self, base_url: str, settings: Mapping[str, Any], values: Mapping[str, str | int]) -> str:
         """Of the record with this key, which can't break out of its place."""
-        if key in {".", ".."}:
-            raise BadRecord("bad_key", f"{key!r} can be no part of a path.")
-        before, found, after = self.path.partition(KEY)
-        if not found:
-            return base_url + fill_path(before, settings)
-        return (
-            base_url
-            + fill_path(before, settings)
-            + quote(self._marked(key), safe="")
-            + fill_path(after, settings)
-        )
+        pieces = _OF_THE_KEY.split(self.path)
+        texts = [fill_path(text, settings) for text in pieces[::2]]
+        parts = [self._part(values[name]) for name in pieces[1::2]]
+        return base_url + texts[0] + "".join(map("".join, zip(parts, texts[1:], strict=True)))
+
+    def _part(self, value: str | int) -> str:
+        text = as_text(value)
+        if text in {".", ".."}:
+            raise BadRecord("bad_key", f"{text!r} can be no part of a path.")
+        return quote(text.replace(self.quote, self.quote * 2) if self.quote else text, safe="")
 
 
-def single_of(data: Mapping[str, Any]) -> Single | None:
-    """What a stream says of it, over its manifest's defaults; None: nothing."""
+def single_of(data: Mapping[str, Any], fields: int = 1) -> Single | None:
+    """What a stream says of it, over its manifest's defaults; None: nothing. So many `fields` make its key."""
     found = data.get("single")
     if found is None:
         return None
@@ -79,7 +87,33 @@ def single_of(data: Mapping[str, Any]) -> Single | None:
         number=found.get("number", False),
         quote=found.get("quote", ""),
         by=found.get("by"),
+        fields=fields,
     )
+
+
+def check_single(single: Single, complain: Complain) -> None:
+    """Raise what `complain` makes of a part of the key that is missing, or is none."""
+    said = (single.path if single.by is None else None, single.params, single.body, single.by)
+    named = {name for one in said for _, name in names_of(one) if name == "key" or name.isdigit()}
+    if single.fields == 1:
+        if named - {"key"}:
+            raise complain(
+                ("single",), f"{_braced(named - {'key'})} is for keys of several fields; this one is {KEY}."
+            )
+        return
+    wanted = {str(at) for at in range(single.fields)}
+    if "key" in named:
+        raise complain(
+            ("single",), f"the key has {single.fields} fields: {_braced(wanted)} stand for them, not {KEY}."
+        )
+    if named != wanted:
+        extra, missing = named - wanted, wanted - named
+        why = f"has no field {_braced(extra)}" if extra else f"is asked for without {_braced(missing)}"
+        raise complain(("single",), f"the key of {single.fields} fields, {_braced(wanted)}, {why}.")
+
+
+def _braced(names: set[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))
 
 
 def check_filters(stream: str, known: Sequence[str], values: Mapping[str, str]) -> None:

@@ -10,14 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.connectors.manifest.settings import settings_error
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.reading.shape import TimeField
-
-if TYPE_CHECKING:
-    from worker.connectors.manifest.streams.stream import StreamManifest
 
 _SETTING = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -50,14 +48,14 @@ def zone_named(name: str) -> tzinfo:
 
 
 def with_zones(
-    streams: Mapping[str, "StreamManifest"], settings: Mapping[str, Any]
-) -> Mapping[str, "StreamManifest"]:
+    streams: Mapping[str, StreamManifest], settings: Mapping[str, Any]
+) -> Mapping[str, StreamManifest]:
     """The streams by the clocks of a connection; the same ones where none waits for that."""
     found = {name: _by_clock(stream, settings) for name, stream in streams.items()}
     return streams if all(found[name] is stream for name, stream in streams.items()) else found
 
 
-def _by_clock(stream: "StreamManifest", settings: Mapping[str, Any]) -> "StreamManifest":
+def _by_clock(stream: StreamManifest, settings: Mapping[str, Any]) -> StreamManifest:
     swept = stream.swept and _by_clock(stream.swept, settings)
     tombstones = stream.tombstones and _by_clock(stream.tombstones, settings)
     shape, incremental = stream.shape, stream.incremental
