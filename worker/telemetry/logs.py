@@ -10,6 +10,7 @@ Event names are static; data goes into keyword arguments: `log.info("page_loaded
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -174,6 +175,17 @@ class _Lowered(logging.Filter):
         return record.levelno >= self._level
 
 
+class _NamesOnly(logging.Filter):
+    """httpcore says each answer's headers as they came: one may hold a session that nobody has read yet, so nobody masks it."""
+
+    _HEADER = re.compile(r"""\((b'(?:[^'\\]|\\.)*'), b(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, str) and record.msg.startswith("receive_response_headers.complete"):
+            record.msg = self._HEADER.sub(r"\1", record.msg)
+        return True
+
+
 def _install(handlers: list[logging.Handler], level: int) -> None:
     root = logging.getLogger()
     replaced = (StreamOutput, FileOutput, logging.StreamHandler, logging.FileHandler)
@@ -194,6 +206,9 @@ def _install(handlers: list[logging.Handler], level: int) -> None:
         library.addFilter(_Lowered(level))
         # Asked before a line is made, and for each message: what the filter would drop is not begun.
         library.setLevel(logging.WARNING if level == logging.INFO else logging.NOTSET)
+    said = logging.getLogger("httpcore.http11")
+    said.filters = [kept for kept in said.filters if not isinstance(kept, _NamesOnly)]
+    said.addFilter(_NamesOnly())
     logging.captureWarnings(capture=True)
 
 

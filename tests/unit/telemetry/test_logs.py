@@ -140,6 +140,17 @@ def test_an_exception_that_nobody_caught_is_redacted(
     assert SECRET not in out.getvalue() + said.out + said.err
 
 
+def test_of_the_headers_of_an_answer_only_the_names_are_said(configure: Configure) -> None:
+    """A log-in by cookies: the line is made before anybody knows that it is a secret."""
+    stream = configure(log_level="DEBUG")
+    headers = [(b"Set-Cookie", b".ASPXAUTH=planted-session; path=/"), (b"X-Odd", b'it\'s "planted" too')]
+    line = f"receive_response_headers.complete return_value={(b'HTTP/1.1', 204, b'No Content', headers)!r}"
+    logging.getLogger("httpcore.http11").debug(line)
+    said = stream.getvalue()
+    assert "planted" not in said
+    assert all(part in said for part in ("204", "No Content", "Set-Cookie", "X-Odd"))
+
+
 def test_the_request_lines_of_httpx_are_for_debugging(configure: Configure) -> None:
     out = configure()
     logging.getLogger("httpx").info("HTTP Request: GET https://plant.example.com/?q=1")
