@@ -129,8 +129,8 @@ def _too_few(came: Sequence[Came]) -> Iterator[str]:
 
 
 def _no_total(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:
-    told = getattr(spec.asked, "told", None)
-    where = told.total if told is not None and told.total else ".".join(spec.shape.total or ())
+    header = None if spec.asked.told is None else spec.asked.told.total
+    where = header or ".".join(spec.shape.total or ())
     if where and all(one.page.total is None for one in came):
         yield f"total is declared at {where}, and no number came there."
 

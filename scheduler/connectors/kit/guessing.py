@@ -16,6 +16,7 @@ from scheduler.connectors.kit.names import Param
 LONG_AGO = 10**9
 """A number of change from here on counts seconds, or thousandths of them, since 1970."""
 _DEEPEST = 4
+_NAMES_OF_COLUMNS = ("name", "field", "key", "id", "title", "label")
 _BESIDE = 3
 """The rank of lists that say something of the list."""
 _SIZE = range(1, 100_001)
@@ -65,14 +66,11 @@ def guess(body: bytes, headers: Mapping[str, str], path: str, asked: Sequence[st
     best = ranked[0]
     made = Guess({"path": path, "records": _path(best.at)}, rows=len(best.rows))
     _remark_records(made, best, ranked)
-    if best.holds == "objects":
-        made.fields = list(best.rows[0]) if best.rows else ()
-        _guess_key(made, best.rows, called)
-    else:
-        _guess_columns(made, data, best, called)
+    rows = best.rows if best.holds == "objects" else _as_objects(made, data, best)
+    made.fields = list(rows[0]) if rows else ()
+    _guess_key(made, rows or [], called)
     _guess_paging(made, _Answer(data, best, headers, [Param(name) for name in asked]))
-    if best.holds == "objects":
-        _guess_changes(made, best.rows)
+    _guess_changes(made, rows or [])
     return made
 
 
@@ -140,24 +138,35 @@ def _guess_key(made: Guess, rows: Sequence[Mapping[str, Any]], called: str) -> N
         )
 
 
-def _guess_columns(made: Guess, data: Any, best: Found, called: str) -> None:
-    """Rows that are lists: what their places mean stands beside them, or nowhere."""
-    width = len(best.rows[0])
-    beside = [
-        one
-        for one in ranked_lists(data, "")
-        if one.at != best.at and len(one.rows) == width and one.holds == "others"
-    ]
-    fields = [str(name) for name in beside[0].rows] if beside else []
-    made.fields = fields or [str(number) for number in range(width)]
-    named, _ = names.key_among(fields, of=called)
-    key = named or (fields[0] if fields else "0")
-    made.stream["key"] = key if "." not in key else [key]
-    where = f" The names of their places stand at {'.'.join(beside[0].at)}." if beside else ""
-    made.remarks["records"] = (
-        f"Its records are lists, and objects are needed.{where} Can the system be asked for objects, such as by a parameter?"
-    )
-    made.remarks["key"] = "Which field names a record, for ever and alone?"
+def _as_objects(made: Guess, data: Any, best: Found) -> list[dict[str, Any]] | None:
+    """Rows that are lists as objects: the names of their places stand beside them, or in the first row. None: nowhere."""
+    width, rows = len(best.rows[0]), best.rows
+    found = next((each for each in _columns(data, best) if len(each[1]) == width), None)
+    if found is None and len(rows) > 1 and all(isinstance(name, str) and name for name in rows[0]):
+        first: Any = True
+        found, rows = (first, rows[0]), rows[1:]
+    if found is None or any(len(row) != width for row in rows):
+        made.remarks["records"] = (
+            "Its records are lists, and nothing beside them seems to name their places (columns). Can the system be asked "
+            "for objects, such as by a parameter?"
+        )
+        return None
+    where, fields = found
+    made.stream["records"] = {"rows": _path(best.at), "columns": where}
+    made.remarks["records"] = "Its records are lists: are the names of their places right, and in this order?"
+    return [dict(zip(fields, row, strict=True)) for row in rows]
+
+
+def _columns(data: Any, best: Found) -> Iterator[tuple[str | list[str], list[str]]]:
+    """Lists that may name the columns: of texts, or of objects that hold a name."""
+    for at, names_ in _lists(data, ()):
+        if at == best.at or not names_:
+            continue
+        if all(isinstance(name, str) for name in names_):
+            yield _path(at), names_
+        for key in _NAMES_OF_COLUMNS:
+            if all(isinstance(one, dict) and isinstance(one.get(key), str) for one in names_):
+                yield _path((*at, "*", key)), [one[key] for one in names_]
 
 
 def _guess_changes(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:

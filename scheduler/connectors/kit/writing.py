@@ -25,7 +25,7 @@ class Sketch:
     title: str
     base_url: str
     auth: str = "bearer"
-    """none, bearer, basic, or header:NAME."""
+    """none, bearer, basic, header:NAME, or header:NAME:WORD."""
     docs: str | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     remarks: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -84,7 +84,9 @@ def _auth(auth: str) -> dict[str, Any]:
         case "basic":
             return {"basic": {"username": {"secret": "username"}, "password": {"secret": "password"}}}
         case "header":
-            return {"header": {"name": name or "X-Api-Key", "secret": "token"}}
+            name, _, word = name.partition(":")
+            prefix = {"prefix": f"{word} "} if word else {}
+            return {"header": {"name": name or "X-Api-Key", **prefix, "secret": "token"}}
         case "none":
             return {"none": {}}
         case _:

@@ -64,3 +64,10 @@ def test_what_would_be_wrong_names_no_file_that_is_not_there() -> None:
     assert caught.value.place is None
     assert "path: orders" in caught.value.message
     assert "path: orders" in manifest_text(made)
+
+
+def test_a_key_may_stand_behind_a_word() -> None:
+    made = sketch()
+    made.auth = "header:Authorization:Token"
+    assert 'prefix: "Token "' in manifest_text(made)
+    assert manifest_of(made).auth.kind == "header"

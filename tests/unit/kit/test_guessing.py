@@ -63,6 +63,26 @@ def test_of_several_lists_the_one_of_records_is_taken(data: Any, wanted: str) ->
     assert found.stream["records"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        ({"columns": ["id", "updated_at"], "rows": [[1, "2026-01-01"], [2, None]]}, "columns"),
+        ({"meta": {"fields": [{"name": "id"}, {"name": "updated_at"}]}, "rows": [[1, "2026-01-01"], [2, None]]}, "meta.fields.*.name"),
+        ({"rows": [["id", "updated_at"], [1, "2026-01-01"], [2, None]]}, True),
+    ],
+)  # fmt: skip
+def test_rows_that_are_lists_get_the_names_of_their_columns(data: Any, columns: Any) -> None:
+    found = stream(data)
+    assert found["records"] == {"rows": "rows", "columns": columns}
+    assert (found["key"], found["updated_at"]) == ("id", "updated_at")
+
+
+def test_rows_without_names_of_columns_are_marked() -> None:
+    found = guess(b'{"rows": [[1, 2], [3, 4]]}', {}, "/x")
+    assert found is not None
+    assert "nothing beside them" in found.remarks["records"]
+
+
 def test_other_lists_are_named_beside_the_one_that_was_taken() -> None:
     found = guess(json.dumps({"facets": [{"name": "a"}], "rows": ROWS}).encode(), {}, "/x")
     assert found is not None

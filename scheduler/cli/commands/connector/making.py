@@ -37,7 +37,13 @@ def new(
     base_url: Annotated[
         str, typer.Option(help="Where its API begins, such as https://api.example.com/v1.")
     ] = "",
-    auth: Annotated[str, typer.Option(help="none, bearer, basic, or header:NAME.")] = "",
+    auth: Annotated[
+        str,
+        typer.Option(
+            help="none, bearer, basic, header:NAME, or header:NAME:WORD where the key stands behind a word, "
+            "such as header:Authorization:Token."
+        ),
+    ] = "",
     path: Annotated[
         str,
         typer.Option(
@@ -73,9 +79,11 @@ def new(
     title = title or _ask("What is the system called?", name.replace("_", " ").capitalize())
     base_url = (base_url or _ask("Where does its API begin?", "https://api.example.com/v1")).rstrip("/")
     in_url = check_base_url(base_url)
-    auth = auth or _ask("How does one log in? none, bearer, basic or header:NAME", "bearer")
+    auth = auth or _ask("How does one log in? none, bearer, basic, header:NAME or header:NAME:WORD", "bearer")
     if auth.partition(":")[0] not in {"none", "bearer", "basic", "header"}:
-        raise InvalidInput("bad_value", "It is none, bearer, basic or header:NAME.", place="--auth")
+        raise InvalidInput(
+            "bad_value", "It is none, bearer, basic, header:NAME or header:NAME:WORD.", place="--auth"
+        )
     path = path or _ask("Which list is read first?", "/records")
     first = first_of(path, base_url, pairs(param, "--param"))
     settings = tuple(dict.fromkeys([*in_url, *first.settings]))
