@@ -19,8 +19,8 @@ from worker.app import CONTROL_QUEUE, celery_app, declare
 from worker.config import Settings
 from worker.connectors.registry import Watching
 from worker.db.database import Database
-from worker.db.migrate import check_schema
 from worker.db.queries import sql
+from worker.db.schema_version import check_schema
 from worker.engine.admission.turns import Turns
 from worker.errors import HeadraceError, NeedsOperator
 from worker.http.troubles import secret_troubles

@@ -15,7 +15,7 @@ from worker.app import configure
 from worker.config import Settings
 from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.db.migrate import check_schema
+from worker.db.schema_version import check_schema
 from worker.errors import NeedsOperator
 from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive

@@ -13,7 +13,7 @@ from scheduler.beat.scheduler import ConnectionScheduler
 from worker.app import celery_app
 from worker.config import Settings
 from worker.db.database import Database
-from worker.db.migrate import check_schema
+from worker.db.schema_version import check_schema
 from worker.http.troubles import secret_troubles
 from worker.runs.alive import Alive, process_name
 from worker.services import Services, serving

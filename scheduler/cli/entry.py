@@ -1,51 +1,58 @@
 """How does a command line become a command, and its end an exit code?
 
-Modules of commands are light to import; what is heavy (Celery, FastAPI, Flower) is imported by the command that needs
-it.
+Loading all commands takes longer than most of them work, so only the module of the one that is asked for is loaded, and
+all of them where they are listed. What is heavy beyond that (Celery, FastAPI, Flower) is imported by the command that
+needs it.
 """
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import typer
 
-from scheduler.cli.commands import connections, demo, doctor, files, pausing, start
-from scheduler.cli.commands.access import audit, secrets, tokens
-from scheduler.cli.commands.connector import group as connector
-from scheduler.cli.commands.consent import connect, discovering, trial
-from scheduler.cli.commands.copy import erase, export, records, storage, views
-from scheduler.cli.commands.feed import changes, subscriptions
-from scheduler.cli.commands.proof import deletes, drift, explain, quarantine, verify
-from scheduler.cli.commands.runs import cursors, history, resync, run_changes, runs
-from scheduler.cli.commands.systems import connectors, systems, taps
-from scheduler.cli.commands.webhooks import webhooks
 from scheduler.cli.errors import USAGE_ERRORS, Exit, say_error, say_unexpected, say_usage
-from scheduler.cli.listing import Sections
+from scheduler.cli.listing import SECTIONS, Sections
 from worker.errors import HeadraceError
 
 EPILOG = (
     "Settings come from HEADRACE_… variables (docs/settings.md). Exit codes are listed in docs/commands.md."
 )
 
-app = typer.Typer(
-    name="headrace",
-    help="Keep a Postgres copy of your maintenance, purchasing and warehouse systems, fresh and right.",
-    epilog=EPILOG,
-    cls=Sections,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-for module in (
-    start, files, connections, pausing, connect, trial, discovering, runs, history, resync, records, views, export, cursors, changes, subscriptions, deletes, verify, explain, quarantine, drift, run_changes,
-    erase, storage, doctor, demo, tokens, audit, secrets, webhooks, connector, systems, connectors, taps,
-):  # fmt: skip
-    module.register(app)
+MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
-@app.callback(invoke_without_command=True)
+def whole_app() -> typer.Typer:
+    """`headrace` with all of its commands."""
+    return _app_of(dict.fromkeys(MODULES.values()))
+
+
+@cache
+def _command_of(word: str) -> Any:
+    """`headrace` with what this word names; with all commands where it names none."""
+    return typer.main.get_command(_app_of([MODULES[word]]) if word in MODULES else whole_app())
+
+
+def _app_of(modules: Iterable[str]) -> typer.Typer:
+    app = typer.Typer(
+        name="headrace",
+        help="Keep a Postgres copy of your maintenance, purchasing and warehouse systems, fresh and right.",
+        epilog=EPILOG,
+        cls=Sections,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for module in modules:
+        import_module(f"scheduler.cli.commands.{module}").register(app)
+    return app
+
+
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and end."),
@@ -66,7 +73,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; its exit code."""
     try:
-        code = app(args=list(arguments), prog_name="headrace", standalone_mode=False)
+        command = _command_of(next(iter(arguments), ""))
+        code = command.main(args=list(arguments), prog_name="headrace", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()

@@ -5,25 +5,63 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "Start": ("up", "worker", "beat", "serve", "flower", "migrate", "demo", "doctor"),
-    "Connections": (
-        "apply",
-        "export-config",
-        "connections",
-        "connect",
-        "test",
-        "discover",
-        "pause",
-        "resume",
-    ),
-    "Systems": ("systems", "connectors", "taps", "connector"),
-    "Runs": ("sync", "runs", "history", "resync", "cursors"),
-    "The copy": ("records", "views", "export", "storage", "erase"),
-    "Changes": ("changes", "consumers", "subscriptions", "webhooks"),
-    "Access": ("token", "audit", "secrets"),
-    "Proof": ("verify", "explain", "deletes", "quarantine", "drift"),
+SECTIONS: dict[str, dict[str, str]] = {
+    "Start": {
+        "up": "start",
+        "worker": "start",
+        "beat": "start",
+        "serve": "start",
+        "flower": "start",
+        "migrate": "start",
+        "demo": "demo",
+        "doctor": "doctor",
+    },
+    "Connections": {
+        "apply": "files",
+        "export-config": "files",
+        "connections": "connections",
+        "connect": "consent.connect",
+        "test": "consent.trial",
+        "discover": "consent.discovering",
+        "pause": "pausing",
+        "resume": "pausing",
+    },
+    "Systems": {
+        "systems": "systems.systems",
+        "connectors": "systems.connectors",
+        "taps": "systems.taps",
+        "connector": "connector.group",
+    },
+    "Runs": {
+        "sync": "runs.group",
+        "runs": "runs.group",
+        "history": "runs.history",
+        "resync": "runs.resync",
+        "cursors": "runs.cursors",
+    },
+    "The copy": {
+        "records": "copy.records",
+        "views": "copy.views",
+        "export": "copy.export",
+        "storage": "copy.storage",
+        "erase": "copy.erase",
+    },
+    "Changes": {
+        "changes": "feed.changes",
+        "consumers": "feed.changes",
+        "subscriptions": "feed.subscriptions",
+        "webhooks": "webhooks.webhooks",
+    },
+    "Access": {"token": "access.tokens", "audit": "access.audit", "secrets": "access.secrets"},
+    "Proof": {
+        "verify": "proof.verify",
+        "explain": "proof.explain",
+        "deletes": "proof.deletes",
+        "quarantine": "proof.quarantine",
+        "drift": "proof.drift",
+    },
 }
+"""The commands of each section, and the module in `scheduler.cli.commands` that registers each."""
 
 
 class Sentences(TyperGroup):

@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker.config import Settings, load_settings
-from worker.connectors.registry import Registry
 from worker.db.database import Database
-from worker.db.migrate import check_schema
+from worker.db.schema_version import check_schema
 from worker.errors import InvalidInput
 from worker.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from worker.connectors.registry import Registry
 
 
 def command_settings() -> Settings:
@@ -38,7 +41,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def open_registry(settings: Settings) -> Registry:
+def open_registry(settings: Settings) -> "Registry":
     """All systems that this installation knows."""
     from scheduler.connections.systems import load_systems  # noqa: PLC0415 - not every command needs it
 

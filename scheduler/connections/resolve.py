@@ -13,7 +13,7 @@ from scheduler.access.principal import EVERYTHING
 from scheduler.connections.current import queries
 from worker.db.database import Database
 from worker.errors import InvalidInput, NotFound
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 
 ENVIRONMENTS = ("live", "test")
 

@@ -12,8 +12,8 @@ from psycopg.rows import DictRow
 from scheduler.beat.others import silent_beats
 from worker.app import celery_app
 from worker.db.database import Database
-from worker.db.migrate import check_schema, head
 from worker.db.queries import load_queries
+from worker.db.schema_version import check_schema, head
 from worker.errors import HeadraceError
 from worker.parsing.durations import format_duration
 from worker.runs.states import queues_of

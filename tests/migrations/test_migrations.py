@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from servers.postgres import at_database
 
 from scheduler.embedded.postgres.server import EmbeddedPostgres
 from worker.db.database import Database
-from worker.db.migrate import VERSION_TABLE, check_schema, head, migrate
+from worker.db.migrate import alembic_config, migrate
+from worker.db.schema_version import VERSION_TABLE, check_schema, head, known_versions
 from worker.db.tables import metadata
 from worker.errors import NeedsOperator, Transient
 
@@ -62,6 +64,12 @@ def test_a_database_that_holds_something_else_is_left_alone(empty: Database) -> 
         migrate(empty)
     assert refusal.value.code == "foreign_database"
     assert empty.one("SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'public'") == {"n": 1}
+
+
+def test_the_versions_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert known_versions() == {script.revision for script in scripts.walk_revisions()}
+    assert head() == scripts.get_current_head()
 
 
 def test_a_schema_that_is_behind_is_named_and_not_worked_on(empty: Database) -> None:

@@ -8,9 +8,9 @@ import pytest
 from alembic import command
 from servers.waiting import wait_until
 
-from worker.db import migrate as migrations
 from worker.db.database import Database
-from worker.db.migrate import head, migrate
+from worker.db.migrate import alembic_config, migrate
+from worker.db.schema_version import head
 from worker.errors import Transient
 
 pytestmark = pytest.mark.integration
@@ -30,7 +30,7 @@ def behind(empty_database_url: str) -> Iterator[Database]:
     database = Database(empty_database_url, name="test", pool=4)
     engine = database.engine.execution_options(isolation_level="READ COMMITTED")
     with engine.connect() as connection:
-        config = migrations._config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0009")
     yield database

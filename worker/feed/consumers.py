@@ -21,7 +21,7 @@ from worker.errors import InvalidInput, NotFound
 from worker.feed.position import Feed, Position, going_on, is_expired, parse_position
 from worker.feed.reading import look, reading
 from worker.feed.spaces import EVERYTHING, View, given_name, kept_name, space_of
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 
 MOST_COUNTED = 10_000
 FEWEST_COUNTED = 1_000

@@ -21,7 +21,7 @@ from worker.feed.position import Position, is_expired, parse_position
 from worker.feed.reading import KINDS, look
 from worker.feed.spaces import EVERYTHING, View, given_name, kept_name, space_in, space_of
 from worker.outbound.address import read_target
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 from worker.secrets import parse_reference
 
 Noting = Callable[[psycopg.Connection[DictRow]], None]

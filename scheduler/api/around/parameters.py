@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from worker.errors import InvalidInput
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 
 
 def refuse_unknown(request: Request) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from scheduler.cli.entry import app
+from scheduler.cli.entry import whole_app
 from scheduler.cli.errors import EXIT_CODES
 
 INTRODUCTION = """\
@@ -43,7 +43,7 @@ def reference() -> str:
 An error is one sentence on stderr: where, what is wrong, what to do next. With `--json` it is an object with a stable
 `code`. `HEADRACE_LOG_LEVEL=DEBUG` adds the traceback.
 """
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(whole_app())
     return text + "".join(_sections(root, "headrace"))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from worker.errors import InvalidInput
-from worker.parsing.documents import suggest
 from worker.parsing.durations import format_duration, parse_duration
+from worker.parsing.wording import suggest
 
 DAY = 86400
 MIN_EVERY = 60

@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.connections.options.schedule import parse_time_zone
 from worker.engine.admission.opening import DAYS, never_opens, read_windows
 from worker.errors import InvalidInput
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 
 MOST_SPANS = 50
 

@@ -11,7 +11,7 @@ from worker.connectors.contract import Discovery, Found, Source
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
 from worker.http.sender import Sender
-from worker.parsing.documents import suggest
+from worker.parsing.wording import suggest
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 import pytest
 import typer
 
-from scheduler.cli.entry import app, run
+from scheduler.cli.entry import run, whole_app
 from scheduler.cli.listing import SECTIONS, first_sentence
 
 
 def test_every_command_stands_in_one_section() -> None:
 
     listed = [name for names in SECTIONS.values() for name in names]
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(whole_app()).commands  # type: ignore[attr-defined]
     assert sorted(listed) == sorted(name for name, command in commands.items() if not command.hidden)
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 from unit.docs.pages import PAGES, Block, blocks, calls, inline_codes, place, shell_lines
 
-from scheduler.cli.entry import app
+from scheduler.cli.entry import whole_app
 from scheduler.cli.errors import USAGE_ERRORS
 
 
@@ -19,7 +19,7 @@ def _idle(command: Any) -> Any:
     return command
 
 
-COMMAND = _idle(typer.main.get_command(app))
+COMMAND = _idle(typer.main.get_command(whole_app()))
 
 
 def parse(arguments: list[str]) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.access.audit import COMMAND_LINE
-from scheduler.cli.commands.runs import runs
 from scheduler.cli.output import AsJson, note, print_json, print_table, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_publisher
 from scheduler.keeping.versions import RecordChange, changes_of_run, keys_of_run, stream_of_run
@@ -16,12 +15,6 @@ from worker.errors import NotFound
 LIMIT = 50
 MOST_RESYNCED = 10_000
 SHOWN = 60
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `headrace runs`."""
-    del app
-    runs.group.command("changes")(changes)
 
 
 def changes(

@@ -1,4 +1,4 @@
-"""The commands about runs: ask for a sync, list what ran, look at one, stop one."""
+"""The commands about runs: list what ran, look at one, stop one."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,9 +9,8 @@ import typer
 
 from scheduler.access.audit import COMMAND_LINE
 from scheduler.cli import elsewhere
-from scheduler.cli.commands.runs.sync import begins, sync
+from scheduler.cli.commands.runs.sync import begins
 from scheduler.cli.filters import InEnvironment, OfTenant, WithLabel, filters_of, view_of
-from scheduler.cli.listing import Sentences
 from scheduler.cli.output import AsJson, ago, print_facts, print_json, print_table, say
 from scheduler.cli.session import (
     command_settings,
@@ -30,16 +29,7 @@ from worker.runs.states import Lane, State
 if TYPE_CHECKING:
     from scheduler.client import Run
 
-group = typer.Typer(cls=Sentences, invoke_without_command=True, rich_markup_mode=None)
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to `headrace`."""
-    app.command()(sync)
-    app.add_typer(group, name="runs")
-
-
-@group.callback()
 def runs(
     context: typer.Context,
     *,
@@ -113,7 +103,6 @@ def _list(
         ]
 
 
-@group.command("show")
 def show(
     run: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")], as_json: AsJson = False
 ) -> None:
@@ -175,7 +164,6 @@ def _print_run(row: dict[str, Any], end: Mapping[str, Any] | None, wait: Estimat
         print_table(["step", "times", "ms", "more"], map(_step, row["steps"]), empty="")
 
 
-@group.command("cancel")
 def cancel(
     run: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")], as_json: AsJson = False
 ) -> None:
