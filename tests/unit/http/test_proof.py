@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from worker.connectors.auth import BasicAuth, Credential
+from worker.connectors.auth.csrf import CsrfAuth
 from worker.connectors.contract import Auth, Renewal, Request, Response
 from worker.errors import NeedsOperator, Transient
 from worker.http.held import Held, HeldTokens
-from worker.http.proof import Proof
+from worker.http.proof import LoginRefused, Proof
 from worker.secrets import Secret
 from worker.telemetry.redaction import MASK, redactor
 
@@ -252,3 +254,17 @@ def test_what_is_held_ends_when_its_time_has_come() -> None:
     held.values["expires_at"] = "1000000000"
     held.settle()
     assert not held.usable
+
+
+@pytest.mark.parametrize(("status", "refused"), [(401, True), (404, False), (200, False)])
+def test_a_token_against_forgery_that_isnt_given_out_is_no_refused_log_in(status: int, refused: bool) -> None:
+    """All other runs of the connection go on as before."""
+    auth = CsrfAuth(BasicAuth(Credential(value="u"), Credential(secret="password")), url="/")
+    request, secrets = Request("POST", "orders", body=b"{}"), sealed({"password": "a-password"})
+
+    def send(_request: Request) -> Response:
+        return answer(status)
+
+    with pytest.raises(NeedsOperator) as caught:
+        Proof(auth, request, secrets, Held(b""), send, send, no_renewal, 10).answer()
+    assert isinstance(caught.value, LoginRefused) is refused

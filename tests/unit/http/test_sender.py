@@ -8,7 +8,7 @@ import pytest
 from servers.systems.sending import NOW, PASSWORD, BasicWithLogin, Budget, Plant, SenderOf, context
 
 from worker.connectors.contract import Request
-from worker.errors import NeedsOperator, RateLimited, Transient
+from worker.errors import NeedsOperator, NotThere, RateLimited, Transient
 from worker.http import Sender
 from worker.telemetry.redaction import MASK, redactor
 
@@ -128,6 +128,17 @@ def test_a_status_by_which_a_system_says_that_nothing_is_there_is_an_answer(
     assert (budget.failed, budget.in_use) == (0, 0)
     with pytest.raises(NeedsOperator, match="It said 410"):
         sender(lambda _: httpx.Response(410)).send(context(), asked)
+
+
+def test_a_status_that_says_nothing_is_new_is_an_answer_and_no_sign_of_absence(
+    sender: SenderOf, budget: Budget
+) -> None:
+    asked = Request("GET", "assets", absent=frozenset({304}))
+    answer = sender(lambda _: httpx.Response(304)).send(context(), asked)
+    assert (answer.status, answer.body, budget.failed) == (304, b"", 0)
+    gone = Plant(says=NotThere("not_found", "No such list."))
+    with pytest.raises(NotThere):
+        sender(lambda _: httpx.Response(200)).send(context(gone), asked)
 
 
 def test_a_source_that_reads_a_wait_in_a_200_holds_the_account_too(sender: SenderOf, budget: Budget) -> None:

@@ -39,8 +39,12 @@ def with_cookies(request: Request, cookies: str) -> Request:
         return request
     before = next((value for name, value in request.headers.items() if name.lower() == "cookie"), "")
     others = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
-    merged = written_cookies({**_read(before), **_read(cookies)})
-    return replace(request, headers={**others, "Cookie": merged})
+    return replace(request, headers={**others, "Cookie": merged_cookies(before, cookies)})
+
+
+def merged_cookies(before: str, cookies: str) -> str:
+    """Both as they stand in a header; of two with one name the later."""
+    return written_cookies({**_read(before), **_read(cookies)})
 
 
 def _read(header: str) -> dict[str, str]:

@@ -5,18 +5,23 @@ fetched once more when the system says that it is good no longer (403 and `x-csr
 go as they are.
 """
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 
 from worker.connectors.answers import failure_of_status, words_of
 from worker.connectors.auth.cookies import cookies_in, with_cookies, written_cookies
 from worker.connectors.auth.layered import Layered, last_answer
-from worker.connectors.contract import Request, Response, Step
-from worker.errors import NeedsOperator
+from worker.connectors.contract import NO_CSRF_TOKEN, Request, Response, Step
+from worker.errors import AuthExpired, HeadraceError, NeedsOperator, RateLimited, Transient
 
 HELD = "csrf"
 """Token and cookies in one value, a line each: one of them is no good without the other."""
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def failure_by_status(response: Response) -> HeadraceError | None:
+    """What an answer says where the manifest says nothing of it."""
+    return failure_of_status(response.status, words_of(response))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class CsrfAuth(Layered):
     """What it says in a 403 where the token is good no longer."""
     cookies: Collection[str] | None = None
     """Which go with it; None: all."""
+    meaning: Callable[[Response], HeadraceError | None] = failure_by_status
+    """What the system says by an answer, in words of its own."""
 
     def flow(
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
@@ -58,14 +65,25 @@ class CsrfAuth(Layered):
         response = yield from last_answer(self.inner.flow(asking, secrets, held))
         token = response.headers.get(self.header.lower(), "")
         if not token or token.lower() == self.refused.lower():
-            failure = failure_of_status(response.status, words_of(response))
-            raise failure or NeedsOperator(
-                "no_csrf_token",
-                f"The system gives out no token to change anything with: its answer has no header {self.header}.",
-                hint="Look at csrf.path in the system's manifest, and at what the connection's user may do.",
-            )
+            raise self._refusal(response)
         held[HELD] = f"{token}\n{written_cookies(cookies_in(response, self.cookies))}"
         return held[HELD]
+
+    def _refusal(self, response: Response) -> HeadraceError:
+        """Why it brought no token. Only what refuses us is about how we log in: a system that is away, or shows a web page that
+        says so, is as one for any other request.
+        """
+        failure = self.meaning(response)
+        if response.status in {401, 403} or isinstance(failure, Transient | RateLimited | AuthExpired):
+            return failure or NeedsOperator("auth_refused", f"The system answered {response.status}.")
+        if failure is None and "html" in response.headers.get("content-type", ""):
+            return Transient("malformed_page", "Where a token should be, the system shows a web page.")
+        why = f"its answer has no header {self.header}" if failure is None else failure.message.rstrip(".")
+        return NeedsOperator(
+            NO_CSRF_TOKEN,
+            f"The system gives out no token to change anything with: {why}.",
+            hint="Look at csrf.path in the system's manifest, and at what the connection's user may do.",
+        )
 
     def _with(self, request: Request, kept: str) -> Request:
         token, _, cookies = kept.partition("\n")

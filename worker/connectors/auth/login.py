@@ -13,13 +13,15 @@ from typing import Any
 import msgspec
 
 from worker.connectors.auth.bodies import Place, with_places
-from worker.connectors.auth.cookies import with_cookies
+from worker.connectors.auth.cookies import cookies_in, merged_cookies, with_cookies, written_cookies
 from worker.connectors.auth.opening import COOKIES, Opening
 from worker.connectors.auth.texts import Names, Text
 from worker.connectors.contract import Request, Response, Step
 
 _HELD = "session "
 """What stands before the names of what is held, so that they are no others'."""
+_ROLLED = "rolled"
+"""Cookies of later answers. They are held apart: the session is the one that was opened, however often they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class LoginAuth:
     leaving: Leaving | None = None
     places: tuple[Place, ...] = ()
     """What goes into the body of every request."""
+    rolling: bool = False
+    """Cookies of later answers stand instead of those before."""
 
     @property
     def token_url(self) -> str:
@@ -56,14 +60,15 @@ class LoginAuth:
         self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
     ) -> Generator[Step, Response, None]:
         session = _session(held) or (yield from self._log_in(secrets, held))
-        answer = yield self._proven(request, secrets, session)
+        answer = yield self._proven(request, secrets, session, held)
         if answer.status != 401:
+            self._follow(answer, held)
             return
         if _session(held) == session:  # nobody has logged in anew meanwhile
             for name in session:
                 held.pop(_HELD + name, None)
         session = _session(held) or (yield from self._log_in(secrets, held))
-        yield self._proven(request, secrets, session)
+        self._follow((yield self._proven(request, secrets, session, held)), held)
 
     def log_out(self, secrets: Mapping[str, str], held: Mapping[str, str]) -> Request | None:
         session = _session(held)
@@ -75,21 +80,37 @@ class LoginAuth:
             request = replace(
                 request, headers={**request.headers, "Content-Type": "application/json"}, body=body
             )
-        return self._proven(request, secrets, session)
+        return self._proven(request, secrets, session, held)
+
+    def _follow(self, answer: Response, held: dict[str, str]) -> None:
+        """Keep what an answer sets of the cookies that are kept."""
+        if self.rolling and "set-cookie" in answer.headers:
+            found = written_cookies(cookies_in(answer, self.opening.cookies))
+            held[_ROLLED] = merged_cookies(held.get(_ROLLED, ""), found)
 
     def _log_in(
         self, secrets: Mapping[str, str], held: dict[str, str]
     ) -> Generator[Step, Response, dict[str, str]]:
         response = yield self.opening.request(self.names, secrets)
         opened = self.opening.read(response)
+        held.pop(_ROLLED, None)
         held.update({**{_HELD + name: value for name, value in opened.session.items()}, **opened.lasting})
         return opened.session
 
-    def _proven(self, request: Request, secrets: Mapping[str, str], session: Mapping[str, str]) -> Request:
+    def _proven(
+        self,
+        request: Request,
+        secrets: Mapping[str, str],
+        session: Mapping[str, str],
+        held: Mapping[str, str],
+    ) -> Request:
         headers = self.names.headers(self.headers, secrets, session)
         proven = replace(request, headers={**request.headers, **headers})
         placed = with_places(proven, self.places, self.names, secrets, session)
-        return with_cookies(placed, session.get(COOKIES, ""))
+        cookies = session.get(COOKIES, "")
+        if self.rolling and (rolled := held.get(_ROLLED)):
+            cookies = merged_cookies(cookies, rolled)
+        return with_cookies(placed, cookies)
 
 
 def _session(held: Mapping[str, str]) -> dict[str, str]:

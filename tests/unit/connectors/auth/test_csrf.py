@@ -1,6 +1,7 @@
 """A token against forgery, on top of another proof: when it is fetched, what goes with it, and when anew."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_another_refusal_is_no_reason_to_fetch() -> None:
         (answer(200, {"x-csrf-token": "Required"}), NeedsOperator, "no_csrf_token"),
         (answer(401), NeedsOperator, "auth_refused"),
         (answer(503), Transient, "system_error"),
+        (answer(404), NeedsOperator, "no_csrf_token"),
+        (answer(200, {"content-type": "text/html"}), Transient, "malformed_page"),
     ],
 )
 def test_a_system_that_gives_out_no_token_is_told_of(
@@ -107,3 +110,11 @@ def test_a_system_that_gives_out_no_token_is_told_of(
         flow.send(response)
     assert getattr(caught.value, "code", None) == code
     assert held == {}
+
+
+def test_an_outage_in_words_of_the_system_is_one() -> None:
+    away = Transient("system_error", "Maintenance.")
+    flow = replace(CSRF, meaning=lambda _: away).flow(WRITE, SECRETS, {})
+    next(flow)
+    with pytest.raises(Transient, match="Maintenance"):
+        flow.send(answer(200))

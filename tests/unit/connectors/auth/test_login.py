@@ -265,3 +265,59 @@ def test_only_a_whole_address_may_be_another_host() -> None:
 def test_what_a_log_in_brought_does_not_print() -> None:
     opened = login().opening.read(let_in())
     assert "planted" not in repr(opened)
+
+
+def rolling(name: str = "SID", value: str = "planted-next") -> Response:
+    return answer(200, headers={"set-cookie": f"{name}={value}; Path=/"})
+
+
+def test_cookies_of_later_answers_are_followed_where_the_manifest_says_so() -> None:
+    auth = login(opening={"take": {}, "cookies": ("SID", "NODE")}, headers={}, rolling=True)
+    held: dict[str, str] = {}
+    flow = auth.flow(ASKED, SECRETS, held)
+    next(flow)
+    flow.send(by_cookies("SID=planted-first", "NODE=7"))
+    with pytest.raises(StopIteration):
+        flow.send(rolling())
+    proven = next(auth.flow(ASKED, SECRETS, held))
+    assert isinstance(proven, Request)
+    assert proven.headers["Cookie"] == "SID=planted-next; NODE=7"
+
+
+def test_a_session_whose_cookies_have_rolled_is_opened_anew_once_it_is_refused() -> None:
+    auth = login(opening={"take": {}, "cookies": None}, headers={}, rolling=True)
+    held: dict[str, str] = {}
+    first = auth.flow(ASKED, SECRETS, held)
+    next(first)
+    first.send(by_cookies("SID=planted-first"))
+    with pytest.raises(StopIteration):
+        first.send(rolling())
+    flow = auth.flow(ASKED, SECRETS, held)
+    next(flow)
+    with_it = auth.flow(ASKED, SECRETS, held)
+    next(with_it)
+    with pytest.raises(StopIteration):
+        with_it.send(rolling(value="planted-third"))
+    asking = flow.send(answer(401))
+    assert isinstance(asking, Request)
+    assert asking.url == "/auth"
+    proven = flow.send(by_cookies("SID=planted-new"))
+    assert isinstance(proven, Request)
+    assert proven.headers["Cookie"] == "SID=planted-new"
+
+
+def test_other_cookies_of_later_answers_are_not_kept() -> None:
+    held: dict[str, str] = {}
+    for auth, name in (
+        (login(opening={"take": {}, "cookies": ("SID",)}, headers={}, rolling=True), "TRACK"),
+        (login(opening={"take": {}, "cookies": ("SID",)}, headers={}), "SID"),
+    ):
+        held.clear()
+        flow = auth.flow(ASKED, SECRETS, held)
+        next(flow)
+        flow.send(by_cookies("SID=planted-first"))
+        with pytest.raises(StopIteration):
+            flow.send(rolling(name))
+        proven = next(auth.flow(ASKED, SECRETS, held))
+        assert isinstance(proven, Request)
+        assert proven.headers["Cookie"] == "SID=planted-first"

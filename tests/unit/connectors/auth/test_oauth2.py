@@ -99,7 +99,9 @@ def test_a_refresh_token_is_spent_by_whoever_sends() -> None:
     renewal = next(flow)
     assert isinstance(renewal, Renewal)
     assert (renewal.secret, renewal.replaces) == ("refresh", True)
-    assert form(renewal.request("planted-as-it-is-now"))["refresh_token"] == "planted-as-it-is-now"
+    asking = renewal.request("planted-as-it-is-now")
+    assert isinstance(asking, Request)
+    assert form(asking)["refresh_token"] == "planted-as-it-is-now"
     given = answer(200, {"access_token": "planted-access", "refresh_token": "planted-next"})
     assert renewal.renewed(given) == "planted-next"
     assert renewal.renewed(answer(400, {"refresh_token": "planted-next"})) is None
@@ -132,10 +134,13 @@ def test_a_password_that_is_refused_is_no_consent_that_was_lost() -> None:
     assert "password" in str(caught.value.hint)
 
 
+MOMENT = Moment(datetime(2026, 3, 1, tzinfo=UTC), "once", lambda request: request.url)
+
+
 def asked_at(flow: Any) -> Request:
     step = next(flow)
     assert isinstance(step, Signing)
-    return step.make(Moment(datetime(2026, 3, 1, tzinfo=UTC), "once", lambda request: request.url))
+    return step.make(MOMENT)
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -159,6 +164,19 @@ def test_a_client_may_prove_itself_by_an_assertion_in_place_of_a_secret() -> Non
     proven = flow.send(answer(200, {"access_token": "planted-access"}))
     assert isinstance(proven, Request)
     assert proven.headers["Authorization"] == "Bearer planted-access"
+
+
+def test_an_assertion_may_prove_the_client_that_spends_a_refresh_token() -> None:
+    proving = {"client_secret": None, "client_auth": "private_key_jwt", "assertion": ASSERTION}
+    refreshing = auth(grant="refresh_token", refresh_token="refresh", **proving)
+    renewal = next(refreshing.flow(ASKED, {**SECRETS, "key": KEY}, {}))
+    assert isinstance(renewal, Renewal)
+    asking = renewal.request("planted-as-it-is-now")
+    assert isinstance(asking, Signing)
+    sent = form(asking.make(MOMENT))
+    assert (sent["grant_type"], sent["refresh_token"]) == ("refresh_token", "planted-as-it-is-now")
+    assert claims(sent["client_assertion"])["iss"] == "the client"
+    assert "client_id" not in sent
 
 
 def test_an_assertion_may_be_the_grant_itself() -> None:

@@ -45,6 +45,8 @@ class LoginManifest:
     logout: Found | None
     places: tuple[Place, ...]
     optional: frozenset[str]
+    rolling: bool
+    """Cookies of later answers are followed."""
     refusals: Refusals
     """How the system says no, in words of its own."""
 
@@ -75,7 +77,7 @@ class LoginManifest:
             method = self.logout.get("method", "POST")
             leaving = Leaving(method, _address(self.logout, settings), self.logout.get("json"))
         names = Names.of(settings, self.optional)
-        return LoginAuth(opening, names, self.session, leaving, self.places)
+        return LoginAuth(opening, names, self.session, leaving, self.places, self.rolling)
 
 
 def read_login(document: Document, found: Found) -> LoginManifest:
@@ -98,6 +100,9 @@ def read_login(document: Document, found: Found) -> LoginManifest:
     if not take and not cookies:
         message = "Of a log-in something must be kept: take a value of its answer, or cookies."
         raise document.error(_AT, "missing_key", message)
+    if "rolling" in found and not cookies:
+        message = "rolling is about cookies of later answers, and none are kept: name them in cookies."
+        raise document.error((*_AT, "rolling"), "bad_value", message)
     _check_taken(document, take)
     session = read_texts(document, (*_AT, "headers"), found.get("headers", {}), take)
     places = read_places(document, (*_AT, "body"), found.get("body", {}), take)
@@ -116,6 +121,7 @@ def read_login(document: Document, found: Found) -> LoginManifest:
         logout=found.get("logout"),
         places=places,
         optional=optional_secrets(document),
+        rolling=found.get("rolling", False),
         refusals=read_errors(document),
     )
 

@@ -21,7 +21,9 @@ from worker.connectors.manifest.auth.texts import (
     read_texts,
 )
 from worker.connectors.manifest.checking import check_credential, check_secret
+from worker.connectors.manifest.errors import read_errors
 from worker.connectors.manifest.templates import fill_path
+from worker.connectors.refusals.refusals import Refusals
 from worker.parsing.documents import Document
 
 Settings = Mapping[str, Any]
@@ -127,6 +129,7 @@ class CsrfManifest:
 
     path: str
     found: Mapping[str, Any]
+    refusals: Refusals
 
     def bind(self, inner: Auth, settings: Settings) -> Auth:
         cookies = self.found.get("cookies", "all")
@@ -138,6 +141,7 @@ class CsrfManifest:
             asks=self.found.get("asks", "Fetch"),
             refused=self.found.get("refused", "Required"),
             cookies=None if cookies == "all" else frozenset(cookies),
+            meaning=self.refusals.failure,
         )
 
 
@@ -158,7 +162,7 @@ def read_auth(document: Document) -> AuthManifest:
         body = BodyManifest(places, optional_secrets(document))
     if "csrf" in found:
         check_address(document, ("auth", "csrf", "path"), found["csrf"]["path"])
-        csrf = CsrfManifest(found["csrf"]["path"], found["csrf"])
+        csrf = CsrfManifest(found["csrf"]["path"], found["csrf"], read_errors(document))
     if not kinds:
         kind = "headers" if headers is not None else "none" if body is None else "body"
         return AuthManifest(kind, headers=headers, body=body, csrf=csrf)
