@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Gone, Response, Source, Window
+from worker.connectors.contract import Gone, Response, Source, Stream, Window
 from worker.connectors.manifest.model import load_manifest
 from worker.connectors.registry import Registry
 from worker.errors import InvalidInput
@@ -166,3 +166,37 @@ def test_a_tryton_is_swept_for_ids_alone_in_larger_pages() -> None:
     assert (params[0], params[2], params[4]) == ([], 5000, ["id"])
     page = stream.read(answer({"id": 1, "result": [{"id": 3}, {"id": 5}]}), Window(), None)
     assert [record.key for record in page.records] == ["3", "5"]
+
+
+def test_deletes_and_keys_may_be_asked_for_by_queries_of_their_own(tmp_path: Path) -> None:
+    """As of NetSuite, where every list is a query in the same place of the body."""
+    text = """
+manifest: 1
+system: shop
+title: Shop
+protocol: rest
+base_url: https://h.example.com
+streams:
+  orders:
+    path: /query
+    method: POST
+    records: items
+    key: id
+    conditions: {in: body, param: q, join: " AND ", none: 1 = 1, template: "SELECT id, note FROM orders WHERE {conditions}"}
+    where: [kind = 'order']
+    deletes:
+      sweep: {conditions: {template: "SELECT id FROM orders WHERE {conditions}"}}
+      tombstones:
+        conditions: {template: "SELECT record FROM gone WHERE {conditions}"}
+        where: [type = 'order']
+        key: record
+"""
+    stream = ManifestConnector(load_manifest(write(tmp_path, text))).bind({}).stream("orders")
+
+    def asked(of: Stream | None) -> Any:
+        assert of is not None
+        return json.loads(of.request(Window(), None).body or b"")
+
+    assert asked(stream) == {"q": "SELECT id, note FROM orders WHERE kind = 'order'"}
+    assert asked(stream.sweep()) == {"q": "SELECT id FROM orders WHERE kind = 'order'"}
+    assert asked(stream.tombstones()) == {"q": "SELECT record FROM gone WHERE type = 'order'"}

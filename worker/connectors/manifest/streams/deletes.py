@@ -16,6 +16,8 @@ from worker.connectors.reading.shape import Removed, field_path_of
 CONTENT = frozenset({"deletes", "incremental", "updated_at", "version", "deleted", "volatile"})
 """What says nothing where only the key counts."""
 ASKED = frozenset({"total", "where", "filters", "fields"})
+MERGED = frozenset({"body", "conditions"})
+"""Of these a sweep says only what differs."""
 RELATION = frozenset({"table", "query"})
 """Of a database, a stream is read from one of them."""
 IDS_PER_PAGE = 10
@@ -43,8 +45,9 @@ def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     own = {} if found is True else dict(found)
     params = {**data.get("params", {}), **own.pop("params", {})}
     size = own.pop("size", None)
-    if isinstance(own.get("body"), Mapping):
-        own["body"] = {**data.get("body", {}), **own["body"]}
+    for name in MERGED & own.keys():
+        if isinstance(own[name], Mapping):
+            own[name] = {**data.get(name, {}), **own[name]}
     swept = {name: value for name, value in data.items() if name not in CONTENT} | {"params": params} | own
     return swept if size is None else {**swept, "paging": _sized(swept.get("paging", {}), size)}
 
@@ -56,6 +59,8 @@ def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     without = {*CONTENT, *ASKED, "explode", "detail", *(RELATION if RELATION & found.keys() else ())}
     kept = {name: value for name, value in data.items() if name not in without}
+    if "conditions" in found:
+        found = {**found, "conditions": {**data.get("conditions", {}), **found["conditions"]}}
     return {**kept, "params": {}, **found}
 
 
