@@ -68,6 +68,23 @@ def test_what_cant_be_sliced_is_read_as_one(works: Works) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_records_that_never_had_a_time_come_with_all_of_the_history_where_they_are_expected(
+    works: Works,
+) -> None:
+    past(works, 80, days=100)
+    for key in range(15):
+        works.mill.put(f"new-{key}", None)
+    stream = works.stream("sheds")
+    works.live(stream)
+    works.turn(stream, slice_=0.0)
+    works.finish(stream)
+    assert works.copy(stream) == works.mill.records
+    (only,) = works.slices(stream)
+    assert only.finished
+    assert is_whole([only])
+
+
+@pytest.mark.usefixtures("small")
 def test_a_history_goes_on_in_the_middle_of_a_slice(works: Works) -> None:
     past(works, 150, days=100)
     stream = works.stream()

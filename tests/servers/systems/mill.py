@@ -49,6 +49,9 @@ streams:
   lots:
     path: /lots
     incremental: {field: at, param: since, until_param: until, overlap: 1m}
+  sheds:
+    path: /sheds
+    incremental: {field: at, param: since, until_param: until, overlap: 1m, nulls: expect}
   bins:
     path: /bins
     paging: {offset: {param: cursor, limit_param: limit, size: 10}}
@@ -76,9 +79,9 @@ class Mill:
     """What is answered to a request for one record, where that isn't the record: status, kind and body."""
     paths: list[str] = field(default_factory=list)
 
-    def put(self, key: str, at: datetime, **more: Any) -> None:
+    def put(self, key: str, at: datetime | None, **more: Any) -> None:
         version = self.records.get(key, {}).get("version", 0) + 1
-        self.records[key] = {"id": key, "at": iso(at), "version": version} | more
+        self.records[key] = {"id": key, "at": None if at is None else iso(at), "version": version} | more
 
     def __call__(self, asked: Asked) -> Said:
         query = {name: values[0] for name, values in parse_qs(urlsplit(asked.path).query).items()}
@@ -89,13 +92,15 @@ class Mill:
             return Said(b'{"error": "out of order"}', 500)
         if path.count("/") > 1:
             return self._one(path.rpartition("/")[2])
-        listed = sorted(self.records.values(), key=lambda each: (each["at"], each["id"]))
+        listed = sorted(self.records.values(), key=lambda each: (each["at"] or "", each["id"]))
         found = [
             each
             for each in (listed if self.ordered else sorted(listed, key=lambda each: each["id"]))
-            if query.get("since", "") <= each["at"] <= query.get("until", "9")
-            and query.get("site") in {None, each.get("site")}
+            if (each["at"] is None and not {"since", "until"} & query.keys())  # as databases compare
+            or (each["at"] is not None and query.get("since", "") <= each["at"] <= query.get("until", "9"))
         ]
+        if "site" in query:
+            found = [each for each in found if each.get("site") == query["site"]]
         start, size = int(query.get("cursor", 0)), int(query["limit"])
         page = found[start : start + size]
         more = str(start + size) if start + size < len(found) else None
