@@ -16,8 +16,7 @@ from worker.http.grant import Grant, Refusals
 from worker.http.heeding import Heeding, asks_to_wait
 from worker.http.held import HeldTokens
 from worker.http.logins import Logins
-from worker.http.opened import opened, opened_again, opens_for
-from worker.http.proof import LoginRefused
+from worker.http.opened import opens_for, proved
 from worker.http.wire.deadline import Deadline
 from worker.http.wire.message import TooLarge
 from worker.secrets import Secret
@@ -59,13 +58,7 @@ class Carrying:
 
     def answer(self, ctx: CallContext, request: Request, comes: Callable[[int], None]) -> Response:
         """The answer; if our log-in is refused and its secret was rotated meanwhile, that of a second try."""
-        secrets = opened(ctx)
-        try:
-            return self._answered(ctx, request, comes, secrets)
-        except LoginRefused:
-            if (rotated := opened_again(ctx, secrets)) is None:
-                raise
-        return self._answered(ctx, request, comes, rotated)
+        return proved(ctx, lambda secrets: self._answered(ctx, request, comes, secrets))
 
     def let_go(self, ctx: CallContext) -> bool:
         """End what a carrier keeps for this run; whether it is one that keeps anything."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from worker.connectors.contract import Response
 from worker.errors import AuthExpired, HeadraceError, NeedsOperator
+from worker.http.proof import LoginRefused
 from worker.secrets import Secret, open_again, open_secret, reopen_secret, stores_away
 from worker.telemetry.steps import Steps
 
@@ -51,6 +53,26 @@ def opened_again(
             return None
         raise
     return None if values == dict(refused) else values
+
+
+def proved(
+    holder: Holder,
+    ask: Callable[[Mapping[str, Secret]], Response],
+    says: Callable[[Response], HeadraceError | None] | None = None,
+) -> Response:
+    """The answer to what is asked with the holder's secrets; where they are refused and were rotated meanwhile, that of a
+    second try. `says`: what an answer says, where one may refuse them, too.
+    """
+    secrets = opened(holder)
+    try:
+        answer = ask(secrets)
+        rotated = None if says is None else rotated_since(holder, secrets, answer.status, says(answer))
+        if rotated is None:
+            return answer
+    except LoginRefused:
+        if (rotated := opened_again(holder, secrets)) is None:
+            raise
+    return ask(rotated)
 
 
 def rotated_since(

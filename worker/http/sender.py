@@ -33,7 +33,7 @@ from worker.http.heeding import Heeding, Judge, asks_to_wait
 from worker.http.held import HeldTokens
 from worker.http.logins import Logins
 from worker.http.network.settings import network_of
-from worker.http.opened import opened, opened_again, opens_for, rotated_since
+from worker.http.opened import opens_for, proved
 from worker.http.proof import LoginRefused, Proof, keeps_sessions, shown
 from worker.http.rotation import Rotation
 from worker.http.translate import foreign_errors, translated
@@ -138,16 +138,9 @@ class Sender:
 
     def _proved(self, ctx: CallContext, request: Request, hearing: Hearing) -> Response:
         """The answer; if what we proved ourselves with is refused and was rotated meanwhile, that of a second try."""
-        secrets = opened(ctx)
-        try:
-            answer = self._proof(ctx, request, hearing, secrets).answer()
-            rotated = rotated_since(ctx, secrets, answer.status, hearing.judge.failure(answer))
-            if rotated is None:
-                return answer
-        except LoginRefused:
-            if (rotated := opened_again(ctx, secrets)) is None:
-                raise
-        return self._proof(ctx, request, hearing, rotated).answer()
+        return proved(
+            ctx, lambda secrets: self._proof(ctx, request, hearing, secrets).answer(), hearing.judge.failure
+        )
 
     def _proof(
         self, ctx: CallContext, request: Request, hearing: Hearing, secrets: Mapping[str, Secret]

@@ -10,7 +10,6 @@ from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Re
 from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.streams.incremental import Token
-from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import as_text
 from worker.connectors.paging.chained import ByLink
@@ -167,7 +166,8 @@ class RestStream(ManifestStream):
         outline = self._outline
         if asked.params is not None:
             params = fill_params(asked.params, {**settings, **values}, self._asked.arrays)
-            outline = replace(outline, params=[(name, fill_text(text, values)) for name, text in params])
+            own = [(name, fill_text(text, values)) for name, text in params]
+            outline = replace(outline, params=[*self._common.carries.params, *own])
         body = fill_json(asked.body, {**settings, **values})
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
         return replace(outline.request(url=None), url=url, absent=asked.absent)
@@ -191,11 +191,8 @@ class RestStream(ManifestStream):
             return one_among(self, self._reader.cut(response.body), key)
         return one_of(self, response.body, asked.record, key)
 
-    def filtered(self, values: Mapping[str, str]) -> "RestStream":
-        check_filters(self.name, self.filters, values)
-        stream = copy(self)
-        stream._filters = {**self._filters, **values}  # noqa: SLF001 - a copy of its own kind
-        return stream
+    def _narrow(self, values: Mapping[str, str]) -> None:
+        self._filters = {**self._filters, **values}
 
     def _without_removed(self, page: Page) -> Page:
         return page if self._spec.removed is None else take_removed(page, self._spec.removed)

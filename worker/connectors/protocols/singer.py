@@ -27,7 +27,6 @@ from worker.connectors.contract import (
     Window,
 )
 from worker.connectors.manifest.model import Manifest
-from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
 from worker.connectors.protocols.singer_calls import Asked, Choice, told_by
@@ -147,10 +146,6 @@ class SingerStream(ManifestStream):
     def read_single(self, response: Response, key: str) -> Page:
         del response, key
         raise AssertionError("a tap can't be asked for one record")
-
-    def filtered(self, values: Mapping[str, str]) -> "SingerStream":
-        check_filters(self.name, self.filters, values)
-        return self
 
 
 def _names(spec: StreamManifest) -> tuple[str, ...]:

@@ -25,15 +25,14 @@ from worker.connectors.contract import (
 )
 from worker.connectors.cursors import dump_cursor
 from worker.connectors.manifest.streams.relation import Relation
-from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.paging.paging import smaller
 from worker.connectors.protocols.sql_asking import GREATEST, LAST, MORE, READ, Asking, Moment
 from worker.connectors.protocols.sql_settings import SqlSettings
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried
+from worker.connectors.reading.keys import parts_of
 from worker.connectors.reading.single import one_of
-from worker.errors import BadRecord
 
 KEYS_PER_PAGE = 10
 """So many times as many keys as rows fit in a page."""
@@ -124,7 +123,7 @@ class SqlStream(ManifestStream):
 
     def single(self, key: str) -> Request | None:
         names = self._asking.key
-        values = [key] if len(names) == 1 else _parts(key, len(names))
+        values = [key] if len(names) == 1 else list(map(str, parts_of(key, len(names))))
         equals = dict(zip(names, values, strict=True)) | self._asking.equals
         return self._asked(msgspec.structs.replace(self._asking, equals=equals, one=True, rows=1))
 
@@ -134,12 +133,9 @@ class SqlStream(ManifestStream):
             return Page([], gone=[Gone(key, "not_found")])
         return one_of(self, bytes(raws[0]), (), key)
 
-    def filtered(self, values: Mapping[str, str]) -> "SqlStream":
-        check_filters(self.name, self.filters, values)
-        stream = copy(self)
+    def _narrow(self, values: Mapping[str, str]) -> None:
         equals = {**self._asking.equals, **values}
-        stream._asking = msgspec.structs.replace(self._asking, equals=equals)  # noqa: SLF001
-        return stream
+        self._asking = msgspec.structs.replace(self._asking, equals=equals)
 
     def _asked(self, asking: Asking) -> Request:
         return Request(READ, asking.relation, body=msgspec.json.encode(asking))
@@ -175,14 +171,3 @@ def _with_named(spec: StreamManifest) -> tuple[str, ...]:
     paths += [path for path in (shape.version, shape.deleted.path if shape.deleted else None) if path]
     paths += spec.incremental.time.paths if spec.incremental else ()
     return tuple(dict.fromkeys([*spec.fields, *(path[0] for path in paths)]))
-
-
-def _parts(key: str, count: int) -> list[str]:
-    """The columns' values in a composite key, as text."""
-    try:
-        found = json.loads(key)
-    except ValueError:
-        found = None
-    if not isinstance(found, list) or len(found) != count:
-        raise BadRecord("bad_key", f"{key[:40]!r} is no key of {count} columns.")
-    return [str(part) for part in found]

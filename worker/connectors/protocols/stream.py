@@ -1,10 +1,12 @@
 """What have streams that a manifest describes in common, however their systems are asked?"""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from worker.connectors.contract import Page, StreamTraits
+from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.reading.digests import digest_of
 from worker.connectors.reading.reader import Reader, shared_reader
@@ -40,6 +42,17 @@ class ManifestStream:
     @property
     def filters(self) -> Sequence[str]:
         return self._spec.filters
+
+    def filtered(self, values: Mapping[str, str]) -> Self:
+        """The same stream for records that fit; `InvalidInput` for a name that isn't among `filters`."""
+        check_filters(self.name, self.filters, values)
+        stream = copy(self)
+        stream._narrow(values)  # noqa: SLF001 - a copy of its own kind
+        return stream
+
+    def _narrow(self, values: Mapping[str, str]) -> None:
+        """Ask for records that fit these alone, from here on."""
+        del values
 
     def digest(self, raw: bytes) -> bytes:
         return digest_of(raw, self._spec.shape)

@@ -29,7 +29,6 @@ from worker.connectors.cursors import typed_json
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams.deletes import IDS_PER_PAGE, MOST_IDS
 from worker.connectors.manifest.streams.presets import TRYTON_TIMES
-from worker.connectors.manifest.streams.single import check_filters
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url, fill_path
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
@@ -141,12 +140,9 @@ class TrytonStream(ManifestStream):
             found.gone.append(Gone(key, "not_found"))
         return found
 
-    def filtered(self, values: Mapping[str, str]) -> "TrytonStream":
-        check_filters(self.name, self.filters, values)
+    def _narrow(self, values: Mapping[str, str]) -> None:
         domain = [[name, "=", typed(value)] for name, value in values.items()]
-        stream = copy(self)
-        stream._spec = replace(self._spec, domain=(*self._spec.domain, *domain))  # noqa: SLF001
-        return stream
+        self._spec = replace(self._spec, domain=(*self._spec.domain, *domain))
 
     def _following(self, reading: Reading, position: Position | None) -> Position | None:
         if reading.seen.count < self._size:
