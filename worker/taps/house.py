@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.config import Settings
+from worker.taps.mailbox import MOST_RECORDS
 from worker.taps.process import Bounds
 
 
@@ -18,6 +19,8 @@ class House:
     """Seconds without a line after which a tap is taken to hang."""
     most_line: int = 16 * 1024 * 1024
     """Bytes of a line, and so of a record."""
+    batch: int = MOST_RECORDS
+    """Records that are taken together, and so those of a page."""
 
     @classmethod
     def of(cls, settings: Settings) -> "House":

@@ -44,7 +44,8 @@ class _State:
 class Mailbox:
     """From the thread that reads a tap to those that ask for its batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_RECORDS) -> None:
+        self._most = most
         self._changed = threading.Condition()
         self._waiting: deque[bytes | Odd | _State] = deque()
         self._held = 0
@@ -123,7 +124,7 @@ class Mailbox:
             self._changed.notify_all()
 
     def _is_full(self, batch: Batch) -> bool:
-        return len(batch.records) + len(batch.odd) >= MOST_RECORDS or batch.size >= MOST_BYTES
+        return len(batch.records) + len(batch.odd) >= self._most or batch.size >= MOST_BYTES
 
 
 def _weight(said: bytes | Odd | _State) -> int:

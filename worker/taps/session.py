@@ -51,7 +51,7 @@ class Session:
         self._asked = asked
         self._secrets = secrets
         self._environ = environ
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(house.batch)
         self._process: TapProcess | None = None
         self._closed = threading.Event()
         self._lock = threading.Lock()

@@ -1,11 +1,13 @@
 """Does a connector keep its promises? One suite for every system: those of the catalogue, and anybody's.
 
-`double` is a server that plays a system, `driving` reads it as a worker does but into memory, `checks` are the suite, and
+`double` is what plays a system, `driving` reads it as a worker does but into memory, `checks` are the suite, and
 `report` says what came of it. A file `double.py` beside a manifest is found by `headrace connector check DIR`.
 """
 
 from scheduler.connectors.check.double import Answer as Answer
+from scheduler.connectors.check.double import AnyDouble as AnyDouble
 from scheduler.connectors.check.double import Call as Call
+from scheduler.connectors.check.double import Carried as Carried
 from scheduler.connectors.check.double import Complaint as Complaint
 from scheduler.connectors.check.double import Double as Double
 from scheduler.connectors.check.double import Row as Row

@@ -8,7 +8,7 @@ from functools import cached_property
 from secrets import token_hex
 from typing import Any
 
-from scheduler.connectors.check.double.base import Double
+from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.driving.account import Account, kept_secrets
 from scheduler.connectors.check.driving.copy import Copy
 from scheduler.connectors.check.outcome import Broken
@@ -33,7 +33,7 @@ class Subject:
     """What is checked: a connector, and the double that plays its system."""
 
     manifest: Manifest
-    double: Callable[[], Double]
+    double: Callable[[], AnyDouble]
 
     def connector(self) -> Connector:
         """As a process reads it."""
@@ -54,7 +54,7 @@ class Bench:
 
     subject: Subject
     stream: str
-    double: Double
+    double: AnyDouble
     secrets: Mapping[str, str]
     _accounts: list[Account] = field(default_factory=list)
 
@@ -98,7 +98,7 @@ class Bench:
     @property
     def page_size(self) -> int:
         """As the manifest has it, or the protocol."""
-        return int(getattr(self.spec.paging, "size", 0) or self.subject.manifest.rpc_size)
+        return int(self.spec.rows or getattr(self.spec.paging, "size", 0) or self.subject.manifest.rpc_size)
 
     def close(self) -> None:
         for account in self._accounts:

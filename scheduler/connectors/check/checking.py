@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler.connectors.check.bench import Subject
-from scheduler.connectors.check.double.base import Double
+from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.finding import find_double
-from scheduler.connectors.check.offline import SENTENCES, offline
+from scheduler.connectors.check.offline import MANIFEST, SENTENCES, offline
 from scheduler.connectors.check.outcome import Outcome
 from scheduler.connectors.check.report import Report, rows_of
 from scheduler.connectors.check.suite import CHECKS, Choice, run
@@ -14,13 +14,11 @@ from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.problems import load_or_tell_all
 from worker.errors import InvalidInput
 
-MANIFEST = "manifest.yaml"
-
 
 def check_folder(
     folder: Path,
     *,
-    double: Callable[[], Double] | None = None,
+    double: type[AnyDouble] | None = None,
     choice: Choice = Choice(),  # noqa: B008 - frozen
     told: Callable[[Outcome], None] = lambda _: None,
 ) -> Report:
@@ -33,8 +31,11 @@ def check_folder(
     if double is not None and all(outcome.mark != "failed" for outcome in outcomes):
         outcomes += run(Subject(manifest, double), choice, told)
     sentences = {**SENTENCES, **{check.name: check.sentence for check in CHECKS}}
-    against = "manifest" if double is None else "double"
-    return Report(manifest.system, manifest.title, against, rows_of(sentences, outcomes), tried_on(manifest))
+    rows, tried = rows_of(sentences, outcomes), tried_on(manifest)
+    if double is None:
+        return Report(manifest.system, manifest.title, "manifest", rows, tried)
+    player, is_real = double.played_by, double.is_real
+    return Report(manifest.system, manifest.title, "double", rows, tried, player, is_real)
 
 
 def tried_on(manifest: Manifest) -> list[str]:

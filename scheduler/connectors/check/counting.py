@@ -1,5 +1,6 @@
 """How many entries does an answer list? A page says each key once, so that is how one sees that two entries have the same."""
 
+from scheduler.connectors.check.outcome import counted
 from worker.connectors.contract import Page
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.reading.reader import shared_reader
@@ -15,4 +16,6 @@ def doubled(spec: StreamManifest, body: bytes, page: Page) -> str | None:
     except HeadraceError:
         return None  # a hook makes the answer readable
     keys = len(page.records) + len(page.rejected) + len(page.gone)
-    return f"{count} entries with {keys} keys" if keys < count else None
+    if keys >= count:
+        return None
+    return f"{counted(count, 'entry', 'entries')} with {counted(keys, 'key')}"

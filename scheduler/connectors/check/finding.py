@@ -5,13 +5,13 @@ import inspect
 import sys
 from pathlib import Path
 
-from scheduler.connectors.check.double.base import Double
+from scheduler.connectors.check.double.any_double import AnyDouble
 from worker.errors import InvalidInput
 
 FILE = "double.py"
 
 
-def find_double(folder: Path) -> type[Double] | None:
+def find_double(folder: Path) -> type[AnyDouble] | None:
     """The double beside the manifest in this folder; None: there is none. It is code, and it is run."""
     path = folder / FILE
     if not path.is_file():
@@ -28,7 +28,7 @@ def find_double(folder: Path) -> type[Double] | None:
         message = f"The double can't be loaded: {type(exc).__name__}: {exc}."
         raise InvalidInput("bad_double", message, place=str(path)) from exc
     own = [each for _, each in inspect.getmembers(module, inspect.isclass) if each.__module__ == name]
-    doubles = [each for each in own if issubclass(each, Double)]
+    doubles = [each for each in own if issubclass(each, AnyDouble)]
     if len(doubles) != 1:
         message = f"It must hold one class that is a Double, and holds {len(doubles)}."
         raise InvalidInput("bad_double", message, place=str(path))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from scheduler.connectors.check.counting import doubled
-from scheduler.connectors.check.outcome import Broken, Outcome, Spared
+from scheduler.connectors.check.outcome import Broken, Outcome, Spared, counted
 from worker.connectors.contract import CursorValue, Page, Request, Response, Source, Stream, Window
 from worker.connectors.manifest.model import Manifest
 from worker.errors import HeadraceError
@@ -97,7 +97,7 @@ class Live:
             if spec is not None and (words := doubled(spec, self.body, page)):
                 raise Broken("a key of its own for each record", words)
             pages.append(page)
-            return f"{len(page.records)} records"
+            return counted(len(page.records), "record")
 
         outcome = _tried("live_page", tries)
         return (pages[0] if pages else None), outcome
@@ -113,7 +113,7 @@ def _next(live: Live, stream: Stream, first: Page) -> str:
         raise Broken(
             "other records than on the first page", f"{len(again)} of them again, such as {again[0]}"
         )
-    return f"{len(second.records)} records more"
+    return f"{counted(len(second.records), 'record')} more"
 
 
 def _cursor(live: Live, stream: Stream, first: Page) -> str:
@@ -138,7 +138,7 @@ def _increment(live: Live, stream: Stream, first: Page) -> str:
         raise Broken(
             f"what changed at {last} or later", f"a record of {older[0]}: the parameter isn't heeded"
         )
-    return f"{len(came)} records since {last}"
+    return f"{counted(len(came), 'record')} since {last}"
 
 
 def _single(live: Live, stream: Stream, first: Page) -> str:
@@ -161,7 +161,7 @@ def _sweep(live: Live, stream: Stream, first: Page) -> str:
     page = live.page(listed, Window())
     if first.records and not page.keys:
         raise Broken("the keys of what is there", "none")
-    return f"{len(page.keys)} keys in a page"
+    return f"{counted(len(page.keys), 'key')} in a page"
 
 
 _TRIES: Mapping[str, Callable[[Live, Stream, Page], str]] = {

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.connectors.check.counting import doubled
-from scheduler.connectors.check.outcome import Outcome
+from scheduler.connectors.check.outcome import Outcome, counted
 from scheduler.connectors.check.recorded import Recording, recordings
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Page, Request, Source, Stream, Window
@@ -17,6 +17,7 @@ from worker.connectors.manifest.views.expressions import At, ListOf, Lookup
 from worker.connectors.reading.fields import walk
 from worker.connectors.reading.shape import FieldPath
 from worker.errors import BadRecord, HeadraceError
+from worker.parsing.documents import load_document
 
 SENTENCES: Mapping[str, str] = {
     "manifest": "The manifest is valid, and says where to find each secret.",
@@ -24,6 +25,7 @@ SENTENCES: Mapping[str, str] = {
     "composing": "Requests for a first load, an increment, a sweep and one record can be described.",
     "recorded": "Recorded answers are read: keys, cursors, and the fields of columns and models are there.",
 }
+MANIFEST = "manifest.yaml"
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
 WINDOW = timedelta(days=1)
 _SAMPLES = (
@@ -39,13 +41,13 @@ _SAMPLES = (
 
 def offline(manifest: Manifest, folder: Path | None) -> list[Outcome]:
     """All of it; what a first failure makes impossible is left out."""
-    found = [_manifest(manifest)]
+    found = [_manifest(manifest, folder)]
     try:
         source = ManifestConnector(manifest).bind(sample_settings(manifest))
         streams = {name: source.stream(name) for name in manifest.streams}
     except HeadraceError as exc:
         return [*found, Outcome("binding", "failed", expected="that it binds", came=str(exc))]
-    found.append(Outcome("binding", "passed", f"{len(streams)} streams"))
+    found.append(Outcome("binding", "passed", counted(len(streams), "stream")))
     found += [_composed(source, name, stream) for name, stream in streams.items()]
     if folder is not None:
         found += [
@@ -76,14 +78,21 @@ def _sample(setting: Setting) -> Any:
     return next(fitting, "sample")
 
 
-def _manifest(manifest: Manifest) -> Outcome:
+def _manifest(manifest: Manifest, folder: Path | None) -> Outcome:
     lacking = [name for name, secret in manifest.secrets.items() if not secret.find]
     if lacking:
-        came = f"nothing about {', '.join(lacking)}"
-        return Outcome(
-            "manifest", "failed", expected="`find` for each secret: where people find it", came=came
-        )
+        came = f"nothing about {', '.join(f'{name}{_where(folder, name)}' for name in lacking)}"
+        expected = "`find` for each secret, also for one that may be left out: where people find it"
+        return Outcome("manifest", "failed", expected=expected, came=came)
     return Outcome("manifest", "passed", f"version {manifest.version}")
+
+
+def _where(folder: Path | None, secret: str) -> str:
+    """File and line, for whoever mends it."""
+    path = None if folder is None else folder / MANIFEST if folder.is_dir() else folder
+    if path is None or not path.is_file():
+        return ""
+    return f" ({path.name}:{load_document(path).line(('secrets', secret))})"
 
 
 def _composed(source: Source, name: str, stream: Stream) -> Outcome:
@@ -147,7 +156,7 @@ def _read(manifest: Manifest, stream: Stream, several: list[Recording]) -> Outco
         return _unread(
             stream, several[0], "the fields that columns and models name", f"no record with {names}"
         )
-    return Outcome("recorded", "passed", f"{len(raws)} records", stream=stream.name)
+    return Outcome("recorded", "passed", counted(len(raws), "record"), stream=stream.name)
 
 
 def _wrong_in(page: Page, stream: Stream) -> tuple[str, str] | None:

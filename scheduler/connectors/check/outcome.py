@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Mark = Literal["passed", "failed", "not applicable"]
+Mark = Literal["passed", "failed", "not applicable", "faulty"]
+"""`faulty`: the double failed, so nothing is said of the connector."""
 
 
 class Broken(Exception):
@@ -37,3 +38,8 @@ class Outcome:
         """For `--json`."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in found.items() if value not in {None, ""}}
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """So many of them, in words: `1 page`, `2 pages`."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

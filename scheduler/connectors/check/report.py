@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.connectors.check.outcome import Mark, Outcome
+from scheduler.connectors.check.outcome import Mark, Outcome, counted
 
 BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
-MARKS: Mapping[Mark, str] = {"passed": "kept", "failed": "BROKEN", "not applicable": "-"}
+MARKS: Mapping[Mark, str] = {
+    "passed": "kept",
+    "failed": "BROKEN",
+    "not applicable": "-",
+    "faulty": "DOUBLE FAILED",
+}
+WORST: Sequence[Mark] = ("failed", "faulty", "passed", "not applicable")
 AGAINST: Mapping[str, str] = {
-    "double": "a double built from documentation; never a trial on a live system",
+    "double": "a double built from documentation",
     "manifest": "the manifest and what was recorded; nothing answered",
     "live": "a live account, reading only",
 }
@@ -27,11 +33,11 @@ class Row:
     def mark(self) -> Mark:
         """The worst of them."""
         marks = {each.mark for each in self.outcomes}
-        return "failed" if "failed" in marks else "passed" if "passed" in marks else "not applicable"
+        return next((mark for mark in WORST if mark in marks), "not applicable")
 
     @property
     def broken(self) -> list[Outcome]:
-        return [each for each in self.outcomes if each.mark == "failed"]
+        return [each for each in self.outcomes if each.mark in {"failed", "faulty"}]
 
     @property
     def words(self) -> str:
@@ -50,11 +56,27 @@ class Report:
     rows: Sequence[Row]
     tried: Sequence[str] = ()
     """On which systems, as the manifest says."""
+    player: str = ""
+    """What answered, in words, where that is told better than by `against`."""
+    is_real: bool = False
+    """The system itself answered, on this machine."""
 
     @property
     def kept(self) -> bool:
-        """No promise is broken."""
-        return not any(row.mark == "failed" for row in self.rows)
+        """No promise is broken, and the double let us see."""
+        return not any(row.broken for row in self.rows)
+
+    @property
+    def faulty(self) -> list[str]:
+        """The checks in which the double failed: they say nothing of the connector."""
+        return [row.check for row in self.rows if any(each.mark == "faulty" for each in row.outcomes)]
+
+    @property
+    def checked_against(self) -> str:
+        """What answered; a double is no trial, and where there was none, that is said."""
+        never = self.against == "double" and not self.is_real and not self.tried
+        untried = "; never a trial on a live system" if never else ""
+        return (self.player or AGAINST[self.against]) + untried
 
     @property
     def summary(self) -> str:
@@ -63,11 +85,14 @@ class Report:
         kept = sum(row.mark == "passed" for row in self.rows)
         silent = sum(row.mark == "not applicable" for row in self.rows)
         rest = f"; {silent} say nothing here" if silent else ""
+        said = []
         if broken:
-            return (
-                f"{self.title}: {len(broken)} of {len(self.rows)} promises are broken: {', '.join(broken)}."
-            )
-        return f"{self.title}: {kept} promises are kept{rest}."
+            said.append(f"{len(broken)} of {len(self.rows)} promises are broken: {', '.join(broken)}")
+        if self.faulty:
+            said.append(f"the double itself failed in {', '.join(self.faulty)}")
+        if said:
+            return f"{self.title}: {'; '.join(said)}."
+        return f"{self.title}: {counted(kept, 'promise is', 'promises are')} kept{rest}."
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -100,7 +125,7 @@ class Report:
         """For the README, between its marks. Nothing in it changes from run to run."""
         lines = [
             BEGIN,
-            f"`headrace connector check` ran against {AGAINST[self.against]}. Tried on: {_tried(self.tried)}.",
+            f"`headrace connector check` ran against {self.checked_against}. Tried on: {_tried(self.tried)}.",
             "",
             "| check | promise | |",
             "|---|---|---|",
@@ -135,7 +160,8 @@ def _cell(row: Row) -> str:
     if row.mark == "not applicable":
         return f"says nothing: {row.words[:1].lower()}{row.words[1:].rstrip('.')}"
     streams = [each.stream for each in row.outcomes if each.mark == row.mark and each.stream]
-    return f"**broken** ({', '.join(streams)})" if row.mark == "failed" else "kept"
+    told = {"failed": "**broken**", "faulty": "**the double failed**"}.get(row.mark)
+    return f"{told} ({', '.join(streams)})" if told else "kept"
 
 
 def _streams(row: Row) -> str:

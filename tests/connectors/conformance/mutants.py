@@ -10,6 +10,8 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector, Page, Position, Request, Response, Source, Stream, Window
 from worker.errors import Transient
 
+BEHIND: Position = {"behind": "the end"}
+
 
 class Spoilt:
     """A stream that does one thing otherwise; all else is the real one's, also of what it is made into."""
@@ -42,6 +44,20 @@ class Exclusive(Spoilt):
         elif since is not None:
             since += timedelta(seconds=self.real.traits.overlap, milliseconds=1)
         return self.real.request(replace(window, since=since), position)
+
+
+class LooksBehindTheEnd(Spoilt):
+    """Asks once more behind the last page, though its paging plans no such thing."""
+
+    def request(self, window: Window, position: Position | None) -> Request:
+        return self.real.request(window, None if position == BEHIND else position)
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        if position == BEHIND:
+            return Page([])
+        page = self.real.read(response, window, position)
+        page.next = BEHIND if page.next is None else page.next
+        return page
 
 
 class SkipsARecord(Spoilt):

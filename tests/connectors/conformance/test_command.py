@@ -120,6 +120,32 @@ def test_a_double_that_can_not_be_loaded_is_said_with_its_file(
     assert "double.py" in said
 
 
+def test_a_double_that_fails_by_itself_is_told_with_file_and_line_and_another_exit_code(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A promise that is broken ends with 1, a double that must be mended first with 2."""
+    (folder / "double.py").write_text(f"{DOUBLE}\n    def answer(self, call):\n        return roes\n")
+    assert check(str(folder), "--only", "resume") == 2
+    said = capfd.readouterr()
+    assert "your double failed in answer(): NameError: name 'roes' is not defined (double.py:9)" in said.out
+    assert "resume (by_cursor) can't be tried: the double failed" in said.err
+    (folder / "double.py").write_text(f"{DOUBLE}\n    def complaint(self):\n        return []\n")
+    assert check(str(folder)) == 2
+    assert (
+        "double.py:8: Nothing asks a double for 'complaint'. Did you mean 'complaints'?"
+        in capfd.readouterr().err
+    )
+
+
+def test_a_secret_that_nobody_can_find_is_told_with_its_line(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("find: On its first page.", "required: false"))
+    assert check(str(folder)) == 1
+    assert "nothing about token (manifest.yaml:8)" in capfd.readouterr().out
+
+
 def test_a_check_that_is_not_there_is_answered_with_the_nearest(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from connectors.conformance.mutants import (
     IgnoresTombstones,
     KeepsEveryPage,
     KeepsItsPlace,
+    LooksBehindTheEnd,
     SkipsARecord,
     StopsEarly,
     TellsTheCursor,
@@ -60,6 +61,7 @@ SPOILT_STREAMS: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("memory", "by_cursor", KeepsEveryPage),
     ("secrets", "by_cursor", TellsTheCursor),
     ("single", "by_cursor", ForgetsWhatItAsked),
+    ("requests", "by_link", LooksBehindTheEnd),
 ]
 
 
@@ -99,6 +101,19 @@ def test_a_manifest_that_is_wrong_in_one_place_is_caught(
     assert found.mark == "failed", found
     assert found.expected
     assert found.came
+
+
+class Silent(Plain):
+    """Its documentation doesn't say that a short page is the last."""
+
+    short_is_last = False
+
+
+def test_looking_for_an_empty_page_is_planned_where_nothing_else_says_that_it_is_the_last() -> None:
+    until_empty = plain(
+        streams__by_offset__paging__offset__until_empty=True, streams__by_offset__total=None
+    ).manifest
+    assert tried("requests", "by_offset", Subject(until_empty, Silent)).mark == "passed"
 
 
 def test_a_request_that_is_sent_twice_is_caught() -> None:

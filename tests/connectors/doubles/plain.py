@@ -105,6 +105,7 @@ class Plain(Double):
     """Its streams are named by how they page."""
 
     system = "plain"
+    short_is_last = True
     secrets: ClassVar[Mapping[str, str]] = {"token": "double/token+of plain"}
     tables: ClassVar[Mapping[str, Table]] = {
         "by_offset": Table(),

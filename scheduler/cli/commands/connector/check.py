@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scheduler.connectors.check.outcome import Outcome
     from scheduler.connectors.check.report import Report
 
+WORDS = {"failed": "is broken", "faulty": "can't be tried: the double failed"}
+
 
 def check(
     folder: Annotated[Path, typer.Argument(help="The folder of the system, with its manifest.yaml.")],
@@ -56,8 +58,8 @@ def check(
         raise typer.BadParameter("--write goes with all checks and all streams, against a double.")
 
     def told(outcome: "Outcome") -> None:
-        if not as_json and outcome.mark == "failed":
-            note(f"{outcome.check}{f' ({outcome.stream})' if outcome.stream else ''} is broken")
+        if not as_json and outcome.mark in WORDS:
+            note(f"{outcome.check}{f' ({outcome.stream})' if outcome.stream else ''} {WORDS[outcome.mark]}")
 
     if live is None:
         report = check_folder(folder, choice=choice, told=told)
@@ -70,6 +72,8 @@ def check(
         print_json(report.as_json())
     else:
         _show(report)
+    if report.faulty:
+        raise typer.Exit(Exit.USAGE)
     if not report.kept:
         raise typer.Exit(Exit.FAILED)
 
@@ -96,12 +100,10 @@ def _may_ask(most: int) -> bool:
 
 
 def _show(report: "Report") -> None:
-    from scheduler.connectors.check.report import AGAINST  # noqa: PLC0415
-
     print_table(("CHECK", "", "STREAMS", "SEEN"), report.cells(), empty="Nothing was checked.")
     for failure in report.failures():
         say("")
         for line in failure.splitlines():
             say(clean(line))
     say("")
-    say(f"{report.summary} Checked against {AGAINST[report.against]}.")
+    say(f"{report.summary} Checked against {report.checked_against}.")

@@ -9,9 +9,8 @@ from urllib.parse import quote
 from scheduler.connectors.check.bench import DAY, Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.checks.listening import heard
-from scheduler.connectors.check.double.exchange import Answer, Call
 from scheduler.connectors.check.driving.copy import Copy
-from scheduler.connectors.check.outcome import Broken, Spared
+from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.connectors.contract import Window
 from worker.errors import HeadraceError
 
@@ -55,9 +54,9 @@ def secrets(bench: Bench) -> str:
     with heard() as said:
         bench.fill(2)
         copy = bench.copy()
-        for status in (None, 400, 500, 429):
-            if status is not None:
-                bench.double.trouble(_echo(status), _echo(status))
+        for echo in (None, *bench.double.echoes()):
+            if echo is not None:
+                bench.double.trouble(echo, echo)
             try:
                 copy.load()
             except HeadraceError as exc:
@@ -83,15 +82,7 @@ def secrets(bench: Bench) -> str:
     urls = " ".join(f"{each.call.path}?{each.call.query}" for each in bench.double.log)
     in_url = any(form in urls for value in values for form in _forms(value))
     lines = len(said.getvalue().splitlines())
-    return f"{lines} lines" + (", but one goes in the URL, which proxies log" if in_url else "")
-
-
-def _echo(status: int) -> Callable[[Call], Answer]:
-    def echo(call: Call) -> Answer:
-        sent = {**call.headers, "body": call.body.decode("utf-8", "replace"), "query": call.query}
-        return Answer(status, {"message": f"You sent {sent}", "error": {"message": f"You sent {sent}"}})
-
-    return echo
+    return counted(lines, "line") + (", but one goes in the URL, which proxies log" if in_url else "")
 
 
 def _forms(value: str) -> set[str]:
@@ -142,6 +133,8 @@ def _bounded_answers(bench: Bench) -> None:
 
 def requests(bench: Bench) -> str:
     """One for each page, or for each record that is asked for by itself, and one to log in; one where nothing is new."""
+    if bench.double.uncounted:
+        raise Spared(bench.double.uncounted)
     bench.fill(4)
     bench.double.log.clear()
     copy = bench.copy()
@@ -154,10 +147,23 @@ def requests(bench: Bench) -> str:
     bench.compare(copy, "where nothing is new")
     if more:
         raise Broken("that a session is used until it ends", f"{more} more log-ins")
-    alone = len(copy.came) - known if bench.described.traits.details else 0
-    if bench.described.traits.incremental and idle > 1 + alone:
-        raise Broken("one request where nothing is new", f"{idle}")
-    return f"{first} for {len(copy.records)} records, {idle} where nothing is new"
+    again = len(copy.came) - known
+    planned = 1 + (again if bench.described.traits.details else 0) + _behind_the_end(bench, again)
+    if bench.described.traits.incremental and idle > planned:
+        raise Broken(f"{counted(planned, 'request')} where nothing is new", f"{idle}")
+    return f"{first} for {counted(len(copy.records), 'record')}, {idle} where nothing is new"
+
+
+def _behind_the_end(bench: Bench, came: int) -> int:
+    """Where only an empty page says that there is no more, a window that holds something costs one request more."""
+    paging = bench.spec.paging
+    looks = getattr(paging, "until_empty", False)
+    if looks and bench.double.short_is_last:
+        raise Broken(
+            "that a page which isn't full is taken for the last, as the system says", "`until_empty`"
+        )
+    counts = hasattr(paging, "until_empty") and not getattr(paging, "size", 0)
+    return int(bool(came) and (looks or counts))
 
 
 def _counted(bench: Bench, copy: Copy, read: Callable[[], object]) -> tuple[int, int]:
@@ -171,7 +177,7 @@ def _counted(bench: Bench, copy: Copy, read: Callable[[], object]) -> tuple[int,
     bench.double.log.clear()
     if data > planned:
         twice = next((call.words for n, call in enumerate(repeated) if call in repeated[:n]), "")
-        raise Broken(f"{planned} requests", f"{data}" + (f", twice: {twice}" if twice else ""))
+        raise Broken(counted(planned, "request"), f"{data}" + (f", twice: {twice}" if twice else ""))
     return data, log_ins
 
 

@@ -6,7 +6,7 @@ from scheduler.connectors.check.bench import Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.exchange import Call
 from scheduler.connectors.check.driving.copy import Copy
-from scheduler.connectors.check.outcome import Broken, Spared
+from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.connectors.contract import Record, Window
 
 HOUR = 3600.0
@@ -21,7 +21,7 @@ def first_load(bench: Bench) -> str:
     copy = bench.copy()
     copy.load()
     bench.compare(copy, "after the first load")
-    return f"{len(copy.records)} records"
+    return counted(len(copy.records), "record")
 
 
 def resume(bench: Bench) -> str:
@@ -30,13 +30,15 @@ def resume(bench: Bench) -> str:
     whole.load()
     if whole.pages < 3:
         raise Spared("Everything comes in one page.")
-    stops = _stopped_after_every_page(bench)
+    traits = bench.described.traits
+    # What is read in one go and keeps no place begins anew after a stop: it would never end.
+    stops = 0 if traits.unbroken and not traits.token else _stopped_after_every_page(bench)
     middle = bench.copy()
     middle.sync(1)
     middle.go_on_in(middle.account.begun_anew())
     middle.load()
     bench.compare(middle, "after a stop and the rest in one go")
-    return f"{stops} stops"
+    return counted(stops, "stop") if stops else "begun anew after a stop"
 
 
 def _stopped_after_every_page(bench: Bench) -> int:
@@ -83,15 +85,13 @@ def moving(bench: Bench) -> str:
             "every record, as it is, once changes end",
             f"nothing, or an older state, of {', '.join(missing[:5])}",
         )
-    return f"{turns} pages, a change before each"
+    return f"{counted(turns, 'page')}, a change before each"
 
 
 def beside(bench: Bench) -> str:
     bench.fill(6)
-    described = bench.described
-    one = bench.copy()
-    first = one.window(Window())[0]
-    if first.next is None or not described.onward(None, first, BESIDE):
+    first = next(bench.copy().through(Window()))
+    if first.next is None or not bench.described.onward(None, first, BESIDE):
         raise Spared("Only a page says where the next one is.")
     copy = bench.copy(side_by_side=BESIDE)
     copy.load()
@@ -138,7 +138,7 @@ def single(bench: Bench) -> str:
     bench.double.delete(bench.stream, key)
     asked = copy.ask(key)
     if asked is not None and [each.key for each in asked.gone] != [key] and not _says_deleted(asked.records):
-        raise Broken("that a deleted record is gone", f"{len(asked.records)} records")
+        raise Broken("that a deleted record is gone", counted(len(asked.records), "record"))
     return "as in the list, and gone once it was deleted"
 
 
@@ -164,7 +164,7 @@ def in_order(bench: Bench) -> str:
                 "records in the order of the cursor, since the manifest says `ordered`",
                 f"{after} after {before}",
             )
-    return f"{len(cursors)} records"
+    return counted(len(cursors), "record")
 
 
 CHECKS = (

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from scheduler.connectors.check.bench import DAY, Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.driving.copy import Copy
-from scheduler.connectors.check.outcome import Broken, Spared
+from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.connectors.contract import Window
 
 HOUR = 3600.0
@@ -58,7 +58,7 @@ def cursor(bench: Bench) -> str:
     bench.fill(1)
     copy = bench.copy()
     copy.load()
-    return f"{_compare_cursors(bench, copy)} records, to the last digit"
+    return f"{counted(_compare_cursors(bench, copy), 'record')}, to the last digit"
 
 
 def _compare_cursors(bench: Bench, copy: Copy) -> int:
@@ -104,6 +104,8 @@ def zones(bench: Bench) -> str:
     """The account's zone, and that of our own process, are far from UTC; clocks are put back."""
     if not bench.described.traits.incremental:
         raise Spared("It has no cursor.")
+    if bench.described.traits.token:
+        raise Spared("The cursor is the system's own, which knows its zone.")
     for words, name in ZONES.items():
         with _process_in(name):
             bench.double.zone = ZoneInfo(name)

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from scheduler.connectors.check.bench import Bench
 from scheduler.connectors.check.checks.check import Check
-from scheduler.connectors.check.double.base import WAIT, Complaint, Kind, Trouble
+from scheduler.connectors.check.double.any_double import WAIT, Complaint, Kind
 from scheduler.connectors.check.driving.copy import Copy
-from scheduler.connectors.check.outcome import Broken, Spared
+from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
 
 SHORT = 0.1
@@ -18,17 +18,14 @@ _CLASSES: dict[Kind, tuple[type[HeadraceError], ...]] = {
     "rate_limited": (RateLimited,),
     "operator": (NeedsOperator,),
 }
-_TROUBLES: dict[Trouble, Kind] = {
-    "failing": "transient",
-    "cut": "transient",
-    "garbage": "transient",
-    "html": "transient",
-    "forbidden": "operator",
-}
+_APART = frozenset({"silent", "throttled"})
+"""Troubles that are tried otherwise than the others."""
 
 
 def waits(bench: Bench) -> str:
     """On the first page, and in the middle of a window."""
+    if "throttled" not in bench.double.troubles:
+        raise Spared("It asks nobody to wait.")
     bench.fill(3)
     bench.double.create(bench.stream, 40)
     for pages in (0, 1):
@@ -62,7 +59,9 @@ def _waits_as_asked(bench: Bench, copy: Copy) -> None:
 
 def errors(bench: Bench) -> str:
     bench.fill(2)
-    usual = [Complaint(name, name, kind) for name, kind in _TROUBLES.items()]
+    usual = [
+        Complaint(name, name, kind) for name, kind in bench.double.troubles.items() if name not in _APART
+    ]
     for each in [*usual, *bench.double.complaints()]:
         if each.kind == "auth_expired":
             continue  # `login` sees to it
@@ -72,9 +71,11 @@ def errors(bench: Bench) -> str:
         _is_taken_for(each, _failure_of(copy), bench.double.now)
         bench.double.no_more_trouble()
         _comes_back(bench, copy, each.name)
-    _gives_up_on_silence(bench)
+    silent = "silent" in bench.double.troubles
+    if silent:
+        _gives_up_on_silence(bench)
     own = len(bench.double.complaints())
-    return f"{len(_TROUBLES) + 1} troubles" + (f", {own} of the system's own" if own else "")
+    return counted(len(usual) + silent, "trouble") + (f", {own} of the system's own" if own else "")
 
 
 def _is_taken_for(each: Complaint, error: HeadraceError | None, now: datetime) -> None:

@@ -21,11 +21,14 @@ what a file says is how its system is spoken to. See `base` for all of it, and t
             page, following = by_token(rows, call.param("cursor"), int(call.param("limit", "50")))
             return Answer(body={"items": [self.show("pumps", row) for row in page], "next": following})
 
-A double is built from documentation. What passes against it was never tried on the system itself.
+A double is built from documentation. What passes against it was never tried on the system itself. A system that isn't asked
+by HTTP is played by itself (`carried`): a database or a program of this machine.
 """
 
-from scheduler.connectors.check.double.base import Complaint as Complaint
+from scheduler.connectors.check.double.any_double import AnyDouble as AnyDouble
+from scheduler.connectors.check.double.any_double import Complaint as Complaint
 from scheduler.connectors.check.double.base import Double as Double
+from scheduler.connectors.check.double.carried import Carried as Carried
 from scheduler.connectors.check.double.exchange import Answer as Answer
 from scheduler.connectors.check.double.exchange import Call as Call
 from scheduler.connectors.check.double.paging import by_number as by_number

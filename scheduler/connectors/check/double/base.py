@@ -1,4 +1,4 @@
-"""The base of every double: it keeps the truth and the clock, serves, and makes trouble on request.
+"""The base of every double of an HTTP system: it keeps the truth and the clock, serves, and makes trouble on request.
 
 What a double says of its system (all but `answer` has a default):
 
@@ -12,60 +12,39 @@ What a double says of its system (all but `answer` has a default):
 What it finds here: `rows` (by change, filtered), `show` (render, and what the checks change about it), `issue` and
 `knows` for tokens, `write` for a time as the table writes it, and `zone`, the account's.
 
-What the checks do: `create`, `change`, `delete`, `advance`, `truth` (all in `truth`), `trouble`, `expire`, `log`.
+What the checks do: `create`, `change`, `delete`, `advance`, `truth` (all in `truth`), `trouble`, `expire`, `log`
+(in `any_double`).
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from secrets import token_hex
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
+from scheduler.connectors.check.double.any_double import WAIT, AnyDouble, Echo, Kind, Trouble
 from scheduler.connectors.check.double.exchange import Answer, Call, Exchange
+from scheduler.connectors.check.double.faults import DOUBTFUL, REFUSALS, fault_of
 from scheduler.connectors.check.double.serving import Serving, http_date
-from scheduler.connectors.check.double.truth import Truth
 
-Kind = Literal["transient", "rate_limited", "operator", "auth_expired"]
-Trouble = Literal["throttled", "failing", "silent", "cut", "garbage", "html", "refused", "forbidden"]
-Echo = Callable[[Call], Answer]
-WAIT = 37
-"""Seconds that a throttled request is asked to wait."""
 HTML = "<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
 
 
-@dataclass(frozen=True)
-class Complaint:
-    """A way of saying no that is the system's own, and what it must be taken for."""
-
-    name: str
-    answer: "Answer | Trouble"
-    kind: Kind
-    wait: float | None = None
-    """Seconds that it asks to wait, where it is `rate_limited` and says so."""
-    words: str | None = None
-    """What of its words must reach a person."""
-
-
 @dataclass
-class Double(Truth):
+class Double(AnyDouble):
     """See the module. Used as a context: it serves inside."""
 
-    system: ClassVar[str]
-    secrets: ClassVar[Mapping[str, str]] = {}
-    says_how_long: ClassVar[bool] = True
-    """`throttled` names the time to wait."""
-
-    log: list[Exchange] = field(default_factory=list)
-    ambush: Callable[[Call], None] | None = None
-    """Called before a request for data is answered."""
+    troubles: ClassVar[Mapping[str, Kind]] = {
+        "failing": "transient",
+        "cut": "transient",
+        "garbage": "transient",
+        "html": "transient",
+        "forbidden": "operator",
+        "silent": "transient",
+        "throttled": "rate_limited",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._tokens: set[str] = set()
-        self.issued: list[str] = []
-        """Every token and session that was ever given."""
-        self._trouble: deque[Trouble | Answer | Echo] = deque()
         self._released = threading.Event()
         self._serving: Serving | None = None
 
@@ -91,7 +70,7 @@ class Double(Truth):
         return {"base_url": self.base_url}
 
     def answer(self, call: Call) -> Answer:
-        """What the system says to this. ValueError and KeyError are answered with 400."""
+        """What the system says to this. A ValueError is its 400; what else is raised is told as the double's own fault."""
         raise NotImplementedError
 
     def admits(self, call: Call) -> bool:
@@ -120,60 +99,42 @@ class Double(Truth):
         """It knows who asks, who may not."""
         return Answer(403, {"message": "Not allowed."})
 
-    def complaints(self) -> Sequence[Complaint]:
-        """Its own ways of saying no."""
-        return ()
-
-    # What it finds here.
-
-    def issue(self) -> str:
-        """A token or session that is good from now on."""
-        token = f"issued-{token_hex(12)}"
-        self._tokens.add(token)
-        self.issued.append(token)
-        return token
-
-    def knows(self, token: str | None) -> bool:
-        """Whether it was issued and hasn't expired."""
-        return token in self._tokens
+    def echoes(self) -> Sequence[Trouble | Answer | Echo | str]:
+        """Its ways of repeating in an error what was sent to it: by each status that means something else."""
+        return [_echo(status) for status in (400, 500, 429)]
 
     # What the checks do.
-
-    def trouble(self, *kinds: Trouble | Answer | Echo) -> None:
-        """What the next requests for data get instead of an answer, one after the other."""
-        with self._lock:
-            self._trouble.extend(kinds)
 
     def no_more_trouble(self) -> None:
         """Whoever waits in vain is let go."""
         with self._lock:
-            self._trouble.clear()
+            super().no_more_trouble()
             self._released.set()
             self._released = threading.Event()
-
-    def expire(self) -> int:
-        """Forget all tokens that were issued; how many there were."""
-        with self._lock:
-            count = len(self._tokens)
-            self._tokens.clear()
-            return count
-
-    def asked(self, kinds: Collection[str] = ("data",)) -> list[Exchange]:
-        """The requests of these kinds, so far."""
-        with self._lock:
-            return [each for each in self.log if each.kind in kinds]
 
     # How it does that.
 
     def _say(self, call: Call) -> Answer | None:
         with self._lock:
-            kind, answer, released = *self._judged(call), self._released
+            kind, answer, released = *self._sound(call), self._released
             dated = replace(answer, headers={"Date": http_date(self.now), **answer.headers})
             self.log.append(Exchange(call, dated, kind))
         if kind == "silent":
             released.wait(30)
             return None
         return dated
+
+    def _sound(self, call: Call) -> tuple[str, Answer]:
+        """What is answered, if that can be sent; where the double's code fails, that is noted."""
+        try:
+            kind, answer = self._judged(call)
+        except Exception as exc:  # noqa: BLE001 - a double is anybody's code
+            return "data", self._failed(exc)
+        try:
+            _check(answer)
+        except Exception as exc:  # noqa: BLE001
+            return kind, self._failed(exc, "answer")
+        return kind, answer
 
     def _judged(self, call: Call) -> tuple[str, Answer]:
         if self.is_login(call):
@@ -189,17 +150,23 @@ class Double(Truth):
     def _answered(self, call: Call) -> Answer:
         try:
             return self.answer(call)
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
+        except (*REFUSALS, *DOUBTFUL) as exc:
+            return self._failed(exc, status=400)
 
-    def _troubled(self, call: Call, kind: Trouble | Answer | Echo) -> tuple[str, Answer]:
+    def _failed(self, exc: Exception, method: str = "", *, status: int = 500) -> Answer:
+        fault = fault_of(exc, type(self), method)
+        if fault is not None:
+            self.faults.append(replace(fault, refuses=False, doubtful=False) if method else fault)
+        return Answer(status, {"message": f"{type(exc).__name__}: {exc}"})
+
+    def _troubled(self, call: Call, kind: Trouble | Answer | Echo | str) -> tuple[str, Answer]:
         if isinstance(kind, Answer):
             return "complaint", kind
         if callable(kind):
             return "complaint", kind(call)
         if kind == "cut":
             return kind, replace(self._answered(call), cut=True)
-        says: dict[Trouble, Callable[[], Answer]] = {
+        says: dict[str, Callable[[], Answer]] = {
             "throttled": lambda: self.throttled(WAIT),
             "failing": self.failing,
             "refused": self.refused,
@@ -209,3 +176,18 @@ class Double(Truth):
             "silent": Answer,
         }
         return kind, says[kind]()
+
+
+def _check(answer: object) -> None:
+    """Raises where that can't be sent."""
+    if not isinstance(answer, Answer):
+        raise TypeError(f"it gave {type(answer).__name__}, and no Answer")
+    answer.content  # noqa: B018 - it may be no JSON
+
+
+def _echo(status: int) -> Echo:
+    def echo(call: Call) -> Answer:
+        sent = {**call.headers, "body": call.body.decode("utf-8", "replace"), "query": call.query}
+        return Answer(status, {"message": f"You sent {sent}", "error": {"message": f"You sent {sent}"}})
+
+    return echo

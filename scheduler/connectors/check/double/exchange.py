@@ -68,7 +68,7 @@ class Answer:
     cut: bool = False
     """The connection ends in the middle of the body."""
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """The body's bytes."""
         if isinstance(self.body, bytes):

@@ -58,7 +58,8 @@ class Table:
     carries: Mapping[str, str] = field(default_factory=dict)
     """What the copy of one has of the record that holds it: `{"order_id": "id"}`."""
     keyed: Sequence[str] = ()
-    """The fields that name one together, those that it carries among them; none: its own key."""
+    """The fields that name one together, in the order of the manifest's `key`: `key`, those of the content, and those that it
+    carries. None: `key` alone."""
 
 
 def ordered(rows: Sequence[Row], order: str) -> list[Row]:

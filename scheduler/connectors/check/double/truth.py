@@ -52,6 +52,10 @@ class Truth:
                 record[inner.within] = [self.show(name, child) for child in self._children(name, row)]
         return merged({}, record)
 
+    def novelty(self, row: Row) -> Any:
+        """What a record holds more since a release."""
+        return {"since": ["2026.7"], "of": row.number}
+
     def write(self, stream: str, at: datetime) -> Any:
         """A time as this system writes it."""
         return self.tables[stream].writes(at)
@@ -75,16 +79,21 @@ class Truth:
         ]
         return ordered(found, order)
 
-    def row(self, stream: str, key: object) -> Row | None:
-        """The row with this key, unless it is gone."""
-        found = (row for row in self._rows[stream].values() if self._is_there(stream, row))
-        return next((row for row in found if self.key_of(stream, row) == str(key)), None)
+    def row(self, stream: str, *key: object) -> Row | None:
+        """The row with this key, unless it is gone. Several values: of the fields that name one together."""
+        rows = (row for row in self._rows[stream].values() if self._is_there(stream, row))
+        if len(key) == 1:
+            return next((row for row in rows if self.key_of(stream, row) == str(key[0])), None)
+        wanted = [str(part) for part in key]
+        return next(
+            (row for row in rows if [str(part) for part in self.parts_of(stream, row)] == wanted), None
+        )
 
     def show(self, stream: str, row: Row) -> dict[str, Any]:
         """The row as it is to be answered."""
         record = self.render(stream, row)
         if self.drifted:
-            record["added_by_a_release"] = {"since": ["2026.7"], "of": row.number}
+            record["added_by_a_release"] = self.novelty(row)
         if (stream, row.number) in self.keyless:
             record.pop(self.tables[stream].key)
         edited = self.tables[stream].edited
@@ -94,11 +103,15 @@ class Truth:
 
     def key_of(self, stream: str, row: Row) -> str:
         """What the copy calls it."""
+        return make_key(self.parts_of(stream, row))
+
+    def parts_of(self, stream: str, row: Row) -> list[Any]:
+        """What the fields of its key hold."""
         table = self.tables[stream]
         if not table.keyed:
-            return make_key([table.key_of(row.number)])
-        own = {table.key: table.key_of(row.number), **self._carried(stream, row)}
-        return make_key([own[name] for name in table.keyed])
+            return [table.key_of(row.number)]
+        own = {**row.content, table.key: table.key_of(row.number), **self._carried(stream, row)}
+        return [own[name] for name in table.keyed]
 
     # What the checks do.
 

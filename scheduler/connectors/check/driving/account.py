@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scheduler.connectors.check.double.base import Double
+from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.driving.budget import Lenient
 from worker.connectors.contract import Connector, Source
 from worker.engine.fetching.ahead import Ahead
 from worker.engine.fetching.sizes import PageSize
+from worker.http.carrier import Carrier
 from worker.http.sender import CallContext, Sender
 from worker.runs.states import Lane
 from worker.telemetry.steps import Steps
@@ -31,7 +32,7 @@ class Account:
 
     makes: Callable[[], Connector]
     """The connector as a process reads it from its manifest."""
-    double: Double
+    double: AnyDouble
     secrets: Mapping[str, str]
     """References to them."""
     settings: Mapping[str, Any]
@@ -45,13 +46,19 @@ class Account:
     source: Source = field(init=False)
     sender: Sender = field(init=False)
     ahead: Ahead = field(init=False)
+    carriers: Mapping[str, Carrier] = field(init=False)
 
     def __post_init__(self) -> None:
         self.budget = Lenient(lambda: self.double.now)
         self.connector = self.makes()
         self.source = self.connector.bind(self.settings)
+        self.carriers = self.double.carriers()
         self.sender = Sender(
-            self.budget, timeout=self.timeout, max_bytes=self.max_bytes, clock=lambda: self.double.now
+            self.budget,
+            timeout=self.timeout,
+            max_bytes=self.max_bytes,
+            carriers=self.carriers,
+            clock=lambda: self.double.now,
         )
         self.ahead = Ahead(1, side_by_side=self.side_by_side)
 
@@ -88,7 +95,10 @@ class Account:
         return Account(self.makes, self.double, **{**given, **other})
 
     def close(self) -> None:
+        """As a process ends that nobody asked to log out."""
         self.ahead.close()
+        for carrier in self.carriers.values():
+            carrier.close()
 
 
 @contextmanager

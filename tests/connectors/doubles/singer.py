@@ -1,0 +1,118 @@
+"""A tap that a connection describes: a real program (`plant_tap`), which reads what the checks changed, in runs of its own.
+
+It is started, fed with its STATE, heard and ended by the worker's own means, in small batches so that a few records make many.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from scheduler.connectors.check import Carried, Row, Table, iso
+from scheduler.connectors.check.double.any_double import Kind
+from worker.http.carrier import Carrier
+from worker.taps.carrier import TapCarrier
+from worker.taps.house import House
+
+TAP = Path(__file__).with_name("plant_tap.py")
+BATCH = 5
+
+
+class Singer(Carried):
+    """A plant that a tap reads by a field that grows, by a log that tells of deletes, and whole for a sweep."""
+
+    system = "singer"
+    transport = "tap"
+    played_by = "a tap of our own, a program for each run, whose rows the checks change"
+    uncounted = "A tap asks its system by itself, and nobody here sees how often."
+    secrets: ClassVar[Mapping[str, str]] = {"token": "token-of-the-tap"}
+    troubles: ClassVar[Mapping[str, Kind]] = {
+        "failing": "transient",
+        "cut": "transient",
+        "forbidden": "operator",
+        "throttled": "rate_limited",
+    }
+    tables: ClassVar[Mapping[str, Table]] = {
+        "orders": Table(),
+        "parts": Table(),
+    }
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="headrace-check-")
+        self._home = Path(self._folder.name)
+        self._carriers: list[TapCarrier] = []
+        self._write(None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def settings(self) -> Mapping[str, Any]:
+        """The description of two streams."""
+        whole = {"tap": {"stream": "orders", "replication": "full_table"}}
+        return {
+            "tap": str(TAP),
+            "describe": {
+                "singer": {"config": {"plant": str(self._plant), "token": "{secret:token}"}},
+                "secrets": {"token": {}},
+                "streams": {
+                    "orders": {
+                        "tap": {
+                            "stream": "orders",
+                            "replication": "incremental",
+                            "replication_key": "updated_at",
+                        },
+                        "key": "id",
+                        "deletes": {"sweep": whole},
+                    },
+                    "parts": {"tap": {"stream": "parts", "replication": "log_based"}, "key": "id"},
+                },
+            },
+        }
+
+    def carrier(self) -> Carrier:
+        found = TapCarrier(House(self._home, (str(TAP),), batch=BATCH))
+        self._carriers.append(found)
+        return found
+
+    def render(self, stream: str, row: Row) -> dict[str, Any]:
+        record = super().render(stream, row)
+        if stream == "parts" and row.deleted is not None:
+            record["_sdc_deleted_at"] = iso(row.deleted)
+        return record
+
+    def echoes(self) -> Sequence[str]:
+        """Its last words may be anything."""
+        return ["echo"]
+
+    @contextmanager
+    def suffering(self, trouble: str) -> Iterator[None]:
+        """The next program that is started has it; what runs is ended."""
+        for carrier in self._carriers:
+            carrier.close()
+        self._write(trouble)
+        try:
+            yield
+        finally:
+            self._write(None)
+
+    def settle(self) -> None:
+        self._write(None)
+
+    @property
+    def _plant(self) -> Path:
+        return self._home / "plant.json"
+
+    def _write(self, trouble: str | None) -> None:
+        streams = {
+            "orders": [(iso(row.changed), row) for row in self.rows("orders")],
+            "parts": [(row.serial, row) for row in self.rows("parts", order="serial", gone=True)],
+        }
+        said = {
+            name: [{"mark": mark, "record": self.show(name, row)} for mark, row in rows]
+            for name, rows in streams.items()
+        }
+        known = {"token": self.secrets["token"], "trouble": trouble, "streams": said}
+        self._plant.write_text(json.dumps(known), encoding="utf-8")
