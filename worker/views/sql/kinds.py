@@ -16,6 +16,9 @@ class Kind:
     typed: bool = False
 
 
+_MILLISECONDS = "substring({} from '^/Date[(](-?[0-9]+)([+-][0-9]+)?[)]/$')"
+"""Of `/Date(1492041600000+0000)/`, as OData V2 writes times."""
+
 KINDS: Mapping[str, Kind] = {
     "text": Kind("text", "{}"),
     "number": Kind("numeric", "headrace_numeric({})"),
@@ -25,6 +28,8 @@ KINDS: Mapping[str, Kind] = {
     "date": Kind("date", "headrace_date({})"),
     "epoch_s": Kind("timestamptz", "headrace_epoch({}, 1)"),
     "epoch_ms": Kind("timestamptz", "headrace_epoch({}, 1000)"),
+    "odata_date": Kind("timestamptz", f"headrace_epoch({_MILLISECONDS}, 1000)"),
+    "odata_day": Kind("date", f"(headrace_epoch({_MILLISECONDS}, 1000) AT TIME ZONE 'UTC')::date"),
     "json": Kind("json", "{}", typed=True),
     "typed_time": Kind("timestamptz", "headrace_typed_time({})", typed=True),
     "typed_date": Kind("date", "headrace_typed_date({})", typed=True),

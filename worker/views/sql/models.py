@@ -62,6 +62,7 @@ _PLACE: dict[str, tuple[str, str]] = {
     "change_seq": ("bigint", "r.change_seq"),
 }
 _ENTRY = "CASE WHEN json_typeof(l.entry) = 'object' THEN l.entry END"
+_KEY = CanonicalField()
 _LINE: dict[str, tuple[str, str]] = {
     "parent_id": ("text", "r.stream_id::text || ':' || r.key"),
     "connection": ("text", "c.name"),
@@ -128,8 +129,9 @@ def lines_branch_of(mapping: ModelMapping) -> Branch | None:
 def _apart(model: Model, lines: Lines, mapping: ModelMapping) -> Branch:
     """Lines that are records of their own."""
     found = _noted_lines(lines, model, Fields(empty=mapping.empty))
-    found.note(lines.parent, typed=False)
-    key = found.text(lines.parent)
+    assert lines.parent is not None  # noqa: S101 - they are a stream of their own
+    note_fields(lines.parent, "text", found)
+    key = value(lines.parent, _KEY, found)
     stream = f"(SELECT s.id::text FROM public.streams s WHERE s.connection_id = c.id AND s.name = {literal(mapping.of or '')})"  # noqa: S608
     made = {
         **{name: how for name, (_, how) in _LINE.items()},

@@ -160,3 +160,14 @@ def test_days_are_compared_in_v4_and_times_are_not_in_v2() -> None:
     assert params(rates, Window(), position)["$filter"] == "from gt 2026-01-31"
     equipment = stream("odata: {entity: Equipment, version: 2, types: {end: datetime}}, key: [id, end]")
     assert "$top" not in params(equipment, Window())
+
+
+def test_one_record_is_asked_for_with_what_all_requests_carry() -> None:
+    text = HEAD.replace("streams:", "request: {params: {sap-client: '100'}}\nstreams:")
+    document = read_document(
+        f"{text}  orders: {{odata: {{entity: Orders, expand: [lines]}}, key: id, single: {{}}}}\n".encode(),
+        "erp/manifest.yaml",
+    )
+    request = ManifestConnector(read_manifest(document)).bind({}).stream("orders").single("7")
+    assert request is not None
+    assert dict(request.params) == {"sap-client": "100", "$expand": "lines"}

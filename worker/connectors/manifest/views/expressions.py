@@ -1,7 +1,7 @@
 """What is an expression of `models:`? How a field of a unified model comes out of a record, as data.
 
     "contact.email"                                      what stands there
-    {path: created, as: epoch_ms}                        read as a kind of its own; `zone` for times without an offset
+    {path: created, as: epoch_ms}                        read as a kind of its own; `zone` for times without an offset, or {name}: a setting
     {const: EUR}                                         the same for all
     {first_of: [a, b]}                                   the first that isn't empty
     {enum: {WAPPR: open, COMP: done}, of: status, else: open}
@@ -13,6 +13,7 @@
 Pure: from plain data to frozen data. `worker/views` makes SQL of it; nothing is evaluated here or anywhere in Python.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -22,10 +23,16 @@ from worker.connectors.reading.shape import FieldPath, field_path_of
 from worker.parsing.documents import suggest
 
 KINDS = (
-    "text", "number", "integer", "boolean", "time", "date", "json", "epoch_s", "epoch_ms", "typed_time", "typed_date",
-    "typed_decimal",
+    "text", "number", "integer", "boolean", "time", "date", "json", "epoch_s", "epoch_ms", "odata_date", "odata_day",
+    "typed_time", "typed_date", "typed_decimal",
 )  # fmt: skip
-"""What a value may be read as. The typed ones are objects with a `__class__`, as Tryton writes them."""
+"""What a value may be read as. `/Date(1492041600000)/` is a moment or a day; the typed ones are objects with a
+`__class__`, as Tryton writes them.
+"""
+
+
+SETTING = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+"""A zone that is a connection's: the name of a setting in braces (see `zones`)."""
 
 
 class BadMapping(Exception):
@@ -109,7 +116,8 @@ def _read_at(given: Mapping[str, Any], where: tuple[str | int, ...]) -> Expressi
     if kind is not None and kind not in KINDS:
         raise BadMapping((*where, "as"), f"There is no kind {kind!r}.", suggest(str(kind), KINDS) or None)
     try:
-        ZoneInfo(zone)
+        if not (isinstance(zone, str) and SETTING.fullmatch(zone)):
+            ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
         raise BadMapping((*where, "zone"), f"There is no time zone {zone!r}.") from None
     return At(path_of(found["path"], where), kind, zone)

@@ -42,7 +42,7 @@ class Lines:
 
     path: FieldPath
     fields: Mapping[str, Expression]
-    parent: FieldPath = ()
+    parent: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _lines(model: Model, given: Any, where: tuple[str | int, ...]) -> Lines:
     found = keys_of(given, where, needed=keys, known=keys)
     fields = _fields(found["fields"], model.lines, (*where, "fields"))
     if "stream" in found:
-        return Lines((), fields, path_of(found["parent"], (*where, "parent")))
+        return Lines((), fields, read_expression(found["parent"], (*where, "parent")))
     return Lines(path_of(found["path"], (*where, "path")), fields)
 
 
