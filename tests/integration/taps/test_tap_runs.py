@@ -1,6 +1,7 @@
 """Runs of a tap from claim to end: a real process that speaks Singer, and a real ledger."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -143,6 +144,27 @@ def test_one_stream_of_a_connection_is_read_at_a_time(taps: TapBench) -> None:
         cancel_run(taps.services.database, run)
         taps.services.leases.renew()
     assert (waits["state"], waits["wait_reason"], waits["attempt"]) == ("queued", "limit", 0)
+
+
+@pytest.mark.parametrize("name", ["orders", "sites"])
+def test_of_a_large_table_as_much_is_compared_as_the_allowance_has_room_for(
+    taps: TapBench, name: str
+) -> None:
+    carrier = taps.services.sender._carrying._carriers["tap"]
+    carrier._house = replace(carrier._house, batch=10)  # type: ignore[attr-defined]
+    taps.describe()
+    taps.has(*range(100))
+    stream = taps.stream(name)
+    taps.sync(stream)
+    mangled = "UPDATE records SET content_hash = gen_random_uuid()"
+    taps.services.database.run(f"{mangled} WHERE key = '12'")
+    run = taps.request(stream, "verify", requests=6)
+    carry_out(taps.services, run)
+    proof = taps.services.database.one("SELECT methods, checked, different, pending FROM verifications")
+    assert proof is not None
+    assert (proof["methods"], proof["checked"]) == (["beginning"], 30)
+    assert proof["different"] + proof["pending"] == 1
+    assert not any(map(lives, taps_of(taps))), "none is left that nobody reads to its end"
 
 
 def test_what_an_installation_does_not_allow_is_not_run(taps: TapBench) -> None:

@@ -44,7 +44,9 @@ class Looks:
     """What changed before is in the copy or isn't: the history goes back so far."""
     suspects: dict[str, Suspect] = field(default_factory=dict)
     pages: int = 0
-    """Of the whole stream, where it was read."""
+    """Of the whole stream, where it was read, or of its beginning."""
+    in_part: bool = False
+    """No more than those pages was read."""
     total: int | None = None
     """What the system says there is, where that is to be in the copy."""
 
@@ -69,7 +71,10 @@ class Looks:
             size > MOST_WHOLE or not fits(size / per_page, self.asker.allowance, singles=self._singles)
         ):
             self._take(page.records, self.everything)
+            self.found.used("beginning")
             self.total = None if self.since is not None else page.in_all
+            if not (self._slices or self._singles):
+                self._further(page)
             return False
         shown, others = self._read_on(page)
         self.pages = self.asker.spent
@@ -111,6 +116,14 @@ class Looks:
                 self._compare(shown, self.copy.held(list(shown)))
                 raise
 
+    def _further(self, page: Page) -> None:
+        """What follows the first page, where no other place can be asked for: half of the allowance, as the rest looks again."""
+        self.pages, self.in_part = 1, True
+        while page.next is not None and self.pages < self.asker.allowance // 2:
+            page, _ = self.asker.page(self.everything, page.next)
+            self._take(page.records, None)
+            self.pages += 1
+
     def _by_ids(self) -> None:
         """All keys, where the system lists them cheaply."""
         sweep = self.asker.stream.sweep()
@@ -142,8 +155,7 @@ class Looks:
             page, _ = self.asker.page(Window(), page.next, stream=sweep)
 
     def _by_sample(self) -> None:
-        slices = self.asker.stream.traits.incremental and isinstance(self.due.before, datetime)
-        shares = share(self.asker.left, slices=slices, singles=self._singles)
+        shares = share(self.asker.left, slices=self._slices, singles=self._singles)
         most = 2 * max(shares.slices, shares.singles)
         sample = self.copy.some(most, self.copy.count(), seed=self.dice.uniform(-1.0, 1.0)) if most else []
         until = self.due.before if isinstance(self.due.before, datetime) else None
@@ -184,6 +196,12 @@ class Looks:
         if page.gone:
             self.suspects.setdefault(row.key, Suspect(Difference("extra", row.key)))
         self._take(page.records, None)
+
+    @property
+    def _slices(self) -> bool:
+        """Whether the stream can be asked for what changed since some time."""
+        traits = self.asker.stream.traits
+        return traits.incremental and not traits.token and isinstance(self.due.before, datetime)
 
     @property
     def _singles(self) -> bool:

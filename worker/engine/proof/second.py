@@ -104,18 +104,21 @@ def _look_again(looks: Looks) -> dict[str, Again]:
 
 
 def _whole_again(looks: Looks, again: dict[str, Again]) -> None:
+    """All of it, or as much as was read the first time."""
     at = looks.asker.job.run.now()
     found: dict[str, Record] = {}
     unread: set[str] = set()
     page, _ = looks.asker.page(looks.everything, None)
+    read = 1
     while True:
         found.update((record.key, record) for record in page.records if record.key in looks.suspects)
         unread.update(bad.key for bad in page.rejected if bad.key is not None)
-        if page.next is None:
+        if page.next is None or (looks.in_part and read >= looks.pages):
             break
         page, _ = looks.asker.page(looks.everything, page.next)
+        read += 1
     for key in looks.suspects:
-        if key not in unread:
+        if key not in unread and (key in found or not looks.in_part):  # what a part doesn't show says nothing
             again[key] = Again(found.get(key), at)
 
 

@@ -78,6 +78,7 @@ def verify(engine: Engine, job: Job) -> None:
         looks.found.complete = False
         looks.found.stopped = f"It ended early: {exc.message}"
         second_looks_missed(looks)
+    engine.sender.let_go(job.context(source))  # what was only begun with isn't wanted any more
     if asker.out_of_time:
         looks.found.stopped = "It ended early: its time was up."
     _finish(engine, job, looks, since)
