@@ -14,7 +14,7 @@ from worker.connectors.describing.described import digest
 from worker.connectors.hooks.source import HookedSource
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.settings import settings_error, what_is_wrong
-from worker.connectors.manifest.streams.zones import with_zones
+from worker.connectors.manifest.streams.zones import check_zones, with_zones
 from worker.connectors.protocols.odata.source import ODataSource
 from worker.connectors.protocols.odoo import OdooSource
 from worker.connectors.protocols.rest import RestSource
@@ -110,6 +110,7 @@ class ManifestConnector:
         whole = {name: known[name].meant(value) if name in known else value for name, value in given.items()}
         if (streams := with_zones(manifest.streams, whole)) is not manifest.streams:
             manifest = replace(manifest, streams=streams)
+        check_zones(manifest.zones_of(settings))
         source = PROTOCOLS[manifest.protocol](manifest, whole)
         return source if manifest.hook is None else HookedSource(source, manifest.hook, whole)
 

@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from worker.connectors.connector import ManifestConnector
+from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.views.expressions import BadMapping
 from worker.connectors.manifest.views.mapping import ModelMapping, override
 from worker.connectors.manifest.views.tables import TableTraits
+from worker.connectors.manifest.views.zones import with_zones, zones_in
 from worker.connectors.registry import Registry
 from worker.db.database import Database
 from worker.db.queries import sql
@@ -52,16 +54,16 @@ def described_all(
 
 
 def _settings(database: Database, found: Sequence[Row], registry: Registry) -> dict[int, Mapping[str, Any]]:
-    """Those that describe streams; a system that isn't open is asked for none."""
-    opened = {
-        each.system for each in registry.connectors() if isinstance(each, ManifestConnector) and each.open
-    }
-    ids = {row["connection_id"] for row in found if row["system"] in opened}
+    """Those that describe streams or name a zone; a system that takes neither is asked for none."""
+    known = [each for each in registry.connectors() if isinstance(each, ManifestConnector)]
+    opened = {each.system for each in known if each.open}
+    waiting = {each.system for each in known if each.manifest.zones}
+    zoned = {row["connection_id"] for row in found if row["system"] in waiting}
+    ids = zoned | {row["connection_id"] for row in found if row["system"] in opened}
     if not ids:
         return {}
-    return {
-        row["id"]: row["settings"] for row in database.all(sql.settings_for_views, {"connections": [*ids]})
-    }
+    asked = {"connections": [*ids], "zoned": [*zoned]}
+    return {row["id"]: row["settings"] for row in database.all(sql.settings_for_views, asked)}
 
 
 def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Described | None:
@@ -76,7 +78,10 @@ def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Desc
     if manifest is not None:
         if row["name"] in manifest.streams:
             table = manifest.streams[row["name"]].table
-        mappings, problem = _mappings(manifest.models, options.get("models"), tuple(manifest.streams))
+        mappings, problem = _mappings(manifest, options.get("models"))
+        if manifest.zones:
+            zones = manifest.zones_of(settings)
+            mappings = tuple(with_zones(mapping, zones) for mapping in mappings)
     own = tuple(mapping for mapping in mappings if mapping.stream == row["name"])
     if table.empty:
         own = tuple(replace(mapping, empty=table.empty) for mapping in own)
@@ -96,15 +101,21 @@ def described(row: Row, registry: Registry, settings: Mapping[str, Any]) -> Desc
 
 
 def _mappings(
-    manifest: tuple[ModelMapping, ...], own: Mapping[str, Any] | None, streams: Sequence[str]
+    manifest: Manifest, own: Mapping[str, Any] | None
 ) -> tuple[tuple[ModelMapping, ...], str | None]:
     """What the connection says over the manifest; the manifest alone, and why, where the two don't fit."""
     if not own:
-        return manifest, None
+        return manifest.models, None
     try:
-        return override(manifest, own, streams), None
+        found = override(manifest.models, own, tuple(manifest.streams))
     except BadMapping as exc:
-        return manifest, f"models.{'.'.join(map(str, exc.place))}: {exc.message}"
+        return manifest.models, f"models.{'.'.join(map(str, exc.place))}: {exc.message}"
+    if others := sorted({*zones_in(found)} - {*manifest.zones}):
+        return (
+            manifest.models,
+            f"models: {{{others[0]}}} is no zone: a connection names its own, such as Europe/Berlin.",
+        )
+    return found, None
 
 
 def _digest(table: TableTraits, mappings: tuple[ModelMapping, ...]) -> str:

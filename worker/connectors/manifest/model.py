@@ -23,6 +23,7 @@ from worker.connectors.manifest.streams.reading import read_streams
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.views.mapping import ModelMapping
 from worker.connectors.manifest.views.tables import read_model_mappings
+from worker.connectors.manifest.views.zones import zones_in
 from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
 from worker.connectors.manifest.webhooks.reading import read_webhooks
 from worker.connectors.refusals.refusals import Refusals
@@ -65,6 +66,13 @@ class Manifest:
     about: About = field(default_factory=About)
     hook: LoadedHook | None = field(default=None, compare=False)
     """Python of its own, where its words end."""
+    zones: tuple[str, ...] = ()
+    """Settings that name the time zones of its models."""
+
+    def zones_of(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What a connection says there."""
+        known = {name: self.settings[name] for name in self.zones}
+        return {name: str(each.meant(settings.get(name, each.default))) for name, each in known.items()}
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -91,6 +99,7 @@ def read_manifest(document: Document) -> Manifest:
     request, rpc = (data.get(key, {}) for key in ("request", "tryton"))
     settings = read_settings(document)
     _check_names(document)
+    models = read_model_mappings(document, list(data.get("streams", ())))
     return Manifest(
         system=data["system"],
         version=data.get("version", FIRST_VERSION),
@@ -108,7 +117,8 @@ def read_manifest(document: Document) -> Manifest:
         rpc_path=rpc.get("path", "/{database}/rpc/"),
         rpc_size=rpc.get("size", 500),
         streams=read_streams(document, data["protocol"]),
-        models=read_model_mappings(document, list(data.get("streams", ()))),
+        models=models,
+        zones=zones_in(models),
         webhooks=read_webhooks(document),
         body=request.get("body"),
         singer=read_singer(document),

@@ -25,8 +25,10 @@ SELECT s.id, s.name, s.bucket, s.options, c.id AS connection_id, c.name AS conne
  ORDER BY s.id;
 
 -- name: settings_for_views
--- Of connections that may describe streams of their own: read once for all their streams, as they may be long.
-SELECT id, settings FROM connections WHERE id = ANY (%(connections)s) AND settings ? 'describe';
+-- Of connections that may describe streams of their own: read once for all their streams, as they may be long. And of those
+-- whose time zone their manifest leaves to a setting.
+SELECT id, settings FROM connections
+ WHERE id = ANY (%(connections)s) AND (settings ? 'describe' OR id = ANY (%(zoned)s));
 
 -- name: lock_view
 SELECT pg_try_advisory_xact_lock(hashtextextended('headrace view', %(stream)s)) AS locked;

@@ -9,6 +9,8 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Window
 from worker.connectors.manifest.model import Manifest, manifest_in
 from worker.connectors.manifest.streams.zones import with_zones
+from worker.connectors.manifest.views.expressions import At, FirstOf
+from worker.connectors.manifest.views.zones import with_zones as models_by
 from worker.errors import InvalidInput
 from worker.parsing.documents import read_document
 
@@ -79,3 +81,46 @@ def test_a_manifest_that_names_no_clock_is_refused_with_its_line(zone: str, word
     with pytest.raises(InvalidInput, match=words) as caught:
         manifest(zone)
     assert "12" in str(caught.value.place)
+
+
+MODELS = """\
+models:
+  work_order:
+    stream: parts
+    fields:
+      number: id
+      due_at: {first_of: [{path: due, as: time, zone: "%s"}, {path: planned, as: time, zone: "Europe/Berlin"}]}
+"""
+
+
+def mapped(zone: str = "{timezone}") -> Manifest:
+    text = (AROUND % "UTC") + MODELS % zone
+    return manifest_in(read_document(text.encode(), "manifest.yaml"))
+
+
+class TestModels:
+    def test_times_of_a_model_go_by_the_clock_of_the_connection(self) -> None:
+        manifest = mapped()
+        assert manifest.zones == ("timezone",)
+        for settings, zone in (({}, "UTC"), ({"timezone": "Asia/Tokyo"}, "Asia/Tokyo")):
+            found = models_by(manifest.models[0], manifest.zones_of(settings))
+            due = found.fields["due_at"]
+            assert isinstance(due, FirstOf)
+            assert [part.zone for part in due.parts if isinstance(part, At)] == [zone, "Europe/Berlin"]
+            assert found.fields["number"] == manifest.models[0].fields["number"]
+
+    def test_a_mapping_that_waits_for_no_clock_stays_the_same_one(self) -> None:
+        mapping = mapped("Asia/Tokyo").models[0]
+        assert models_by(mapping, {}) is mapping
+
+    def test_a_setting_that_names_no_zone_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="timezone"):
+            ManifestConnector(mapped()).bind({"timezone": "Nowhere"})
+
+    @pytest.mark.parametrize(
+        ("zone", "complaint"),
+        [("{timezoen}", "no setting 'timezoen'"), ("{place}", "required or have a default")],
+    )
+    def test_a_setting_that_isnt_there_is_told(self, zone: str, complaint: str) -> None:
+        with pytest.raises(InvalidInput, match=complaint):
+            mapped(zone)

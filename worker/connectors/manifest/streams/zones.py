@@ -75,10 +75,20 @@ def _timed(time: TimeField | None, settings: Mapping[str, Any]) -> TimeField | N
     if time is None or not isinstance(time.zone, ZoneSetting):
         return time
     name = time.zone.setting
+    return replace(time, zone=_zone_of(name, str(settings[name])))
+
+
+def check_zones(zones: Mapping[str, str]) -> None:
+    """Refuse the first setting that names no zone."""
+    for name, zone in zones.items():
+        _zone_of(name, zone)
+
+
+def _zone_of(setting: str, name: str) -> tzinfo:
     try:
-        zone = zone_named(str(settings[name]))
+        zone = zone_named(name)
     except ValueError as exc:
-        raise settings_error("bad_value", name, f"{exc} Write it like Europe/Berlin or UTC.") from None
+        raise settings_error("bad_value", setting, f"{exc} Write it like Europe/Berlin or UTC.") from None
     if isinstance(zone, ZoneSetting):
-        raise settings_error("bad_value", name, "A time zone is written like Europe/Berlin or UTC.")
-    return replace(time, zone=zone)
+        raise settings_error("bad_value", setting, "A time zone is written like Europe/Berlin or UTC.")
+    return zone

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from worker.connectors.manifest.checking import check_template
 from worker.connectors.manifest.views.expressions import BadMapping, as_text
 from worker.connectors.manifest.views.mapping import ModelMapping, read_models
+from worker.connectors.manifest.views.zones import zones_of
 from worker.connectors.reading.shape import FieldPath, field_path_of
 from worker.parsing.documents import Document
 
@@ -54,6 +56,10 @@ def _column(name: str, found: str | Mapping[str, Any]) -> DeclaredColumn:
 def read_model_mappings(document: Document, streams: Sequence[str]) -> tuple[ModelMapping, ...]:
     """The `models:` of a manifest; what is wrong is told with its line."""
     try:
-        return read_models(document.data.get("models", {}), streams)
+        mappings = read_models(document.data.get("models", {}), streams)
     except BadMapping as exc:
         raise document.error(("models", *exc.place), "bad_mapping", exc.message, hint=exc.hint) from None
+    for mapping in mappings:
+        for name in zones_of(mapping):
+            check_template(document, ("models", mapping.model), f"{{{name}}}", optional=False)
+    return mappings
