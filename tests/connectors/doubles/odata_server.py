@@ -65,6 +65,10 @@ class ODataServer(Double):
         del call
         return self.rows(stream, order="number")
 
+    def _entity(self, path: str) -> Entity | None:
+        """The entity set of this path."""
+        return self.entities.get(path)
+
     def _check_filter(self, condition: Condition) -> None:
         """`Refused` for a condition that the specification allows and the system doesn't."""
 
@@ -132,10 +136,10 @@ class ODataServer(Double):
     def _served(self, call: Call, path: str) -> Answer:
         if (unknown := {name for name, _ in call.params if name.startswith("$")} - OPTIONS) != set():
             raise Refused(f"The query option {min(unknown)} isn't known.")
-        if (entity := self.entities.get(path)) is not None:
+        if (entity := self._entity(path)) is not None:
             return self._listed(call, entity)
         name, parenthesis, keys = path.partition("(")
-        if not parenthesis or (entity := self.entities.get(name)) is None or not keys.endswith(")"):
+        if not parenthesis or (entity := self._entity(name)) is None or not keys.endswith(")"):
             return self._error(404, "ResourceNotFound", f"Resource not found for the segment '{name}'.")
         wanted = self._named(entity, keys[:-1])
         row = next(

@@ -86,7 +86,7 @@ def test_lines_of_a_stream_of_their_own_are_a_mapping_of_their_own() -> None:
     lines = {"stream": "items", "parent": "order", "fields": {"quantity": "q"}}
     header, apart = models(purchase_order={"stream": "orders", "fields": {"number": "n"}, "lines": lines})
     assert (header.stream, header.lines, header.of) == ("orders", None, None)
-    assert (apart.stream, apart.of, apart.lines.parent) == ("items", "orders", ("order",))
+    assert (apart.stream, apart.of, apart.lines.parent) == ("items", "orders", At(("order",)))
     changed = override(
         (header, apart), {"purchase_order": {"lines": {**lines, "fields": {"quantity": "other"}}}}, STREAMS
     )
