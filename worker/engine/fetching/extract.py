@@ -4,9 +4,9 @@ A page is loaded while the next ones are fetched, side by side where the stream 
 after the other (`fetching.line`). What is committed stays in order, so the cursor's rule stays: what was fetched beyond a
 page that fails, or beyond the end, is dropped. An error of a page that was asked for beside others is never the run's:
 when its turn comes it is asked for again, alone. Pages that prove too large or too slow are asked for smaller
-(`fetching.sizes`). A page that doesn't go on where the one before ended is stored, and what lies between is read
+(`fetching.sizing`). A page that doesn't go on where the one before ended is stored, and what lies between is read
 (`seams`). Where the first page is the last, no thread and no line are made.
-Emits: page_size_changed, pages_not_side_by_side, page_asked_again, pages_shifted.
+Emits: pages_not_side_by_side, page_asked_again, pages_shifted.
 """
 
 from collections import Counter
@@ -21,18 +21,16 @@ from worker.connectors.contract import Page, Position, Stream, Window
 from worker.engine.fetching.ahead import Ahead
 from worker.engine.fetching.details import Details, parted
 from worker.engine.fetching.line import Answer, Entry, Line
-from worker.engine.fetching.memory import SMALL, Room
-from worker.engine.fetching.sizes import CROWDING, TOO_SLOW, too_much
+from worker.engine.fetching.memory import Room
+from worker.engine.fetching.sizes import too_much
+from worker.engine.fetching.sizing import Sizing
 from worker.engine.fetching.width import Width
-from worker.engine.planning.plan import Plan, advance, is_last, is_neighbour, on_clock, restart, turn_back
+from worker.engine.planning.plan import Plan, advance, is_last, is_neighbour, on_clock, turn_back
 from worker.engine.planning.seams import MOST_ANEW, MOST_AT_ONE_PLACE, MOST_TURNS_BACK, without_marked
 from worker.errors import HeadraceError, RateLimited, Transient
 from worker.http.sender import CallContext, Sender
 
 log = structlog.get_logger()
-
-MOST_TIMEOUTS = 2
-"""Smaller pages are tried so often in one claim of a run; after that it waits, as for a system that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +83,14 @@ class Extractor:
     ) -> None:
         self._sender = sender
         self._context = context
-        self._whole = self._stream = stream
+        self._stream = stream
         self._ahead = ahead
         self._now = now
         self._clock = clock
         self._details = Details(sender, context, ahead, self._most_at_once(stream.traits.details))
-        self._size = ahead.sizes.of(context.connection_id, stream.name)
+        self._sizing = Sizing(context, ahead.sizes, stream)
         self._line: Line | None = None
         self._width = Width(1)
-        self._timeouts = 0
         self._pages = self._anew = 0
         """Taken so far, and how often from the very first on again."""
         self._turned = Counter[int]()
@@ -102,8 +99,7 @@ class Extractor:
     def pages(self, plan: Plan) -> Generator[Fetched, None, None]:
         """The pages from the plan's position to the end of its window. Close it where they aren't read to the end."""
         self._line, self._width = None, Width(self._most_at_once())
-        if self._size.divisor > 1:
-            self._go_on_smaller(plan)
+        self._turn_to(self._sizing.remembered(plan))
         taken = self._due(plan)
         room = taken.room
         try:
@@ -139,7 +135,7 @@ class Extractor:
             log.debug("pages_not_side_by_side")
             self._width.guessed_wrong()
         self._width.arrived(end_known=page.total is not None)
-        line.expected = self._size.bytes
+        line.expected = self._sizing.expected
         onward = self._stream.onward(taken.at, page, self._width.line - 1)
         line.ask([following, *onward], self._width.now)
 
@@ -159,7 +155,7 @@ class Extractor:
         if not isinstance(error, HeadraceError) or not self._may_ask_again(entry, error):
             raise error
         if not entry.beside and too_much(error):
-            return self._due(self._with_less(plan, error))
+            return self._due(self._turn_to(self._sizing.less(plan, error)))
         self._hush(error)
         return self._due(plan, alone=True)
 
@@ -170,7 +166,7 @@ class Extractor:
     def _due(self, plan: Plan, *, alone: bool = False) -> _Taken:
         """Ask for the page whose turn it is, in this thread."""
         while True:
-            room = self._ahead.memory.room(self._size.bytes, give_way=self._give_way)
+            room = self._ahead.memory.room(self._sizing.expected, give_way=self._give_way)
             alone = alone or self._line is None or not self._line.is_busy
             try:
                 return self._taken(plan, self._fetch(plan.window, plan.position, room), room)
@@ -179,7 +175,7 @@ class Extractor:
                 if not alone:
                     self._hush(exc)
                 elif too_much(exc):
-                    plan = self._with_less(plan, exc)
+                    plan = self._turn_to(self._sizing.less(plan, exc))
                 else:
                     raise
                 alone = True
@@ -195,9 +191,7 @@ class Extractor:
         log.debug("page_asked_again", error_code=error.code, at_once=self._width.now)
 
     def _taken(self, plan: Plan, answer: Answer, room: Room) -> _Taken:
-        self._size.came(answer.size)
-        if answer.size > SMALL:  # the next run makes room before it asks
-            self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
+        self._sizing.came(answer.size)
         page, traits = answer.page, self._stream.traits
         self._pages += 1
         if not is_neighbour(plan, page, traits) and (place := self._back(plan)) is not None:
@@ -207,7 +201,7 @@ class Extractor:
             plan = on_clock(plan, self._clock.skew)
         following, done = advance(plan, page, traits)
         if not done:
-            following = self._with_another_size(following)
+            following = self._turn_to(self._sizing.another(following))
         if plan.marks:
             page = without_marked(page, plan.marks)
         fetched = Fetched(page, following, done, answer.observed_at, answer.size)
@@ -258,58 +252,12 @@ class Extractor:
             step.counts["records"] = len(page.records)
         return page, size
 
-    def _with_less(self, plan: Plan, error: HeadraceError) -> Plan:
-        """The plan with smaller pages; raises `error` where there are none, or this was tried often enough."""
-        divisor = self._size.smaller
-        smaller = None if divisor is None else self._resized(plan, divisor)
-        if smaller is None or divisor is None:
-            raise error
-        self._size.shrank(divisor)
-        self._say_size(error.code)
-        if error.code == TOO_SLOW:
-            self._timeouts += 1
-            if self._timeouts >= MOST_TIMEOUTS:
-                raise error
-        return smaller
-
-    def _with_another_size(self, plan: Plan) -> Plan:
-        """Smaller pages where one crowds out those of others, larger ones where all went well for long."""
-        wanted = self._size.larger or (self._size.smaller if self._size.bytes > CROWDING else None)
-        if wanted is None:
-            return plan
-        changed = self._resized(plan, wanted)
-        if changed is None or changed.position is None:  # not worth a window from its beginning
-            self._size.good = 0
-            return plan
-        if wanted > self._size.divisor:
-            self._size.shrank(wanted)
-            self._say_size("crowding")
-        else:
-            self._size.grew(wanted)
-            self._say_size("went_well")
-        return changed
-
-    def _go_on_smaller(self, plan: Plan) -> None:
-        """With the size that was remembered, where the plan's place can be kept: it may have been made with another."""
-        resized = self._whole.resized(self._size.divisor, parted(plan.position)[0])
-        if resized is not None and (resized[1] is not None or plan.position is None):
-            self._stream = resized[0]
-
-    def _resized(self, plan: Plan, divisor: int) -> Plan | None:
-        """The plan under which the stream is read on with pages of that size; None where it can't be."""
-        resized = self._whole.resized(divisor, parted(plan.position)[0])
-        if resized is None:
-            return None
-        self._stream, position = resized
-        self._give_way()
-        if position is None and plan.position is not None:
-            return restart(plan)
+    def _turn_to(self, plan: Plan) -> Plan:
+        """Ask from here on for pages of the size that was decided on: what is here in another is of no use."""
+        if self._sizing.stream is not self._stream:
+            self._stream = self._sizing.stream
+            self._give_way()
         return plan
-
-    def _say_size(self, reason: str) -> None:
-        self._ahead.sizes.keep(self._context.connection_id, self._whole.name, self._size)
-        self._context.steps.add("page_size", 0.0, divisor=self._size.divisor)
-        log.info("page_size_changed", reason=reason, divisor=self._size.divisor)
 
     def _most_at_once(self, wanted: int = 0) -> int:
         allowed = self._context.source.limits.concurrency
