@@ -171,3 +171,18 @@ class TestToken:
     def test_one_of_another_kind_is_a_malformed_page(self, tmp_path: Path) -> None:
         with pytest.raises(Transient):
             stream_of(tmp_path, self.BY_PARAM).read(answer(b'{"data":[],"delta":{}}'), Window(), None)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("lag: 30s", "say by overlap how many"),
+        ("overlap: 5m", "overlap must be a number"),
+        ("precision: s", "numbers are whole"),
+        ("until_param: to", "a number says nothing about now"),
+    ],
+)
+def test_what_is_said_of_times_says_nothing_of_numbers(tmp_path: Path, said: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why) as caught:
+        load(tmp_path, f"incremental: {{field: n, kind: number, param: since, {said}}}")
+    assert caught.value.place == f"{tmp_path}/shop/manifest.yaml:8"

@@ -130,7 +130,7 @@ def test_each_way_of_paging_can_be_said(tmp_path: Path, paging: str, expected: A
         ("type: integer", "type: integer, default: x", 8, "must be a whole number"),
         ("type: integer", "type: float", 8, "settings.company.type must be one of"),
         ("format: epoch_s", "format: number", 25, "doesn't fit the kind timestamp"),
-        ("format: epoch_s", "kind: number", 25, "overlap must be a number"),
+        ("format: epoch_s", "kind: number", 25, "lag goes with times"),
         ("format: epoch_s", "zone: Europe/Berln", 25, "no time zone 'Europe/Berln'"),
         ("param: since, ", "", 25, "needs the param"),
         ("overlap: 10s", "overlap: 10", 25, "overlap must be a duration"),

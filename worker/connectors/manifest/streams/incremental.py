@@ -91,6 +91,8 @@ def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, compl
             "incremental needs the param or the condition (since) that asks for changes, or descending: true."
         )
         raise complain(("incremental",), message)
+    if kind == "number":
+        _check_number(found, complain)
     precision = found.get("precision")
     if precision is not None and PRECISIONS[precision] < PRECISIONS[PRECISION_OF.get(form, "d")]:
         raise complain(("incremental", "precision"), f"The format {form} can't say times that precisely.")
@@ -103,6 +105,22 @@ def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, compl
         found.get("nulls", "accept"),
         descending=found.get("descending", False),
     )
+
+
+_OF_TIMES = {
+    "lag": "say by overlap how many numbers behind the last one may still come",
+    "precision": "numbers are whole",
+    "clock": "a number stands in one field",
+    "until_param": "a number says nothing about now, so nobody can ask for changes up to one",
+    "until": "a number says nothing about now, so nobody can ask for changes up to one",
+}
+
+
+def _check_number(found: Mapping[str, Any], complain: Complain) -> None:
+    """What is said of times says nothing of numbers."""
+    for key, why in _OF_TIMES.items():
+        if key in found:
+            raise complain(("incremental", key), f"{key} goes with times, and the cursor is a number: {why}.")
 
 
 def overlap_of(found: Mapping[str, Any], incremental: Incremental, complain: Complain) -> float:
