@@ -146,8 +146,12 @@ def _renews_after(bench: Bench, each: Complaint) -> None:
 
 def _wrong_secrets(bench: Bench) -> int:
     tried = 0
-    needed = bench.account().connector.secrets_of(bench.double.settings())
-    for name in (name for name, must in needed.items() if must):
+    account = bench.account()
+    hooks = account.source.webhooks
+    known = {*account.connector.secrets_of(bench.double.settings())} - {
+        *(hooks.secret_names if hooks else ())
+    }
+    for name in (name for name in bench.double.secrets if name in known):
         with bench.wrong_secret(name) as account:
             before = len(bench.double.log)
             error = _failure_of(Copy(account, bench.stream))
