@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from servers.valkey import empty
 
 from worker.config import load_settings
-from worker.engine.loading import load
+from worker.engine.loading import sift
 from worker.engine.perform import carry_on, carry_out
 from worker.feed.position import Position
 from worker.feed.reading import Wanted, read_changes
@@ -33,7 +33,7 @@ from .crash import Crash
 ROUNDS = 40
 """So many runs in a row that a quiet source can owe; more means that they come back for ever."""
 BUCKET = 5
-FEW, FEW_CHANGED = load.FEW, load.FEW_CHANGED
+FEW, FEW_CHANGED = sift.FEW, sift.FEW_CHANGED
 PATIENCE = 9
 """Attempts before a run fails: more than a test's faults, so that most runs live through them."""
 
@@ -74,7 +74,7 @@ class Mirror:
 
     def load_as(self, *, few: int, versions: bool) -> None:
         """Up to so many records are loaded in one statement, and more in the ways of large pages; with versions or without."""
-        load.FEW, load.FEW_CHANGED = few, 0 if few == 0 else FEW_CHANGED
+        sift.FEW, sift.FEW_CHANGED = few, 0 if few == 0 else FEW_CHANGED
         self.services.database.run(
             "UPDATE streams SET options = %(options)s WHERE id = ANY (%(ids)s)",
             {
@@ -226,5 +226,5 @@ def opened_mirror(database_url: str, broker_url: str, systems: Path, system: str
     try:
         yield Mirror(services, broker_url, system)
     finally:
-        load.FEW, load.FEW_CHANGED = FEW, FEW_CHANGED
+        sift.FEW, sift.FEW_CHANGED = FEW, FEW_CHANGED
         services.close()

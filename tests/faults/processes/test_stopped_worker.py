@@ -10,7 +10,7 @@ from servers.installation.stack import Stack
 from servers.waiting import wait_until
 
 from worker.engine.fetching.line import DEEP
-from worker.engine.loading.load import FEW_BYTES
+from worker.engine.loading.sift import FEW_BYTES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 

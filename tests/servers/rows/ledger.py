@@ -10,7 +10,8 @@ from psycopg.rows import DictRow
 
 from worker.connectors.contract import Page, Record
 from worker.db.database import Database
-from worker.engine.loading.load import FEW, Loaded, Loader
+from worker.engine.loading.load import Loaded, Loader
+from worker.engine.loading.sift import FEW
 from worker.engine.planning.plan import Checkpoint
 from worker.runs.claim import Run, claim_run
 from worker.runs.request import Requested, request_run

@@ -23,27 +23,19 @@ from worker.db.queries import sql
 from worker.engine.loading.batch import Batch
 from worker.engine.loading.refused import find_refused, quarantine
 from worker.engine.loading.rows import (
-    Row,
     gone_arrays,
     moved_arrays,
     new_rows,
     pack_time,
     row_arrays,
-    sift_arrays,
     staged_rows,
     teach_arrays,
 )
+from worker.engine.loading.sift import Sifted, Sifter, are_few, only
 from worker.engine.planning.plan import Checkpoint
 from worker.errors import Cancelled, LostLease
 from worker.runs.claim import Run
 
-FEW = 48
-FEW_BYTES = 256 * 1024
-"""Up to so many records of so many bytes go in one statement, unsifted, unless one has to be set aside."""
-FEW_CHANGED = 256
-"""The same for what was sifted and changed: from there on a staging table is as cheap."""
-MOSTLY = 0.9
-"""Where so much of a batch had changed, the next is not sifted first: it would be found changed, too."""
 MEETINGS = 5
 """How often two runs on one stream may be in each other's way before one of them gives up."""
 _READY, _STAGING = "headrace_loading", "headrace_staging"
@@ -90,19 +82,6 @@ class Note(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Sifted:
-    """What has to be written, in the order of the keys."""
-
-    new: Sequence[Row]
-    changed: Sequence[Row]
-    refused: int = 0
-    moved: Sequence[Row] = ()
-    """The same content in a later version: only that is kept."""
-    looked: bool = True
-    """False: they are taken for changed, and some may be none of it."""
-
-
 class Loader:
     """Writes the pages of one run."""
 
@@ -122,16 +101,12 @@ class Loader:
         self._lease = lease
         self._cause = "event" if run.track == "events" else "run"
         self._authoritative = authoritative
+        self._sql = {name: in_partition(getattr(sql, name), run.bucket) for name in _IN_PARTITION}
+        self._sifter = Sifter(run, self._sql, authoritative=authoritative)
         self._extras = extras
         self._notes = notes
         self._pages = run.pages
         self._backend: int | None = None
-        self._alone: bool | None = None
-        """Whether all that the stream holds was written here as new, so nothing has to be looked up; None: not asked yet."""
-        self._straight = True
-        """Whether new records may go straight in."""
-        self._sifting = True
-        self._sql = {name: in_partition(getattr(sql, name), run.bucket) for name in _IN_PARTITION}
 
     def turn_to(self, run: Run) -> None:
         """The same run, at another slice from here on: its pages move that one's cursor."""
@@ -149,7 +124,7 @@ class Loader:
             batch = batch.without(find_refused(self._database, batch.rows, row), row)
             row = self._commit(batch, checkpoint)
         self._pages += batch.pages
-        self._straight = True
+        self._sifter.straight = True
         if row["cancelled"]:
             raise Cancelled(self._run.id)
         return Loaded(
@@ -172,7 +147,8 @@ class Loader:
                     return self._write(pooled, connection, batch, params)
                 except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
                     # Another run wrote one of these keys since we looked: look again, and go the way that can wait.
-                    met, self._straight, self._alone = met + 1, False, False
+                    met += 1
+                    self._sifter.met()
                     if met == MEETINGS:
                         raise
                 except psycopg.Error as exc:
@@ -194,16 +170,11 @@ class Loader:
             teach_arrays(connection)
             pooled.info[_READY] = True
         plain = not batch.rejected and not batch.gone and not (self._extras and batch.rows)
-        few = len(batch.rows) <= FEW and batch.size <= FEW_BYTES and plain
-        sifted = (
-            self._sift(connection, batch.rows)
-            if self._sifting and not few and batch.rows
-            else _Sifted([], batch.rows, looked=False)
-        )
+        sifted = self._sifter.first_look(connection, batch, plain=plain)
         params["refused"] = sifted.refused
-        if not plain or sifted.new or sifted.moved or not _are_few(sifted.changed):
+        if not plain or sifted.new or sifted.moved or not are_few(sifted.changed):
             row = self._write_many(pooled, connection, batch, sifted, params)
-            self._sifting = row["updated"] < MOSTLY * len(batch.rows)
+            self._sifter.learn(row["updated"], of=len(batch.rows))
             return row
         if sifted.changed:
             return self._write_few(connection, self._sql["load_page"], params | row_arrays(sifted.changed))
@@ -214,41 +185,19 @@ class Loader:
     ) -> DictRow:
         """One statement and one trip; what else it means goes along."""
         if not self._notes:
-            return _only(connection.execute(statement, params))
+            return only(connection.execute(statement, params))
         with in_one_trip(connection):
             written = connection.execute(statement, params)
             for note in self._notes:
                 note.write(connection, self._run)
-        return _only(written)
-
-    def _sift(self, connection: "psycopg.Connection[DictRow]", rows: Sequence[Row]) -> _Sifted:
-        """Leave out what the copy holds already, in the same version or a later one."""
-        place = {"bucket": self._run.bucket, "stream": self._run.stream_id}
-        if self._alone is None:
-            self._alone = not _only(connection.execute(self._sql["has_records"], place))["found"]
-        if self._alone:
-            verdicts = "n" * len(rows)
-        else:
-            asked = place | sift_arrays(rows) | {"authoritative": self._authoritative, "run": self._run.id}
-            found = connection.execute(self._sql["sift_records"], asked)
-            verdicts = _only(found)["verdicts"]
-        moved = _those(rows, verdicts, "m")
-        if not self._straight:
-            return _Sifted([], _those(rows, verdicts, "nc"), verdicts.count("o"), moved)
-        new = _those(rows, verdicts, "n")
-        odd = [row for row in new if row[0].deleted or row[0].exact is not None]
-        changed = _those(rows, verdicts, "c")
-        if odd:  # a tombstone's time is Postgres' to give; bytes that are kept beside their record go by way of the stage
-            new = [row for row in new if not row[0].deleted and row[0].exact is None]
-            changed = sorted([*changed, *odd], key=lambda row: row[0].key)
-        return _Sifted(new, changed, verdicts.count("o"), moved)
+        return only(written)
 
     def _write_many(
         self,
         pooled: PoolProxiedConnection,
         connection: "psycopg.Connection[DictRow]",
         batch: Batch,
-        sifted: _Sifted,
+        sifted: Sifted,
         params: dict[str, Any],
     ) -> DictRow:
         """Everything in one transaction; what moves the cursor, and lets go of what is locked, comes last."""
@@ -256,7 +205,7 @@ class Loader:
         if sifted.changed and _STAGING not in pooled.info:
             connection.execute(sql.create_staging)
             pooled.info[_STAGING] = True
-        keys = _may_be_written(batch, sifted) if self._extras else ()
+        keys = sifted.keys(batch) if self._extras else ()
         with connection.transaction():
             if sifted.changed:
                 _copy(connection, sql.copy_staged, staged_rows(sifted.changed))
@@ -276,11 +225,11 @@ class Loader:
             counts: dict[str, int] = {"created": len(sifted.new)}
             moved = sifted.moved
             if sifted.changed:
-                merged = _only(connection.execute(self._sql["merge_staged"], params))
+                merged = only(connection.execute(self._sql["merge_staged"], params))
                 counts = merged | {"created": merged["created"] + len(sifted.new)}
                 if not sifted.looked and sum(merged.values()) < len(sifted.changed):
                     # Some were left alone: as unchanged, or as older than what the copy holds?
-                    again = self._sift(connection, sifted.changed)
+                    again = self._sifter.sift(connection, sifted.changed)
                     counts["refused"], moved = again.refused, again.moved
             if moved:
                 connection.execute(self._sql["move_on"], params | moved_arrays(moved))
@@ -295,7 +244,7 @@ class Loader:
     def _end_many(self, connection: "psycopg.Connection[DictRow]", params: dict[str, Any]) -> DictRow:
         for note in self._notes:
             note.write(connection, self._run)
-        return _only(connection.execute(sql.checkpoint_page, params))
+        return only(connection.execute(sql.checkpoint_page, params))
 
     def _bury(
         self, connection: "psycopg.Connection[DictRow]", batch: Batch, params: dict[str, Any]
@@ -356,38 +305,10 @@ _IN_PARTITION = (
 )
 
 
-def _may_be_written(batch: Batch, sifted: _Sifted) -> list[str]:
-    """What is unchanged is no business of the extras."""
-    return [record.key for rows in (sifted.new, sifted.changed) for record, _ in rows] + [
-        gone.key for gone, _ in batch.gone
-    ]
-
-
-def _are_few(rows: Sequence[Row]) -> bool:
-    """Bytes that are kept beside their record go by way of the stage."""
-    return (
-        len(rows) <= FEW_CHANGED
-        and sum([len(record.raw) for record, _ in rows]) <= FEW_BYTES
-        and all(record.exact is None for record, _ in rows)
-    )
-
-
-def _those(rows: Sequence[Row], verdicts: str, wanted: str) -> Sequence[Row]:
-    if sum(map(verdicts.count, wanted)) == len(rows):
-        return rows
-    return [row for row, verdict in zip(rows, verdicts, strict=True) if verdict in wanted]
-
-
 def _copy(connection: "psycopg.Connection[DictRow]", statement: str, chunks: Any) -> None:
     with connection.cursor().copy(statement) as copy:
         for chunk in chunks:
             copy.write(chunk)
-
-
-def _only(cursor: psycopg.Cursor[DictRow]) -> DictRow:
-    row = cursor.fetchone()
-    assert row is not None  # noqa: S101 - the statement always answers with one row
-    return row
 
 
 def _json(value: Any) -> Jsonb | None:

@@ -9,7 +9,8 @@ from servers.rows.ledger import LEASE, NEXT, Ledger, many, record
 from servers.waiting import beside, wait_until, waiting
 
 from worker.connectors.contract import Page, Record, Rejected
-from worker.engine.loading.load import FEW, FEW_CHANGED, Loader, Observed
+from worker.engine.loading.load import Loader, Observed
+from worker.engine.loading.sift import FEW, FEW_CHANGED
 from worker.errors import Cancelled, LostLease
 from worker.runs.cancel import cancel_run
 from worker.runs.rescue import rescue_lapsed

@@ -8,7 +8,8 @@ import pytest
 from servers.rows.ledger import LEASE, NEXT, Ledger, record
 
 from worker.connectors.contract import Page, Record
-from worker.engine.loading.load import FEW, Loader
+from worker.engine.loading.load import Loader
+from worker.engine.loading.sift import FEW
 from worker.runs.claim import Run
 from worker.runs.states import Lane
 
