@@ -25,7 +25,7 @@ from worker.connectors.reading.single import absent, keys_alone, one_among, one_
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
 from worker.connectors.requests.templates import fill_json, fill_text
-from worker.errors import HeadraceError, NeedsOperator, Transient
+from worker.errors import BadRecord, HeadraceError, InvalidInput, NeedsOperator, Transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,13 @@ class RestStream(ManifestStream):
     def request(self, window: Window, position: Position | None) -> Request:
         asked, paging = self._asked, self._paging
         link = position["url"] if position and "url" in position else self._link_of(window, position)
-        parts = (
-            [Placed("query", [*self._filters.items()])] if self._filters and asked.conditions is None else []
-        )
+        parts = []
+        if self._filters:
+            parts.append(
+                Placed(
+                    "query", [(name, value) for name, value in self._filters.items() if name not in asked.by]
+                )
+            )
         if not asked.changes_by_condition:
             parts.append(Placed(asked.changes_in, self._changed(window)))
         parts.append(Placed(asked.paging_in, paging.params(position)))
@@ -103,7 +107,11 @@ class RestStream(ManifestStream):
         if isinstance(self._paging, ByKeyset) and position is not None and asked.behind is not None:
             values = {str(at): value for at, value in enumerate(self._paging.behind(position))}
             found.append(known.filled(asked.behind, values))
-        found += [known.filled(asked.by[name], {"value": value}) for name, value in self._filters.items()]
+        found += [
+            known.filled(asked.by[name], {"value": value})
+            for name, value in self._filters.items()
+            if name in asked.by
+        ]
         return found
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
@@ -175,6 +183,8 @@ class RestStream(ManifestStream):
     def _asked_by(self, condition: Condition, values: Mapping[str, str | int]) -> Request:
         known = self._asked.conditions
         assert known is not None  # noqa: S101 - a condition goes with it
+        if (more := known.says_more(condition, values)) is not None:
+            raise BadRecord("bad_key", f"{more[:40]!r} can be no part of a key of {self.name}.")
         said = known.filled(condition, {**self._common.settings, **values})
         alone = known.placed([*self._always, said])
         paging = self._paging
@@ -192,6 +202,11 @@ class RestStream(ManifestStream):
         return one_of(self, response.body, asked.record, key)
 
     def _narrow(self, values: Mapping[str, str]) -> None:
+        known, by = self._asked.conditions, self._asked.by
+        for name in by.keys() & values.keys():
+            if known is not None and known.says_more(by[name], {"value": values[name]}) is not None:
+                message = f"{values[name][:40]!r} is no value that {self.name} can be asked for by {name}."
+                raise InvalidInput("bad_value", message, place="filters")
         self._filters = {**self._filters, **values}
 
     def _without_removed(self, page: Page) -> Page:

@@ -10,14 +10,19 @@ Conditions are texts that are joined, or values of JSON that make a list. What a
 quoted, so that none can say more than itself.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from worker.connectors.manifest.templates import as_text
 from worker.connectors.requests.draft import Placed, Where
-from worker.connectors.requests.templates import fill_json, fill_text
+from worker.connectors.requests.templates import NAME, fill_json, fill_text
+
+_ONE_WORD = re.compile(r"[^\s'\"()&|;,<>=!]+")
+"""Nothing that ends a value, or begins another condition."""
 
 Condition = str | list[Any] | Mapping[str, Any]
 """A text; JSON; or `{text, values}`: a text with marks, and what stands in their places."""
@@ -53,6 +58,16 @@ class Conditions:
             return found
         filled: Condition = fill_json(condition, values)
         return filled
+
+    def says_more(self, condition: Condition, values: Mapping[str, Any]) -> str | None:
+        """The first of the values that would stand in a text without marks around it, and be more there than one value."""
+        if self.join is None or not self.quote or not isinstance(condition, str):
+            return None
+        for match in NAME.finditer(condition):
+            bare = condition.count(self.quote, 0, match.start()) % 2 == 0
+            if match[1] in values and bare and not _ONE_WORD.fullmatch(text := as_text(values[match[1]])):
+                return text
+        return None
 
     def placed(self, conditions: Sequence[Condition]) -> Placed:
         """All of them in their place."""

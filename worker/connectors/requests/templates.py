@@ -14,7 +14,7 @@ import msgspec
 
 from worker.connectors.manifest.templates import as_text
 
-_NAME = re.compile(r"\{([a-z][a-z0-9_]*|[0-9]{1,2})\}")
+NAME = re.compile(r"\{([a-z][a-z0-9_]*|[0-9]{1,2})\}")
 MISSING: Any = object()
 """What stands for a value that isn't given."""
 
@@ -22,7 +22,7 @@ MISSING: Any = object()
 def names_of(template: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every name in a template, and where it stands."""
     if isinstance(template, str):
-        yield from (((), name) for name in _NAME.findall(template))
+        yield from (((), name) for name in NAME.findall(template))
     elif isinstance(template, Mapping):
         for key, value in template.items():
             yield from (((key, *path), name) for path, name in names_of(value))
@@ -52,16 +52,16 @@ def fill_text(template: str, values: Mapping[str, Any], quote: str = "") -> str:
         text = as_text(values[match[1]])
         return text.replace(quote, quote * 2) if quote else text
 
-    return _NAME.sub(said, template)
+    return NAME.sub(said, template)
 
 
 def _filled(text: str, values: Mapping[str, Any]) -> Any:
-    if (whole := _NAME.fullmatch(text)) is not None:
+    if (whole := NAME.fullmatch(text)) is not None:
         if whole[1] not in values:
             return text
         value = values[whole[1]]
         return MISSING if value is None else value
-    if any(values.get(name, "") is None for name in _NAME.findall(text)):
+    if any(values.get(name, "") is None for name in NAME.findall(text)):
         return MISSING
     return fill_text(text, values)
 

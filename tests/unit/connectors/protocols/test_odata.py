@@ -11,7 +11,7 @@ from worker.connectors.manifest.model import read_manifest
 from worker.connectors.manifest.schema import schema
 from worker.connectors.protocols.odata.finding import streams_of
 from worker.connectors.protocols.odata.metadata import read_metadata
-from worker.errors import NeedsOperator
+from worker.errors import BadRecord, InvalidInput, NeedsOperator
 from worker.parsing.documents import read_document, validate
 
 HEAD = (
@@ -85,6 +85,36 @@ def test_one_record_is_asked_for_by_the_literal_of_its_key(version: int, kind: s
     request = orders.single("4f")
     assert request is not None
     assert request.url.replace("'", "%27") == f"https://h.example.com/odata/Orders{wanted}"
+
+
+@pytest.mark.parametrize(
+    ("version", "types", "wanted"),
+    [
+        (4, "", "Site/Name eq 'N''s'"),
+        (2, "Site.Name: guid", "Site/Name eq guid'N''s'"),
+        (4, "Site.Name: int32", "Site/Name eq 7"),
+    ],
+)
+def test_some_of_the_records_are_asked_for_by_the_literal_of_a_property(
+    version: int, types: str, wanted: str
+) -> None:
+    orders = stream(
+        f"odata: {{entity: Orders, version: {version}, types: {{{types}}}}}, key: id, filters: [Site.Name]"
+    )
+    asked = params(orders.filtered({"Site.Name": "7" if "int" in types else "N's"}), Window())
+    assert asked["$filter"] == wanted
+
+
+def test_a_value_without_marks_can_not_say_more_than_itself() -> None:
+    orders = stream(
+        "odata: {entity: Orders, types: {Number: int32}}, key: id, filters: [Number], single: {by: 'Number eq {key}'}"
+    )
+    for value in ("7 or 1 eq 1", "7)", "'7'"):
+        with pytest.raises(InvalidInput):
+            orders.filtered({"Number": value})
+        with pytest.raises(BadRecord):
+            orders.single(value)
+    assert orders.single("-7.5e3") is not None
 
 
 def test_a_service_that_tracks_changes_is_followed_by_its_links() -> None:
@@ -171,3 +201,28 @@ def test_one_record_is_asked_for_with_what_all_requests_carry() -> None:
     request = ManifestConnector(read_manifest(document)).bind({}).stream("orders").single("7")
     assert request is not None
     assert dict(request.params) == {"sap-client": "100", "$expand": "lines"}
+
+
+def test_lines_are_asked_for_by_the_key_of_their_orders() -> None:
+    text = f"""{HEAD}  orders:
+    odata: {{entity: Orders, expand: [lines], size: 1}}
+    key: id
+    incremental: {{field: at}}
+  lines:
+    explode: {{of: orders, path: lines, parent: {{order: id, at: at}}, by: order}}
+    key: [order, number]
+"""
+    document = read_document(text.encode(), "erp/manifest.yaml")
+    validate(document, schema())
+    lines = ManifestConnector(read_manifest(document)).bind({}).stream("lines")
+    asked = {"$orderby": "id", "$expand": "lines", "$top": "1"}
+    assert params(lines, Window()) == asked
+    body = b'{"value": [{"id": "a", "at": "2026-01-31T08:00:00Z", "lines": [{"number": 1}]}]}'
+    page = lines.read(Response(200, {}, body, "https://h.example.com/odata/Orders"), Window(), None)
+    assert [(record.key, record.cursor) for record in page.records] == [
+        ('["a",1]', SINCE.replace(microsecond=0))
+    ]
+    assert params(lines, Window(), page.next)["$filter"] == "id gt 'a'"
+    swept = lines.sweep()
+    assert swept is not None
+    assert params(swept, Window()) == asked

@@ -35,7 +35,7 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     options = data.get("odata", {})
     version = options.get("version", 4)
     types = options.get("types", {})
-    keys = _several(data.get("key", ()))
+    keys, inner = _asked_keys(data), "explode" in data
     entity = options.get("entity", "")
     found["path"] = f"/{entity}"
     found.setdefault("records", "value" if version == 4 else "d.results")
@@ -43,9 +43,7 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     own = {"OData-MaxVersion": "4.0"} if version == 4 else {"MaxDataServiceVersion": "2.0"}
     found["headers"] = {**own, **data.get("headers", {})}
     found.setdefault("volatile", [["@odata.context"]] if version == 4 else list(CHANGED_IN_URL))
-    selected = {} if part == "sweep" else _chosen(options)
-    if part == "sweep":
-        selected = {"$select": ",".join(keys)}
+    selected = {"$select": ",".join(keys)} if part == "sweep" and not inner else _chosen(options)
     link = ["@odata.nextLink"] if version == 4 else ["d", "__next"]
     by_key = bool(keys) and "paging" not in data and _can_go_by_key(keys, types, options, data)
     if by_key:
@@ -66,15 +64,26 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     if count:
         found.setdefault("total", ["@odata.count"] if version == 4 else ["d", "__count"])
     found["params"] = {**order, **count, **selected, **data.get("params", {})}
-    if isinstance(field := data.get("incremental", {}).get("field"), str) and types.get(field) != "date":
+    field = data.get("incremental", {}).get("field")
+    if isinstance(field, str) and types.get(field) != "date" and not inner:
         found.setdefault(
             "updated_at", {"field": field, "format": "iso8601" if version == 4 else "odata_date"}
         )
         found.setdefault("version", field)
+    if isinstance(named := data.get("filters"), list):
+        found["filters"] = {
+            name: f"{_path(name)} eq {literal(types.get(name, 'string'), '{value}', version)}"
+            for name in named
+        }
     if "incremental" in data:
         found["incremental"] = changed(data["incremental"], types, version)
     kinds = [types.get(key, "string") for key in keys]
-    if "single" in data and entity and (len(keys) == 1 or all(has_order(kind, version) for kind in kinds)):
+    if (
+        "single" in data
+        and entity
+        and not inner
+        and (len(keys) == 1 or all(has_order(kind, version) for kind in kinds))
+    ):
         found["single"] = one(
             data["single"], entity, dict(zip(keys, kinds, strict=True)), version, _chosen(options)
         )
@@ -108,7 +117,7 @@ def changed(incremental: Mapping[str, Any], types: Mapping[str, str], version: i
     kind = types.get(field, "datetimeoffset")
     usual = {"date": "date"}.get(kind, "iso8601_ms" if version == 4 else "odata_date")
     value = literal(kind, "{value}", version)
-    name = field.replace(".", "/")
+    name = _path(field)
     return {"format": usual, "since": f"{name} ge {value}", "until": f"{name} le {value}", **incremental}
 
 
@@ -128,6 +137,11 @@ def one(
         **record,
         **found,
     }
+
+
+def _path(field: str) -> str:
+    """Where a property stands, as conditions say it."""
+    return field.replace(".", "/")
 
 
 def _linked(link: Sequence[str], version: int, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,6 +174,13 @@ def _chosen(options: Mapping[str, Any]) -> dict[str, str]:
 
 def _count(version: int) -> dict[str, str]:
     return {"$count": "true"} if version == 4 else {"$inlinecount": "allpages"}
+
+
+def _asked_keys(data: Mapping[str, Any]) -> list[str]:
+    """By which entities are sorted and pages go: the key, or of what stands in them, theirs."""
+    if (explode := data.get("explode")) is None:
+        return _several(data.get("key", ()))
+    return [str(explode["parent"][name]) for name in _several(explode.get("by", ()))]
 
 
 def _several(key: str | Sequence[Any]) -> list[str]:
