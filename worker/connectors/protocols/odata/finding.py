@@ -54,7 +54,7 @@ def _found(entity: Entity, version: int, names: set[str]) -> Found:
         remarks.append("It has no key: it can't be kept.")
     if cursor is not None:
         describe["incremental"] = {"field": cursor}
-    if len(entity.keys) == 1:
+    if len(entity.keys) == 1 or (entity.keys and not unsorted):
         describe["single"] = {}
     return Found(
         name=_name(entity.name, names),
