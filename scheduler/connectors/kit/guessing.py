@@ -8,24 +8,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from scheduler.connectors.kit import names
+from scheduler.connectors.kit.continuing import Answer, paging_of, total_of
 from scheduler.connectors.kit.names import Param
+from scheduler.connectors.kit.places import as_path, lists_in
 
 LONG_AGO = 10**9
 """A number of change from here on counts seconds, or thousandths of them, since 1970."""
-_DEEPEST = 4
 _NAMES_OF_COLUMNS = ("name", "field", "key", "id", "title", "label")
 _BESIDE = 3
 """The rank of lists that say something of the list."""
-_SIZE = range(1, 100_001)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d)?")
-_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
-HOW = (
-    "By page: {page: {param: page, size_param: per_page, size: 100}}; "
-    "by offset: {offset: {param: offset, limit_param: limit, size: 100}}."
-)
 
 
 @dataclass
@@ -64,20 +58,27 @@ def guess(body: bytes, headers: Mapping[str, str], path: str, asked: Sequence[st
     if not ranked or ranked[0].holds == "others":
         return None
     best = ranked[0]
-    made = Guess({"path": path, "records": _path(best.at)}, rows=len(best.rows))
+    made = Guess({"path": path, "records": as_path(best.at)}, rows=len(best.rows))
     _remark_records(made, best, ranked)
     rows = best.rows if best.holds == "objects" else _as_objects(made, data, best)
     made.fields = list(rows[0]) if rows else ()
     _guess_key(made, rows or [], called)
-    _guess_paging(made, _Answer(data, best, headers, [Param(name) for name in asked]))
+    answer = Answer(data, best.at, len(best.rows), headers, [Param(name) for name in asked])
+    if (total := total_of(answer)) is not None:
+        made.stream["total"] = total
+    paging, doubt = paging_of(answer)
+    made.stream |= {"paging": paging} if paging else {}
+    made.remarks |= {"paging": doubt} if doubt else {}
     _guess_changes(made, rows or [])
     return made
 
 
 def name_in(path: str) -> str:
-    """What a path calls its list: its last part that is no place, without an ending."""
-    parts = [part for part in path.strip("/").split("/") if part and "{" not in part]
-    return re.sub(r"\.(json|xml)$", "", parts[-1]) if parts else ""
+    """What a path calls its list: its last part that is no place and says what it holds, without an ending."""
+    parts = [re.sub(r"\.(json|xml)$", "", part) for part in path.strip("/").split("/")]
+    parts = [part for part in parts if part and "{" not in part]
+    telling = [part for part in parts if part.lower() not in names.LISTS]
+    return (telling or parts or [""])[-1]
 
 
 def ranked_lists(data: Any, called: str) -> list[Found]:
@@ -101,15 +102,7 @@ def ranked_lists(data: Any, called: str) -> list[Found]:
             len(one.at),
         )
 
-    return sorted((Found(at, rows) for at, rows in _lists(data, ())), key=rank)
-
-
-def _lists(data: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
-    if isinstance(data, list):
-        yield at, data
-    elif isinstance(data, dict) and len(at) < _DEEPEST:
-        for name, value in data.items():
-            yield from _lists(value, (*at, name))
+    return sorted((Found(at, rows) for at, rows in lists_in(data)), key=rank)
 
 
 def _remark_records(made: Guess, best: Found, ranked: Sequence[Found]) -> None:
@@ -152,148 +145,52 @@ def _as_objects(made: Guess, data: Any, best: Found) -> list[dict[str, Any]] | N
         )
         return None
     where, fields = found
-    made.stream["records"] = {"rows": _path(best.at), "columns": where}
+    made.stream["records"] = {"rows": as_path(best.at), "columns": where}
     made.remarks["records"] = "Its records are lists: are the names of their places right, and in this order?"
     return [dict(zip(fields, row, strict=True)) for row in rows]
 
 
 def _columns(data: Any, best: Found) -> Iterator[tuple[str | list[str], list[str]]]:
     """Lists that may name the columns: of texts, or of objects that hold a name."""
-    for at, names_ in _lists(data, ()):
+    for at, names_ in lists_in(data):
         if at == best.at or not names_:
             continue
         if all(isinstance(name, str) for name in names_):
-            yield _path(at), names_
+            yield as_path(at), names_
         for key in _NAMES_OF_COLUMNS:
             if all(isinstance(one, dict) and isinstance(one.get(key), str) for one in names_):
-                yield _path((*at, "*", key)), [one[key] for one in names_]
+                yield as_path((*at, "*", key)), [one[key] for one in names_]
 
 
 def _guess_changes(made: Guess, rows: Sequence[Mapping[str, Any]]) -> None:
-    timed = [
-        name
-        for name in made.fields
-        if names.is_changed(name) and any(_is_time(row.get(name)) for row in rows)
-    ]
-    if not timed:
+    found = next(_times_of_change(made.fields, rows), None)
+    if found is None:
         made.remarks["streams"] = "No field seems to say when a record changed: all of it is read each time."
         return
-    sample = next(row[timed[0]] for row in rows if _is_time(row.get(timed[0])))
+    at, sample = found
+    field_ = as_path(at)
     form = None if isinstance(sample, str) else "epoch_ms" if sample > LONG_AGO * 100 else "epoch_s"
-    made.stream["updated_at"] = timed[0] if form is None else {"field": timed[0], "format": form}
+    made.stream["updated_at"] = field_ if form is None else {"field": field_, "format": form}
     made.remarks["updated_at"] = (
         "Can the system be asked for what changed since? Then: "
-        f"incremental: {{field: {timed[0]}, param: NAME_OF_THE_PARAMETER}}; add overlap where changes show late."
+        f"incremental: {{field: {field_}, param: NAME_OF_THE_PARAMETER}}; add overlap where changes show late."
     )
+
+
+def _times_of_change(
+    fields: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Fields that seem to say it, and a time that stands there: of the record, then of an object in it."""
+    objects = [name for name in fields if any(isinstance(row.get(name), dict) for row in rows)]
+    for within in (None, *objects):
+        inner = rows if within is None else [row[within] for row in rows if isinstance(row.get(within), dict)]
+        for name in dict.fromkeys(name for row in inner for name in row):
+            sample = next((row[name] for row in inner if _is_time(row.get(name))), None)
+            if names.is_changed(name) and sample is not None:
+                yield ((name,) if within is None else (within, name)), sample
 
 
 def _is_time(value: Any) -> bool:
     if isinstance(value, int) and not isinstance(value, bool):
         return value > LONG_AGO
     return isinstance(value, str) and _ISO.match(value) is not None
-
-
-class _Answer:
-    """An answer, what stands beside its list, and what was asked for."""
-
-    def __init__(self, data: Any, best: Found, headers: Mapping[str, str], asked: Sequence[Param]) -> None:
-        self.headers, self.asked, self.rows = headers, asked, len(best.rows)
-        self.beside = {
-            at: value for at, value in _scalars(data, ()) if at[: len(best.at)] != best.at or not best.at
-        }
-
-
-def _guess_paging(made: Guess, answer: _Answer) -> None:
-    total = _total_of(answer)
-    if total is not None:
-        made.stream["total"] = _path(total)
-    if (link := _link_header(answer.headers)) is not None:
-        made.stream["paging"] = {"next_link": {"header": True, **_size_in(link)}}
-        return
-    for name, value in answer.headers.items():
-        if names.plain(name).startswith("next") and "/" in value:
-            made.stream["paging"] = {"next_link": {"header": name, **_size_in(value)}}
-            return
-    found = _next_in_body(answer) or _counted(answer)
-    if found is None:
-        made.remarks["paging"] = f"Nothing says how an answer is continued. {HOW}"
-        return
-    made.stream["paging"], remark = found
-    if remark:
-        made.remarks["paging"] = remark
-
-
-def _next_in_body(answer: _Answer) -> tuple[dict[str, Any], str] | None:
-    for at, value in answer.beside.items():
-        named = names.next_link_at(at) or names.next_either_at(at)
-        if named and isinstance(value, str) and ("/" in value or "?" in value):
-            return {"next_link": {"path": _path(at), **_size_in(value)}}, ""
-    for at, value in answer.beside.items():
-        if not (names.next_cursor_at(at) or names.next_either_at(at)):
-            continue
-        if isinstance(value, int) and names.counted_paging(answer.asked) is not None:
-            return None  # the number of a page, which the parameters say themselves
-        if value and isinstance(value, str | int) and not isinstance(value, bool):
-            param = names.cursor_param(answer.asked)
-            usual = "page" if isinstance(value, int) else "cursor"
-            words = {"param": param.name if param else usual, "path": _path(at)}
-            said = "The parameter that takes it is guessed: see the system's documentation."
-            return {"cursor": names.with_size(words, answer.asked)}, said
-        if value is None and names.next_either_at(at):
-            said = f"`{at[-1]}` was null, so this is a guess: is it a link?"
-            return {"next_link": {"path": _path(at)}}, said
-    return None
-
-
-def _counted(answer: _Answer) -> tuple[dict[str, Any], str] | None:
-    """By the parameters that were sent, or by numbers beside the list that are called like some."""
-    if (paging := names.counted_paging(answer.asked)) is not None:
-        return paging, "Guessed by the parameters: is the first page 1 or 0, and how large may a page be?"
-    numbers = [
-        Param(at[-1], usual=value)
-        for at, value in answer.beside.items()
-        if isinstance(value, int) and not isinstance(value, bool) and not names.is_total(at[-1])
-    ]
-    if names.size_param(numbers) is None or (paging := names.counted_paging(numbers)) is None:
-        return None
-    return paging, (
-        "Guessed by the numbers beside the list: are the parameters called so, too, and how large may a page be?"
-    )
-
-
-def _total_of(answer: _Answer) -> tuple[str, ...] | None:
-    """What counts all of them: `count` alone often counts those of the page."""
-    found = [
-        at
-        for at, value in answer.beside.items()
-        if names.is_total(at[-1])
-        and isinstance(value, int)
-        and not isinstance(value, bool)
-        and value >= answer.rows
-    ]
-    return min(found, key=lambda at: (names.plain(at[-1]) == "count", len(at)), default=None)
-
-
-def _link_header(headers: Mapping[str, str]) -> str | None:
-    found = _LINK.search(headers.get("link", ""))
-    return found[1] if found else None
-
-
-def _size_in(link: str) -> dict[str, Any]:
-    asked = parse_qs(urlsplit(link).query)
-    for name, values in asked.items():
-        if names.is_size(name) and values[0].isdigit() and int(values[0]) in _SIZE:
-            return {"size_param": name, "size": int(values[0])}
-    return {}
-
-
-def _scalars(data: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(data, dict) and len(at) < _DEEPEST:
-        for name, value in data.items():
-            yield from _scalars(value, (*at, name))
-    elif at and not isinstance(data, list):
-        yield at, data
-
-
-def _path(at: Sequence[str]) -> str | list[str]:
-    return list(at) if any("." in name for name in at) else ".".join(at)

@@ -15,7 +15,7 @@ LARGEST = 1000
 SURE = ("id", "uuid", "guid", "pk")
 LISTS = frozenset(
     {"data", "results", "items", "records", "value", "values", "rows", "content", "entries", "member",
-     "objects", "list", "docs", "hits", "elements", "result"}
+     "objects", "list", "docs", "hits", "elements", "result", "features"}
 )  # fmt: skip
 """Lists of records are called so."""
 BESIDE = re.compile(
@@ -33,7 +33,7 @@ _CHANGED = re.compile(
 )
 _CHANGED_PARAM = re.compile(r"(last)?(updated|modified|changed|update).*(since|after|from|gte?|min)")
 _TOTAL = re.compile(
-    r"(odata)?(total|count)|total(count|results|records|items|elements|rows|entries|hits)|numfound|[a-z]*rowscount"
+    r"(odata)?(total|count)|total(count|results|records|items|elements|rows|entries|hits)|numfound|numbermatched|[a-z]*rowscount"
 )
 _SIZES = ("limit", "perpage", "pagesize", "size", "pagelimit", "top", "maxresults", "itemsperpage",
           "resultsperpage", "limitpagelength", "take", "rows", "count", "max")  # fmt: skip
@@ -120,6 +120,11 @@ def changed_param(names: Iterable[str]) -> str | None:
 def is_total(name: str) -> bool:
     """Whether something beside a list counts it."""
     return _TOTAL.fullmatch(plain(name)) is not None
+
+
+def counts_all(header: str) -> bool:
+    """Whether a header is called like a count of all records, such as X-Total-Count."""
+    return "total" in header.lower() and is_total(re.sub(r"^x-(wp-)?", "", header.lower()))
 
 
 def is_size(name: str) -> bool:

@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 
 from scheduler.connectors.kit.first import setting_names
 from scheduler.connectors.kit.guessing import name_in
-from scheduler.connectors.kit.schemas import Resolved, answer_of, list_in
-from scheduler.connectors.kit.sketching import below, stream_of
+from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in
+from scheduler.connectors.kit.sketching import asks_for_pages, below, stream_of
 from scheduler.connectors.kit.writing import Sketch, name_of, with_guess
 from worker.errors import InvalidInput
 
@@ -44,7 +44,7 @@ def sketch_of(
     under: list[str] = []
     settings: list[str] = []
     for path, item in paths.items():
-        if "get" not in item or (found := list_in(resolved, answer_of(resolved, item["get"]))) is None:
+        if "get" not in item or (found := _listed(resolved, path, paths)) is None:
             continue
         named = _settings_in(path)
         if any(name not in places for name in named):
@@ -57,6 +57,19 @@ def sketch_of(
     sketch.settings = tuple(settings)
     sketch.left_out = list(_told(under))
     return sketch
+
+
+def _listed(resolved: Resolved, path: str, paths: Mapping[str, Any]) -> Listed | None:
+    """The list that a path answers with, as far as the document says so: where it doesn't describe the answer, one that is
+    asked for by pages, or has records below it, is one.
+    """
+    answer = answer_of(resolved, paths[path]["get"])
+    found = list_in(resolved, answer)
+    if found is not None or answer.get("properties") or kind_of(answer) not in {"", "object"}:
+        return found
+    if below(path, paths) is None and not asks_for_pages(resolved, paths[path]):
+        return None
+    return Listed(None, {}, {})
 
 
 def _settings_in(path: str) -> list[str]:

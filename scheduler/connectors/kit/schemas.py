@@ -23,7 +23,7 @@ class Resolved:
             reference = node.get("$ref")
             if reference is None:
                 return dict(node)
-            node = self._at(str(reference))
+            node = self._at(str(reference)) if str(reference).startswith("#") else None
         return {}
 
     def schema(self, node: Any, depth: int = 0) -> dict[str, Any]:
@@ -62,7 +62,8 @@ class Resolved:
 class Listed:
     """A list of objects in an answer."""
 
-    at: tuple[str, ...]
+    at: tuple[str, ...] | None
+    """None: the document doesn't say where."""
     row: dict[str, Any]
     """What an object of it looks like."""
     answer: dict[str, Any]

@@ -6,8 +6,9 @@ from typing import Any
 
 from scheduler.connectors.kit import names
 from scheduler.connectors.kit.first import setting_names
-from scheduler.connectors.kit.guessing import HOW, name_in
+from scheduler.connectors.kit.guessing import name_in
 from scheduler.connectors.kit.names import Param
+from scheduler.connectors.kit.places import as_path
 from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, beside, kind_of
 from worker.connectors.manifest.templates import as_text
 
@@ -21,12 +22,14 @@ def stream_of(
     resolved: Resolved, path: str, paths: Mapping[str, Any], listed: Listed
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The keys of a stream, and a remark for each that is unsure."""
-    item = paths[path]
-    given = [resolved(one) for one in [*item.get("parameters", ()), *item["get"].get("parameters", ())]]
-    query = [one for one in given if one.get("in") == "query"]
+    query = _query(resolved, paths[path])
     params = [_param(resolved, one) for one in query]
-    stream: dict[str, Any] = {"path": setting_names(path), "records": _path(listed.at)}
+    stream: dict[str, Any] = {"path": setting_names(path), "records": as_path(listed.at or ())}
     remarks: dict[str, str] = {}
+    if listed.at is None:
+        remarks["records"] = (
+            "The document doesn't describe this answer: where does it hold its list, and which field names a record?"
+        )
     fields = {name: one for name, one in resolved.properties(listed.row).items() if _can_be_key(one)}
     single = below(path, paths)
     _key(stream, remarks, [*fields], path, _PLACE.findall(single)[-1] if single else "")
@@ -36,8 +39,19 @@ def stream_of(
     if single is not None and isinstance(stream["key"], str):
         answer = answer_of(resolved, paths[single]["get"])
         where = _record_in(resolved, answer, stream["key"], ())
-        _single(stream, remarks, single, where, wrapped=bool(listed.at))
+        _single(stream, remarks, single, where, wrapped=listed.at != ())
     return stream, remarks
+
+
+def asks_for_pages(resolved: Resolved, item: Mapping[str, Any]) -> bool:
+    """Whether the parameters of a path seem to ask for pages."""
+    params = [_param(resolved, one) for one in _query(resolved, item)]
+    return names.counted_paging(params) is not None or names.cursor_param(params) is not None
+
+
+def _query(resolved: Resolved, item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    given = [resolved(one) for one in [*item.get("parameters", ()), *item["get"].get("parameters", ())]]
+    return [one for one in given if one.get("in") == "query"]
 
 
 def _param(resolved: Resolved, one: Mapping[str, Any]) -> Param:
@@ -88,17 +102,17 @@ def _paging(
 ) -> None:
     totals = [at for at, one in around if names.is_total(at[-1]) and kind_of(one) != "string"]
     if totals:
-        stream["total"] = _path(min(totals, key=lambda at: (names.plain(at[-1]) == "count", len(at))))
+        stream["total"] = as_path(min(totals, key=lambda at: (names.plain(at[-1]) == "count", len(at))))
     cursor = names.cursor_param(params)
     texts = [at for at, _ in around if names.next_cursor_at(at)]
     links = [at for at, one in around if names.next_link_at(at) or _either(at, one) == "link"]
     either = [at for at, one in around if _either(at, one) == "text"]
     if cursor is not None and (texts or either):
-        words = {"param": cursor.name, "path": _path((texts or either)[0])}
+        words = {"param": cursor.name, "path": as_path((texts or either)[0])}
         stream["paging"] = {"cursor": names.with_size(words, params)}
         remarks["paging"] = "Guessed by their names: does the text at `path` go into `param`?"
     elif links or (either and cursor is None):
-        stream["paging"] = {"next_link": names.with_size({"path": _path((links or either)[0])}, params)}
+        stream["paging"] = {"next_link": names.with_size({"path": as_path((links or either)[0])}, params)}
         remarks["paging"] = (
             "Guessed by its name: is it a link (next_link) or a text for a parameter (cursor)?"
         )
@@ -114,7 +128,7 @@ def _paging(
         )
     else:
         remarks["paging"] = (
-            f"No parameter seems to ask for pages: does all of it come in one answer, or is there a Link header? {HOW}"
+            "No parameter seems to ask for pages: does all of it come in one answer, or is there a Link header?"
         )
 
 
@@ -186,7 +200,3 @@ def _record_in(
         return None
     found = (_record_in(resolved, one, key, (*at, name)) for name, one in fields.items())
     return next((one for one in found if one is not None), None)
-
-
-def _path(at: tuple[str, ...]) -> str | list[str]:
-    return list(at) if any("." in name for name in at) else ".".join(at)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.connectors.kit.guessing import guess
+from scheduler.connectors.kit.guessing import guess, name_in
 from scheduler.connectors.kit.recording import scrubbed
 
 ROWS = [
@@ -96,6 +96,7 @@ def test_other_lists_are_named_beside_the_one_that_was_taken() -> None:
         ({"items": ROWS}, ("_start", "_limit"), {"offset": {"param": "_start", "limit_param": "_limit", "size": 100}}),
         ({"rows": ROWS, "next": "2", "next_url": "http://h/x?_next=2&_size=2"}, (), {"next_link": {"path": "next_url", "size_param": "_size", "size": 2}}),
         ({"data": ROWS, "next": 2}, ("_page", "_per_page"), {"page": {"param": "_page", "size_param": "_per_page", "size": 100}}),
+        ({"features": ROWS, "links": [{"rel": "self", "href": "/x"}, {"rel": "next", "href": "/x?offset=2&limit=2"}]}, (), {"next_link": {"path": "links", "size_param": "limit", "size": 2}}),
         ({"data": ROWS, "links": {"next": {"href": "/x?a"}}}, (), {"next_link": {"path": "links.next.href"}}),
     ],
 )  # fmt: skip
@@ -108,11 +109,28 @@ def test_how_a_list_is_continued_is_seen_by_names(data: Any, asked: Sequence[str
 def test_a_count_of_the_page_is_no_total() -> None:
     assert "total" not in stream({"count": 1, "data": ROWS})
     assert stream({"count": 2, "total": 9, "data": ROWS})["total"] == "total"
+    assert stream(ROWS, **{"x-total-count": "9"})["total"] == {"header": "x-total-count"}
 
 
 def test_what_looks_secret_is_no_key() -> None:
     rows = [{"password": "a", "order_no": 1}, {"password": "b", "order_no": 2}]
     assert stream(rows)["key"] == "order_no"
+
+
+def test_a_time_of_change_in_an_object_of_the_record_is_seen() -> None:
+    rows = [
+        {"id": 1, "properties": {"updated_at": None}},
+        {"id": 2, "properties": {"updated_at": "2026-01-01T00:00:00Z"}},
+    ]
+    assert stream(rows)["updated_at"] == "properties.updated_at"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/collections/sites/items", "sites"), ("/orders.json", "orders"), ("/sites/{site}/orders/", "orders"), ("/items", "items")],
+)  # fmt: skip
+def test_a_path_calls_its_list_by_what_it_holds(path: str, name: str) -> None:
+    assert name_in(path) == name
 
 
 def test_a_link_header_is_seen() -> None:

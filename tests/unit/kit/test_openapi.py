@@ -229,6 +229,25 @@ def test_an_address_of_its_own_stands_before_a_relative_base_url() -> None:
     assert sketch.base_url == "https://h.example.com/api"
 
 
+def test_a_list_whose_answer_is_not_described_is_known_by_its_pages_or_its_records() -> None:
+    elsewhere = {"200": {"$ref": "https://schemas.example.org/x.yaml#/components/responses/Features"}}
+    paged = {
+        "get": {
+            "parameters": [{"name": name, "in": "query"} for name in ("limit", "offset")],
+            "responses": elsewhere,
+        }
+    }
+    plain = {"get": {"responses": elsewhere}}
+    _, sketch = sketched(
+        {"/about": plain, "/collections/sites/items": paged, "/parts": plain, "/parts/{id}": plain}
+    )
+    assert [*sketch.streams] == ["sites", "parts"]
+    assert sketch.streams["sites"]["paging"] == {
+        "offset": {"param": "offset", "limit_param": "limit", "size": 100}
+    }
+    assert "doesn't describe this answer" in sketch.remarks["parts"]["records"]
+
+
 def test_a_web_page_in_its_place_is_told(tmp_path: Path) -> None:
     page = tmp_path / "x.html"
     page.write_text("<html>: {")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from worker.connectors.contract import Position, Response, Seam
-from worker.connectors.paging.links import link_of, same_origin
+from worker.connectors.paging.links import are_links, link_among, link_of, same_origin
 from worker.connectors.paging.paging import smaller
 from worker.connectors.reading.reader import Seen
 from worker.connectors.reading.shape import FieldPath
@@ -96,7 +96,10 @@ class ByCursor(Chained):
 
 @dataclass(frozen=True, slots=True)
 class ByLink(Chained):
-    """The answer holds the URL of the next page, in its body or in a `Link` header. It is followed as it is."""
+    """The answer holds the URL of the next page, in its body or in a `Link` header. It is followed as it is.
+
+    In the body it may stand alone, in an object, or in a list of links that each say by `rel` where they lead.
+    """
 
     base_url: str = ""
     path: FieldPath | None = None
@@ -125,6 +128,8 @@ class ByLink(Chained):
         link = self._link(seen, response)
         if isinstance(link, Mapping):  # {"href": …}: some write the link, some an object around it
             link = link.get("href", link.get("url", link))
+        elif are_links(link):
+            link = link_among(link)
         if link is None or link is False or link == "" or seen.more is False:
             return None
         if not isinstance(link, str):

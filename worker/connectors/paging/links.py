@@ -21,6 +21,21 @@ def link_of(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def are_links(found: Any) -> bool:
+    """Whether it is a list of links, each of which says what it leads to: `[{"rel": "next", "href": …}]`."""
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(isinstance(link, Mapping) and ("rel" in link or "relation" in link) for link in found)
+    )
+
+
+def link_among(links: list[Mapping[str, Any]]) -> Any:
+    """The next one of a list of links; None: it names none."""
+    following = (link for link in links if "next" in (link.get("rel"), link.get("relation")))
+    return next((link.get("href", link.get("url")) for link in following), None)
+
+
 def same_origin(base_url: str, link: str, *, seen_at: str = "") -> str:
     """The URL that a link means, if it leads to the connection's own host. `http` written by a server behind TLS becomes `https`."""
     base = urlsplit(base_url)

@@ -166,3 +166,15 @@ def test_a_header_link_pages_without_a_path() -> None:
     assert found is not None
     assert found["url"] == f"{BASE}/sites?page=2"
     assert paging.following(found, Seen(10), answer()) is None
+
+
+def test_of_a_list_of_links_the_next_one_is_followed_and_what_is_no_list_of_links_is_refused() -> None:
+    here = {"rel": "self", "href": BASE}
+    found = following(LINK, None, 10, [here, {"rel": "next", "href": "/api/sites?offset=10"}])
+    assert found is not None
+    assert found["url"] == f"{BASE}/sites?offset=10"
+    assert following(LINK, None, 10, [here]) is None
+    assert following(LINK, None, 10, [{"relation": "next", "url": BASE}]) is not None
+    for wrong in (["/api/sites"], [{"href": BASE}]):
+        with pytest.raises(Transient):
+            following(LINK, None, 10, wrong)
