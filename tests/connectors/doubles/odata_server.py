@@ -40,6 +40,8 @@ class Entity:
     """Of properties that aren't strings: `guid`, `datetimeoffset`, `datetime`, `date`, `decimal` …"""
     holds: Mapping[str, str] = field(default_factory=dict)
     """What `$expand` can bring along, and the streams that stand there."""
+    named: tuple[str, ...] = ()
+    """By what the copy names one, where that isn't the key."""
 
 
 class ODataServer(Double):
@@ -93,6 +95,8 @@ class ODataServer(Double):
 
     def render(self, stream: str, row: Row) -> dict[str, Any]:
         record = super().render(stream, row)
+        if (changed := self.tables[stream].changed) is not None:
+            record[changed] = self._stamp(stream, row)
         if self.version == 4:
             return {"@odata.etag": f'W/"{row.serial}"', **record}
         for table in self.tables.values():
@@ -101,14 +105,21 @@ class ODataServer(Double):
         uri = f"{self.base_url}{self.root}/{stream}('{row.number}')"
         return {"__metadata": {"id": uri, "uri": uri, "etag": f"W/\"'{row.serial}'\""}, **record}
 
+    def _stamp(self, stream: str, row: Row) -> Any:
+        """When it changed, as it says."""
+        return self.write(stream, row.changed)
+
     def write(self, stream: str, at: datetime) -> Any:
         return super().write(stream, at) if self.version == 4 else date_of(at, "+0000")
 
     def key_of(self, stream: str, row: Row) -> str:
-        keys = next((each.keys for each in self.entities.values() if each.stream == stream), ())
+        keys = self.tables[stream].keyed or next(
+            (each.named or each.keys for each in self.entities.values() if each.stream == stream), ()
+        )
         if len(keys) < 2:
             return super().key_of(stream, row)
-        return make_key([self._plain(stream, row, name) for name in keys])
+        carried = self._carried(stream, row)
+        return make_key([carried.get(name) or self._plain(stream, row, name) for name in keys])
 
     # What it answers.
 
@@ -218,6 +229,8 @@ class ODataServer(Double):
         table = self.tables[stream]
         if name == table.key:
             return table.key_of(row.number)
+        if name == table.changed:
+            return self._stamp(stream, row)
         return row.content[name] if name in row.content else self.render(stream, row)[name]
 
     def _value(self, entity: Entity, row: Row, name: str) -> Any:
