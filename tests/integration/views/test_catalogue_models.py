@@ -40,6 +40,46 @@ ERPNEXT: dict[str, dict[str, Any]] = {
     "locations": {"Hall 1": {"name": "Hall 1", "location_name": "Hall 1", "modified": "2026-03-02 08:12:09"}},
 }  # fmt: skip
 
+NETSUITE: dict[str, dict[str, Any]] = {
+    "purchase_orders": {
+        "607632": {
+            "links": [], "id": "607632", "tranid": "PO17", "trandate": "2026-03-01", "entity": "7", "status": "PurchOrd:E",
+            "foreigntotal": "-19.5", "changed": "2026-03-02 08:12:09",
+        }
+    },
+    "purchase_order_lines": {
+        "88": {
+            "links": [], "uniquekey": "88", "purchase_order_id": "607632", "linesequencenumber": "1", "item": "12", "quantity": "2.5",
+            "quantityshiprecv": "1", "rate": "7.8", "changed": "2026-03-02 08:12:09",
+        }
+    },
+    "vendors": {"7": {"links": [], "id": "7", "entityid": "V7", "companyname": "Acme"}},
+    "inventory_levels": {make_key(["12", "1"]): {"links": [], "item": "12", "location": "1", "quantityonhand": "4.5"}},
+}  # fmt: skip
+ACUMATICA: dict[str, dict[str, Any]] = {
+    "purchase_orders": {
+        "8689c293-62bd-ef11-a82c-000d3ae74153": {
+            "id": "8689c293-62bd-ef11-a82c-000d3ae74153", "OrderNbr": {"value": "PO000017"}, "VendorID": {"value": "ACME"},
+            "Status": {"value": "Open"}, "Date": {"value": "2026-03-01T00:00:00+00:00"}, "PromisedOn": {},
+            "OrderTotal": {"value": 19.5}, "LastModifiedDateTime": {"value": "2026-03-02T08:12:09.433+00:00"},
+            "Details": [{"LineNbr": {"value": 1}, "InventoryID": {"value": "BOLT"}, "OrderQty": {"value": 2.5}, "LineDescription": {}}],
+        }
+    },
+    "vendors": {"ACME": {"VendorID": {"value": "ACME"}, "VendorName": {"value": "Acme"}, "MainContact": {"Email": {"value": "a@acme.example"}, "Phone1": {}}}},
+    "inventory_levels": {make_key(["BOLT", "MAIN"]): {"InventoryID": {"value": "BOLT"}, "WarehouseID": {"value": "MAIN"}, "QtyOnHand": {"value": 4.5}}},
+}  # fmt: skip
+SHIPHERO: dict[str, dict[str, Any]] = {
+    "purchase_orders": {
+        "UHVyY2hhc2VPcmRlcjoxMDcwMTEw": {
+            "id": "UHVyY2hhc2VPcmRlcjoxMDcwMTEw", "po_number": "PO 31", "fulfillment_status": "closed", "total_price": "19.50",
+            "vendor_id": "VmVuZG9yOjQyMzA0OQ==", "po_date": "2026-03-01T00:00:00",
+            "line_items": {"edges": [{"node": {"product_id": "UHJvZHVjdDo5", "quantity": 10, "quantity_received": 5, "price": "1.95"}}]},
+        }
+    },
+    "vendors": {"VmVuZG9yOjQyMzA0OQ==": {"id": "VmVuZG9yOjQyMzA0OQ==", "name": "Acme"}},
+    "inventory": {"V1": {"id": "V1", "sku": "S-1", "product": {"id": "UHJvZHVjdDo5"}, "warehouse_id": "W1", "on_hand": 148, "allocated": 10}},
+}  # fmt: skip
+
 
 def put(viewed: Viewed, system: str, records: dict[str, dict[str, Any]], **given: Any) -> None:
     viewed.connect(system, system=system, **given)
@@ -78,3 +118,46 @@ def test_an_order_of_erpnext_has_its_rows_and_locations_are_of_two_kinds(viewed:
     assert line == {"line_no": 1, "part_id": "BOLT", "quantity": 2}
     found = viewed.all("SELECT name, type FROM models.location ORDER BY name")
     assert [(one["name"], one["type"]) for one in found] == [("Hall 1", None), ("Stores", "warehouse")]
+
+
+ORDER = """SELECT o.number, o.status, o.order_date::text, o.total, v.name, l.part_id, l.quantity, l.received_qty, i.on_hand
+    FROM models.purchase_order o
+    JOIN models.purchase_order__lines l ON l.parent_remote_id = o.remote_id
+    JOIN models.vendor v ON v.remote_id = o.vendor_id
+    JOIN models.inventory_level i ON i.part_id = l.part_id"""
+
+
+def test_an_order_of_netsuite_has_its_lines_from_a_stream_of_their_own_and_numbers_from_texts(
+    viewed: Viewed,
+) -> None:
+    settings = {
+        "base_url": "https://1234567.suitetalk.api.netsuite.com",
+        "account": "1234567",
+        "timezone": "America/Los_Angeles",
+    }
+    put(viewed, "netsuite", NETSUITE, settings=settings, secrets={})
+    (order,) = viewed.all(ORDER)
+    assert [*order.values()] == ["PO17", "partially_received", "2026-03-01", -19.5, "Acme", "12", 2.5, 1, 4.5]
+
+
+def test_values_of_acumatica_are_unwrapped_and_empty_wraps_are_null(viewed: Viewed) -> None:
+    settings = {"base_url": "https://erp.example.com", "company": "Plant"}
+    put(
+        viewed,
+        "acumatica",
+        ACUMATICA,
+        settings=settings,
+        secrets={"username": "env://USER", "password": "env://PASSWORD"},
+    )
+    (order,) = viewed.all(ORDER)
+    assert [*order.values()] == ["PO000017", "approved", "2026-03-01", 19.5, "Acme", "BOLT", 2.5, None, 4.5]
+    (vendor,) = viewed.all("SELECT email, phone FROM models.vendor")
+    assert vendor == {"email": "a@acme.example", "phone": None}
+
+
+def test_lines_of_shiphero_are_the_nodes_of_their_order(viewed: Viewed) -> None:
+    put(viewed, "shiphero", SHIPHERO, settings={}, secrets={"refresh_token": "env://TOKEN"})
+    (order,) = viewed.all(ORDER)
+    assert [*order.values()] == ["PO 31", "closed", None, 19.5, "Acme", "UHJvZHVjdDo5", 10, 5, 148]
+    (level,) = viewed.all("SELECT location_id, reserved FROM models.inventory_level")
+    assert level == {"location_id": "W1", "reserved": 10}

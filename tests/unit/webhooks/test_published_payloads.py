@@ -1,0 +1,72 @@
+"""Webhooks as their systems' documentation shows them, read as the manifests of the catalogue say."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+from worker.connectors.connector import ManifestConnector
+from worker.connectors.contract import Delivery, Webhooks
+from worker.connectors.manifest.model import load_manifest
+from worker.connectors.registry.places import CATALOG
+from worker.secrets import Secret
+
+SECRET = "shared-signature-secret"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "shiphero": {},
+    "acumatica": {"base_url": "https://erp.example.com", "company": "Plant"},
+}
+PUBLISHED: list[tuple[str, dict[str, Any], list[tuple[str, str, str | None]]]] = [
+    (
+        "shiphero",
+        {"webhook_type": "PO Update", "test": "0", "purchase_order": {"id": 1070110, "po_uuid": "UHVyY2hhc2VPcmRlcjoxMDcwMTEw"}},
+        [("purchase_orders", "record", "UHVyY2hhc2VPcmRlcjoxMDcwMTEw"), ("purchase_order_lines", "stream", None)],
+    ),
+    (
+        "shiphero",
+        {"webhook_type": "Order Canceled", "order_id": 389118717, "order_uuid": "T3JkZXI6Mzg5MTE4NzE3"},
+        [("orders", "record", "T3JkZXI6Mzg5MTE4NzE3")],
+    ),
+    (
+        "shiphero",
+        {"webhook_type": "Inventory Update", "account_id": 63898, "inventory": [{"sku": "S-1", "on_hand": "148"}]},
+        [("inventory", "stream", None)],
+    ),
+    (
+        "acumatica",
+        {"Inserted": [{"OrderNbr": "PO1"}], "Deleted": [], "Query": "PurchaseOrders", "CompanyId": "Plant", "Id": "a4d2", "TimeStamp": 636295833829493672},
+        [("purchase_orders", "stream", None), ("purchase_order_lines", "stream", None)],
+    ),
+]  # fmt: skip
+
+
+@lru_cache
+def webhooks_of(system: str) -> Webhooks:
+    found = (
+        ManifestConnector(load_manifest(CATALOG / system / "manifest.yaml")).bind(SETTINGS[system]).webhooks
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("system", "payload", "hints"), PUBLISHED)
+def test_what_was_published_leads_to_its_record_or_stream(
+    system: str, payload: dict[str, Any], hints: list[tuple[str, str, str | None]]
+) -> None:
+    body = json.dumps(payload).encode()
+    proof = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
+    headers = [
+        ("x-shiphero-hmac-sha256", proof),
+        ("x-shiphero-message-id", "1"),
+        ("x-headrace-secret", SECRET),
+    ]
+    delivery = Delivery("POST", body, headers)
+    webhooks = webhooks_of(system)
+    signed = webhooks.verify(delivery, {"webhook_secret": Secret(SECRET)}, datetime(2026, 6, 15, tzinfo=UTC))
+    told = webhooks.told(delivery, signed, "fresh")
+    assert [(hint.stream, hint.kind, hint.key) for hint in told.hints] == hints
