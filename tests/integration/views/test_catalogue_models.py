@@ -80,6 +80,54 @@ SHIPHERO: dict[str, dict[str, Any]] = {
     "inventory": {"V1": {"id": "V1", "sku": "S-1", "product": {"id": "UHJvZHVjdDo5"}, "warehouse_id": "W1", "on_hand": 148, "allocated": 10}},
 }  # fmt: skip
 
+LEGAL = "usmf"
+CLOSED = "/Date(1473638400000)/"
+SAP: dict[str, dict[str, Any]] = {
+    "maintenance_orders": {
+        "4000000": {
+            "MaintenanceOrder": "4000000", "MaintenanceOrderDesc": "Mechanical Inspection", "MaintPriority": "2", "Equipment": "217100002",
+            "FunctionalLocation": "1710-SPA", "MaintOrdBasicEndDateTime": None, "MaintOrdBasicEndDate": CLOSED, "LastChangeDateTime": None,
+        }
+    },
+    "equipment": {"217100002": {"Equipment": "217100002", "EquipmentName": "Valve", "SuperordinateEquipment": "", "CreationDate": CLOSED}},
+    "purchase_orders": {
+        "4500000028": {
+            "PurchaseOrder": "4500000028", "Supplier": "17300001", "PurchaseOrderDate": CLOSED,
+            "to_PurchaseOrderItem": {"results": [{"PurchaseOrderItem": "10", "Material": "TG0012", "OrderQuantity": "1", "NetPriceAmount": "40.00"}]},
+        }
+    },
+    "products": {
+        "A001": {
+            "Product": "A001", "IsMarkedForDeletion": False,
+            "to_Description": {"results": [{"Language": "DE", "ProductDescription": "Dichtung"}, {"Language": "EN", "ProductDescription": "Seal"}]},
+        }
+    },
+}  # fmt: skip
+CENTRAL: dict[str, dict[str, Any]] = {
+    "items": {"i1": {"id": "i1", "number": "1896-S", "displayName": "Desk", "blocked": False, "unitCost": 780.7}},
+    "inventory": {"i1": {"id": "i1", "number": "1896-S", "inventory": 4}},
+    "vendors": {"v1": {"id": "v1", "number": "10000", "displayName": "Fabrikam", "blocked": "_x0020_", "city": "Atlanta", "country": "US"}},
+    "purchase_orders": {
+        "p1": {
+            "id": "p1", "number": "106001", "vendorId": "v1", "status": "Open", "fullyReceived": False, "orderDate": "2026-03-01",
+            "requestedReceiptDate": "0001-01-01", "totalAmountIncludingTax": 1561.4,
+            "purchaseOrderLines": [{"sequence": 10000, "itemId": "i1", "quantity": 2, "receivedQuantity": 0, "expectedReceiptDate": "2026-04-01"}],
+        }
+    },
+}  # fmt: skip
+FINANCE: dict[str, dict[str, Any]] = {
+    "purchase_orders": {
+        make_key([LEGAL, "PO1"]): {
+            "dataAreaId": LEGAL, "PurchaseOrderNumber": "PO1", "OrderVendorAccountNumber": "1001", "PurchaseOrderStatus": "Received",
+            "ConfirmedDeliveryDate": "1900-01-01T12:00:00Z", "RequestedDeliveryDate": "2026-03-01T12:00:00Z",
+        }
+    },
+    "purchase_order_lines": {
+        make_key([LEGAL, "PO1", 1]): {"dataAreaId": LEGAL, "PurchaseOrderNumber": "PO1", "LineNumber": 1, "ItemNumber": "D0001", "OrderedPurchaseQuantity": 2}
+    },
+    "vendors": {make_key([LEGAL, "1001"]): {"dataAreaId": LEGAL, "VendorAccountNumber": "1001", "VendorOrganizationName": "Acme"}},
+}  # fmt: skip
+
 
 def put(viewed: Viewed, system: str, records: dict[str, dict[str, Any]], **given: Any) -> None:
     viewed.connect(system, system=system, **given)
@@ -161,3 +209,49 @@ def test_lines_of_shiphero_are_the_nodes_of_their_order(viewed: Viewed) -> None:
     assert [*order.values()] == ["PO 31", "closed", None, 19.5, "Acme", "UHJvZHVjdDo5", 10, 5, 148]
     (level,) = viewed.all("SELECT location_id, reserved FROM models.inventory_level")
     assert level == {"location_id": "W1", "reserved": 10}
+
+
+def test_orders_of_sap_name_equipment_and_tell_days_and_moments(viewed: Viewed) -> None:
+    secrets = {"username": "env://U", "password": "env://P"}
+    put(viewed, "sap_s4hana", SAP, settings={"base_url": "https://s4.example.com"}, secrets=secrets)
+    (order,) = viewed.all(
+        "SELECT o.priority, o.due_at::date::text AS due, a.name, a.parent_id FROM models.work_order o"
+        " JOIN models.asset a ON a.remote_id = o.asset_id"
+    )
+    assert order == {"priority": "high", "due": "2016-09-12", "name": "Valve", "parent_id": None}
+    (bought,) = viewed.all("SELECT order_date::text AS day FROM models.purchase_order")
+    (line,) = viewed.all("SELECT line_no, part_id, quantity, unit_price FROM models.purchase_order__lines")
+    assert bought == {"day": "2016-09-12"}
+    assert line == {"line_no": 10, "part_id": "TG0012", "quantity": 1, "unit_price": 40}
+    assert viewed.all("SELECT name, is_active FROM models.part") == [{"name": "Seal", "is_active": True}]
+
+
+def test_orders_of_business_central_name_vendors_and_items_and_have_no_date_of_the_year_one(
+    viewed: Viewed,
+) -> None:
+    settings = {"tenant_id": "t", "company_id": "c"}
+    secrets = {"client_id": "env://ID", "client_secret": "env://SECRET"}
+    put(viewed, "business_central", CENTRAL, settings=settings, secrets=secrets)
+    (order,) = viewed.all(
+        "SELECT o.status, o.expected_at, o.total, v.name, v.is_active, v.address FROM models.purchase_order o"
+        " JOIN models.vendor v ON v.remote_id = o.vendor_id"
+    )
+    assert order["expected_at"] is None
+    assert (order["status"], order["name"], order["address"]) == ("approved", "Fabrikam", "Atlanta, US")
+    assert (float(order["total"]), order["is_active"]) == (1561.4, True)
+    (line,) = viewed.all(
+        "SELECT l.quantity, p.name, s.on_hand FROM models.purchase_order__lines l"
+        " JOIN models.part p ON p.remote_id = l.part_id JOIN models.inventory_level s ON s.part_id = p.remote_id"
+    )
+    assert line == {"quantity": 2, "name": "Desk", "on_hand": 4}
+
+
+def test_lines_of_finance_and_operations_name_their_order_by_company_and_number(viewed: Viewed) -> None:
+    settings = {"base_url": "https://fo.example.com", "tenant_id": "t"}
+    secrets = {"client_id": "env://ID", "client_secret": "env://SECRET"}
+    put(viewed, "dynamics_fo", FINANCE, settings=settings, secrets=secrets)
+    (order,) = viewed.all(
+        "SELECT o.status, o.expected_at::date::text AS day, v.name, l.line_no, l.quantity FROM models.purchase_order o"
+        " JOIN models.vendor v ON v.remote_id = o.vendor_id JOIN models.purchase_order__lines l ON l.parent_id = o.id"
+    )
+    assert order == {"status": "received", "day": "2026-03-01", "name": "Acme", "line_no": 1, "quantity": 2}
