@@ -5,10 +5,13 @@ from typing import Any, ClassVar
 
 import pytest
 from connectors.conformance.test_mutants import plain, tried
+from connectors.doubles.acumatica import Acumatica
 from connectors.doubles.plain import Plain
 
 from scheduler.connectors.check import Answer, Call, Complaint
-from scheduler.connectors.check.bench import Subject
+from scheduler.connectors.check.bench import Subject, bench
+from worker.connectors.manifest.model import load_manifest
+from worker.connectors.registry.places import CATALOG
 
 pytestmark = pytest.mark.integration
 
@@ -66,3 +69,18 @@ def test_a_connector_that_takes_those_words_for_a_refusal_is_caught() -> None:
 
 def test_as_many_log_ins_as_sessions_are_no_broken_promise() -> None:
     assert tried("requests", "by_cursor", sessions(errors={"rules": RULES})).mark == "passed"
+
+
+def test_a_session_is_given_back_when_its_process_ends_in_order() -> None:
+    """Acumatica's licence has room for two or a few."""
+    subject = Subject(load_manifest(CATALOG / "acumatica" / "manifest.yaml"), Acumatica)
+    with bench(subject, "vendors") as there:
+        there.fill(1)
+        copy = there.copy()
+        copy.load()
+        (session,) = {each.call.cookies[".ASPXAUTH"] for each in there.double.asked()} & {
+            *there.double.issued[-1:]
+        }
+        assert there.double.knows(session)
+        copy.account.sender.close()
+        assert not there.double.knows(session)
