@@ -77,14 +77,18 @@ class Manifest:
 
 def load_manifest(path: Path) -> Manifest:
     """Read and check a manifest; `InvalidInput` for the first thing that is wrong with it."""
-    document = load_document(path)
+    return manifest_from(load_document(path), path.parent)
+
+
+def manifest_from(document: Document, folder: Path) -> Manifest:
+    """The same of a document that was read from this folder."""
     manifest = manifest_in(document)
-    if path.parent.name != document.data["system"]:
-        message = f"The folder is called {path.parent.name!r}, the system {document.data['system']!r}."
+    if folder.name != document.data["system"]:
+        message = f"The folder is called {folder.name!r}, the system {document.data['system']!r}."
         raise document.error(("system",), "bad_value", message, hint="Give both the same name.")
     if "hook" not in document.data:
         return manifest
-    return replace(manifest, hook=hook_beside(document, path.parent))
+    return replace(manifest, hook=hook_beside(document, folder))
 
 
 def manifest_in(document: Document) -> Manifest:

@@ -9,13 +9,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.manifest.model import load_manifest
+from worker.connectors.manifest.model import Manifest, manifest_from
 from worker.errors import InvalidInput
-from worker.parsing.documents import load_document
+from worker.parsing.documents import load_document, read_document
 
 MANIFEST = "manifest.yaml"
 DIGITS = 8
@@ -58,13 +59,24 @@ class Edition:
 
 def read_edition(folder: Path, *, fixed: bool) -> Edition:
     """The version that lies in a folder. `InvalidInput` names the file and the line of what is wrong."""
-    files = {path.name: _text(path) for path in files_of(folder)}
-    manifest = load_manifest(folder / MANIFEST)
-    data = load_document(folder / MANIFEST).data
-    digest = digest_of(data, files)
+    texts = tuple((path.name, _text(path)) for path in files_of(folder))
+    # What comes with Headrace says the same for as long as this process lives, so it is made sense of once.
+    manifest, data, digest = _read_once(folder, texts) if fixed else _read(folder, texts)
     version = manifest.version if fixed else f"{manifest.version}+{digest[:DIGITS]}"
-    kept = Kept(manifest.system, version, digest, files)
+    kept = Kept(manifest.system, version, digest, dict(texts))
     return Edition(kept, manifest.version, ManifestConnector(manifest), data, fixed)
+
+
+def _read(folder: Path, texts: tuple[tuple[str, str], ...]) -> tuple[Manifest, Mapping[str, Any], str]:
+    """The manifest, what it says, and the digest of that."""
+    files, path = dict(texts), folder / MANIFEST
+    document = (
+        read_document(files[MANIFEST].encode(), str(path)) if MANIFEST in files else load_document(path)
+    )
+    return manifest_from(document, folder), document.data, digest_of(document.data, files)
+
+
+_read_once = lru_cache(maxsize=256)(_read)
 
 
 def files_of(folder: Path) -> list[Path]:
