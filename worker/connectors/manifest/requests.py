@@ -19,6 +19,22 @@ Complain = Callable[[Sequence[str], str], Exception]
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """How much of the account's limits a request takes, where that isn't one."""
+
+    request: int = 1
+    record: int = 0
+    """For each record that is asked for."""
+
+    def of(self, records: int) -> int:
+        return max(1, self.request + self.record * records)
+
+    @classmethod
+    def read(cls, found: int | Mapping[str, int]) -> "Cost":
+        return cls(found) if isinstance(found, int) else cls(**found)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """How a stream's pages are asked for."""
 
@@ -34,6 +50,7 @@ class Asked:
     changes_in: Where = "query"
     ends: frozenset[int] = frozenset()
     """Statuses by which the system says that there is nothing beyond."""
+    cost: Cost | None = None
     told: Told | None = None
     """What headers of an answer say of its place among the pages."""
     conditions: Conditions | None = None
@@ -154,6 +171,7 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         paging_in=paging.get("in", "query"),
         changes_in=incremental.get("in", "query"),
         ends=frozenset(paging.get("ends", ())),
+        cost=Cost.read(data["cost"]) if "cost" in data else None,
         told=told_of(data),
         conditions=conditions,
         every=tuple(data.get("where", ())),

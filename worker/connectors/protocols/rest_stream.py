@@ -169,7 +169,7 @@ class RestStream(ManifestStream):
             return None
         values, settings = asked.values(key), self._common.settings
         if asked.by is not None:
-            return self._asked_by(asked.by, values)
+            return replace(self._asked_by(asked.by, values), cost=self._cost_of(1))
         url = asked.url(self._common.base_url, settings, values)
         outline = self._outline
         if asked.params is not None:
@@ -178,7 +178,7 @@ class RestStream(ManifestStream):
             outline = replace(outline, params=[*self._common.carries.params, *own])
         body = fill_json(asked.body, {**settings, **values})
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
-        return replace(outline.request(url=None), url=url, absent=asked.absent)
+        return replace(outline.request(url=None), url=url, absent=asked.absent, cost=self._cost_of(1))
 
     def _asked_by(self, condition: Condition, values: Mapping[str, str | int]) -> Request:
         known = self._asked.conditions
@@ -233,7 +233,9 @@ class RestStream(ManifestStream):
         return any(record.cursor is not None and record.cursor < window.since for record in records)  # type: ignore[operator]
 
     def _asking(self, request: Request, window: Window) -> Request:
-        """With what may be said of the window's token, and what says it in a header."""
+        """With what it costs, what may be said of the window's token, and what says it in a header."""
+        if self._asked.cost is not None:
+            request = replace(request, cost=self._cost_of(getattr(self._paging, "size", 0)))
         token, ends = self._token, self._asked.ends
         if token is None or window.token is None:
             return replace(request, absent=ends) if ends else request
@@ -242,6 +244,10 @@ class RestStream(ManifestStream):
             said = self._spec.incremental.template.replace("{value}", window.token)
             headers = {**headers, token.header: said}
         return replace(request, headers=headers, absent=token.statuses | token.unchanged | ends)
+
+    def _cost_of(self, records: int) -> int:
+        """How much of the account's limits a request for so many takes."""
+        return 1 if self._asked.cost is None else self._asked.cost.of(records)
 
     def _told_of(
         self, token: Token, response: Response, window: Window, position: Position | None

@@ -305,3 +305,32 @@ def test_what_doesnt_fit_together_is_told(text: str, said: str, tmp_path: Path) 
         stream(text)
     assert said in caught.value.message
     assert caught.value.place == "shop/manifest.yaml:10"
+
+
+PAGED = "paging: {offset: {param: o, limit_param: l, size: 100, stable: true}}, single: {}"
+
+
+@pytest.mark.parametrize(
+    ("said", "pages", "smaller", "alone"),
+    [
+        ("", 1, 1, 1),
+        (", cost: 7", 7, 7, 7),
+        (", cost: {record: 1}", 101, 26, 2),
+        (", cost: {request: 0, record: 2}", 200, 50, 2),
+    ],
+)
+def test_a_request_takes_as_much_of_the_limits_as_the_manifest_says(
+    said: str, pages: int, smaller: int, alone: int
+) -> None:
+    parts = stream(PAGED + said)
+    resized, single = parts.resized(4, None), parts.single("7")
+    assert resized is not None
+    assert single is not None
+    asked = parts.request(Window(), None), resized[0].request(Window(), None), single
+    assert tuple(request.cost for request in asked) == (pages, smaller, alone)
+
+
+def test_parameters_that_are_filters_stand_beside_conditions() -> None:
+    conditions = 'conditions: {param: q, join: " and "}, where: ["a eq 1"]'
+    parts = stream(conditions + ", filters: [site]").filtered({"site": "N'1"})
+    assert dict(parts.request(Window(), None).params) == {"site": "N'1", "q": "a eq 1"}
