@@ -137,6 +137,10 @@ class Heeding:
             return self._told_to_wait(account, redactor.redact(failure.message), wait, "rate_limited")
         return failure
 
+    def log_in(self, account: str, failure: Throttled) -> RateLimited:
+        """The answer to a log-in says it: there is room for no more sessions."""
+        return self._told_to_wait(account, redactor.redact(failure.message), failure.seconds, "rate_limited")
+
     def _told_to_wait(self, account: str, said: str, seconds: float | None, code: str) -> RateLimited:
         if seconds is None:
             resume_at = self._budgets.hold(account, WAIT_AFTER_429, said, grows=True)

@@ -20,7 +20,7 @@ import structlog
 
 from worker.connectors.contract import Moment, Request, Response
 from worker.connectors.hooks.source import hooked
-from worker.errors import HeadraceError, NeedsOperator, NotThere, Transient
+from worker.errors import HeadraceError, NeedsOperator, NotThere, Throttled, Transient
 from worker.http.address import Address, address_of, gets_tokens, home_of
 from worker.http.attempt import Attempt
 from worker.http.body import pieces, read_body, too_large
@@ -125,6 +125,8 @@ class Sender:
             redact(exc)
             if isinstance(exc, LoginRefused):
                 self._logins.refused(ctx, exc)
+            if isinstance(exc, Throttled):
+                raise self._heeding.log_in(ctx.account, exc) from None
             raise
 
     def let_go(self, ctx: CallContext) -> bool:

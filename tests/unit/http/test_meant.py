@@ -14,7 +14,7 @@ from worker.connectors.hooks.loading import LoadedHook
 from worker.connectors.hooks.source import HookedSource
 from worker.connectors.refusals.refusals import Refusals
 from worker.connectors.refusals.rule import Rule
-from worker.errors import HeadraceError, NeedsOperator, NotThere, Throttled, Transient
+from worker.errors import HeadraceError, NeedsOperator, NotThere, RateLimited, Throttled, Transient
 from worker.http import Sender
 from worker.telemetry.redaction import MASK, redactor
 
@@ -72,6 +72,26 @@ def test_one_that_is_expired_again_at_once_needs_an_operator(sender: SenderOf) -
         sender(handler).send(context(Ruled(Session(), rules=[EXPIRED])), Request("GET", "parts"))
     assert caught.value.code == "auth_refused"
     assert asked == ["POST", "GET", "POST", "GET"]
+
+
+class Licensed(Session):
+    """There is room for few sessions."""
+
+    def flow(
+        self, request: Request, secrets: Mapping[str, str], held: dict[str, str]
+    ) -> Generator[Request, Response, None]:
+        answer = yield Request("POST", "login", body=b"")
+        if b"Login Limit" in answer.body:
+            raise Throttled("No more sessions.", seconds=90)
+        yield request
+
+
+def test_a_log_in_for_which_there_is_no_room_holds_the_account(sender: SenderOf, budget: Budget) -> None:
+    sends = sender(lambda _: httpx.Response(500, text="API Login Limit"))
+    with pytest.raises(RateLimited, match="No more sessions"):
+        sends.send(context(Plant(Licensed())), Request("GET", "parts"))
+    ((account, seconds, _),) = budget.held
+    assert (account, seconds) == ("acme", 90)
 
 
 @pytest.mark.parametrize(("kind", "failed"), [("validation", 0), ("not_found", 0), ("transient", 1)])
