@@ -70,6 +70,13 @@ def doubts(spec: StreamManifest, came: Sequence[Came], *, whole: bool) -> list[s
     return [*found, *_no_total(spec, came)]
 
 
+def absence(came: Sequence[Came]) -> list[str]:
+    """What to look at where one record was asked for."""
+    gone = [one.response.status for one in came if one.page.gone]
+    said = "The system says that there is no such record ({}). If the list holds it, `single` asks wrongly, and re-reads would bury it."
+    return [said.format(status) for status in gone[:1]]
+
+
 def _sizes(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:
     size, most = _size(spec), max(one.entries for one in came)
     if 0 < size < most:

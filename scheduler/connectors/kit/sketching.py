@@ -177,7 +177,8 @@ def _single(
 ) -> None:
     stem, behind = single[: single.rindex("{")], single[single.rindex("}") + 1 :]
     asked = f"{setting_names(stem)}{{key}}{behind}"
-    stream["single"] = {} if asked == f"{stream['path']}/{{key}}" else {"path": asked}
+    usual = f"{stream['path'].rstrip('/')}/{{key}}{'/' if stream['path'].endswith('/') else ''}"
+    stream["single"] = {} if asked == usual else {"path": asked}
     if where:
         stream["single"]["record"] = ".".join(where)
     elif where is None and wrapped:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.connectors.kit.doubts import Came, doubts
+from scheduler.connectors.kit.doubts import Came, absence, doubts
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Response, Stream, Window
+from worker.connectors.contract import Gone, Page, Response, Stream, Window
 from worker.connectors.manifest.model import Manifest, manifest_in
 from worker.parsing.documents import read_document
 
@@ -89,3 +89,9 @@ def test_a_page_that_comes_again_is_told() -> None:
 
 def test_a_total_says_nothing_of_what_was_asked_for_in_part() -> None:
     assert not tried("", {"data": rows(7), "total": 99}, whole=False)
+
+
+def test_a_record_that_is_said_to_be_gone_is_worth_a_look_at_its_path() -> None:
+    came = Came(Page([], gone=[Gone("7", "not_found")]), Response(404, {}, b"", "https://x.example.com/7"))
+    assert "404" in absence([came])[0]
+    assert not absence([Came(Page([]), Response(200, {}, b"", ""))])

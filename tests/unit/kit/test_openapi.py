@@ -198,6 +198,8 @@ def test_one_record_is_taken_out_of_what_wraps_it(answer: dict[str, Any], wanted
     stream, sketch = sketched({"/orders": listing(ROW), "/orders/{id}": one(answer)})
     assert stream["single"] == wanted
     assert not sketch.left_out
+    stream, _ = sketched({"/orders/": listing(ROW), "/orders/{id}/": one(answer)})
+    assert stream["single"] == wanted
 
 
 @pytest.mark.parametrize(

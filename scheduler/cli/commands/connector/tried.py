@@ -26,7 +26,8 @@ class Tried:
 
     @property
     def records(self) -> list[Record]:
-        return [record for page in self.pages for record in page.records]
+        """Each once: pages that are counted begin with the last record of the one before."""
+        return list({record.key: record for page in self.pages for record in page.records}.values())
 
     @property
     def rejected(self) -> list[Any]:

@@ -27,6 +27,7 @@ streams:
   parts: {path: /parts, single: {}, filters: [site, state]}
   lots: {path: /lots, single: {path: "/{area}/lot/{key}/x", record: data.lot, absent: [410]}}
   tags: {path: /tags}
+  sites: {path: /sites/, single: {}}
 """
 
 
@@ -48,6 +49,12 @@ def test_a_record_is_asked_for_below_the_path_of_its_stream(tmp_path: Path) -> N
     assert (request.method, request.url) == ("GET", "https://h/api/parts/7")
     assert list(request.params) == [("deleted", "true")]
     assert request.absent == {404, 410}
+
+
+def test_where_a_list_ends_with_a_slash_a_record_does(tmp_path: Path) -> None:
+    request = stream(tmp_path, "sites").single("7")
+    assert request is not None
+    assert request.url == "https://h/api/sites/7/"
 
 
 def test_a_manifest_says_the_path_the_place_and_what_means_absent(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def single_of(data: Mapping[str, Any], fields: int = 1) -> Single | None:
     if found is None:
         return None
     return Single(
-        path=found.get("path", data.get("path", "") + ("" if {"body", "by"} & found.keys() else f"/{KEY}")),
+        path=found.get("path", _path_of(data.get("path", ""), own=not {"body", "by"} & found.keys())),
         record=field_path_of(found.get("record", "")),
         absent=frozenset(found.get("absent", ABSENT)),
         params=found.get("params"),
@@ -89,6 +89,13 @@ def single_of(data: Mapping[str, Any], fields: int = 1) -> Single | None:
         by=found.get("by"),
         fields=fields,
     )
+
+
+def _path_of(path: str, *, own: bool) -> str:
+    """Where one record of the list at `path` is asked for; `own`: at a place of its own. Where lists end with /, records do."""
+    stem = path.rstrip("/")
+    end = "/" if stem and stem != path else ""
+    return f"{stem}/{KEY}{end}" if own else path
 
 
 def check_single(single: Single, complain: Complain) -> None:
