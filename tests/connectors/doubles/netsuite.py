@@ -7,11 +7,11 @@ import re
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
-from connectors.doubles.suiteql import run
+from connectors.doubles.suiteql import SuiteQL
 
 from scheduler.connectors.check import Answer, Call, Complaint, Double, Row, Table, naive
 from scheduler.connectors.check.double.times import SECOND
@@ -102,6 +102,14 @@ class NetSuite(Double):
     }
     tables: ClassVar[Mapping[str, Table]] = {stream: _table(stream) for stream in CONTENT}
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._kept: tuple[tuple[int, tzinfo], SuiteQL] | None = None
+
+    def __exit__(self, *about: object) -> None:
+        super().__exit__(*about)
+        self._let_go()
+
     def settings(self) -> Mapping[str, Any]:
         zone = getattr(self.zone, "key", "Etc/UTC")
         return {"base_url": self.base_url, "account": ACCOUNT, "timezone": zone, "deleted_records": True}
@@ -158,7 +166,7 @@ class NetSuite(Double):
         if limit > MOST_IN_A_PAGE or offset + limit > MOST_OF_A_QUERY:
             return _refusal(400, "INVALID_PARAMETER", "Out of the bounds of a query.")
         try:
-            names, found = run(call.json["q"], self._rows_of, self.zone)
+            names, found = self._suite().run(call.json["q"])
         except sqlite3.Error as exc:
             return _refusal(400, "INVALID_PARAMETER", f"Invalid search query. Search error occurred: {exc}")
         total = min(len(found), MOST_OF_A_QUERY)
@@ -202,6 +210,18 @@ class NetSuite(Double):
             Complaint("a query that can't be", unknown, "operator", words="'transactions' was not found"),
             Complaint("too many at a time, as a 400", limit, "rate_limited"),
         ]
+
+    def _suite(self) -> SuiteQL:
+        """Made anew when anything has changed."""
+        state = (self.serial, self.zone)
+        if self._kept is None or self._kept[0] != state:
+            self._let_go()
+            self._kept = state, SuiteQL(self._rows_of, self.zone)
+        return self._kept[1]
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept[1].close()
 
     def _rows_of(self, name: str) -> list[dict[str, Any]]:
         """What a table of NetSuite holds, by its own names."""
