@@ -31,3 +31,16 @@ def test_nothing_is_asked_unless_somebody_says_so(bench: Bench, headrace: Comman
     assert done.code != 0
     assert "--yes" in done.err
     assert len(bench.demo.arrivals()) == before
+
+
+def test_the_account_is_asked_by_the_proxy_of_its_connection(bench: Bench, headrace: Command) -> None:
+    before = len(bench.demo.arrivals())
+    with bench.services.database.transaction() as tx:
+        tx.execute(
+            "UPDATE connections SET network = %(network)s WHERE id = %(id)s",
+            {"network": json.dumps({"proxy": "http://127.0.0.1:9"}), "id": bench.connection},
+        )
+    done = headrace("connector", "check", FOLDER, "--live", "d", "--yes", "--stream", "parts", "--json")
+    assert done.code == 1, done.out + done.err
+    assert "proxy" in done.out
+    assert len(bench.demo.arrivals()) == before
