@@ -20,7 +20,9 @@ SECRET = "shared-signature-secret"
 SETTINGS: dict[str, dict[str, Any]] = {
     "shiphero": {},
     "acumatica": {"base_url": "https://erp.example.com", "company": "Plant"},
+    "business_central": {"tenant_id": "t", "company_id": "b18aed47-c385-49d2-b954-dbdf8ad71780"},
 }
+COMPANY = "api/v2.0/companies(b18aed47-c385-49d2-b954-dbdf8ad71780)"
 PUBLISHED: list[tuple[str, dict[str, Any], list[tuple[str, str, str | None]]]] = [
     (
         "shiphero",
@@ -41,6 +43,21 @@ PUBLISHED: list[tuple[str, dict[str, Any], list[tuple[str, str, str | None]]]] =
         "acumatica",
         {"Inserted": [{"OrderNbr": "PO1"}], "Deleted": [], "Query": "PurchaseOrders", "CompanyId": "Plant", "Id": "a4d2", "TimeStamp": 636295833829493672},
         [("purchase_orders", "stream", None), ("purchase_order_lines", "stream", None)],
+    ),
+    (
+        "business_central",
+        {
+            "value": [
+                {"clientState": SECRET, "resource": f"{COMPANY}/items(26814998-936a-401c-81c1-0e848a64971d)", "changeType": "updated", "lastModifiedDateTime": "2018-10-26T12:54:20.467Z"},
+                {"clientState": SECRET, "resource": f"{COMPANY}/vendors(4b4f31f0-dc1c-4033-b2aa-ab03ca1d6ebc)", "changeType": "deleted", "lastModifiedDateTime": "2018-10-26T12:54:30.503Z"},
+                {"clientState": SECRET, "resource": f"/{COMPANY}/items?$filter=lastDateTimeModified%20gt%202018-10-15T11:00:00Z", "changeType": "collection", "lastModifiedDateTime": "2018-10-26T12:54:30.503Z"},
+            ]
+        },
+        [
+            ("items", "record", "26814998-936a-401c-81c1-0e848a64971d"),
+            ("vendors", "delete", "4b4f31f0-dc1c-4033-b2aa-ab03ca1d6ebc"),
+            ("items", "stream", None),
+        ],
     ),
 ]  # fmt: skip
 
@@ -67,6 +84,7 @@ def test_what_was_published_leads_to_its_record_or_stream(
     ]
     delivery = Delivery("POST", body, headers)
     webhooks = webhooks_of(system)
-    signed = webhooks.verify(delivery, {"webhook_secret": Secret(SECRET)}, datetime(2026, 6, 15, tzinfo=UTC))
+    secrets = dict.fromkeys(("webhook_secret", "client_state"), Secret(SECRET))
+    signed = webhooks.verify(delivery, secrets, datetime(2026, 6, 15, tzinfo=UTC))
     told = webhooks.told(delivery, signed, "fresh")
     assert [(hint.stream, hint.kind, hint.key) for hint in told.hints] == hints

@@ -54,6 +54,18 @@ def test_a_request_holds_what_is_wished() -> None:
     assert found.remove("a b?").url == "/hooks/a%20b%3F"
 
 
+def test_a_topic_may_stand_in_a_longer_text_and_requests_may_have_headers_of_their_own() -> None:
+    text = WITH_TOPICS.replace("topic: kind", "topic: {path: kind, pattern: '/([a-z]+)$'}")
+    text = text.replace("    remove: {", "    remove: {headers: {If-Match: '*'}, ")
+    found = registration(text)
+    known = [
+        {"id": 1, "target": URL, "kind": "/v2/orders", "ends_at": None},
+        {"id": 2, "target": URL, "kind": "/v2/7"},
+    ]
+    assert [one.topic for one in found.listed(answer({"data": known}))] == ["orders", None]
+    assert found.remove("1").headers["If-Match"] == "*"
+
+
 def test_an_id_can_not_lead_a_request_elsewhere() -> None:
     with pytest.raises(InvalidInput):
         registration().remove("../parts")

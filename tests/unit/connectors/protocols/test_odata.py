@@ -226,3 +226,20 @@ def test_lines_are_asked_for_by_the_key_of_their_orders() -> None:
     swept = lines.sweep()
     assert swept is not None
     assert params(swept, Window()) == asked
+
+
+def test_entity_sets_may_stand_below_a_place_that_has_no_metadata() -> None:
+    text = HEAD.replace("streams:", "settings: {company: {required: true, description: A GUID.}}\nstreams:")
+    document = read_document(
+        f"{text}  orders: {{odata: {{entity: Orders, under: '/companies({{company}})'}}, key: id, single: {{}}}}\n".encode(),
+        "erp/manifest.yaml",
+    )
+    validate(document, schema())
+    source = ManifestConnector(read_manifest(document)).bind({"company": "c1"})
+    single = source.stream("orders").single("7")
+    assert single is not None
+    assert single.url.replace("%27", "'") == "https://h.example.com/odata/companies(c1)/Orders('7')"
+    assert source.stream("orders").request(Window(), None).url.endswith("/odata/companies(c1)/Orders")
+    discovery = source.discover()
+    assert discovery is not None
+    assert next(discovery).url == "https://h.example.com/odata/$metadata"

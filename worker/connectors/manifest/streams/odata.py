@@ -37,7 +37,7 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     types = options.get("types", {})
     keys, inner = _asked_keys(data), "explode" in data
     entity = options.get("entity", "")
-    found["path"] = f"/{entity}"
+    found["path"] = f"{options.get('under', '')}/{entity}"
     found.setdefault("records", "value" if version == 4 else "d.results")
     found.setdefault("conditions", {"param": "$filter", "join": " and "})
     own = {"OData-MaxVersion": "4.0"} if version == 4 else {"MaxDataServiceVersion": "2.0"}
@@ -85,7 +85,7 @@ def odata(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
         and (len(keys) == 1 or all(has_order(kind, version) for kind in kinds))
     ):
         found["single"] = one(
-            data["single"], entity, dict(zip(keys, kinds, strict=True)), version, _chosen(options)
+            data["single"], found["path"], dict(zip(keys, kinds, strict=True)), version, _chosen(options)
         )
     return found
 
@@ -122,7 +122,7 @@ def changed(incremental: Mapping[str, Any], types: Mapping[str, str], version: i
 
 
 def one(
-    found: Mapping[str, Any], entity: str, kinds: Mapping[str, str], version: int, chosen: Mapping[str, str]
+    found: Mapping[str, Any], path: str, kinds: Mapping[str, str], version: int, chosen: Mapping[str, str]
 ) -> dict[str, Any]:
     """How one record is asked for by its key: the value alone, or each by its name where several make it."""
     record = {} if version == 4 else {"record": "d"}
@@ -131,7 +131,7 @@ def one(
     )
     alone = "".join(literal(kind, "{key}", version) for kind in kinds.values())
     return {
-        "path": f"/{entity}({alone if len(kinds) == 1 else several})",
+        "path": f"{path}({alone if len(kinds) == 1 else several})",
         "quote": "'" if "string" in kinds.values() else "",
         "params": dict(chosen),
         **record,

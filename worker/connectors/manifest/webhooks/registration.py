@@ -12,6 +12,7 @@ register:
   remove: {path: "/webhooks/{id}"}
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ class Call:
     method: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
 
 
@@ -50,6 +52,8 @@ class Shown:
     id: FieldPath
     url: FieldPath
     topic: FieldPath | None = None
+    topic_in: re.Pattern[str] | None = None
+    """What of the text there is the topic."""
     enabled: Mapping[FieldPath, Sequence[Any]] = field(default_factory=dict)
     expires: FieldPath | None = None
     expires_form: str = "iso8601"
@@ -59,14 +63,21 @@ class Shown:
         given = value_at(found, self.id)
         if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
             return None
-        url, topic = value_at(found, self.url), value_at(found, self.topic) if self.topic else None
+        url = value_at(found, self.url)
         return Registered(
             id=str(given),
             url=url if isinstance(url, str) else None,
             enabled=all(value_at(found, path) in allowed for path, allowed in self.enabled.items()),
             expires_at=self._time(found),
-            topic=topic if isinstance(topic, str) else None,
+            topic=self._topic(found),
         )
+
+    def _topic(self, found: Any) -> str | None:
+        given = value_at(found, self.topic) if self.topic else None
+        if not isinstance(given, str) or self.topic_in is None:
+            return given if isinstance(given, str) else None
+        match = self.topic_in.search(given)
+        return None if match is None else match[match.lastindex or 0]
 
     def _time(self, found: Any) -> datetime | None:
         given = value_at(found, self.expires) if self.expires else None
@@ -166,7 +177,7 @@ class ManifestRegistration:
     ) -> Request:
         known = {**self._settings, **names}
         body = None if call.body is None else msgspec.json.encode(_filled(call.body, known))
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **fill_all(call.headers, known)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         return Request(

@@ -1,5 +1,6 @@
 """What does a manifest say of registration? `webhooks.register` is checked beyond its schema and becomes frozen data."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,13 +13,14 @@ from worker.connectors.manifest.webhooks.registration import (
     Shown,
     names_in_body,
 )
-from worker.connectors.reading.shape import field_path_of
+from worker.connectors.reading.shape import FieldPath, field_path_of
 from worker.parsing.documents import Document, suggest
 from worker.parsing.durations import parse_duration
 from worker.webhooks.schemes import Scheme, SecretPath
 
 Found = Mapping[str, Any]
 _HERE = (*AT, "register")
+_ASKED_BY_PATHS = frozenset({"rest", "odata"})
 _METHODS = {"list": "GET", "create": "POST", "renew": "POST", "enable": "POST", "remove": "DELETE"}
 
 
@@ -27,8 +29,9 @@ def read_registration(document: Document, schemes: Sequence[Scheme]) -> Registra
     found: Found | None = document.data["webhooks"].get("register")
     if found is None:
         return None
-    if document.data["protocol"] != "rest":
-        raise document.error(_HERE, "bad_value", "Webhooks are registered at systems of the protocol rest.")
+    if document.data["protocol"] not in _ASKED_BY_PATHS:
+        message = "Webhooks are registered at systems of the protocols rest and odata."
+        raise document.error(_HERE, "bad_value", message)
     calls = {name: _call(document, found, name) for name in _METHODS if name in found}
     secret = names_of(document, _HERE, found)[0] if "secret" in found else None
     create: Found = found["create"]
@@ -36,13 +39,15 @@ def read_registration(document: Document, schemes: Sequence[Scheme]) -> Registra
     _check_names(document, found, secret, topics)
     expires = found.get("expires")
     expires_at: Found = expires if isinstance(expires, Mapping) else {"field": expires}
+    topic, topic_in = _topic(document, found)
     return RegistrationManifest(
         list=calls["list"],
         records=field_path_of(found["list"]["records"]) if found["list"].get("records") else (),
         shown=Shown(
             id=field_path_of(found.get("id", "id")),
             url=field_path_of(found["url"]),
-            topic=field_path_of(found["topic"]) if "topic" in found else None,
+            topic=topic,
+            topic_in=topic_in,
             enabled=read_where({"where": found.get("enabled", {})}),
             expires=field_path_of(expires_at["field"]) if expires else None,
             expires_form=expires_at.get("format", "iso8601"),
@@ -62,10 +67,21 @@ def read_registration(document: Document, schemes: Sequence[Scheme]) -> Registra
     )
 
 
+def _topic(document: Document, found: Found) -> tuple[FieldPath | None, re.Pattern[str] | None]:
+    given = found.get("topic")
+    if not isinstance(given, Mapping):
+        return (None if given is None else field_path_of(given)), None
+    try:
+        return field_path_of(given["path"]), re.compile(given["pattern"])
+    except re.error as exc:
+        message = f"This is no regular expression: {exc}."
+        raise document.error((*_HERE, "topic", "pattern"), "bad_value", message) from None
+
+
 def _call(document: Document, found: Found, name: str) -> Call:
     about: Found = found[name]
     known = {*document.data.get("settings", {})}
-    for part in ("path", "params", "body"):
+    for part in ("path", "params", "headers", "body"):
         for used in names_in_body(about.get(part)):
             allowed = known | (OURS - {"id"} if name == "create" else OURS)
             if name == "list" or part != "body":
@@ -77,7 +93,11 @@ def _call(document: Document, found: Found, name: str) -> Call:
     if name == "remove" and "id" not in [*names_in(about["path"]), *names_in_body(about.get("params"))]:
         raise document.error((*_HERE, name, "path"), "bad_value", "It must say which: {id}.")
     return Call(
-        about.get("method", _METHODS[name]), about["path"], about.get("params", {}), about.get("body")
+        about.get("method", _METHODS[name]),
+        about["path"],
+        about.get("params", {}),
+        about.get("headers", {}),
+        about.get("body"),
     )
 
 
