@@ -50,6 +50,8 @@ class Asked:
     changes_in: Where = "query"
     ends: frozenset[int] = frozenset()
     """Statuses by which the system says that there is nothing beyond."""
+    cap: int = 0
+    """So many records does the system show of one question, in pages; 0: all."""
     cost: Cost | None = None
     told: Told | None = None
     """What headers of an answer say of its place among the pages."""
@@ -171,6 +173,7 @@ def read_asked(data: Mapping[str, Any], complain: Complain) -> Asked:
         paging_in=paging.get("in", "query"),
         changes_in=incremental.get("in", "query"),
         ends=frozenset(paging.get("ends", ())),
+        cap=paging.get("cap", 0),
         cost=Cost.read(data["cost"]) if "cost" in data else None,
         told=told_of(data),
         conditions=conditions,

@@ -9,6 +9,7 @@ from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
+from worker.connectors.protocols.capped import CappedStream
 from worker.connectors.protocols.rest_stream import Common, RestStream
 from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import stream_named
@@ -34,7 +35,10 @@ class RestSource(ManifestSource):
         body = fill_json(manifest.body, settings)
         self._carried = Carried(headers, fill_params(manifest.params, settings), body)
         common = Common(self.base_url, self._carried, settings, self.failure)
-        self._streams = {name: self.kind(spec, common) for name, spec in manifest.streams.items()}
+        self._streams = {
+            name: (CappedStream if spec.asked.cap else self.kind)(spec, common)
+            for name, spec in manifest.streams.items()
+        }
 
     def stream(self, name: str) -> Stream:
         return stream_named(name, self._streams, system=self.manifest.system)

@@ -48,7 +48,8 @@ def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     for name in MERGED & own.keys():
         if isinstance(own[name], Mapping):
             own[name] = {**data.get(name, {}), **own[name]}
-    swept = {name: value for name, value in data.items() if name not in CONTENT} | {"params": params} | own
+    left = CONTENT - {"incremental"} if _is_capped(own.get("paging", data.get("paging", {}))) else CONTENT
+    swept = {name: value for name, value in data.items() if name not in left} | {"params": params} | own
     return swept if size is None else {**swept, "paging": _sized(swept.get("paging", {}), size)}
 
 
@@ -68,6 +69,11 @@ def tombstones_setting(data: Mapping[str, Any]) -> str | None:
     """The setting of a connection that must be true before the list is asked for."""
     found = data.get("deletes", {}).get("tombstones")
     return found.get("setting") if isinstance(found, Mapping) else None
+
+
+def _is_capped(paging: Mapping[str, Any]) -> bool:
+    """Such a list is read by its cursor, also for its keys."""
+    return any("cap" in options for options in paging.values())
 
 
 def _sized(paging: Mapping[str, Any], size: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.paging import Paging
 from worker.connectors.reading.shape import field_path_of
 
-ASKED_APART = frozenset({"in", "ends", "behind"})
+ASKED_APART = frozenset({"in", "ends", "behind", "cap"})
 """What of paging is the request's."""
 IN_THE_ANSWER = frozenset({"path", "more", "link"})
 """Where something stands in its body, or in a header (`paging.headers`)."""

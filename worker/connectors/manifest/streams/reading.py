@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.connectors.contract import StreamTraits
 from worker.connectors.manifest.checking import check_template
-from worker.connectors.manifest.requests import read_asked
+from worker.connectors.manifest.requests import Asked, read_asked
 from worker.connectors.manifest.singer import read_tap, tap_traits
 from worker.connectors.manifest.streams.deletes import (
     removed_of,
@@ -85,6 +85,8 @@ class _Reading:
                 raise self.document.error(("streams", self.name), "missing_key", message)
         asked = read_asked(self.data, self.error)
         incremental = self.incremental()
+        if asked.cap:
+            self.check_cap(asked, incremental)
         stream = StreamManifest(
             name=self.name,
             title=self.data.get("title", self.name.replace("_", " ").capitalize()),
@@ -261,6 +263,23 @@ class _Reading:
         if self.part:
             path, own = ("deletes", self.part), "deletes" in self.own
         return ("streams", self.name, *path) if own else ("defaults", *path)
+
+    def check_cap(self, asked: Asked, incremental: Incremental | None) -> None:
+        """What a list is asked for anew by."""
+        options = next(iter(self.data["paging"].values()))
+        ordered = self.data.get("incremental", {}).get("ordered", False)
+        asks = incremental is not None and (incremental.param or asked.changes_by_condition)
+        why = ""
+        if self.part == "tombstones":
+            why = "the list of what was deleted has paging of its own, without a cap"
+        elif not (ordered and asks) or "detail" in self.data:
+            why = "the list is asked for anew by its cursor, so it needs incremental with ordered: true, and no detail"
+        elif asked.cap < 2 * options["size"]:
+            why = f"two pages of {options['size']} have to fit into it"
+        if why:
+            raise self.error(
+                ("paging", "cap"), f"cap is {asked.cap}: {why}.", hint="Page by keyset where the system can."
+            )
 
     @property
     def has_pages(self) -> bool:

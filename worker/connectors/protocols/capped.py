@@ -1,0 +1,98 @@
+"""How is a list read of which the system shows no more than so many records at a time? The paging's `cap`.
+
+    paging: {offset: {param: offset, limit_param: limit, size: 500, cap: 10000}}
+    incremental: {field: updated_at, param: updated_since, ordered: true}
+
+Where the cap comes near, the list is asked for anew from a record on that was read already, by the cursor: what comes twice
+costs next to nothing, as what is unchanged isn't written. A place among pages is then a cursor, and a place behind it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from worker.connectors.contract import Page, Position, Request, Response, Window
+from worker.connectors.cursors import dump_cursor, load_cursor
+from worker.connectors.protocols.rest_stream import RestStream
+from worker.errors import NeedsOperator
+
+FROM = "from"
+"""In a position: the cursor from which on the list was asked for anew."""
+
+
+class CappedStream(RestStream):
+    """One kind of record, in the order of its cursor."""
+
+    def request(self, window: Window, position: Position | None) -> Request:
+        return super().request(self._asked_from(window, position), _within(position))
+
+    def read(self, response: Response, window: Window, position: Position | None) -> Page:
+        page = super().read(response, self._asked_from(window, position), _within(position))
+        if position is not None and _within(position) is None:
+            page = replace(page, total=None)  # it is that of another question than the page before
+        return replace(page, next=self._next(page, position))
+
+    def sweep(self) -> RestStream | None:
+        swept = self._spec.swept
+        return CappedStream(swept, self._common) if swept is not None and swept.asked.cap else super().sweep()
+
+    def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
+        if page.next is None or (following := _within(page.next)) is None:
+            return ()
+        found = super().onward(_within(position), replace(page, next=following), most)
+        return [_behind(position, place) for place in found if self._fits(place)]
+
+    def back(self, position: Position | None) -> Position | None:
+        place = super().back(_within(position))
+        return _begin(position) if place is None and _within(position) else place and _behind(position, place)
+
+    def resized(self, divisor: int, position: Position | None) -> tuple[RestStream, Position | None] | None:
+        changed = super().resized(divisor, _within(position))
+        if changed is None:
+            return None
+        stream, place = changed
+        return stream, _begin(position) if place is None else _behind(position, place)
+
+    def _asked_from(self, window: Window, position: Position | None) -> Window:
+        """The window as this question asks for it."""
+        if position is None or FROM not in position:
+            return window
+        since = load_cursor(position[FROM], timestamps=self.traits.timestamps)
+        return replace(window, since=since)
+
+    def _next(self, page: Page, position: Position | None) -> Position | None:
+        """Behind this page, or at the beginning of another question."""
+        if page.next is None or self._fits(page.next):
+            return page.next and _behind(position, page.next)
+        cursors = [record.cursor for record in page.records if record.cursor is not None]
+        before = None if position is None else position.get(FROM)
+        # From the middle of the page on, so that the next one shows what this one ended with though one of it changes.
+        for place in (len(cursors) // 2, -1):
+            if cursors and (begin := dump_cursor(cursors[place])) != before:
+                return {FROM: begin}
+        raise NeedsOperator(
+            "row_cap",
+            f"The system shows no more than {self._spec.asked.cap:,} records at a time, and so many bear one cursor.",
+            hint="Ask by a finer time in the manifest, or page by keyset where the system can.",
+        )
+
+    def _fits(self, place: Position) -> bool:
+        """Whether the whole page at that place is one that the system shows."""
+        reached = int(place.get("offset", place.get("so_far", 0)))
+        return reached + int(place.get("size", getattr(self._paging, "size", 0))) <= self._spec.asked.cap
+
+
+def _within(position: Position | None) -> Position | None:
+    """The place behind where its question begins."""
+    if position is None or FROM not in position:
+        return position
+    return {name: value for name, value in position.items() if name != FROM} or None
+
+
+def _begin(position: Position | None) -> Position | None:
+    """Where its question begins."""
+    return {FROM: position[FROM]} if position is not None and FROM in position else None
+
+
+def _behind(position: Position | None, place: Position) -> Position:
+    """That place in the same question."""
+    return {**place, FROM: position[FROM]} if position is not None and FROM in position else place
