@@ -63,7 +63,7 @@ class Bench:
         """What the manifest says of the stream."""
         return self.subject.whole.streams[self.stream]
 
-    @property
+    @cached_property
     def described(self) -> Stream:
         """The stream as the connector has it."""
         return self.account().source.stream(self.stream)
@@ -106,20 +106,28 @@ class Bench:
 
     def fill(self, pages: int = 4) -> int:
         """Records until so many pages hold them, half of them older than the live runs reach; how many there are."""
-        count = 0
+        count = self._grow(GROUP)
         while count < MOST_RECORDS:
-            more = max(GROUP, count)
-            for _ in range(more // GROUP):
-                self.double.create(self.stream, GROUP)
-                self.double.advance(ODD)
-            count += more
-            self.double.advance(2 * DAY)
-            found = len(self.copy().window(Window()))
-            if found >= pages or (found == 1 and count >= MOST_IN_A_PAGE):
+            found = self.copy().window(Window())
+            if len(found) >= pages or (len(found) == 1 and count >= MOST_IN_A_PAGE):
                 break
+            if len(found) > 1:
+                # By now it is known how large a page is.
+                count += self._grow(pages * max(len(page.keys) for page in found) + 1 - count)
+                break
+            count += self._grow(count)
         self.double.create(self.stream)
         self.double.advance(ODD)
         return count + 1
+
+    def _grow(self, more: int) -> int:
+        """So many records more at least, and two days later; how many they are."""
+        groups = -(-max(more, 0) // GROUP)
+        for _ in range(groups):
+            self.double.create(self.stream, GROUP)
+            self.double.advance(ODD)
+        self.double.advance(2 * DAY)
+        return groups * GROUP
 
     def loaded(self, pages: int = 1) -> Copy:
         """A copy of that many pages, compared."""

@@ -1,8 +1,7 @@
 """Every check over every stream: with each, or with one of each kind where streams differ in nothing that matters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from scheduler.connectors.check.bench import Bench, Subject, bench
 from scheduler.connectors.check.checks import care, deletes, reading, times, trouble
@@ -10,9 +9,8 @@ from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.double.faults import Fault, fault_of
 from scheduler.connectors.check.double.vetting import vet
+from scheduler.connectors.check.kinds import kinds
 from scheduler.connectors.check.outcome import Broken, Outcome, Spared
-from worker.connectors.manifest.streams.stream import StreamManifest
-from worker.connectors.reading.shape import Shape, TimeField
 from worker.errors import HeadraceError, NotFound
 from worker.parsing.documents import suggest
 from worker.telemetry.redaction import redactor
@@ -128,63 +126,6 @@ def _tries(subject: Subject, choice: Choice) -> Iterator[tuple[Check, str]]:
     }
     if isinstance(subject.double, type):
         vet(subject.double, list(streams))
-    few = list(streams) if choice.all_kinds else kinds(streams)
     for check in choice.checks:
-        for stream in streams if check.every else few:
+        for stream in streams if check.every or choice.all_kinds else kinds(streams, check.matters):
             yield check, stream
-
-
-def kinds(streams: Mapping[str, StreamManifest]) -> list[str]:
-    """The first stream of each kind."""
-    found: dict[str, str] = {}
-    for name, spec in streams.items():
-        found.setdefault(repr(_kind(spec)), name)
-    return list(found.values())
-
-
-def _kind(spec: StreamManifest) -> Any:
-    """What the checks could tell two streams apart by: what stands at other paths is found all the same."""
-    asked, parts = spec.asked, (spec.swept, spec.tombstones)
-    return (
-        replace(spec.traits, interval=0.0, after=()),
-        _unnamed(spec.paging),
-        spec.incremental and _unnamed(spec.incremental, keeps=("precision", "nulls")),
-        _shape_kind(spec.shape),
-        (asked.method, asked.body is None, asked.paging_in, asked.changes_in, asked.ends),
-        (asked.since is None, asked.until is None, asked.behind is None),
-        (spec.removed is None, spec.single is None, spec.detail is None, spec.tombstones_setting is None),
-        tuple(part and _kind(part) for part in parts),
-    )
-
-
-def _shape_kind(shape: Shape) -> Any:
-    return (
-        len(shape.key),
-        shape.cursor and _time_kind(shape.cursor),
-        shape.records.count("*"),
-        (shape.version is None, shape.total is None, shape.token is None, shape.deleted is None),
-        (shape.needs_cursor, shape.or_one, shape.explode is None),
-    )
-
-
-def _unnamed(part: Any, keeps: Sequence[str] = ()) -> Any:
-    """What is left of it without names, paths and texts, but for some."""
-    values = {each.name: getattr(part, each.name) for each in fields(part)}
-    left = (value if name in keeps else _unnamed_value(value) for name, value in values.items())
-    return type(part).__name__, *left
-
-
-def _unnamed_value(value: Any) -> Any:
-    match value:
-        case TimeField():
-            return _time_kind(value)
-        case str():
-            return "text"
-        case tuple() | list() | Mapping():
-            return len(value)
-        case _:
-            return _unnamed(value) if is_dataclass(value) else value
-
-
-def _time_kind(time: TimeField) -> TimeField:
-    return replace(time, paths=(("x",),) * len(time.paths))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scheduler.connectors.check.bench import Bench
+from scheduler.connectors.check.kinds import Matters, whole
 
 Tries = Callable[[Bench], str]
 """Tries one stream: what was seen, in a few words. `Broken` and `Spared` say otherwise."""
@@ -18,3 +19,5 @@ class Check:
     tries: Tries
     every: bool = False
     """Tried with every stream; else with one of each kind."""
+    matters: Matters = whole
+    """By what streams are of a kind, for it."""

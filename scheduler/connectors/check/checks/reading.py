@@ -6,6 +6,7 @@ from scheduler.connectors.check.bench import Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.exchange import Call
 from scheduler.connectors.check.driving.copy import Copy
+from scheduler.connectors.check.kinds import cursor, pages
 from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.connectors.contract import Record, Window
 
@@ -143,8 +144,8 @@ def single(bench: Bench) -> str:
 
 
 def _listed(copy: Copy, key: str) -> Record:
-    pages = copy.window(Window())
-    return next(record for page in pages for record in page.records if record.key == key)
+    came = copy.window(Window())
+    return next(record for page in came for record in page.records if record.key == key)
 
 
 def _says_deleted(records: list[Record]) -> bool:
@@ -156,8 +157,8 @@ def in_order(bench: Bench) -> str:
         raise Spared("The manifest doesn't say that pages come in the order of the cursor.")
     bench.fill(4)
     bench.double.change(bench.stream, next(iter(bench.double.truth(bench.stream))))
-    pages = bench.copy().window(Window())
-    cursors = [record.cursor for page in pages for record in page.records if record.cursor is not None]
+    came = bench.copy().window(Window())
+    cursors = [record.cursor for page in came for record in page.records if record.cursor is not None]
     for before, after in pairwise(cursors):
         if after < before:  # type: ignore[operator]
             raise Broken(
@@ -175,8 +176,18 @@ CHECKS = (
     Check(
         "moving", "Records that change, come and go while pages are read are neither lost nor stale.", moving
     ),
-    Check("beside", "Pages asked for side by side give what they give one after another.", beside),
-    Check("order", "Pages come in the order of the cursor, where the manifest says so.", in_order),
+    Check(
+        "beside",
+        "Pages asked for side by side give what they give one after another.",
+        beside,
+        matters=pages,
+    ),
+    Check(
+        "order",
+        "Pages come in the order of the cursor, where the manifest says so.",
+        in_order,
+        matters=cursor,
+    ),
     Check("ties", "Records of one instant are all read, also those that come after it was read.", ties),
     Check(
         "single",

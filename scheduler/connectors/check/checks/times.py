@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from scheduler.connectors.check import kinds
 from scheduler.connectors.check.bench import DAY, Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.driving.copy import Copy
@@ -178,7 +179,15 @@ CHECKS = (
         every=True,
     ),
     Check(
-        "slices", "A window holds what changed in it, both its bounds included, and nothing later.", slices
+        "slices",
+        "A window holds what changed in it, both its bounds included, and nothing later.",
+        slices,
+        matters=kinds.cursor,
     ),
-    Check("zones", "Nothing is missed for accounts at UTC-8 and UTC+9, wherever the worker runs.", zones),
+    Check(
+        "zones",
+        "Nothing is missed for accounts at UTC-8 and UTC+9, wherever the worker runs.",
+        zones,
+        matters=kinds.cursor,
+    ),
 )

@@ -6,10 +6,11 @@ from scheduler.connectors.check.bench import Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.any_double import WAIT, Complaint, Kind
 from scheduler.connectors.check.driving.copy import Copy
+from scheduler.connectors.check.kinds import asking, pages
 from scheduler.connectors.check.outcome import Broken, Spared, counted
 from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
 
-SHORT = 0.1
+SHORT = 0.03
 """Seconds after which an answer that doesn't come is given up."""
 SILENT = 8
 """Requests that get no answer: smaller pages are tried twice before it counts."""
@@ -28,9 +29,9 @@ def waits(bench: Bench) -> str:
         raise Spared("It asks nobody to wait.")
     bench.fill(3)
     bench.double.create(bench.stream, 40)
-    for pages in (0, 1):
+    for read in (0, 1):
         copy = bench.copy()
-        if pages and copy.sync(pages):
+        if read and copy.sync(read):
             break
         bench.double.trouble("throttled")
         _waits_as_asked(bench, copy)
@@ -190,11 +191,18 @@ CHECKS = (
         "waits",
         "Where the system asks to wait, the account waits as long as it asked, and then goes on.",
         waits,
+        matters=asking,
     ),
-    Check("errors", "Every kind of error is taken for what it is, and nothing is lost by it.", errors),
+    Check(
+        "errors",
+        "Every kind of error is taken for what it is, and nothing is lost by it.",
+        errors,
+        matters=pages,
+    ),
     Check(
         "login",
         "A session that was forgotten is renewed; a wrong secret is tried once and told to a person.",
         login,
+        matters=asking,
     ),
 )

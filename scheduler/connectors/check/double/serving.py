@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -23,7 +24,8 @@ class Serving(ThreadingHTTPServer):
     def __init__(self, says: Says) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.says = says
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="double", daemon=True)
+        self._stopped = False
+        self._thread = threading.Thread(target=self._listen, name="double", daemon=True)
         self._thread.start()
 
     @property
@@ -31,9 +33,25 @@ class Serving(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def stop(self) -> None:
-        self.shutdown()
+        """At once: a hundred of them are stopped for one report."""
+        self._stopped = True
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server_port), timeout=1.0):
+            self._thread.join()
         self.server_close()
-        self._thread.join()
+
+    def _listen(self) -> None:
+        """Until somebody knocks who has stopped it."""
+        while True:
+            try:
+                request, address = self.socket.accept()
+            except OSError:
+                if self._stopped:
+                    return
+                raise
+            if self._stopped:
+                request.close()
+                return
+            self.process_request(request, address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is part of the trouble."""

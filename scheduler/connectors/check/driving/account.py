@@ -1,11 +1,15 @@
 """A connection to a double, with all that a worker process has for it."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from scheduler.connectors.check.double.any_double import AnyDouble
@@ -104,13 +108,25 @@ class Account:
 @contextmanager
 def kept_secrets(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """References to these values: files in a folder of this process alone, gone in the end."""
-    with TemporaryDirectory(prefix="headrace-check-") as folder:
-        references = {}
-        for name, value in values.items():
-            path = Path(folder, name)
-            with suppress(FileExistsError):
-                descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(value)
-            references[name] = f"file://{path}"
-        yield references
+    kept = next(_number)
+    paths = {name: _folder() / f"{kept}-{name}" for name in values}
+    try:
+        for name, path in paths.items():
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(values[name])
+        yield {name: f"file://{path}" for name, path in paths.items()}
+    finally:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+
+
+@cache
+def _folder() -> Path:
+    """One for the process, since to take one away takes longer than many files."""
+    folder = mkdtemp(prefix="headrace-check-")
+    atexit.register(rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+_number = count()
