@@ -17,6 +17,8 @@ from scheduler.connectors.kit.writing import Sketch, name_of, with_guess
 from worker.errors import InvalidInput
 
 _PLACE = re.compile(r"\{([^}]+)\}")
+_SEARCHES = frozenset({"search", "filter", "query", "list", "find", "_search", "paginate"})
+"""How paths end that read, though they are asked by POST."""
 MOST_NAMED = 30
 """So many of the lists that are left out are named."""
 _NO_SECURITY = (
@@ -55,7 +57,7 @@ def sketch_of(
         stream, remarks = stream_of(resolved, path, paths, found)
         with_guess(sketch, name_of(name_in(path) or "records", list(sketch.streams)), stream, remarks)
     sketch.settings = tuple(settings)
-    sketch.left_out = list(_told(under))
+    sketch.left_out = [*_told(under), *_searches(resolved, paths)]
     return sketch
 
 
@@ -100,6 +102,23 @@ def _told(under: Sequence[str]) -> Iterator[str]:
         f"Left out, since they are asked for with a name in their paths: {', '.join(under[:MOST_NAMED])}{more}. "
         f"Where each connection can say that name, give --setting {first[0]}=VALUE; where records hold the list, too, see explode."
     )
+
+
+def _searches(resolved: Resolved, paths: Mapping[str, Any]) -> Iterator[str]:
+    """Lists that are asked for by a body, which somebody has to write."""
+    found = [
+        path
+        for path, item in paths.items()
+        if "post" in item
+        and path.rstrip("/").rpartition("/")[2].lower() in _SEARCHES
+        and list_in(resolved, answer_of(resolved, item["post"])) is not None
+    ]
+    if found:
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        yield (
+            f"Left out, since they are asked for by POST: {', '.join(found[:MOST_NAMED])}{more}. Write one with `body`, and "
+            "`in: body` in its paging and incremental; see docs/connectors/requests.md."
+        )
 
 
 def _base_url(document: Mapping[str, Any], seen_at: str) -> str:

@@ -250,6 +250,13 @@ def test_a_list_whose_answer_is_not_described_is_known_by_its_pages_or_its_recor
     assert "doesn't describe this answer" in sketch.remarks["parts"]["records"]
 
 
+def test_lists_that_are_asked_for_by_a_body_are_named() -> None:
+    search = {"post": listing(ROW)["get"]}
+    _, sketch = sketched({"/orders": listing(ROW), "/parts/filter": search, "/parts": search})
+    (said,) = sketch.left_out
+    assert "by POST: /parts/filter." in said
+
+
 def test_a_web_page_in_its_place_is_told(tmp_path: Path) -> None:
     page = tmp_path / "x.html"
     page.write_text("<html>: {")
