@@ -99,3 +99,16 @@ def test_a_sweep_reads_the_lines_of_all_lots(desk: Desk) -> None:
         assert desk.sweep(stream)["state"] == "succeeded"
     assert set(desk.tombstones(stream)) == {'["r03",1]', '["r04",0]', '["r04",1]'}
     assert set(desk.tombstones(stream).values()) == {"sweep"}
+
+
+def test_they_are_found_where_the_database_sorts_its_texts_in_another_way(desk: Desk) -> None:
+    no = "CREATE OR REPLACE FUNCTION headrace_sorts_by_bytes() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false'"
+    desk.services.database.run(no)
+    stream = desk.stream("lines")
+    lots(desk, "r-1", "R-1", "r1", "r,1", "r 1", "\u00e91", lines=2)
+    desk.run(stream)
+    desk.carry_out_ready()
+    lots(desk, "r-1", lines=1)
+    desk.store.put("\u00e91", lines=[])
+    desk.run(stream)
+    assert set(desk.tombstones(stream)) == {'["r-1",1]', '["\u00e91",0]', '["\u00e91",1]'}

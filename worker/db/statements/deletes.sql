@@ -210,19 +210,24 @@ ON CONFLICT (stream_id, key) DO UPDATE
    SET evidence_at = excluded.evidence_at, reason = excluded.reason, fuse = coalesce(s.fuse, excluded.fuse);
 
 -- name: orphans
--- Of families that came whole: who of them the copy holds and didn't come. A range of the index for each (OFFSET 0), which is one
--- only where texts sort by their bytes; elsewhere nobody is named. ICU sorts by language even where the collation is called C.
+-- Of families that came whole: who of them the copy holds and didn't come. For each a range of an index (OFFSET 0): of the primary
+-- key where texts sort by their bytes, and elsewhere of one that does (`records_families`).
+WITH texts AS MATERIALIZED (SELECT headrace_sorts_by_bytes() AS by_bytes)
 SELECT r.key, f.stem
   FROM unnest(%(stems)s::text[], %(stops)s::text[], %(ats)s::timestamptz[]) AS f (stem, stop, at)
  CROSS JOIN LATERAL (
-      SELECT o.key FROM records_NN o
-       WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key >= f.stem AND o.key < f.stop
-         AND o.deleted_at IS NULL AND o.observed_at < f.at
-      OFFSET 0
+      (SELECT o.key FROM records_NN o
+        WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key >= f.stem AND o.key < f.stop
+          AND o.deleted_at IS NULL AND o.observed_at < f.at AND (SELECT by_bytes FROM texts)
+       OFFSET 0)
+      UNION ALL
+      (SELECT o.key FROM records_NN o
+        WHERE o.bucket = %(bucket)s AND o.stream_id = %(stream)s AND o.key LIKE '[%%'
+          AND o.key COLLATE "C" >= f.stem AND o.key COLLATE "C" < f.stop
+          AND o.deleted_at IS NULL AND o.observed_at < f.at AND NOT (SELECT by_bytes FROM texts)
+       OFFSET 0)
  ) r
  WHERE r.key <> ALL (%(keys)s::text[])
-   AND (SELECT datlocprovider = 'b' OR (datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8'))
-          FROM pg_database WHERE datname = current_database())
  ORDER BY r.key;
 
 -- name: keys_to_read
