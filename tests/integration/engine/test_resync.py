@@ -250,6 +250,7 @@ def test_what_a_stream_leaves_out_is_left_out_of_what_is_read_again(
 def test_a_long_list_that_the_system_refuses_comes_to_its_end(works: Works, stream: int) -> None:
     keys = sorted(works.mill.records)[:5]
     works.mill.singles = dict.fromkeys(keys, (400, "application/json", b'{"error": "no"}'))
+    works.mill.singles[keys[1]] = (413, "application/json", b'{"error": "too large"}')
     object.__setattr__(works.services.settings, "slice", 0.0)
     before = len(works.mill.paths)
     with pytest.MonkeyPatch.context() as patch:
