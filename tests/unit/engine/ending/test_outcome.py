@@ -32,6 +32,7 @@ def end(
     read: int = 0,
     rejected: int = 0,
     whole: bool = False,
+    unchanged: bool = False,
     holds: bool = True,
     aside: Sequence[Aside] = (),
 ) -> Verdict:
@@ -40,6 +41,7 @@ def end(
         read=read,
         rejected=rejected,
         whole=whole,
+        unchanged=unchanged,
         copy_has_records=lambda: holds,
         set_aside=lambda: aside,
     )
@@ -67,6 +69,12 @@ def test_one_record_that_was_set_aside_is_spoken_of_as_one() -> None:
     assert found.words is not None
     assert found.words.words.startswith("1 record was set aside: bad_key ×1 (page 7). ")  # noqa: RUF001
     assert found.words.words.endswith("shows it.")
+
+
+def test_where_the_system_says_that_nothing_is_new_nothing_is_suspicious() -> None:
+    busy = a_run(runs_with_records=ALWAYS)
+    assert end(busy).state is State.SUSPICIOUS_EMPTY
+    assert end(busy, unchanged=True) == Verdict(State.SUCCEEDED)
 
 
 def test_many_pages_are_not_all_named() -> None:

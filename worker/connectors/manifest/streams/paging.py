@@ -1,6 +1,6 @@
 """Which way of paging does a manifest name?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from worker.connectors.manifest.streams.paths import paths_of
@@ -45,6 +45,25 @@ def _options(said: Mapping[str, Any]) -> dict[str, Any]:
         if header_of(place := options.pop(name)) is None:
             options[name] = field_path_of(place)
     return options
+
+
+def check_cap(
+    data: Mapping[str, Any], part: str, *, asks: bool, complain: Callable[[Sequence[str], str], Exception]
+) -> None:
+    """Raise where nothing leads beyond a cap. `asks`: the stream is asked for changes by its cursor."""
+    options = next(iter(data["paging"].values()))
+    ordered = data.get("incremental", {}).get("ordered", False)
+    why = ""
+    if part == "tombstones":
+        why = "the list of what was deleted has paging of its own, without a cap"
+    elif not (ordered and asks) or "detail" in data:
+        why = "the list is asked for anew by its cursor, so it needs incremental with ordered: true, and no detail"
+    elif options["cap"] < 2 * options["size"]:
+        why = f"two pages of {options['size']} have to fit into it"
+    if why:
+        raise complain(
+            ("paging", "cap"), f"cap is {options['cap']}: {why}. Page by keyset where the system can."
+        )
 
 
 def _numbered(options: dict[str, Any]) -> Paging:

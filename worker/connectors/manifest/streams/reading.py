@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.connectors.contract import StreamTraits
 from worker.connectors.manifest.checking import check_template
-from worker.connectors.manifest.requests import Asked, read_asked
+from worker.connectors.manifest.requests import read_asked
 from worker.connectors.manifest.singer import read_tap, tap_traits
 from worker.connectors.manifest.streams.deletes import (
     removed_of,
@@ -24,7 +24,7 @@ from worker.connectors.manifest.streams.explode import (
 )
 from worker.connectors.manifest.streams.incremental import Incremental, overlap_of, read_incremental
 from worker.connectors.manifest.streams.order import with_parents
-from worker.connectors.manifest.streams.paging import read_paging
+from worker.connectors.manifest.streams.paging import check_cap, read_paging
 from worker.connectors.manifest.streams.paths import check_paths, paths_of, records_of
 from worker.connectors.manifest.streams.presets import PRESETS
 from worker.connectors.manifest.streams.relation import Relation, column_of, read_relation
@@ -86,7 +86,8 @@ class _Reading:
         asked = read_asked(self.data, self.error)
         incremental = self.incremental()
         if asked.cap:
-            self.check_cap(asked, incremental)
+            asks = incremental is not None and bool(incremental.param or asked.changes_by_condition)
+            check_cap(self.data, self.part, asks=asks, complain=self.error)
         stream = StreamManifest(
             name=self.name,
             title=self.data.get("title", self.name.replace("_", " ").capitalize()),
@@ -263,23 +264,6 @@ class _Reading:
         if self.part:
             path, own = ("deletes", self.part), "deletes" in self.own
         return ("streams", self.name, *path) if own else ("defaults", *path)
-
-    def check_cap(self, asked: Asked, incremental: Incremental | None) -> None:
-        """What a list is asked for anew by."""
-        options = next(iter(self.data["paging"].values()))
-        ordered = self.data.get("incremental", {}).get("ordered", False)
-        asks = incremental is not None and (incremental.param or asked.changes_by_condition)
-        why = ""
-        if self.part == "tombstones":
-            why = "the list of what was deleted has paging of its own, without a cap"
-        elif not (ordered and asks) or "detail" in self.data:
-            why = "the list is asked for anew by its cursor, so it needs incremental with ordered: true, and no detail"
-        elif asked.cap < 2 * options["size"]:
-            why = f"two pages of {options['size']} have to fit into it"
-        if why:
-            raise self.error(
-                ("paging", "cap"), f"cap is {asked.cap}: {why}.", hint="Page by keyset where the system can."
-            )
 
     @property
     def has_pages(self) -> bool:
