@@ -6,6 +6,7 @@ and a list of locations whose changes the service tracks (part 1, 11.3: `odata.t
 
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -61,15 +62,13 @@ class ODataService(ODataServer):
     }
 
     def settings(self) -> Mapping[str, Any]:
-        found = streams_of(read_metadata(self.metadata().encode()))
-        streams = {stream.name: stream.describe for stream in found}
         describe = {
             "auth": {"basic": {"username": {"secret": "user"}, "password": {"secret": "password"}}},
             "secrets": {
                 "user": {"description": "A user.", "find": "Users"},
                 "password": {"description": "Its password.", "find": "Users"},
             },
-            "streams": streams | {"locations": TRACKS},
+            "streams": {**_found(), "locations": TRACKS},
         }
         return {"base_url": self.base_url + self.root, "describe": describe}
 
@@ -106,3 +105,10 @@ class ODataService(ODataServer):
         if row.deleted is None:
             return self._shown(call, entity, row)
         return {"@removed": {"reason": "deleted"}, "code": self.key_of(entity.stream, row)}
+
+
+@lru_cache
+def _found() -> Mapping[str, Any]:
+    """What `discover` makes of its metadata."""
+    found = streams_of(read_metadata(ODataService().metadata().encode()))
+    return {stream.name: stream.describe for stream in found}

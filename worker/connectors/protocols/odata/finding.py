@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 from typing import Any
 
 from worker.connectors.contract import Found
@@ -108,7 +109,7 @@ def _name(entity: str, names: set[str]) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", entity)
     plain = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_") or "entity"
     plain = (plain if plain[0].isalpha() else f"e_{plain}")[:_LONGEST_NAME]
-    several = [plain, *(f"{plain[:55]}_{number}" for number in range(2, 2000))]
-    chosen = next(name for name in several if name not in names)
+    numbered = (f"{plain[:55]}_{number}" for number in count(2))
+    chosen = next(name for name in chain([plain], numbered) if name not in names)
     names.add(chosen)
     return chosen
