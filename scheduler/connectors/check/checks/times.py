@@ -56,6 +56,8 @@ def _synced(copy: Copy) -> set[str]:
 def cursor(bench: Bench) -> str:
     if not bench.described.traits.incremental:
         raise Spared("It has no cursor.")
+    if bench.described.traits.token:
+        raise Spared("The cursor is the system's own.")
     bench.fill(1)
     copy = bench.copy()
     copy.load()
@@ -64,8 +66,6 @@ def cursor(bench: Bench) -> str:
 
 def _compare_cursors(bench: Bench, copy: Copy) -> int:
     count = 0
-    if bench.described.traits.token:
-        raise Spared("The cursor is the system's own.")
     for key, kept in copy.records.items():
         truth = bench.double.changed_at(bench.stream, key)
         if truth is None or isinstance(truth, datetime) is not isinstance(kept.cursor, datetime | None):
