@@ -17,6 +17,7 @@ from connectors.doubles.odata_server import Entity
 from scheduler.connectors.check import Answer, Call, Complaint, Table, iso
 
 COMPANY = "5106b77d-9bce-eb11-bacc-000d3a2d2c6b"
+BESIDE = f"/v2.0/{TENANT}/production/api/v2.0"
 MOST = 20_000
 NOTHING = "00000000-0000-0000-0000-000000000000"
 MASTER = {"items": "items", "vendors": "vendors", "locations": "locations", "employees": "employees", "fixed_assets": "fixedAssets"}  # fmt: skip
@@ -74,7 +75,7 @@ class BusinessCentral(Entra):
     """One company. Items are listed twice: whole, and by their stock alone."""
 
     system = "business_central"
-    root = f"/v2.0/{TENANT}/production/api/v2.0/companies({COMPANY})"
+    root = f"{BESIDE}/companies({COMPANY})"
     says_how_long = False
     entities: ClassVar[Mapping[str, Entity]] = {
         path: Entity(
@@ -137,6 +138,12 @@ class BusinessCentral(Entra):
             Complaint("a company that isn't there", absent, "operator", words="Cannot find the company"),
             Complaint("a bad value", wrong, "operator", words="Unable to convert value"),
         ]
+
+    def answer(self, call: Call) -> Answer:
+        """What it has is described beside the companies, not below one."""
+        if call.path == f"{BESIDE}/$metadata":
+            return Answer(200, self.metadata(), {"Content-Type": "application/xml"})
+        return super().answer(call)
 
     def _scope(self) -> str:
         return "https://api.businesscentral.dynamics.com/.default"

@@ -129,18 +129,20 @@ class ODataServer(Double):
         path = call.path.removeprefix(self.root + "/")
         if path == call.path:
             return self._error(404, "NotFound", f"There is no service at {call.path}.")
-        if path == "$metadata":
-            return Answer(200, self.metadata(), {"Content-Type": "application/xml"})
+        service, is_metadata, _ = path.partition("$metadata")
+        if is_metadata:
+            return Answer(200, self.metadata(service), {"Content-Type": "application/xml"})
         try:
             return self._served(call, path)
         except Refused as exc:
             return self._error(400, "BadRequest", str(exc))
 
-    def metadata(self) -> str:
-        """The document that describes it."""
+    def metadata(self, service: str = "") -> str:
+        """The document that describes it, or one of several services."""
         listed = [
-            Described(name, each.keys, self._properties(each), each.holds)
+            Described(name.removeprefix(service), each.keys, self._properties(each), each.holds)
             for name, each in self.entities.items()
+            if name.startswith(service)
         ]
         return metadata_of(listed, self.version)
 

@@ -243,3 +243,22 @@ def test_entity_sets_may_stand_below_a_place_that_has_no_metadata() -> None:
     discovery = source.discover()
     assert discovery is not None
     assert next(discovery).url == "https://h.example.com/odata/$metadata"
+
+
+def test_services_below_one_root_are_asked_each_for_its_own_metadata() -> None:
+    streams = (
+        "  a: {odata: {entity: API_A/Orders}, key: id}\n  b: {odata: {entity: API_B/Products}, key: id}\n"
+    )
+    document = read_document(f"{HEAD}{streams}".encode(), "erp/manifest.yaml")
+    discovery = ManifestConnector(read_manifest(document)).bind({}).discover()
+    assert discovery is not None
+    first = next(discovery)
+    second = discovery.send(Response(404, {}, b"", first.url))
+    assert [one.url.removeprefix("https://h.example.com/odata/") for one in (first, second)] == [
+        "API_A/$metadata",
+        "API_B/$metadata",
+    ]
+    with pytest.raises(StopIteration) as ended:
+        discovery.send(Response(200, {}, SAP, second.url))
+    (found,) = ended.value.value
+    assert (found.name, found.describe["odata"]["entity"]) == ("a_product", "API_B/A_Product")

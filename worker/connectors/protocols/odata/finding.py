@@ -22,16 +22,19 @@ _KNOWN = frozenset(
 _LONGEST_NAME = 63
 
 
-def streams_of(metadata: Metadata) -> list[Found]:
-    """All entity sets that can be read, in the service's order."""
-    names: set[str] = set()
-    return [_found(entity, metadata.version, names) for entity in metadata.entities]
+def streams_of(metadata: Metadata, service: str = "", names: set[str] | None = None) -> list[Found]:
+    """All entity sets that can be read, in the service's order. `service` is where it lives below the root, and `names`
+    are those of streams that were found in others.
+    """
+    taken: set[str] = set() if names is None else names
+    return [_found(entity, metadata.version, service, taken) for entity in metadata.entities]
 
 
-def _found(entity: Entity, version: int, names: set[str]) -> Found:
+def _found(entity: Entity, version: int, service: str, names: set[str]) -> Found:
     remarks: list[str] = []
     cursor = _cursor(entity, remarks)
-    options: dict[str, Any] = {"entity": entity.name}
+    path = f"{service}/{entity.name}" if service else entity.name
+    options: dict[str, Any] = {"entity": path}
     if version != 4:
         options["version"] = version
     types = _types(entity, cursor)
@@ -59,7 +62,7 @@ def _found(entity: Entity, version: int, names: set[str]) -> Found:
         describe["single"] = {}
     return Found(
         name=_name(entity.name, names),
-        title=entity.name,
+        title=path,
         describe=describe,
         key=entity.keys,
         cursor=cursor,
