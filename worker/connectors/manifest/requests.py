@@ -207,7 +207,7 @@ def templates_in(found: Mapping[str, Any], where: tuple[str, ...]) -> Iterator[t
     conditions = {key: found[key] for key in ("body", "where") if key in found}
     conditions |= {"conditions": found.get("conditions", {}).get("template")}
     conditions |= {"incremental": {key: found.get("incremental", {}).get(key) for key in ("since", "until")}}
-    conditions |= {"single": {key: found.get("single", {}).get(key) for key in ("body", "by")}}
+    conditions |= {"single": {key: found.get("single", {}).get(key) for key in ("body", "variables", "by")}}
     for key, value in conditions.items():
         for path, name in names_of(value):
             if name not in RESERVED and not name.isdigit():

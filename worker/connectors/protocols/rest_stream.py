@@ -21,7 +21,7 @@ from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, orphaned, take_removed
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.shape import FieldPath
-from worker.connectors.reading.single import absent, keys_alone, one_among, one_of
+from worker.connectors.reading.single import absent, is_null, keys_alone, one_among, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
 from worker.connectors.requests.templates import fill_json, fill_text
@@ -177,6 +177,8 @@ class RestStream(ManifestStream):
             own = [(name, fill_text(text, values)) for name, text in params]
             outline = replace(outline, params=[*self._common.carries.params, *own])
         body = fill_json(asked.body, {**settings, **values})
+        if asked.verbatim:
+            body = {**asked.verbatim, **body}
         outline = replace(outline, method=asked.method, body=None if asked.body is None else body)
         return replace(outline.request(url=None), url=url, absent=asked.absent, cost=self._cost_of(1))
 
@@ -196,6 +198,8 @@ class RestStream(ManifestStream):
         asked = self._spec.single
         assert asked is not None  # noqa: S101 - or nothing was asked
         if response.status in asked.absent:
+            return absent(response, key)
+        if asked.or_null and is_null(response.body, asked.record):
             return absent(response, key)
         if asked.by is not None:
             return one_among(self, self._reader.cut(response.body), key)

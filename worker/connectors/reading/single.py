@@ -56,6 +56,14 @@ def one_among(stream: _Parser, raws: list[bytes], key: str) -> Page:
     return Page([], [Rejected(raws[0], "other_record", words, key)])
 
 
+def is_null(body: bytes, path: FieldPath) -> bool:
+    """Whether the answer says in so many words that nothing is there."""
+    try:
+        return slices(body, {path}).get(path) == b"null" if path else body.strip(_BLANK) == b"null"
+    except ValueError:
+        return False
+
+
 def record_in(body: bytes, path: FieldPath) -> bytes | None:
     """The bytes of the object there, as they were sent."""
     try:

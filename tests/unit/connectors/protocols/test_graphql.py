@@ -10,7 +10,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Position, Response, Source, Window
 from worker.connectors.manifest.model import read_manifest
 from worker.connectors.manifest.schema import schema
-from worker.errors import NeedsOperator
+from worker.errors import InvalidInput, NeedsOperator
 from worker.parsing.documents import read_document, validate
 
 MANIFEST = """\
@@ -76,3 +76,53 @@ def test_errors_of_a_200_are_a_failure_with_the_systems_words(source: Source) ->
     assert isinstance(failure, NeedsOperator)
     assert "Field 'ids' doesn't exist" in failure.message
     assert source.failure(answer(False, "a")) is None
+
+
+ALONE = """\
+    single:
+      query: "query($id: ID!, $of: String) { order(id: $id, of: $of) {id} }"
+      variables: {id: "{key}", of: "{warehouse}"}
+      record: data.order
+      or_null: true
+"""
+
+
+def alone(text: str = ALONE) -> Source:
+    document = read_document((MANIFEST + text).encode(), "house/manifest.yaml")
+    validate(document, schema())
+    return ManifestConnector(read_manifest(document)).bind({"warehouse": "W1"})
+
+
+def test_one_record_is_asked_for_by_a_query_of_its_own() -> None:
+    request = alone().stream("orders").single("7")
+    assert request is not None
+    assert (request.method, request.url) == ("POST", "https://h.example.com/graphql")
+    body = json.loads(request.body or b"")
+    assert body["query"].endswith("(id: $id, of: $of) {id} }")
+    assert body["variables"] == {"id": "7", "of": "W1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "records", "gone", "rejected"),
+    [
+        (b'{"data":{"order":{"id":"7"}}}', 1, 0, 0),
+        (b'{"data":{"order":null}}', 0, 1, 0),
+        (b'{"data":{}}', 0, 0, 1),
+        (b'{"data":null}', 0, 0, 1),
+    ],
+)
+def test_null_in_its_place_says_that_it_is_gone(body: bytes, records: int, gone: int, rejected: int) -> None:
+    page = alone().stream("orders").read_single(Response(200, {}, body, "https://h.example.com/graphql"), "7")
+    assert (len(page.records), len(page.gone), len(page.rejected)) == (records, gone, rejected)
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("    single: {}\n", "asked for by a query"),
+        (ALONE.replace("{warehouse}", "{warehose}"), "no setting 'warehose'"),
+    ],
+)
+def test_a_record_that_no_query_asks_for_is_told(said: str, complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint):
+        alone(said)

@@ -54,6 +54,13 @@ def graphql(data: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     found["paging"] = {kind: _in_variables(options) for kind, options in data.get("paging", {}).items()}
     if "incremental" in data:
         found["incremental"] = _in_variables(data["incremental"])
+    if "query" in (alone := data.get("single", {})):
+        own = {name: value for name, value in alone.items() if name not in {"query", "variables"}}
+        found["single"] = {
+            **own,
+            "verbatim": {"query": alone["query"]},
+            "body": {"variables": alone.get("variables", {})},
+        }
     return found
 
 

@@ -155,6 +155,8 @@ class _Reading:
             return None
         found = single_of(self.data, len(paths_of(self.data["key"])))
         if found is not None:
+            if self.protocol == "graphql" and not {"path", "body", "by"} & self.data["single"].keys():
+                raise self.error(("single",), "one record is asked for by a query (single.query).")
             check_single(found, self.error)
         return found
 

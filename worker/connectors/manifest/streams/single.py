@@ -7,7 +7,7 @@ filters: [status, site_id]                              # parameters; for tryton
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +38,10 @@ class Single:
     method: str = "GET"
     body: Any = None
     """With what stands for the key in it."""
+    verbatim: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the body whose braces are no names: the query of GraphQL."""
+    or_null: bool = False
+    """null where the record should be says that there is none."""
     number: bool = False
     """The key is a number where it stands alone in a body or condition of JSON."""
     by: Condition | None = None
@@ -84,6 +88,8 @@ def single_of(data: Mapping[str, Any], fields: int = 1) -> Single | None:
         params=found.get("params"),
         method=found.get("method", "POST" if "body" in found else data.get("method", "GET")),
         body=found.get("body"),
+        verbatim=found.get("verbatim", {}),
+        or_null=found.get("or_null", False),
         number=found.get("number", False),
         quote=found.get("quote", ""),
         by=found.get("by"),
