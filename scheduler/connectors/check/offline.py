@@ -150,7 +150,7 @@ def _read(manifest: Manifest, stream: Stream, several: list[Recording]) -> Outco
             "recorded", "not applicable", "The recorded answers hold no record.", stream=stream.name
         )
     if absent := [
-        path for path in _named(manifest, stream.name) if all(walk(raw, path) is None for raw in raws)
+        path for path in _named(manifest, stream.name) if not any(_names(raw, path) for raw in raws)
     ]:
         names = ", ".join(".".join(map(str, path)) for path in absent)
         return _unread(
@@ -174,6 +174,17 @@ def _unread(stream: Stream, recording: Recording, expected: str, came: str) -> O
     return Outcome(
         "recorded", "failed", stream=stream.name, expected=expected, came=came, request=recording.words
     )
+
+
+def _names(value: Any, path: FieldPath) -> bool:
+    """Whether a record has the field, be it without a value. What stands in something that is empty may be there."""
+    for number, name in enumerate(path):
+        if value is None or value == []:
+            return number > 0
+        if isinstance(value, Mapping) and name not in value:
+            return False
+        value = walk(value, (name,))
+    return True
 
 
 def _named(manifest: Manifest, stream: str) -> list[FieldPath]:

@@ -100,6 +100,31 @@ def test_what_was_recorded_is_read_as_the_manifest_says(
     assert "by_cursor.json" in found["request"]
 
 
+def test_a_recorded_field_may_be_empty_but_must_be_there(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "manifest.yaml").write_text(
+        f"{FEW}    columns: {{name: text, place: {{path: site.name, type: text}}}}\n"
+    )
+    (folder / "recorded").mkdir()
+    request = {"method": "GET", "url": "https://system.example.com/by_cursor", "headers": {}, "body": None}
+    row = {"id": 1, "updated_at": 1_781_524_800_000}
+    cases = [
+        ({"name": None, "site": None}, ""),
+        ({"name": None, "site": {"name": "A"}}, ""),
+        ({"title": "A", "site": None}, "no record with name"),
+        ({"name": None, "site": {"title": "A"}}, "no record with site.name"),
+    ]
+    for more, came in cases:
+        response = {"status": 200, "headers": {}, "body": {"data": [{**row, **more}], "next": None}}
+        (folder / "recorded" / "by_cursor.json").write_text(
+            json.dumps({"request": request, "response": response})
+        )
+        check(str(folder), "--json")
+        (found,) = _recorded(capfd)
+        assert found.get("came", "") == came
+
+
 def _recorded(capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     checks = {each["check"]: each for each in json.loads(capfd.readouterr().out)["checks"]}
     found: list[dict[str, str]] = checks["recorded"]["outcomes"]
