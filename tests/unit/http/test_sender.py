@@ -7,9 +7,10 @@ import httpx
 import pytest
 from servers.systems.sending import NOW, PASSWORD, BasicWithLogin, Budget, Plant, SenderOf, context
 
-from worker.connectors.contract import Request
+from worker.connectors.contract import Limits, Request
 from worker.errors import NeedsOperator, NotThere, RateLimited, Transient
 from worker.http import Sender
+from worker.limits.headers import LimitHeaders
 from worker.telemetry.redaction import MASK, redactor
 
 
@@ -169,6 +170,15 @@ def test_what_an_answer_says_is_left_is_told_to_the_budget(sender: SenderOf, bud
         sender(lambda _, answer=answer: answer).send(context(), Request("GET", "assets"))  # type: ignore[misc]
     assert budget.slowed == [("acme", 4, 20.0)]
     assert budget.held == []
+
+
+def test_a_wait_that_an_answer_asks_for_is_told_to_the_budget_and_the_answer_is_read(
+    sender: SenderOf, budget: Budget
+) -> None:
+    limits = Limits(headers=LimitHeaders(wait="backoff"))
+    answer = httpx.Response(200, headers={"Backoff": "12"}, content=b"[]")
+    found = sender(lambda _: answer).send(context(Plant(limits=limits)), Request("GET", "assets"))
+    assert (found.body, budget.slowed, budget.held) == (b"[]", [("acme", 0, 12.0)], [])
 
 
 def test_nothing_is_sent_without_a_permit(sender: SenderOf, budget: Budget) -> None:
