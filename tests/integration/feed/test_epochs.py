@@ -25,10 +25,12 @@ pytestmark = pytest.mark.integration
 def second_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A cluster that has hardly begun to count transactions."""
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("second"), fast=True)
+    server = PostgresServer(embedded)
     try:
         embedded.start()
-        yield PostgresServer(embedded)
+        yield server
     finally:
+        server.close()
         embedded.delete()
 
 

@@ -19,14 +19,16 @@ pytestmark = pytest.mark.integration
 def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A cluster that allows them; the default is none."""
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("preparing"), fast=True)
+    server = PostgresServer(embedded)
     try:
         embedded.start()
-        server = PostgresServer(embedded)
         server.execute(sql.SQL("ALTER SYSTEM SET max_prepared_transactions = 2"))
+        server.close()
         embedded.stop()
         embedded.start()
         yield server
     finally:
+        server.close()
         embedded.delete()
 
 
