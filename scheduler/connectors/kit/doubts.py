@@ -4,42 +4,20 @@ A system that sends fewer records than were asked for, or names its next page el
 to have come to its end. Nothing here is certain: each doubt says what was seen, and what it may mean.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from scheduler.connectors.kit.guessing import guess
+from scheduler.connectors.kit.places import scalars_in
 from worker.connectors.contract import Page, Response
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.paging.chained import Chained, OnePage
+from worker.connectors.reading.shape import FieldPath
 
-ROUND = frozenset(
-    {
-        10,
-        20,
-        25,
-        30,
-        40,
-        50,
-        60,
-        75,
-        80,
-        100,
-        120,
-        150,
-        200,
-        250,
-        300,
-        400,
-        500,
-        1000,
-        1500,
-        2000,
-        5000,
-        10_000,
-    }
-)
+ROUND = frozenset({*range(10, 101, 10), 25, 75, 120, *range(150, 501, 50), 1000, 1500, 2000, 5000, 10_000})
 """Systems like to send so many at once."""
 
 
@@ -64,17 +42,37 @@ def doubts(spec: StreamManifest, came: Sequence[Came], *, whole: bool) -> list[s
     if not came:
         return []
     found = [*_sizes(spec, came), *_repeated(spec, came)]
-    if came[-1].page.next is None:
+    total, read = _total(came), len({key for one in came for key in one.page.keys})
+    settled = total is not None and total <= read and len(came) > 1
+    if came[-1].page.next is None and not settled:
         found += _ends(spec, came)
-        found += _too_few(came) if whole else ()
+        found += _too_few(total, max(read, came[0].entries if len(came) == 1 else 0)) if whole else ()
     return [*found, *_no_total(spec, came)]
 
 
-def absence(came: Sequence[Came]) -> list[str]:
-    """What to look at where one record was asked for."""
-    gone = [one.response.status for one in came if one.page.gone]
-    said = "The system says that there is no such record ({}). If the list holds it, `single` asks wrongly, and re-reads would bury it."
-    return [said.format(status) for status in gone[:1]]
+def doubts_of_one(spec: StreamManifest, came: Came, key: str) -> list[str]:
+    """What to look at where one record was asked for: an absence, and an answer that holds it elsewhere."""
+    if came.page.gone:
+        said = f"The system says that there is no such record ({came.response.status})."
+        return [f"{said} If the list holds it, `single` asks wrongly, and re-reads would bury it."]
+    if came.page.records or len(spec.shape.key) != 1:
+        return []
+    found = _record_at(came.response.body, spec.shape.key[0], key)
+    return (
+        [f"The record stands at {'.'.join(found)}: single: {{record: {'.'.join(found)}}}."] if found else []
+    )
+
+
+def _record_at(body: bytes, path: FieldPath, key: str) -> FieldPath | None:
+    """Where an answer holds what has this key."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return None
+    found = (
+        at[: -len(path)] for at, value in scalars_in(data) if at[-len(path) :] == path and str(value) == key
+    )
+    return next((at for at in found if at), None)
 
 
 def _sizes(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:
@@ -112,7 +110,8 @@ def _ends(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:
             yield f"No paging is declared, and exactly {last.entries:,} came: the system may send no more than that at once."
         return
     full = last.entries >= size if size else last.entries in ROUND
-    if isinstance(paging, Chained) and last.entries and full:
+    said = paging.more is not None or (spec.asked.told is not None and spec.asked.told.more is not None)
+    if isinstance(paging, Chained) and last.entries and full and not said:
         seen = _paging_in(last)
         instead = f" It seems to be named otherwise: {_flow(seen)}." if seen else ""
         yield (
@@ -127,12 +126,13 @@ def _ends(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:
         )
 
 
-def _too_few(came: Sequence[Came]) -> Iterator[str]:
-    total = next((one.page.in_all for one in reversed(came) if one.page.in_all is not None), None)
-    keys = {key for one in came for key in one.page.keys}
-    read = max(len(keys), came[0].entries if len(came) == 1 else 0)
+def _too_few(total: int | None, read: int) -> Iterator[str]:
     if total is not None and total > read:
         yield f"The system says that there are {total:,} in all, and {read:,} came: how is its list continued?"
+
+
+def _total(came: Sequence[Came]) -> int | None:
+    return next((one.page.in_all for one in reversed(came) if one.page.in_all is not None), None)
 
 
 def _no_total(spec: StreamManifest, came: Sequence[Came]) -> Iterator[str]:

@@ -77,7 +77,8 @@ def name_in(path: str) -> str:
     """What a path calls its list: its last part that is no place and says what it holds, without an ending."""
     parts = [re.sub(r"\.(json|xml)$", "", part) for part in path.strip("/").split("/")]
     parts = [part for part in parts if part and "{" not in part]
-    telling = [part for part in parts if part.lower() not in names.LISTS]
+    dull = names.LISTS | names.READS
+    telling = [part for part in parts if part.lower() not in dull and not names.VERSION.fullmatch(part)]
     return (telling or parts or [""])[-1]
 
 

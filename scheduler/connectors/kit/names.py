@@ -18,6 +18,9 @@ LISTS = frozenset(
      "objects", "list", "docs", "hits", "elements", "result", "features"}
 )  # fmt: skip
 """Lists of records are called so."""
+READS = frozenset({"search", "_search", "filter", "query", "find", "list", "all", "paginated", "paginate"})
+"""Paths that say how they read, and not what."""
+VERSION = re.compile(r"api|rest|v\d+(\.\d+)*", re.IGNORECASE)
 BESIDE = re.compile(
     r"facet|filter|column|field|header|error|warning|message|link|meta|aggregation|sort|suggest|permission|include|schema|unit",
     re.IGNORECASE,
@@ -25,7 +28,8 @@ BESIDE = re.compile(
 """Lists that say something of the list are called so."""
 _KEYS = ("key", "number", "code", "slug", "name")
 _SECRET = re.compile(
-    r"password|passwd|pwd|secret|token|api_?key|private|credential|hash|salt|signature|session", re.IGNORECASE
+    r"password|passwd|pwd|secret|token|api_?key|private|credential|hashed|salt|signature|session",
+    re.IGNORECASE,
 )
 _CHANGED = re.compile(
     r"((last)?(updated|modified|changed|edited|modification|update|modify|change)|write)(at|on|date|time|datetime|utc)?"

@@ -5,10 +5,12 @@ settings; one below it with a single place more is how one record is asked for.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
 
+from scheduler.connectors.kit import names
 from scheduler.connectors.kit.first import setting_names
 from scheduler.connectors.kit.guessing import name_in
 from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in
@@ -17,10 +19,9 @@ from scheduler.connectors.kit.writing import Sketch, name_of, with_guess
 from worker.errors import InvalidInput
 
 _PLACE = re.compile(r"\{([^}]+)\}")
-_SEARCHES = frozenset({"search", "filter", "query", "list", "find", "_search", "paginate"})
-"""How paths end that read, though they are asked by POST."""
 MOST_NAMED = 30
 """So many of the lists that are left out are named."""
+_OAUTH = "is OAuth 2.0"
 _NO_SECURITY = (
     "The document doesn't say how one logs in: is it open to everybody? See docs/connectors/auth.md."
 )
@@ -55,10 +56,19 @@ def sketch_of(
             continue
         settings += [name for name in named if name not in settings]
         stream, remarks = stream_of(resolved, path, paths, found)
-        with_guess(sketch, name_of(name_in(path) or "records", list(sketch.streams)), stream, remarks)
+        with_guess(sketch, _name(path, list(sketch.streams)), stream, remarks)
     sketch.settings = tuple(settings)
     sketch.left_out = [*_told(under), *_searches(resolved, paths)]
     return sketch
+
+
+def _name(path: str, taken: Sequence[str]) -> str:
+    """What a path calls its list; where another is called so already, by more of its path."""
+    short = name_of(name_in(path) or "records")
+    parts = [
+        part for part in path.split("/") if part and "{" not in part and not names.VERSION.fullmatch(part)
+    ]
+    return short if short not in taken else name_of("_".join(parts) or short, taken)
 
 
 def _listed(resolved: Resolved, path: str, paths: Mapping[str, Any]) -> Listed | None:
@@ -110,7 +120,7 @@ def _searches(resolved: Resolved, paths: Mapping[str, Any]) -> Iterator[str]:
         path
         for path, item in paths.items()
         if "post" in item
-        and path.rstrip("/").rpartition("/")[2].lower() in _SEARCHES
+        and path.rstrip("/").rpartition("/")[2].lower() in names.READS
         and list_in(resolved, answer_of(resolved, item["post"])) is not None
     ]
     if found:
@@ -146,7 +156,8 @@ def _auth(document: Mapping[str, Any]) -> tuple[str, str]:
     if not schemes:
         return "none", _NO_SECURITY
     kinds = [(str(name), *_kind(one)) for name, one in schemes.items() if isinstance(one, Mapping)]
-    known = [one for one in kinds if one[1]]
+    used = _used(document)
+    known = sorted((one for one in kinds if one[1]), key=lambda one: (_OAUTH in one[2], -used[one[0]]))
     if not known:
         words = "; ".join(f"{name} {said}" for name, _, said in kinds)
         return "bearer", f"{words}. See docs/connectors/auth.md for how to say that."
@@ -155,6 +166,16 @@ def _auth(document: Mapping[str, Any]) -> tuple[str, str]:
     doubt = f"{name} {said}. " if said else ""
     doubt += f"The document names other ways, too: {', '.join(others)}." if others else ""
     return kind, doubt.strip()
+
+
+def _used(document: Mapping[str, Any]) -> Counter[str]:
+    """How many requests that read each way of logging in is for, and all where it is said of all."""
+    items = (document.get("paths") or {}).values()
+    reads = [
+        item["get"] for item in items if isinstance(item, Mapping) and isinstance(item.get("get"), Mapping)
+    ]
+    said = [one for read in reads for one in read.get("security") or document.get("security") or ()]
+    return Counter(str(name) for one in said if isinstance(one, Mapping) for name in one)
 
 
 def _kind(one: Mapping[str, Any]) -> tuple[str, str]:
@@ -171,5 +192,5 @@ def _kind(one: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "http":
         return "bearer", ""
     if kind in {"oauth2", "openIdConnect"}:
-        return "bearer", "is OAuth 2.0: see oauth2 in docs/connectors/auth.md"
+        return "bearer", f"{_OAUTH}: see oauth2 in docs/connectors/auth.md"
     return "", f"is of the type {kind}"

@@ -108,7 +108,8 @@ def _lists(
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     if kind_of(schema) == "array":
         row = resolved.schema(schema.get("items"))
-        if kind_of(row) == "object":
+        untold = not kind_of(row) and (not at or at[-1].lower() in names.LISTS)
+        if kind_of(row) == "object" or untold:
             yield at, row
     elif len(at) < DEEPEST:
         for name, one in resolved.properties(schema).items():

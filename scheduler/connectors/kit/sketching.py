@@ -39,7 +39,7 @@ def stream_of(
     if single is not None and isinstance(stream["key"], str):
         answer = answer_of(resolved, paths[single]["get"])
         where = _record_in(resolved, answer, stream["key"], ())
-        _single(stream, remarks, single, where, wrapped=listed.at != ())
+        _single(stream, remarks, single, where)
     return stream, remarks
 
 
@@ -172,8 +172,6 @@ def _single(
     remarks: dict[str, str],
     single: str,
     where: tuple[str, ...] | None,
-    *,
-    wrapped: bool,
 ) -> None:
     stem, behind = single[: single.rindex("{")], single[single.rindex("}") + 1 :]
     asked = f"{setting_names(stem)}{{key}}{behind}"
@@ -181,9 +179,9 @@ def _single(
     stream["single"] = {} if asked == usual else {"path": asked}
     if where:
         stream["single"]["record"] = ".".join(where)
-    elif where is None and wrapped:
+    elif where is None:
         remarks["single"] = (
-            "The list is wrapped; is the answer for one record, too? Then say where it stands: {record: …}."
+            "The document doesn't say where the answer for one record holds it: is it the record itself? Else: {record: …}."
         )
 
 

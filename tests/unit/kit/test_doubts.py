@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.connectors.kit.doubts import Came, absence, doubts
+from scheduler.connectors.kit.doubts import Came, doubts, doubts_of_one
 from worker.connectors.connector import ManifestConnector
-from worker.connectors.contract import Gone, Page, Response, Stream, Window
+from worker.connectors.contract import Response, Stream, Window
 from worker.connectors.manifest.model import Manifest, manifest_in
 from worker.parsing.documents import read_document
 
@@ -91,7 +91,30 @@ def test_a_total_says_nothing_of_what_was_asked_for_in_part() -> None:
     assert not tried("", {"data": rows(7), "total": 99}, whole=False)
 
 
+def one(body: Any, status: int = 200) -> str:
+    """The doubts about the answer for the record of key 7."""
+    manifest, stream = stream_of("single: {}")
+    response = Response(
+        status,
+        {"content-type": "application/json"},
+        json.dumps(body).encode(),
+        "https://x.example.com/orders/7",
+    )
+    came = Came(stream.read_single(response, "7"), response)
+    return " ".join(doubts_of_one(manifest.streams["orders"], came, "7"))
+
+
 def test_a_record_that_is_said_to_be_gone_is_worth_a_look_at_its_path() -> None:
-    came = Came(Page([], gone=[Gone("7", "not_found")]), Response(404, {}, b"", "https://x.example.com/7"))
-    assert "404" in absence([came])[0]
-    assert not absence([Came(Page([]), Response(200, {}, b"", ""))])
+    assert "404" in one({}, 404)
+    assert not one({"id": 7})
+
+
+def test_where_an_answer_holds_its_record_elsewhere_the_place_is_named() -> None:
+    assert "single: {record: data.order}" in one({"paid": True, "data": {"order": {"id": 7}}})
+
+
+def test_where_all_that_are_counted_came_on_several_pages_there_is_no_doubt() -> None:
+    first = {"data": rows(100), "total": 200, "next": "/orders?page=2"}
+    assert not tried(LINK, first, {"data": rows(100, 100), "total": 200})
+    more = "paging: {next_link: {path: next, more: more}}"
+    assert "named no next one" not in tried(more, {"data": rows(100), "total": 100, "more": False})

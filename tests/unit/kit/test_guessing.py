@@ -127,7 +127,7 @@ def test_a_time_of_change_in_an_object_of_the_record_is_seen() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/collections/sites/items", "sites"), ("/orders.json", "orders"), ("/sites/{site}/orders/", "orders"), ("/items", "items")],
+    [("/collections/sites/items", "sites"), ("/orders.json", "orders"), ("/sites/{site}/orders/", "orders"), ("/items", "items"), ("/orders/paginated", "orders")],
 )  # fmt: skip
 def test_a_path_calls_its_list_by_what_it_holds(path: str, name: str) -> None:
     assert name_in(path) == name

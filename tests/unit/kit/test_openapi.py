@@ -170,6 +170,33 @@ def test_a_key_is_never_what_looks_secret() -> None:
     assert "key" not in sketch.remarks["orders"]
 
 
+def test_the_place_of_a_path_names_the_key() -> None:
+    row = {"external_id": TEXT, "payment_hash": TEXT}
+    stream, _ = sketched({"/payments": listing(row), "/payments/{payment_hash}": one({"properties": row})})
+    assert stream["key"] == "payment_hash"
+
+
+def test_a_list_of_what_is_not_described_is_a_list_where_it_is_called_so() -> None:
+    schema = {"properties": {"data": {"type": "array", "items": {}}, "total": {"type": "integer"}}}
+    stream, sketch = sketched({"/payments/paginated": one(schema)})
+    assert (stream["records"], stream["total"]) == ("data", "total")
+    assert "key" in sketch.remarks["payments"]
+
+
+def test_of_several_ways_to_log_in_the_plainest_is_taken_and_the_others_are_named() -> None:
+    schemes = {
+        "oauth": {"type": "oauth2"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+    }
+    orders = listing(ROW)
+    orders["get"]["security"] = [{"oauth": []}, {"key": []}]
+    text = {**document(paths={"/orders": orders}), "components": {"securitySchemes": schemes}}
+    sketch = sketch_of(text, "x")
+    assert sketch.auth == "header:X-Key"
+    assert "other ways, too: oauth, bearer" in sketch.auth_remark
+
+
 def test_where_a_document_says_nothing_of_logging_in_that_is_marked() -> None:
     _, sketch = sketched({"/orders": listing(ROW)})
     assert sketch.auth == "none"
@@ -182,7 +209,7 @@ def test_lists_below_a_name_are_named_or_read_where_the_name_is_said() -> None:
     assert [*sketch.streams] == ["orders"]
     assert "/sites/{siteId}/orders" in manifest_text(sketch)
     _, sketch = sketched(paths, places=["site_id"])
-    assert sketch.streams["orders_2"]["path"] == "/sites/{site_id}/orders"
+    assert sketch.streams["sites_orders"]["path"] == "/sites/{site_id}/orders"
     assert sketch.settings == ("site_id",)
 
 

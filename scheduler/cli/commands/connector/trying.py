@@ -54,7 +54,7 @@ def try_(
     Example: headrace connector try connectors/shop orders --limit 5 --secret token=env://SHOP_TOKEN
     """
     from scheduler.cli.commands.connector.tried import Tried, print_tried  # noqa: PLC0415
-    from scheduler.connectors.kit.doubts import absence, doubts  # noqa: PLC0415
+    from scheduler.connectors.kit.doubts import doubts, doubts_of_one  # noqa: PLC0415
     from scheduler.connectors.kit.live import live, shown  # noqa: PLC0415 - brings the means to send
 
     command_settings()
@@ -73,9 +73,10 @@ def try_(
                     note(clean(line))
     spec = connector.manifest_of(settings).streams.get(stream)
     spec = spec.swept if spec is not None and sweep else spec
-    hints = (
-        [] if spec is None else doubts(spec, came, whole=not (since or until)) if not key else absence(came)
-    )
+    hints: list[str] = []
+    if spec is not None:
+        bounded = bool(since or until)
+        hints = doubts_of_one(spec, came[0], key) if key else doubts(spec, came, whole=not bounded)
     found = Tried([one.page for one in came], account.tracing.exchanges, hints)
     if as_json:
         print_json(found.as_json(limit))
