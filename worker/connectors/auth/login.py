@@ -67,6 +67,7 @@ class LoginAuth:
         if _session(held) == session:  # nobody has logged in anew meanwhile
             for name in session:
                 held.pop(_HELD + name, None)
+            held.pop(_ROLLED, None)
         session = _session(held) or (yield from self._log_in(secrets, held))
         self._follow((yield self._proven(request, secrets, session, held)), held)
 
