@@ -9,8 +9,11 @@ import pytest
 from servers.taps.bench import TapBench
 from servers.waiting import beside, wait_until
 
+from worker.engine.admission.company import wait_for_others
 from worker.engine.perform import carry_out
+from worker.errors import RateLimited
 from worker.runs.cancel import cancel_run
+from worker.runs.claim import claim_run
 from worker.runs.rescue import rescue_lapsed
 
 pytestmark = pytest.mark.integration
@@ -144,6 +147,20 @@ def test_one_stream_of_a_connection_is_read_at_a_time(taps: TapBench) -> None:
         cancel_run(taps.services.database, run)
         taps.services.leases.renew()
     assert (waits["state"], waits["wait_reason"], waits["attempt"]) == ("queued", "limit", 0)
+
+
+def test_of_two_that_are_claimed_in_the_same_moment_one_goes_on(taps: TapBench) -> None:
+    database = taps.services.database
+    runs = [taps.request(taps.stream(name)) for name in ("orders", "sites")]
+    first, second = (claim_run(database, run, worker="here:1", lease=30.0) for run in runs)
+    assert first is not None
+    assert second is not None
+    wait_for_others(database, second, 1)  # which doesn't see the other's claim yet
+    with pytest.raises(RateLimited) as refusal:
+        wait_for_others(database, first, 1)
+    assert refusal.value.code == "others_first"
+    wait_for_others(database, second, 1)
+    wait_for_others(database, first, 2)
 
 
 @pytest.mark.parametrize("name", ["orders", "sites"])

@@ -13,7 +13,7 @@ WITH claimed AS (
            claim_no = CASE r.track WHEN 'events' THEN ((r.claim_no::bigint + 1 + (random() * 9999)::int) %% 2147483647)::int
                                    ELSE r.claim_no + 1 END,
            worker = %(worker)s, claimed_at = now(), started_at = coalesce(r.started_at, now()), wait_reason = NULL,
-           backend_pid = NULL,
+           backend_pid = NULL, admitted_at = NULL,
            -- Where the last run of the stream ended one process after the other, the next is alone from the start.
            alone = r.alone OR 'ends_its_worker' IN (coalesce(s.last_error_code, ''), coalesce(s.history_error_code, ''))
       FROM connections c, streams s
@@ -57,12 +57,18 @@ UPDATE runs r SET published_at = NULL
                 WHERE l.account = r.account AND l.state = 'queued' AND l.wait_reason = 'limit' AND l.not_before > now()
                OFFSET %(line)s - 1);
 
--- name: runs_before
--- How many runs of this connection were claimed before this one and are still at work?
-SELECT count(*)::int AS others
-  FROM runs mine JOIN runs r ON r.connection_id = mine.connection_id AND r.id <> mine.id AND r.state = 'running'
-                            AND (r.claimed_at, r.id) < (mine.claimed_at, mine.id)
- WHERE mine.id = %(run)s AND r.connection_id = %(connection)s;
+-- name: admit_run
+-- How many runs of this connection are let in and still at work? Where they are few enough, this one is let in, too. One after
+-- the other (`lock_connection`): two that are claimed in the same moment don't see each other's claims.
+WITH others AS (
+    SELECT count(*)::int AS n FROM runs
+     WHERE connection_id = %(connection)s AND id <> %(run)s AND state = 'running' AND admitted_at IS NOT NULL
+), admitted AS (
+    UPDATE runs r SET admitted_at = now() FROM others
+     WHERE r.id = %(run)s AND r.claim_no = %(claim)s AND r.state = 'running' AND others.n < %(at_once)s
+    RETURNING r.id
+)
+SELECT n AS others, EXISTS (SELECT FROM admitted) AS admitted FROM others;
 
 -- name: renew_leases
 -- All runs of a process at once. What doesn't come back is no longer ours. A row that somebody holds is still ours, but

@@ -45,6 +45,7 @@ runs = Table(
     Column("request_id", Text, nullable=False),
     time("created_at", null=False, default=NOW),
     time("claimed_at"),
+    time("admitted_at"),
     time("started_at"),
     time("cancel_requested_at"),
     count("pages", Integer),
