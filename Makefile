@@ -24,16 +24,28 @@ install: $(VENV)/.run ## make the environment in .venv and stop there
 
 ##@ Work on it
 .PHONY: test
-test: $(VENV)/.dev ## all tests; says what it skips and how to get it
+test: test-most test-faults ## all tests; says what it skips and how to get it
+
+.PHONY: test-most
+test-most: $(VENV)/.dev
 	@# In a row as far as it goes: what a file or a session shares is then started by one process, not by each of them.
 	@$(BIN)/pytest tests -q -n $(JOBS) --dist worksteal --ignore tests/faults $(ARGS)
+
+.PHONY: test-faults
+test-faults: $(VENV)/.dev
 	@# What kills servers and measures waits needs room: two files at a time, each with an installation of its own.
 	@$(BIN)/pytest tests/faults -q -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## lint, format, types, import contracts
+lint: style types ## lint, format, types, import contracts
+
+.PHONY: style
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
