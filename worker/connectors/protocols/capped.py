@@ -12,22 +12,23 @@ from dataclasses import replace
 
 from worker.connectors.contract import Page, Position, Request, Response, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
+from worker.connectors.protocols.carrying import CarryingStream
 from worker.connectors.protocols.rest_stream import RestStream
 from worker.errors import NeedsOperator
 
-FROM = "from"
-"""In a position: the cursor from which on the list was asked for anew."""
 
+class CappedStream(CarryingStream):
+    """One kind of record, in the order of its cursor. Its places carry along from where on the list was asked for anew."""
 
-class CappedStream(RestStream):
-    """One kind of record, in the order of its cursor."""
+    carried = "from"
 
     def request(self, window: Window, position: Position | None) -> Request:
-        return super().request(self._asked_from(window, position), _within(position))
+        return super().request(self._asked_from(window, position), position)
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
-        page = super().read(response, self._asked_from(window, position), _within(position))
-        if position is not None and _within(position) is None:
+        place = self.within(position)
+        page = super().read(response, self._asked_from(window, position), place)
+        if position is not None and place is None:
             page = replace(page, total=None)  # it is that of another question than the page before
         return replace(page, next=self._next(page, position))
 
@@ -36,39 +37,38 @@ class CappedStream(RestStream):
         return CappedStream(swept, self._common) if swept is not None and swept.asked.cap else super().sweep()
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
-        if page.next is None or (following := _within(page.next)) is None:
-            return ()
-        found = super().onward(_within(position), replace(page, next=following), most)
-        return [_behind(position, place) for place in found if self._fits(place)]
+        return [place for place in super().onward(position, page, most) if self._fits(place)]
 
     def back(self, position: Position | None) -> Position | None:
-        place = super().back(_within(position))
-        return _begin(position) if place is None and _within(position) else place and _behind(position, place)
+        return super().back(position) or self._begin(position)
 
     def resized(self, divisor: int, position: Position | None) -> tuple[RestStream, Position | None] | None:
-        changed = super().resized(divisor, _within(position))
-        if changed is None:
-            return None
-        stream, place = changed
-        return stream, _begin(position) if place is None else _behind(position, place)
+        changed = super().resized(divisor, position)
+        return changed and (changed[0], changed[1] or self._begin(position))
 
     def _asked_from(self, window: Window, position: Position | None) -> Window:
         """The window as this question asks for it."""
-        if position is None or FROM not in position:
+        if position is None or self.carried not in position:
             return window
-        since = load_cursor(position[FROM], timestamps=self.traits.timestamps)
+        since = load_cursor(position[self.carried], timestamps=self.traits.timestamps)
         return replace(window, since=since)
+
+    def _begin(self, position: Position | None) -> Position | None:
+        """Where the question of this place begins, if that lies before it."""
+        if position is None or self.carried not in position or self.within(position) is None:
+            return None
+        return {self.carried: position[self.carried]}
 
     def _next(self, page: Page, position: Position | None) -> Position | None:
         """Behind this page, or at the beginning of another question."""
         if page.next is None or self._fits(page.next):
-            return page.next and _behind(position, page.next)
+            return page.next and self.behind(position, page.next)
         cursors = [record.cursor for record in page.records if record.cursor is not None]
-        before = None if position is None else position.get(FROM)
+        before = None if position is None else position.get(self.carried)
         # From the middle of the page on, so that the next one shows what this one ended with though one of it changes.
         for place in (len(cursors) // 2, -1):
             if cursors and (begin := dump_cursor(cursors[place])) != before:
-                return {FROM: begin}
+                return {self.carried: begin}
         raise NeedsOperator(
             "row_cap",
             f"The system shows no more than {self._spec.asked.cap:,} records at a time, and so many bear one cursor.",
@@ -79,20 +79,3 @@ class CappedStream(RestStream):
         """Whether the whole page at that place is one that the system shows."""
         reached = int(place.get("offset", place.get("so_far", 0)))
         return reached + int(place.get("size", getattr(self._paging, "size", 0))) <= self._spec.asked.cap
-
-
-def _within(position: Position | None) -> Position | None:
-    """The place behind where its question begins."""
-    if position is None or FROM not in position:
-        return position
-    return {name: value for name, value in position.items() if name != FROM} or None
-
-
-def _begin(position: Position | None) -> Position | None:
-    """Where its question begins."""
-    return {FROM: position[FROM]} if position is not None and FROM in position else None
-
-
-def _behind(position: Position | None, place: Position) -> Position:
-    """That place in the same question."""
-    return {**place, FROM: position[FROM]} if position is not None and FROM in position else place

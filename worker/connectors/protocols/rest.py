@@ -7,14 +7,26 @@ from worker.connectors.contract import Auth, Response, Stream, Webhooks
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
+from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
+from worker.connectors.paging.chained import OnePage
 from worker.connectors.protocols.capped import CappedStream
+from worker.connectors.protocols.carrying import FirstTokenStream
 from worker.connectors.protocols.rest_stream import Common, RestStream
 from worker.connectors.protocols.source import ManifestSource
 from worker.connectors.protocols.stream import stream_named
 from worker.connectors.requests.templates import fill_json
 from worker.errors import HeadraceError
+
+
+def kind_of(spec: StreamManifest, usual: type[RestStream]) -> type[RestStream]:
+    """What such a stream is: most remember no more than their place."""
+    if spec.asked.cap:
+        return CappedStream
+    told = spec.asked.told
+    by_header = told is not None and told.token is not None and not isinstance(spec.paging, OnePage)
+    return FirstTokenStream if by_header else usual
 
 
 class RestSource(ManifestSource):
@@ -36,8 +48,7 @@ class RestSource(ManifestSource):
         self._carried = Carried(headers, fill_params(manifest.params, settings), body)
         common = Common(self.base_url, self._carried, settings, self.failure)
         self._streams = {
-            name: (CappedStream if spec.asked.cap else self.kind)(spec, common)
-            for name, spec in manifest.streams.items()
+            name: kind_of(spec, self.kind)(spec, common) for name, spec in manifest.streams.items()
         }
 
     def stream(self, name: str) -> Stream:

@@ -1,5 +1,6 @@
 """What headers of an answer say of pages and changes, as a manifest names them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,17 @@ class TestToken:
         with pytest.raises(Transient):
             stream.read(answer(status=204, body=b""), Window(token="x"), {"cursor": "c"})
 
+    def test_of_several_pages_the_first_says_since_when_the_next_window_asks(self, tmp_path: Path) -> None:
+        """A record of the first page may change while the second is read."""
+        said = "incremental: {kind: token, token: {header: ETag}, param: _since}"
+        stream = stream_of(tmp_path, said + ", paging: {next_link: {header: Next-Page}}")
+        first = stream.read(answer(1, etag='"1"', next_page=URL + "?p=2"), Window(token='"0"'), None)
+        place = json.loads(json.dumps(first.next))
+        assert stream.request(Window(token='"0"'), place).url == URL + "?p=2"
+        second = stream.read(answer(1, etag='"2"', next_page=URL + "?p=3"), Window(token='"0"'), place)
+        last = stream.read(answer(1, etag='"3"'), Window(token='"0"'), second.next)
+        assert (last.next, last.token) == (None, '"1"')
+
     @pytest.mark.parametrize(
         ("modified", "date", "kept"),
         [
@@ -141,6 +153,11 @@ class TestToken:
         (
             "incremental: {kind: token, token: next, template: '<{value}>'}",
             "template says what param or header",
+        ),
+        (
+            "paging: {cursor: {param: c, path: next}}, deletes: {tombstones: {path: /gone,"
+            " incremental: {kind: token, token: {header: ETag}, param: s}}}",
+            "comes in one answer",
         ),
         ("total: {heder: X-Total}", "Did you mean 'header'?"),
         ("incremental: {kind: token, token: t, param: t, unchanged: [200]}", "must be one of 204, 304"),

@@ -175,6 +175,9 @@ class _Reading:
             message = f"{token.header} asks about one answer, which says nothing of the pages behind it."
             hint = "Leave paging out where the list comes in one answer; else ask for changes in another way."
             raise self.error(("incremental", "header"), message, hint=hint)
+        if token is not None and token.path is None and self.part and self.has_pages:
+            message = "a list of what was deleted that says in a header how old it is comes in one answer."
+            raise self.error(("incremental", "token"), message)
         return incremental
 
     def traits(self, incremental: Incremental | None) -> StreamTraits:
