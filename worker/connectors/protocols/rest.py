@@ -10,7 +10,7 @@ from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import fill_all, fill_base_url
 from worker.connectors.manifest.webhooks.hooks import ManifestWebhooks
-from worker.connectors.paging.chained import OnePage
+from worker.connectors.paging.chained import ByCursor, OnePage
 from worker.connectors.protocols.capped import CappedStream
 from worker.connectors.protocols.carrying import FirstTokenStream
 from worker.connectors.protocols.rest_stream import Common, RestStream
@@ -24,9 +24,11 @@ def kind_of(spec: StreamManifest, usual: type[RestStream]) -> type[RestStream]:
     """What such a stream is: most remember no more than their place."""
     if spec.asked.cap:
         return CappedStream
-    told = spec.asked.told
-    by_header = told is not None and told.token is not None and not isinstance(spec.paging, OnePage)
-    return FirstTokenStream if by_header else usual
+    told, paging = spec.asked.told, spec.paging
+    if told is None or told.token is None or isinstance(paging, OnePage):
+        return usual
+    leads_on = isinstance(paging, ByCursor) and (paging.header or "").lower() == told.token
+    return usual if leads_on else FirstTokenStream  # what leads from page to page is as old as its page
 
 
 class RestSource(ManifestSource):

@@ -112,6 +112,14 @@ class TestToken:
         last = stream.read(answer(1, etag='"3"'), Window(token='"0"'), second.next)
         assert (last.next, last.token) == (None, '"1"')
 
+    def test_one_that_leads_from_page_to_page_is_the_last_page_s(self, tmp_path: Path) -> None:
+        said = "incremental: {kind: token, token: {header: X-At}, param: at}"
+        paging = "paging: {cursor: {param: at, header: X-At, more: more}}"
+        stream = stream_of(tmp_path, f"{said}, {paging}")
+        first = stream.read(answer(body=b'{"data":[],"more":true}', x_at="1"), Window(), None)
+        last = stream.read(answer(body=b'{"data":[],"more":false}', x_at="2"), Window(), first.next)
+        assert (last.next, last.token) == (None, "2")
+
     @pytest.mark.parametrize(
         ("modified", "date", "kept"),
         [
