@@ -61,7 +61,7 @@ def guess(body: bytes, headers: Mapping[str, str], path: str, asked: Sequence[st
     made = Guess({"path": path, "records": as_path(best.at)}, rows=len(best.rows))
     _remark_records(made, best, ranked)
     rows = best.rows if best.holds == "objects" else _as_objects(made, data, best)
-    made.fields = list(rows[0]) if rows else ()
+    made.fields = list(filter(None, rows[0])) if rows else ()
     _guess_key(made, rows or [], called)
     answer = Answer(data, best.at, len(best.rows), headers, [Param(name) for name in asked])
     if (total := total_of(answer)) is not None:

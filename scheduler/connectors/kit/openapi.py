@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from scheduler.connectors.kit import names
 from scheduler.connectors.kit.first import setting_names
 from scheduler.connectors.kit.guessing import name_in
-from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in
+from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in, mapping, sequence
 from scheduler.connectors.kit.sketching import asks_for_pages, below, stream_of
 from scheduler.connectors.kit.writing import Sketch, name_of, with_guess
 from worker.errors import InvalidInput
@@ -37,13 +37,15 @@ def sketch_of(
     if not str(document.get("openapi") or document.get("swagger") or "").startswith(("3", "2")):
         hint = "An OpenAPI 3 or Swagger 2 document has `openapi: 3…` or `swagger: '2.0'` at its top."
         raise InvalidInput("not_openapi", "The file is no OpenAPI document.", hint=hint)
-    info = document.get("info") or {}
+    info = mapping(document.get("info"))
     title = str(info.get("title") or system)
     auth, doubt = _auth(document)
     sketch = Sketch(system, title[:100], _base_url(document, seen_at), auth, auth_remark=doubt)
     sketch.description = str(info.get("description") or "").strip().split("\n")[0][:300]
     resolved = Resolved(document)
-    paths = {path: item for path, item in (document.get("paths") or {}).items() if isinstance(item, Mapping)}
+    paths = {
+        str(path): item for path, item in mapping(document.get("paths")).items() if isinstance(item, Mapping)
+    }
     under: list[str] = []
     settings: list[str] = []
     for path, item in paths.items():
@@ -99,7 +101,7 @@ def _is_one_of(path: str, paths: Mapping[str, Any], resolved: Resolved) -> bool:
         for other in (stem, f"{stem}/", f"{stem}.json")
         if other in paths and below(other, paths) == path
     ]
-    return any(list_in(resolved, answer_of(resolved, paths[other].get("get") or {})) for other in above)
+    return any(list_in(resolved, answer_of(resolved, paths[other].get("get"))) for other in above)
 
 
 def _told(under: Sequence[str]) -> Iterator[str]:
@@ -132,16 +134,16 @@ def _searches(resolved: Resolved, paths: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _base_url(document: Mapping[str, Any], seen_at: str) -> str:
-    for one in document.get("servers") or ():
+    for one in map(mapping, sequence(document.get("servers"))):
         url = str(one.get("url", ""))
-        for name, variable in (one.get("variables") or {}).items():
-            url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
+        for name, variable in mapping(one.get("variables")).items():
+            url = url.replace(f"{{{name}}}", str(mapping(variable).get("default", "")))
         if seen_at.startswith("http"):
             url = urljoin(seen_at, url)
         if url.startswith("http"):
             return url.rstrip("/")
     if document.get("host"):
-        scheme = next(iter(document.get("schemes") or ["https"]))
+        scheme = next(iter(sequence(document.get("schemes"))), "https")
         return f"{scheme}://{document['host']}{document.get('basePath', '')}".rstrip("/")
     if seen_at.startswith("http"):
         return urljoin(seen_at, str(document.get("basePath") or "/")).rstrip("/")
@@ -150,9 +152,8 @@ def _base_url(document: Mapping[str, Any], seen_at: str) -> str:
 
 def _auth(document: Mapping[str, Any]) -> tuple[str, str]:
     """How one logs in, and what is unsure of it."""
-    schemes = (
-        (document.get("components") or {}).get("securitySchemes") or document.get("securityDefinitions") or {}
-    )
+    components = mapping(document.get("components"))
+    schemes = mapping(components.get("securitySchemes") or document.get("securityDefinitions"))
     if not schemes:
         return "none", _NO_SECURITY
     kinds = [(str(name), *_kind(one)) for name, one in schemes.items() if isinstance(one, Mapping)]
@@ -170,12 +171,9 @@ def _auth(document: Mapping[str, Any]) -> tuple[str, str]:
 
 def _used(document: Mapping[str, Any]) -> Counter[str]:
     """How many requests that read each way of logging in is for, and all where it is said of all."""
-    items = (document.get("paths") or {}).values()
-    reads = [
-        item["get"] for item in items if isinstance(item, Mapping) and isinstance(item.get("get"), Mapping)
-    ]
-    said = [one for read in reads for one in read.get("security") or document.get("security") or ()]
-    return Counter(str(name) for one in said if isinstance(one, Mapping) for name in one)
+    reads = [mapping(mapping(item).get("get")) for item in mapping(document.get("paths")).values()]
+    said = [one for read in reads for one in sequence(read.get("security") or document.get("security"))]
+    return Counter(str(name) for one in said for name in mapping(one))
 
 
 def _kind(one: Mapping[str, Any]) -> tuple[str, str]:

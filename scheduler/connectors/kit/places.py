@@ -14,14 +14,14 @@ def lists_in(data: Any, at: At = ()) -> Iterator[tuple[At, list[Any]]]:
         yield at, data
     elif isinstance(data, dict) and len(at) < DEEPEST:
         for name, value in data.items():
-            yield from lists_in(value, (*at, name))
+            yield from lists_in(value, (*at, name)) if name else ()
 
 
 def scalars_in(data: Any, at: At = ()) -> Iterator[tuple[At, Any]]:
     """All that is neither an object nor a list, and is in no list."""
     if isinstance(data, dict) and len(at) < DEEPEST:
         for name, value in data.items():
-            yield from scalars_in(value, (*at, name))
+            yield from scalars_in(value, (*at, name)) if name else ()
     elif at and not isinstance(data, list):
         yield at, data
 

@@ -10,6 +10,16 @@ DEEPEST = 4
 _MOST_REFERENCES = 20
 
 
+def mapping(node: Any) -> Mapping[str, Any]:
+    """The node if it is an object: documents are written by anybody."""
+    return node if isinstance(node, Mapping) else {}
+
+
+def sequence(node: Any) -> list[Any]:
+    """The node if it is a list."""
+    return node if isinstance(node, list) else []
+
+
 class Resolved:
     """Follows `$ref` inside the document, never outside of it."""
 
@@ -33,23 +43,20 @@ class Resolved:
             return found
         for several in ("anyOf", "oneOf"):
             if several in found and "properties" not in found:
-                ways = (self.schema(part, depth + 1) for part in found[several])
+                ways = (self.schema(part, depth + 1) for part in sequence(found[several]))
                 return next((way for way in ways if way and way.get("type") != "null"), found)
         if "allOf" not in found:
             return found
-        parts = [self.schema(part, depth + 1) for part in found["allOf"]]
+        parts = [self.schema(part, depth + 1) for part in sequence(found["allOf"])]
         merged = {"type": "object", **{key: value for part in parts for key, value in part.items()}}
         merged["properties"] = {
-            name: value for part in [*parts, found] for name, value in part.get("properties", {}).items()
+            name: value for part in [*parts, found] for name, value in mapping(part.get("properties")).items()
         }
         return merged
 
     def properties(self, schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The fields of an object, each with its schema."""
-        found = schema.get("properties")
-        return (
-            {str(name): self.schema(one) for name, one in found.items()} if isinstance(found, Mapping) else {}
-        )
+        return {str(name): self.schema(one) for name, one in mapping(schema.get("properties")).items()}
 
     def _at(self, reference: str) -> Any:
         node: Any = self._document
@@ -79,15 +86,15 @@ def kind_of(schema: Mapping[str, Any]) -> str:
     return "array" if "items" in schema else "object" if "properties" in schema else ""
 
 
-def answer_of(resolved: Resolved, operation: Mapping[str, Any]) -> dict[str, Any]:
+def answer_of(resolved: Resolved, operation: Any) -> dict[str, Any]:
     """What a request is answered with when all is well."""
-    answers = operation.get("responses") or {}
+    answers = mapping(mapping(operation).get("responses"))
     good = resolved(answers.get("200") or answers.get(200) or answers.get("2XX") or answers.get("default"))
     if "schema" in good:
         return resolved.schema(good["schema"])
-    contents = good.get("content") or {}
-    chosen: Any = next((one for kind, one in contents.items() if "json" in kind or kind == "*/*"), {})
-    return resolved.schema(chosen.get("schema")) if isinstance(chosen, Mapping) else {}
+    contents = mapping(good.get("content")).items()
+    chosen = next((one for kind, one in contents if "json" in str(kind) or kind == "*/*"), None)
+    return resolved.schema(mapping(chosen).get("schema"))
 
 
 def list_in(resolved: Resolved, answer: dict[str, Any]) -> Listed | None:

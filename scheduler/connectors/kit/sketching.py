@@ -9,7 +9,7 @@ from scheduler.connectors.kit.first import setting_names
 from scheduler.connectors.kit.guessing import name_in
 from scheduler.connectors.kit.names import Param
 from scheduler.connectors.kit.places import as_path
-from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, beside, kind_of
+from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, beside, kind_of, mapping, sequence
 from worker.connectors.manifest.templates import as_text
 
 _PLACE = re.compile(r"\{([^}]+)\}")
@@ -50,8 +50,9 @@ def asks_for_pages(resolved: Resolved, item: Mapping[str, Any]) -> bool:
 
 
 def _query(resolved: Resolved, item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    given = [resolved(one) for one in [*item.get("parameters", ()), *item["get"].get("parameters", ())]]
-    return [one for one in given if one.get("in") == "query"]
+    own = sequence(mapping(item["get"]).get("parameters"))
+    given = [resolved(one) for one in [*sequence(item.get("parameters")), *own]]
+    return [one for one in given if one.get("in") == "query" and isinstance(one.get("name"), str)]
 
 
 def _param(resolved: Resolved, one: Mapping[str, Any]) -> Param:
@@ -85,7 +86,8 @@ def _required(
         if not one.get("required") or one.get("name") in said:
             continue
         schema = {**one, **resolved.schema(one.get("schema"))}
-        only = schema["enum"][0] if len(schema.get("enum") or ()) == 1 else schema.get("default")
+        values = sequence(schema.get("enum"))
+        only = values[0] if len(values) == 1 else schema.get("default")
         if only is None:
             wanting.append(str(one["name"]))
         else:

@@ -1,5 +1,6 @@
 """How does a first manifest stand in its file? In the order in which a person reads it, with what is unsure beside it. Pure."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,13 +47,13 @@ def secret_names(auth: str) -> tuple[str, ...]:
 def manifest_text(sketch: Sketch) -> str:
     """The file: a manifest that is valid as it stands."""
     head = [
-        f"# {sketch.title}: what differs from other systems. Reference: docs/connectors/manifest.md",
+        f"# {_line(sketch.title)}: what differs from other systems. Reference: docs/connectors/manifest.md",
         "manifest: 1",
     ]
     head += [f"system: {sketch.system}", f"title: {_scalar(sketch.title)}", "version: 0.1.0"]
     head += [f"docs: {_scalar(sketch.docs)}"] if sketch.docs else []
     fixed = "{" in sketch.base_url
-    head += ["protocol: rest", f"base_url: {_quoted(sketch.base_url if fixed else '{base_url}')}", ""]
+    head += ["protocol: rest", f"base_url: {json.dumps(sketch.base_url if fixed else '{base_url}')}", ""]
     known = "Where the API lives; another one for a test account."
     settings: dict[str, dict[str, Any]] = (
         {} if fixed else {"base_url": {"default": sketch.base_url, "description": known}}
@@ -69,7 +70,7 @@ def manifest_text(sketch: Sketch) -> str:
             for name in secret_names(sketch.auth)
         }
         blocks.append(to_yaml({"secrets": secrets}))
-    doubt = f"# {REVIEW}{sketch.auth_remark}\n" if sketch.auth_remark else ""
+    doubt = f"{_review(sketch.auth_remark)}\n" if sketch.auth_remark else ""
     blocks.append(doubt + to_yaml({"auth": _auth(sketch.auth)}))
     blocks.append(
         f"# {REVIEW}what does the system allow one account? See docs/limits.md.\n"
@@ -94,13 +95,13 @@ def _auth(auth: str) -> dict[str, Any]:
 
 
 def _streams(sketch: Sketch) -> str:
-    lines = [*(f"# {REVIEW}{text}" for text in sketch.left_out), "streams:"]
+    lines = [*map(_review, sketch.left_out), "streams:"]
     for name, stream in sketch.streams.items():
         remarks = sketch.remarks.get(name, {})
         lines.append(f"  {name}:")
-        lines += [f"    # {REVIEW}{text}" for key, text in remarks.items() if key not in stream]
+        lines += [f"    {_review(text)}" for key, text in remarks.items() if key not in stream]
         for key, value in stream.items():
-            lines += [f"    # {REVIEW}{remarks[key]}"] if key in remarks else []
+            lines += [f"    {_review(remarks[key])}"] if key in remarks else []
             lines += list(_entry(key, value))
     return "\n".join(lines) + "\n"
 
@@ -130,8 +131,13 @@ def manifest_of(sketch: Sketch) -> Manifest:
         ) from None
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def _review(text: str) -> str:
+    return f"# {REVIEW}{_line(text)}"
+
+
+def _line(text: str) -> str:
+    """On one line: what a system or a document calls its things must not go on behind a remark."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _scalar(value: str) -> str:

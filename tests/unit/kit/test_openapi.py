@@ -284,6 +284,24 @@ def test_lists_that_are_asked_for_by_a_body_are_named() -> None:
     assert "by POST: /parts/filter." in said
 
 
+def test_what_a_document_says_stays_in_its_place() -> None:
+    orders = listing(ROW, [{"name": "year\nlimits: {requests: 1}", "required": True}])
+    text = {**document(paths={"/orders": orders}), "info": {"title": "Shop\nprotocol: sql"}}
+    manifest, _ = manifest_of(text, "x")
+    assert (manifest.protocol, manifest.limits.concurrency) == ("rest", 2)
+
+
+@pytest.mark.parametrize("wrong", [None, "x", 7, [1], {"a": None}])
+def test_a_document_that_is_wrong_in_part_is_read_for_the_rest(wrong: Any) -> None:
+    paths: dict[str, Any] = {"/orders": listing(ROW), "/a": wrong, "/b": {"get": wrong}}
+    paths["/c"] = {"get": {"parameters": wrong, "responses": wrong}}
+    paths["/d"] = {
+        "get": {"responses": {"200": {"content": {"application/json": {"schema": {"allOf": wrong}}}}}}
+    }
+    text = {**document(paths=paths), "components": wrong, "info": wrong, "servers": wrong, "security": wrong}
+    assert "orders" in sketch_of(text, "x").streams
+
+
 def test_a_web_page_in_its_place_is_told(tmp_path: Path) -> None:
     page = tmp_path / "x.html"
     page.write_text("<html>: {")

@@ -216,7 +216,14 @@ def _look(sketch: "Sketch", stream: str, first: "First", given: _Account) -> Non
     params, paging = after_guess(first.params, found.stream.get("paging", {}))
     path = {"path": found.stream.pop("path"), **({"params": params} if params else {})}
     guessed = {**path, **found.stream, **({"paging": paging} if paging else {})}
+    before = sketch.streams[stream], sketch.remarks[stream]
     with_guess(sketch, stream, guessed, found.remarks)
+    try:
+        manifest_of(sketch)
+    except HeadraceError as exc:
+        with_guess(sketch, stream, *before)
+        note(f"What was guessed would be wrong, so nothing is: {exc.message}")
+        return
     note(f"{found.rows} records came, with these fields: {', '.join(found.fields)}")
 
 
