@@ -10,7 +10,7 @@ DEEPEST = 4
 _MOST_REFERENCES = 20
 
 
-def mapping(node: Any) -> Mapping[str, Any]:
+def mapping(node: Any) -> Mapping[Any, Any]:
     """The node if it is an object: documents are written by anybody."""
     return node if isinstance(node, Mapping) else {}
 
@@ -89,7 +89,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
 def answer_of(resolved: Resolved, operation: Any) -> dict[str, Any]:
     """What a request is answered with when all is well."""
     answers = mapping(mapping(operation).get("responses"))
-    good = resolved(answers.get("200") or answers.get(200) or answers.get("2XX") or answers.get("default"))
+    good = resolved(next((answers[one] for one in ("200", 200, "2XX", "default") if one in answers), None))
     if "schema" in good:
         return resolved.schema(good["schema"])
     contents = mapping(good.get("content")).items()
