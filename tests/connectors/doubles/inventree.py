@@ -26,6 +26,8 @@ SORTS = {
     "builds": "creation_date",
 }
 """By what they can be sorted that never changes. The others are sorted by a name, so an edit may move a record."""
+NOTED = {"parts", "purchase_orders"}
+"""Their lists leave out the notes."""
 
 
 def _order(number: int) -> dict[str, Any]:
@@ -85,8 +87,9 @@ class InvenTree(Double):
         return _no(404, "API endpoint not found") if stream is None else self._list(stream, call)
 
     def _single(self, stream: str, row: Row) -> dict[str, Any]:
-        """With the notes that lists leave out."""
-        return self.show(stream, row) | {"notes": f"Notes of {row.number}."}
+        """With the notes, which some lists leave out."""
+        record = self.show(stream, row)
+        return record | {"notes": f"Notes of {row.number}."} if stream in NOTED else record
 
     def _list(self, stream: str, call: Call) -> Answer:
         rows = self.rows(stream, order="number")
