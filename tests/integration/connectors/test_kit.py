@@ -157,11 +157,13 @@ def test_what_was_not_taken_is_shown_without_saying_that_nothing_came(
     assert run(["connector", "try", str(folder), "work_orders", "--secret", token]) == 1
 
 
-def test_a_path_with_a_query_and_a_name_is_looked_at(demo: Demo, token: str) -> None:
+def test_lists_with_a_query_and_a_name_are_looked_at_together(demo: Demo, token: str) -> None:
     path = "/api/{version}/work_orders?limit=3"
     assert run(["connector", "new", "plant", "--title", "Plant", "--base-url", demo.base_url, "--auth", "bearer",
-                "--path", path, "--setting", "version=v1", "--secret", token]) == 0  # fmt: skip
+                "--path", path, "--path", "/api/v1/assets", "--setting", "version=v1", "--secret", token]) == 0  # fmt: skip
     manifest = load_manifest(Path("connectors/plant/manifest.yaml"))
+    assert [*manifest.streams] == ["work_orders", "assets"]
+    assert manifest.streams["assets"].shape.records == ("data",)
     assert manifest.settings["version"].required
     stream = manifest.streams["work_orders"]
     assert (stream.shape.records, stream.shape.key) == (("data",), (("id",),))

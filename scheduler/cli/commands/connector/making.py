@@ -45,14 +45,15 @@ def new(
         ),
     ] = "",
     path: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="A first list to read, such as /orders, '/orders?state=open' or '/sites/{site}/orders', "
-            "where each connection says its site."
+            "--path",
+            help="A list to read, such as /orders, '/orders?state=open' or '/sites/{site}/orders', "
+            "where each connection says its site; may be repeated.",
         ),
-    ] = "",
+    ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", help="NAME=VALUE, a query parameter of the list.")
+        list[str] | None, typer.Option("--param", help="NAME=VALUE, a query parameter of each list.")
     ] = None,
     setting: Annotated[
         list[str] | None,
@@ -61,7 +62,7 @@ def new(
     secret: Annotated[
         list[str] | None,
         typer.Option(
-            "--secret", help="NAME=REFERENCE, such as token=env://SHOP_TOKEN: has a look at the list."
+            "--secret", help="NAME=REFERENCE, such as token=env://SHOP_TOKEN: has a look at the lists."
         ),
     ] = None,
     into: Into = CONNECTORS,
@@ -70,7 +71,7 @@ def new(
 
     Example: headrace connector new shop --base-url https://api.shop.example/v1 --path /orders --secret token=env://SHOP_TOKEN
     """
-    from scheduler.connectors.kit.first import check_base_url, first_of  # noqa: PLC0415
+    from scheduler.connectors.kit.first import First, check_base_url, first_of  # noqa: PLC0415
     from scheduler.connectors.kit.guessing import name_in  # noqa: PLC0415
     from scheduler.connectors.kit.writing import Sketch, name_of, secret_names, with_guess  # noqa: PLC0415
 
@@ -84,19 +85,22 @@ def new(
         raise InvalidInput(
             "bad_value", "It is none, bearer, basic, header:NAME or header:NAME:WORD.", place="--auth"
         )
-    path = path or _ask("Which list is read first?", "/records")
-    first = first_of(path, base_url, pairs(param, "--param"))
-    settings = tuple(dict.fromkeys([*in_url, *first.settings]))
+    lists = path or [_ask("Which list is read first?", "/records")]
+    firsts = [first_of(one, base_url, pairs(param, "--param")) for one in lists]
+    settings = tuple(dict.fromkeys([*in_url, *(name for first in firsts for name in first.settings)]))
     given = _Account(pairs(setting, "--setting"), pairs(secret, "--secret", "REFERENCE"))
     _check_references(given.secrets, secret_names(auth))
     looks = bool(given.secrets) or auth == "none"
     given = _Account(_values(settings, given.settings, needed=looks), given.secrets)
     sketch = Sketch(name, title, base_url, auth, settings=settings)
-    stream = name_of(name_in(first.path) or "records")
-    remarks = {"records": "Where does an answer hold its list, and which field names a record?"}
-    params = {"params": dict(first.params)} if first.params else {}
-    with_guess(sketch, stream, {"path": first.path, **params, "records": "data", "key": "id"}, remarks)
-    if looks:
+    streams: dict[str, First] = {}
+    for first in firsts:
+        stream = name_of(name_in(first.path) or "records", [*streams])
+        streams[stream] = first
+        remarks = {"records": "Where does an answer hold its list, and which field names a record?"}
+        params = {"params": dict(first.params)} if first.params else {}
+        with_guess(sketch, stream, {"path": first.path, **params, "records": "data", "key": "id"}, remarks)
+    for stream, first in streams.items() if looks else ():
         _look(sketch, stream, first, given)
     _write(sketch, folder, given)
 
@@ -224,7 +228,7 @@ def _look(sketch: "Sketch", stream: str, first: "First", given: _Account) -> Non
         with_guess(sketch, stream, *before)
         note(f"What was guessed would be wrong, so nothing is: {exc.message}")
         return
-    note(f"{found.rows} records came, with these fields: {', '.join(found.fields)}")
+    note(f"{stream}: {found.rows} records came, with these fields: {', '.join(found.fields)}")
 
 
 def _write(sketch: "Sketch", folder: Path, given: _Account) -> None:
