@@ -10,7 +10,7 @@ costs next to nothing, as what is unchanged isn't written. A place among pages i
 from collections.abc import Sequence
 from dataclasses import replace
 
-from worker.connectors.contract import Page, Position, Request, Response, Window
+from worker.connectors.contract import CursorValue, Page, Position, Request, Response, Window
 from worker.connectors.cursors import dump_cursor, load_cursor
 from worker.connectors.protocols.carrying import CarryingStream
 from worker.connectors.protocols.rest_stream import RestStream
@@ -30,7 +30,7 @@ class CappedStream(CarryingStream):
         page = super().read(response, self._asked_from(window, position), place)
         if position is not None and place is None:
             page = replace(page, total=None)  # it is that of another question than the page before
-        return replace(page, next=self._next(page, position))
+        return replace(page, next=self._next(page, window, position))
 
     def sweep(self) -> RestStream | None:
         swept = self._spec.swept
@@ -44,7 +44,9 @@ class CappedStream(CarryingStream):
 
     def resized(self, divisor: int, position: Position | None) -> tuple[RestStream, Position | None] | None:
         changed = super().resized(divisor, position)
-        return changed and (changed[0], changed[1] or self._begin(position))
+        if changed is None or position is None or self.within(position) is not None:
+            return changed  # a place that can't be kept is no place: the window begins anew
+        return changed[0], position
 
     def _asked_from(self, window: Window, position: Position | None) -> Window:
         """The window as this question asks for it."""
@@ -59,21 +61,28 @@ class CappedStream(CarryingStream):
             return None
         return {self.carried: position[self.carried]}
 
-    def _next(self, page: Page, position: Position | None) -> Position | None:
+    def _next(self, page: Page, window: Window, position: Position | None) -> Position | None:
         """Behind this page, or at the beginning of another question."""
         if page.next is None or self._fits(page.next):
             return page.next and self.behind(position, page.next)
+        before = self._asked_from(window, position).since
         cursors = [record.cursor for record in page.records if record.cursor is not None]
-        before = None if position is None else position.get(self.carried)
         # From the middle of the page on, so that the next one shows what this one ended with though one of it changes.
         for place in (len(cursors) // 2, -1):
-            if cursors and (begin := dump_cursor(cursors[place])) != before:
-                return {self.carried: begin}
+            if cursors and self._leads_on(before, cursors[place]):
+                return {self.carried: dump_cursor(cursors[place])}
         raise NeedsOperator(
             "row_cap",
-            f"The system shows no more than {self._spec.asked.cap:,} records at a time, and so many bear one cursor.",
+            f"The system shows no more than {self._spec.asked.cap:,} records at a time, and so many bear one cursor as it is asked for.",
             hint="Ask by a finer time in the manifest, or page by keyset where the system can.",
         )
+
+    def _leads_on(self, before: CursorValue | None, cursor: CursorValue) -> bool:
+        """Whether a question from that cursor on is another one than that before: later, also as it is said."""
+        asked = self._spec.incremental
+        if before is None or asked is None:
+            return True
+        return cursor > before and asked.said(cursor) != asked.said(before)  # type: ignore[operator]
 
     def _fits(self, place: Position) -> bool:
         """Whether the whole page at that place is one that the system shows."""

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,30 @@ def test_more_records_of_one_moment_than_the_system_shows_are_told(tmp_path: Pat
     with pytest.raises(NeedsOperator) as caught:
         stream.read(answer, Window(), place)
     assert caught.value.code == "row_cap"
+
+
+def test_so_are_more_records_than_that_in_the_unit_by_which_they_are_asked_for(tmp_path: Path) -> None:
+    """Their cursors differ, and yet each question shows the same ones."""
+    stream, system = stream_of(tmp_path, f"{OFFSET % 'stable: true'}, {CHANGES}"), System(99)
+    for n, row in enumerate(system.rows):
+        row["at"] = (BEGIN + timedelta(milliseconds=n)).isoformat()
+
+    def read_on(place: Position | None) -> Position | None:
+        return stream.read(system(stream.request(Window(), place)), Window(), place).next
+
+    with pytest.raises(NeedsOperator, match="so many bear one cursor as it is asked for"):
+        reduce(lambda place, _: read_on(place), range(20), None)
+
+
+@pytest.mark.parametrize("begin", ["2026-01-31T08:00:11.000000Z", None])
+def test_where_a_page_has_a_number_the_window_begins_anew_in_another_size(
+    tmp_path: Path, begin: str | None
+) -> None:
+    stream = stream_of(tmp_path, f"{PAGE % 10}, {CHANGES}")
+    question = {} if begin is None else {"from": begin}
+    numbered = {"page": 2, "so_far": 10, "size": 10, **question}
+    found = [stream.resized(2, place) for place in (numbered, question or None)]
+    assert [changed and changed[1] for changed in found] == [None, question or None]
 
 
 def test_a_sweep_goes_beyond_the_cap_in_the_same_way(tmp_path: Path) -> None:
