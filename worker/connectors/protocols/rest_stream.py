@@ -201,7 +201,7 @@ class RestStream(ManifestStream):
             return absent(response, key)
         if asked.or_null and is_null(response.body, asked.record):
             return absent(response, key)
-        if asked.by is not None:
+        if asked.by is not None or asked.among:
             return one_among(self, self._reader.cut(response.body), key)
         return one_of(self, response.body, asked.record, key)
 

@@ -23,6 +23,8 @@ streams:
   parts: {%s}
 """
 BY_ETAG = "incremental: {kind: token, token: {header: ETag}, header: If-None-Match}"
+BY_PARAM = "incremental: {kind: token, token: {header: ETag}, param: s}"
+PAGED = "paging: {cursor: {param: c, path: next}}"
 BY_TIME = "incremental: {kind: token, token: {header: Last-Modified}, header: If-Modified-Since}"
 
 
@@ -163,8 +165,7 @@ class TestToken:
             "template says what param or header",
         ),
         (
-            "paging: {cursor: {param: c, path: next}}, deletes: {tombstones: {path: /gone,"
-            " incremental: {kind: token, token: {header: ETag}, param: s}}}",
+            f"{PAGED}, deletes: {{tombstones: {{path: /gone, {BY_PARAM}}}}}",
             "comes in one answer",
         ),
         ("total: {heder: X-Total}", "Did you mean 'header'?"),

@@ -60,6 +60,28 @@ class TestAKeyOfSeveralFields:
         )
         assert len(page.records) == 1
 
+    def test_stands_in_parameters_of_the_list(self, tmp_path: Path) -> None:
+        stream = stream_of(
+            tmp_path, REST + 'params: {full: "1"}, single: {list: true, params: {site: "{0}", no: "{1}"}}'
+        )
+        asked = stream.single('["N&S",7]')
+        assert asked is not None
+        assert (asked.url, list(asked.params)) == (
+            BASE + "/parts",
+            [("full", "1"), ("site", "N&S"), ("no", "7")],
+        )
+        for body, records, gone in (
+            (b'{"data":[{"site":"N&S","number":7}]}', 1, 0),
+            (b'{"data":[]}', 0, 1),
+            (b'{"data":[{"site":"N&S","number":8}]}', 0, 0),
+        ):
+            page = stream.read_single(Response(200, {}, body, BASE), '["N&S",7]')
+            assert (len(page.records), len(page.gone), len(page.rejected)) == (
+                records,
+                gone,
+                1 - records - gone,
+            )
+
     def test_can_not_break_out_of_its_place(self, tmp_path: Path) -> None:
         stream = stream_of(tmp_path, REST + 'single: {path: "/{0}/{1}"}')
         for key in ('["..","a"]', '["a"]', "a", '["a",true]', '["a",["b"]]'):
@@ -116,7 +138,11 @@ def test_a_key_that_is_not_asked_for_whole_is_told(tmp_path: Path, said: str, co
 
 
 def test_rows_that_are_lists_become_records(tmp_path: Path) -> None:
-    stream = stream_of(tmp_path, "path: /p, key: id, records: {rows: rows, columns: columns}")
-    page = stream.read(Response(200, {}, b'{"rows":[[7,"a"]],"columns":["id","n"]}', BASE), Window(), None)
+    stream = stream_of(
+        tmp_path,
+        "path: /p, key: id, records: {rows: rows, columns: columns}, single: {list: true, path: '/p/{key}'}",
+    )
+    answer = Response(200, {}, b'{"rows":[[7,"a"]],"columns":["id","n"]}', BASE)
+    page = stream.read(answer, Window(), None)
     assert [record.raw for record in page.records] == [b'{"id":7,"n":"a"}']
-    assert stream.mark != ""
+    assert stream.read_single(answer, "7").records == page.records

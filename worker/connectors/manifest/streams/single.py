@@ -38,6 +38,8 @@ class Single:
     method: str = "GET"
     body: Any = None
     """With what stands for the key in it."""
+    among: bool = False
+    """The answer is a list like the stream's, of that record alone."""
     verbatim: Mapping[str, str] = field(default_factory=dict)
     """Fields of the body whose braces are no names: the query of GraphQL."""
     or_null: bool = False
@@ -81,11 +83,15 @@ def single_of(data: Mapping[str, Any], fields: int = 1) -> Single | None:
     found = data.get("single")
     if found is None:
         return None
+    among, params = found.get("list", False), found.get("params")
     return Single(
-        path=found.get("path", _path_of(data.get("path", ""), own=not {"body", "by"} & found.keys())),
+        path=found.get(
+            "path", _path_of(data.get("path", ""), own=not among and not {"body", "by"} & found.keys())
+        ),
         record=field_path_of(found.get("record", "")),
         absent=frozenset(found.get("absent", ABSENT)),
-        params=found.get("params"),
+        params={**data.get("params", {}), **params} if among and params is not None else params,
+        among=among,
         method=found.get("method", "POST" if "body" in found else data.get("method", "GET")),
         body=found.get("body"),
         verbatim=found.get("verbatim", {}),
