@@ -62,14 +62,15 @@ class LoginAuth:
         session = _session(held) or (yield from self._log_in(secrets, held))
         answer = yield self._proven(request, secrets, session, held)
         if answer.status != 401:
-            self._follow(answer, held)
+            self._follow(answer, session, held)
             return
         if _session(held) == session:  # nobody has logged in anew meanwhile
             for name in session:
                 held.pop(_HELD + name, None)
             held.pop(_ROLLED, None)
         session = _session(held) or (yield from self._log_in(secrets, held))
-        self._follow((yield self._proven(request, secrets, session, held)), held)
+        answer = yield self._proven(request, secrets, session, held)
+        self._follow(answer, session, held)
 
     def log_out(self, secrets: Mapping[str, str], held: Mapping[str, str]) -> Request | None:
         session = _session(held)
@@ -83,9 +84,9 @@ class LoginAuth:
             )
         return self._proven(request, secrets, session, held)
 
-    def _follow(self, answer: Response, held: dict[str, str]) -> None:
-        """Keep what an answer sets of the cookies that are kept."""
-        if self.rolling and "set-cookie" in answer.headers:
+    def _follow(self, answer: Response, session: Mapping[str, str], held: dict[str, str]) -> None:
+        """Keep what an answer sets of the cookies that are kept. One of a session that was given up says nothing of another."""
+        if self.rolling and "set-cookie" in answer.headers and _session(held) == session:
             found = written_cookies(cookies_in(answer, self.opening.cookies))
             held[_ROLLED] = merged_cookies(held.get(_ROLLED, ""), found)
 

@@ -306,6 +306,23 @@ def test_a_session_whose_cookies_have_rolled_is_opened_anew_once_it_is_refused()
     assert proven.headers["Cookie"] == "SID=planted-new"
 
 
+def test_a_late_answer_to_a_session_that_was_given_up_says_nothing_of_the_next_one() -> None:
+    auth = login(opening={"take": {}, "cookies": None}, headers={}, rolling=True)
+    held: dict[str, str] = {}
+    slow = auth.flow(ASKED, SECRETS, held)
+    next(slow)
+    slow.send(by_cookies("SID=planted-first"))
+    refused = auth.flow(ASKED, SECRETS, held)
+    next(refused)
+    refused.send(answer(401))
+    refused.send(by_cookies("SID=planted-new"))
+    with pytest.raises(StopIteration):
+        slow.send(rolling(value="planted-old"))
+    proven = next(auth.flow(ASKED, SECRETS, held))
+    assert isinstance(proven, Request)
+    assert proven.headers["Cookie"] == "SID=planted-new"
+
+
 def test_other_cookies_of_later_answers_are_not_kept() -> None:
     held: dict[str, str] = {}
     for auth, name in (
