@@ -17,6 +17,7 @@ from worker.telemetry.redaction import redactor
         (InvalidInput("bad_yaml", "No."), Exit.USAGE),
         (NotFound("unknown_run", "No."), Exit.NOT_FOUND),
         (Transient("database_unavailable", "Away."), Exit.UNREACHABLE),
+        (Transient("malformed_page", "Another shape."), Exit.FAILED),
         (NeedsOperator("no_database", "None."), Exit.UNREACHABLE),
         (NeedsOperator("schema_behind", "Old."), Exit.FAILED),
         (NeedsOperator("port_in_use", "Taken."), Exit.FAILED),
