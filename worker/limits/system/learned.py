@@ -115,8 +115,14 @@ def learned(headers: Mapping[str, str], now: datetime, named: LimitHeaders | Non
 
 def course(found: Learned) -> Course | None:
     """How to go on: spread what is left over the time when it is little, hold when it is nothing; else as before."""
-    if found.asked is not None:
-        return Course(0, min(found.asked, LONGEST))
+    spread = _spread(found)
+    if found.asked is None or (spread is not None and not spread.remaining and spread.seconds > found.asked):
+        return spread
+    return Course(0, min(found.asked, LONGEST))
+
+
+def _spread(found: Learned) -> Course | None:
+    """By what is left, and until when."""
     if found.remaining is None or found.seconds is None or found.seconds <= 0:
         return None
     few = FEW if found.limit is None else max(1, found.limit // FEW_OF_KNOWN)
