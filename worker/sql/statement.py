@@ -134,7 +134,7 @@ class _Saying:
         at = datetime.fromisoformat(moment.at).astimezone(UTC)
         if kind == "zoned":
             return self._typed(at)
-        local = at.astimezone(ZoneInfo(moment.zone)).replace(tzinfo=None)
+        local = _said_in(ZoneInfo(moment.zone), moment, at).replace(tzinfo=None)
         return self._typed(local.date() if kind == "date" else local)
 
     def equals(self, name: str, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
@@ -197,6 +197,15 @@ def _written(column: ColumnElement[Any], how: Column) -> ColumnElement[Any]:
 
 def quoted(name: str) -> quoted_name:
     return quoted_name(name, quote=True)
+
+
+def _said_in(zone: ZoneInfo, moment: Moment, at: datetime) -> datetime:
+    """The bound in the column's zone. As requests say it, an hour that comes twice is all within it."""
+    try:
+        said = at if isinstance(moment.said, int) else datetime.fromisoformat(moment.said)
+    except ValueError:
+        said = at
+    return said.astimezone(zone) if said.tzinfo else said
 
 
 def _is_number(text: str) -> bool:

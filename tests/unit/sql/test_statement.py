@@ -54,6 +54,16 @@ def test_a_bound_is_said_as_its_column_is(kind: str, value: object) -> None:
     assert value in said.params.values()
 
 
+@pytest.mark.parametrize("said", ["2026-11-01T00:49:00.000000-07:00", "2026-11-01 00:49:00"])
+def test_an_hour_that_comes_twice_is_bounded_as_it_was_said(said: str) -> None:
+    """At 01:49 before clocks are put back: what is written at 01:10 once they were is later."""
+    since = Moment(said, "2026-11-01T08:49:00.000000Z", "America/Los_Angeles")
+    asking = Asking(table=("orders",), key=("id",), cursor=("changed",), since=since)
+    columns = (Column("id"), Column("changed", kind="datetime"))
+    of = page(asking, columns, "mysql").select.compile(dialect=mysql.dialect())  # type: ignore[no-untyped-call]
+    assert datetime.fromisoformat("2026-11-01T00:49") in of.params.values()
+
+
 def test_rows_are_bounded_in_the_words_of_the_database() -> None:
     of = page(ASKING, COLUMNS, "oracle").select.compile(dialect=oracle.dialect())  # type: ignore[no-untyped-call]
     assert "FETCH FIRST" in str(of)
