@@ -10,6 +10,7 @@ from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Re
 from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.streams.incremental import Token
+from worker.connectors.manifest.streams.single import KEY
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import as_text
 from worker.connectors.paging.chained import ByLink
@@ -173,9 +174,11 @@ class RestStream(ManifestStream):
         url = asked.url(self._common.base_url, settings, values)
         outline = self._outline
         if asked.params is not None:
-            params = fill_params(asked.params, {**settings, **values}, self._asked.arrays)
+            # The key comes last: what it says itself in { } is no name.
+            params = fill_params(asked.params, {**settings, "key": KEY}, self._asked.arrays)
             own = [(name, fill_text(text, values)) for name, text in params]
-            outline = replace(outline, params=[*self._common.carries.params, *own])
+            carried = [pair for pair in self._common.carries.params if pair[0] not in dict(own)]
+            outline = replace(outline, params=[*carried, *own])
         body = fill_json(asked.body, {**settings, **values})
         if asked.verbatim:
             body = {**asked.verbatim, **body}

@@ -32,6 +32,28 @@ def stream_of(folder: Path, stream: str, protocol: str = "rest") -> Stream:
     return ManifestConnector(load_manifest(path)).bind({}).stream("parts")
 
 
+@pytest.mark.parametrize("key", ["a{key}b", "{0}", "{company}", "{", "a&b=c"])
+def test_a_key_is_said_as_it_is_whatever_it_holds(tmp_path: Path, key: str) -> None:
+    """Another one would be asked for, not found, and this one taken for deleted."""
+    stream = stream_of(
+        tmp_path, 'path: /p, records: d, key: id, single: {params: {id: "{key}", of: "{company}"}}'
+    )
+    asked = stream.single(key)
+    assert asked is not None
+    assert list(asked.params) == [("id", key), ("of", "A&B")]
+
+
+def test_parameters_of_one_record_stand_instead_of_those_of_all_requests(tmp_path: Path) -> None:
+    stream = stream_of(
+        tmp_path,
+        'path: /p, records: d, key: id, single: {params: {lang: de, id: "{key}"}}}\n'
+        "request: {params: {lang: en, company: A}",
+    )
+    asked = stream.single("7")
+    assert asked is not None
+    assert list(asked.params) == [("company", "A"), ("lang", "de"), ("id", "7")]
+
+
 class TestAKeyOfSeveralFields:
     def test_stands_in_a_path_and_its_parameters(self, tmp_path: Path) -> None:
         single = 'single: {path: "/{company}/sites/{0}/parts/{1}", params: {expand: "{1}"}}'
