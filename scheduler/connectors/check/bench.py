@@ -1,7 +1,7 @@
 """The bench on which one check tries one stream: a double of its own, connections to it, and what is compared."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Connector, Stream, Window
 from worker.connectors.manifest.model import Manifest
 from worker.connectors.manifest.streams.stream import StreamManifest
+from worker.connectors.reading.shape import FieldPath
 from worker.telemetry.redaction import redactor
 
 DAY = 86_400.0
@@ -151,8 +152,13 @@ class Bench:
                 f"{len(copy.records)}" + _keys(", without", missing) + _keys(", and beyond them", more),
             )
         for key, record in truth.items():
-            if copy.records[key].raw != record:
+            if not self.same(copy.records[key].raw, record):
                 raise Broken(f"record {key} as it is {when}: {_short(record)}", _short(copy.records[key].raw))
+
+    def same(self, kept: Any, there: Any) -> bool:
+        """Whether a record has one content, but for what changes without meaning by the manifest's word."""
+        volatile = self.spec.shape.volatile
+        return kept == there or bool(volatile and _steady(kept, volatile) == _steady(there, volatile))
 
     def last_request(self) -> str | None:
         """What was asked last, without secrets."""
@@ -180,6 +186,19 @@ def _keys(words: str, keys: list[str]) -> str:
         return ""
     shown = ", ".join(keys[:SHOWN])
     return f"{words} {shown}" + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+
+
+def _steady(record: Any, volatile: Sequence[FieldPath]) -> Any:
+    for path in volatile:
+        record = _without(record, path)
+    return record
+
+
+def _without(value: Any, path: FieldPath) -> Any:
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    others = {name: inner for name, inner in value.items() if name != path[0]}
+    return others | {path[0]: _without(value[path[0]], path[1:])} if path[1:] else others
 
 
 def _short(record: Any) -> str:
