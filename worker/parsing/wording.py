@@ -35,3 +35,8 @@ def listed(names: Iterable[str], last: str) -> str:
     """`a, b or c`."""
     *first, end = names
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """So many of them, in words: `1 page`, `2 pages`."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

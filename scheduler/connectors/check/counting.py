@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from scheduler.connectors.check.outcome import counted
 from worker.connectors.contract import Page
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.reading.reader import shared_reader
 from worker.errors import HeadraceError
+from worker.parsing.wording import counted
 
 
 def doubled(spec: StreamManifest, body: bytes, page: Page) -> str | None:

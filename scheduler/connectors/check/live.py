@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from scheduler.connectors.check.counting import doubled
-from scheduler.connectors.check.outcome import Broken, Outcome, Spared, counted
+from scheduler.connectors.check.outcome import Broken, Outcome, Spared
 from worker.connectors.contract import CursorValue, Page, Request, Response, Source, Stream, Window
 from worker.connectors.manifest.model import Manifest
 from worker.errors import HeadraceError
+from worker.parsing.wording import counted
 from worker.telemetry.redaction import redactor
 
 Send = Callable[[Request, str], Response]

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.connectors.check.counting import doubled
-from scheduler.connectors.check.outcome import Outcome, counted
+from scheduler.connectors.check.outcome import Outcome
 from scheduler.connectors.check.recorded import Recording, recordings
 from worker.connectors.connector import ManifestConnector
 from worker.connectors.contract import Page, Request, Source, Stream, Window
@@ -18,6 +18,7 @@ from worker.connectors.reading.fields import walk
 from worker.connectors.reading.shape import FieldPath
 from worker.errors import BadRecord, HeadraceError
 from worker.parsing.documents import load_document
+from worker.parsing.wording import counted
 
 SENTENCES: Mapping[str, str] = {
     "manifest": "The manifest is valid, and says where to find each secret.",

@@ -38,8 +38,3 @@ class Outcome:
         """For `--json`."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in found.items() if value not in {None, ""}}
-
-
-def counted(number: int, one: str, several: str = "") -> str:
-    """So many of them, in words: `1 page`, `2 pages`."""
-    return f"{number} {one if number == 1 else several or f'{one}s'}"

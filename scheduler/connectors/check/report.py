@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.connectors.check.outcome import Mark, Outcome, counted
+from scheduler.connectors.check.outcome import Mark, Outcome
+from worker.parsing.wording import counted
 
 BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
 MARKS: Mapping[Mark, str] = {

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import pytest
 
 from scheduler.connectors.check import Double, Table
-from scheduler.connectors.check.outcome import counted
 from scheduler.connectors.check.report import Report
 from worker.connectors.reading.keys import make_key
+from worker.parsing.wording import counted
 
 
 def content(number: int) -> dict[str, Any]:

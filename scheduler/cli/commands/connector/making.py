@@ -13,6 +13,7 @@ from scheduler.cli.output import note, say
 from scheduler.cli.pairs import pairs
 from scheduler.cli.session import command_settings
 from worker.errors import HeadraceError, InvalidInput
+from worker.parsing.wording import counted
 
 if TYPE_CHECKING:
     from scheduler.connectors.kit.first import First
@@ -228,7 +229,7 @@ def _look(sketch: "Sketch", stream: str, first: "First", given: _Account) -> Non
         with_guess(sketch, stream, *before)
         note(f"What was guessed would be wrong, so nothing is: {exc.message}")
         return
-    note(f"{stream}: {found.rows} records came, with these fields: {', '.join(found.fields)}")
+    note(f"{stream}: {counted(found.rows, 'record')} came, with these fields: {', '.join(found.fields)}")
 
 
 def _write(sketch: "Sketch", folder: Path, given: _Account) -> None:

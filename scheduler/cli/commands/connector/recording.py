@@ -14,6 +14,7 @@ from scheduler.cli.commands.connector.account import (
 )
 from scheduler.cli.output import note, say
 from scheduler.cli.session import command_settings
+from worker.parsing.wording import counted
 
 
 def record(
@@ -52,7 +53,7 @@ def record(
                     body, page = came.response.body, came.page
                     of = next(one for one in reversed(account.tracing.exchanges) if one.answer == body)
                     path = write(folder, name if number == 1 else f"{name}-{number}", recorded(of, records))
-                    note(f"{path}: {len(page.records)} records were on the page")
+                    note(f"{path}: {counted(len(page.records), 'record was', 'records were')} on the page")
                     keys += page.keys
                     written += 1
                 if keys and (one := asked.single(keys[0])) is not None:
@@ -64,5 +65,5 @@ def record(
             except HeadraceError as exc:
                 note(f"{name}: {exc.message}")
     say(
-        f"{written} answers were recorded. Look at each for what should not be shared, then: headrace connector check {folder}"
+        f"{counted(written, 'answer was', 'answers were')} recorded. Look at each for what should not be shared, then: headrace connector check {folder}"
     )

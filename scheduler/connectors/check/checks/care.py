@@ -11,10 +11,11 @@ from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.checks.listening import heard
 from scheduler.connectors.check.driving.copy import Copy
 from scheduler.connectors.check.kinds import asking, pages
-from scheduler.connectors.check.outcome import Broken, Spared, counted
+from scheduler.connectors.check.outcome import Broken, Spared
 from worker.connectors.contract import Window
 from worker.engine.planning.reach import is_unbounded
 from worker.errors import HeadraceError
+from worker.parsing.wording import counted
 
 SHORTEST = 4
 MOST_LOG_INS = 2

@@ -11,8 +11,9 @@ from scheduler.connectors.check import kinds
 from scheduler.connectors.check.bench import DAY, Bench
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.driving.copy import Copy
-from scheduler.connectors.check.outcome import Broken, Spared, counted
+from scheduler.connectors.check.outcome import Broken, Spared
 from worker.connectors.contract import Window
+from worker.parsing.wording import counted
 
 HOUR = 3600.0
 ZONES = {"UTC-8": "America/Los_Angeles", "UTC+9": "Asia/Tokyo"}

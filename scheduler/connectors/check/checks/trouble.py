@@ -7,8 +7,9 @@ from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.any_double import WAIT, Complaint, Kind
 from scheduler.connectors.check.driving.copy import Copy
 from scheduler.connectors.check.kinds import asking, pages
-from scheduler.connectors.check.outcome import Broken, Spared, counted
+from scheduler.connectors.check.outcome import Broken, Spared
 from worker.errors import HeadraceError, NeedsOperator, RateLimited, Transient
+from worker.parsing.wording import counted
 
 SHORT = 0.03
 """Seconds after which an answer that doesn't come is given up."""
