@@ -106,7 +106,7 @@ def test_a_wrong_url_is_said_without_its_password(url: str) -> None:
 
 
 def test_the_schema_works_on_the_oldest_supported_postgres(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "home", version=16)
+    server = EmbeddedPostgres(tmp_path / "home", version=16, fast=True)
     server.start()
     try:
         database = Database(server.url, name="test", pool=1)

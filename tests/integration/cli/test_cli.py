@@ -155,9 +155,8 @@ def test_a_paused_connection_starts_nothing_until_it_is_resumed(headrace: Comman
     assert headrace("sync", "plant", "sites").code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
+def test_what_isnt_there_is_one_clear_sentence(headrace: Command, plant: Path) -> None:
+    for arguments, code, words in (
         (["connections", "show", "plnt"], 3, "'plant'"),
         (["sync", "plant", "site"], 3, "'sites'"),
         (["records", "plant", "nope"], 3, "plant has no stream"),
@@ -166,15 +165,11 @@ def test_a_paused_connection_starts_nothing_until_it_is_resumed(headrace: Comman
         (["runs", "--connection", "nope"], 3, "nope"),
         (["apply", "nope.yaml"], 2, "nope.yaml"),
         (["worker", "--system", "dmo"], 3, "'demo'"),
-    ],
-)
-def test_what_isnt_there_is_one_clear_sentence(
-    headrace: Command, plant: Path, arguments: list[str], code: int, words: str
-) -> None:
-    said = headrace(*arguments)
-    assert (said.code, said.out) == (code, "")
-    assert words in said.err
-    assert said.err.count("\n") == 1
+    ):
+        said = headrace(*arguments)
+        assert (said.code, said.out) == (code, ""), arguments
+        assert words in said.err
+        assert said.err.count("\n") == 1
 
 
 def test_the_beginning_of_an_id_must_be_the_only_one(

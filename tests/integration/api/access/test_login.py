@@ -90,24 +90,24 @@ def test_guessing_on_the_page_is_held_as_everywhere(browser: Browser) -> None:
     assert statuses == [*[401] * TRIES, 429]
 
 
-@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", f"http://{HOST}"])
-def test_another_page_logs_nobody_in(customers: Customers, browser: Browser, origin: str | None) -> None:
-    answer = browser.ask("POST", "/login", origin=origin, token=customers.token())
-    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
-    assert "set-cookie" not in answer.headers
+def test_another_page_logs_nobody_in(customers: Customers, browser: Browser) -> None:
+    for origin in (None, "null", "https://evil.example", f"http://{HOST}"):
+        answer = browser.ask("POST", "/login", origin=origin, token=customers.token())
+        assert (answer.status_code, answer.json()["code"]) == (403, "cross_site"), origin
+        assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "onward",
-    ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a\r\nX: y", '/%0d"><b>', "x"],
-)  # fmt: skip
-def test_nobody_is_sent_to_another_host(customers: Customers, browser: Browser, onward: str) -> None:
-    assert not is_local(onward)
-    page = browser.ask("GET", "/login?" + urlencode({"next": onward}))
-    assert 'name="next" value=""' in page.text
-    done = browser.ask("POST", "/login", token=customers.token(), next=onward)
-    assert (done.status_code, done.headers["location"]) == (303, "/")
-    assert "You are logged in" in browser.ask("GET", "/").text
+def test_nobody_is_sent_to_another_host(customers: Customers, browser: Browser) -> None:
+    for onward in (
+        "", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a\r\nX: y", '/%0d"><b>', "x",
+    ):  # fmt: skip
+        browser.cookie = ""
+        assert not is_local(onward)
+        page = browser.ask("GET", "/login?" + urlencode({"next": onward}))
+        assert 'name="next" value=""' in page.text
+        done = browser.ask("POST", "/login", token=customers.token(), next=onward)
+        assert (done.status_code, done.headers["location"]) == (303, "/"), onward
+        assert "You are logged in" in browser.ask("GET", "/").text
 
 
 def test_a_name_is_shown_as_text(customers: Customers, browser: Browser) -> None:
