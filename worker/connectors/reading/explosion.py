@@ -16,6 +16,7 @@ import msgspec
 from worker.connectors.contract import Family, Rejected
 from worker.connectors.reading.digests import digest
 from worker.connectors.reading.fields import PARSE_ERRORS, Picker
+from worker.connectors.reading.growth import grown
 from worker.connectors.reading.keys import make_key
 from worker.connectors.reading.listing import Listing
 from worker.connectors.reading.shape import Explode, FieldPath, Shape
@@ -38,6 +39,8 @@ class Exploded:
     childless: list[bytes] = field(default_factory=list)
     """What a child of each parent without any would be, with the parent's fields alone."""
     marks: list[tuple[str, str]] = field(default_factory=list)
+    grown: int = 0
+    """Bytes of parents that were put into their children."""
 
     def families_without(self, nameless: Collection[bytes]) -> Sequence[Family]:
         """The families that are told whole. A child without a key may be any that its own seems to miss, and no other's."""
@@ -95,6 +98,7 @@ class Explosion:
             found.families.append(Family(stem_of([fields[place] for place in self._stem])))
             begin = len(found.children)
             found.spans.append(range(begin, begin + len(children)))
+        found.grown = grown(found.grown, len(tail) * len(children or ()))
         found.children += [_spliced(child, tail) for child in children or ()]
 
     def _parts(self, raw: bytes) -> tuple[list[bytes] | None, list[bytes]]:

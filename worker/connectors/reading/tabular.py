@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from worker.connectors.reading.fields import PARSE_ERRORS, walk
+from worker.connectors.reading.growth import grown
 from worker.connectors.reading.shape import FieldPath, parted
 from worker.connectors.reading.split import elements
 from worker.errors import Transient
@@ -35,6 +36,7 @@ class Tabular:
         if not self.head:
             rows = rows[1:]
         begins = [b'%s"%s":' % (b"," if at else b"{", name) for at, name in enumerate(names)]
+        grown(0, len(rows) * sum(map(len, begins)))
         return [_object(begins, row) for row in rows]
 
     def _names(self, raw: bytes | None) -> list[bytes]:

@@ -13,6 +13,7 @@ from worker.connectors.reading.explosion import stems_of
 from worker.connectors.reading.keys import make_key
 from worker.connectors.reading.reader import Reader, Reading
 from worker.connectors.reading.shape import Explode, Removed, Shape, TimeField, field_path_of
+from worker.errors import NeedsOperator
 
 PARENT = (("order", ("id",)), ("at", ("updated",)))
 CURSOR = TimeField((("at",),))
@@ -48,6 +49,13 @@ def test_a_line_keeps_its_bytes_and_gets_the_fields_of_its_order() -> None:
         (b'{"order":"PO-7","at":"2026-01-31T08:00:00Z"}', "bad_key")
     ]
     assert (reading.seen.count, reading.seen.total, reading.seen.last) == (1, 9, ORDER)
+
+
+def test_parents_whose_fields_would_grow_to_gigabytes_are_a_page_too_large() -> None:
+    parent = b'{"id":7,"updated":"%s","lines":[%s]}' % (b"x" * 100_000, b",".join([b"{}"] * 400))
+    with pytest.raises(NeedsOperator) as caught:
+        read(parent, parent)
+    assert caught.value.code == "page_too_large"
 
 
 def test_the_fields_of_the_parent_win_over_those_of_the_same_name() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from worker.connectors.reading.reader import Reader
 from worker.connectors.reading.shape import Shape, TimeField, field_path_of
-from worker.errors import Transient
+from worker.errors import NeedsOperator, Transient
 
 
 def reader_of(rows: str = "rows", columns: str = "columns") -> Reader:
@@ -75,3 +75,11 @@ def test_an_answer_whose_columns_have_no_names_is_no_page(body: bytes, words: st
     with pytest.raises(Transient) as caught:
         reader_of().read(body)
     assert words in str(caught.value)
+
+
+def test_a_few_bytes_that_would_become_gigabytes_are_a_page_too_large() -> None:
+    """An answer of 0.2 MB whose one name would stand in each of its rows."""
+    body = b'{"columns":["%s"],"rows":[%s]}' % (b"x" * 100_000, b",".join([b"[1]"] * 10_000))
+    with pytest.raises(NeedsOperator) as caught:
+        reader_of().read(body)
+    assert caught.value.code == "page_too_large"
