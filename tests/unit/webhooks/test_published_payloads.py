@@ -17,9 +17,13 @@ from worker.connectors.registry.places import CATALOG
 from worker.secrets import Secret
 
 SECRET = "shared-signature-secret"
+DERIVED = hashlib.sha256(SECRET.encode()).hexdigest().encode()
+"""The key of which Limble makes its signatures."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "shiphero": {},
     "acumatica": {"base_url": "https://erp.example.com", "company": "Plant"},
+    "limble": {},
+    "upkeep": {},
     "business_central": {"tenant_id": "t", "company_id": "b18aed47-c385-49d2-b954-dbdf8ad71780"},
 }
 COMPANY = "api/v2.0/companies(b18aed47-c385-49d2-b954-dbdf8ad71780)"
@@ -59,6 +63,15 @@ PUBLISHED: list[tuple[str, dict[str, Any], list[tuple[str, str, str | None]]]] =
             ("items", "stream", None),
         ],
     ),
+    ("limble", {"taskID": 8203, "status": "COMPLETE", "category": "task", "user": "bob@example.com"}, [("tasks", "record", "8203")]),
+    ("limble", {"poItemID": 8203, "status": "DELETED", "category": "poItem"}, [("purchase_order_items", "record", "8203")]),
+    ("limble", {"valueID": 46490, "status": "DELETED", "category": "location"}, [("locations", "stream", None)]),
+    ("limble", {"valueID": 46490, "status": "UPDATED", "category": "assetField"}, []),
+    (
+        "upkeep",
+        {"id": "wfhn43LMh3", "title": "Repair sink", "createdAt": "2016-10-20T10:17:13.712Z"},
+        [(stream, "record", "wfhn43LMh3") for stream in ("work_orders", "purchase_orders", "requests")],
+    ),
 ]  # fmt: skip
 
 
@@ -81,8 +94,11 @@ def test_what_was_published_leads_to_its_record_or_stream(
         ("x-shiphero-hmac-sha256", proof),
         ("x-shiphero-message-id", "1"),
         ("x-headrace-secret", SECRET),
+        ("timestamp", "17"),
+        ("token", "token"),
+        ("signature", hmac.new(DERIVED, b"17token", hashlib.sha256).hexdigest()),
     ]
-    delivery = Delivery("POST", body, headers)
+    delivery = Delivery("POST", body, headers, rest=SECRET)
     webhooks = webhooks_of(system)
     secrets = dict.fromkeys(("webhook_secret", "client_state"), Secret(SECRET))
     signed = webhooks.verify(delivery, secrets, datetime(2026, 6, 15, tzinfo=UTC))
