@@ -99,7 +99,8 @@ def look_at_space(settings: Settings) -> Finding:
 def _look_at_systems(settings: Settings) -> Iterator[Finding]:
     registry = open_registry(settings)
     for path, error in registry.problems():
-        yield Finding("systems", "fail", f"{path}: {error}", "Mend the manifest; all other systems work.")
+        told = str(error) if str(path) in str(error) else f"{path}: {error}"
+        yield Finding("systems", "fail", told, "Mend the manifest; all other systems work.")
     yield Finding("systems", "ok", ", ".join(registry.systems()))
 
 

@@ -85,7 +85,7 @@ class Report:
         broken = [row.check for row in self.rows if row.mark == "failed"]
         kept = sum(row.mark == "passed" for row in self.rows)
         silent = sum(row.mark == "not applicable" for row in self.rows)
-        rest = f"; {silent} say nothing here" if silent else ""
+        rest = f"; {silent} {'says' if silent == 1 else 'say'} nothing here" if silent else ""
         said = []
         if broken:
             said.append(f"{len(broken)} of {len(self.rows)} promises are broken: {', '.join(broken)}")
