@@ -33,8 +33,8 @@ test-most: $(VENV)/.dev
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev
-	@# What kills servers and measures waits needs room: two files at a time, each with an installation of its own.
-	@$(BIN)/pytest tests/faults -q -n 2 --dist loadfile $(ARGS)
+	@# What kills servers and waits for leases needs room: three files at a time, each with an installation of its own.
+	@$(BIN)/pytest tests/faults -q -n 3 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: style types ## lint, format, types, import contracts
