@@ -60,14 +60,21 @@ class Conditions:
         return filled
 
     def says_more(self, condition: Condition, values: Mapping[str, Any]) -> str | None:
-        """The first of the values that would stand in a text without marks around it, and be more there than one value."""
-        if self.join is None or not self.quote or not isinstance(condition, str):
+        """The first of the values that would be more there than one value: in a text without marks around it, or one that
+        would end its condition where the system knows no marks.
+        """
+        if self.join is None or not isinstance(condition, str):
             return None
         for match in NAME.finditer(condition):
-            bare = condition.count(self.quote, 0, match.start()) % 2 == 0
-            if match[1] in values and bare and not _ONE_WORD.fullmatch(text := as_text(values[match[1]])):
+            if match[1] in values and self._breaks_out(text := as_text(values[match[1]]), condition, match):
                 return text
         return None
+
+    def _breaks_out(self, text: str, condition: str, match: re.Match[str]) -> bool:
+        if not self.quote:
+            return bool(self.join) and str(self.join) in text
+        bare = condition.count(self.quote, 0, match.start()) % 2 == 0
+        return bare and not _ONE_WORD.fullmatch(text)
 
     def placed(self, conditions: Sequence[Condition]) -> Placed:
         """All of them in their place."""

@@ -54,6 +54,21 @@ def test_parameters_of_one_record_stand_instead_of_those_of_all_requests(tmp_pat
     assert list(asked.params) == [("company", "A"), ("lang", "de"), ("id", "7")]
 
 
+@pytest.mark.parametrize(
+    ("value", "asked"), [("open", "status=open"), ("a b", "status=a b"), ("a^ORb=1", None)]
+)
+def test_no_filter_says_more_than_itself_where_the_system_knows_no_marks(
+    tmp_path: Path, value: str, asked: str | None
+) -> None:
+    conditions = 'conditions: {param: q, join: "^", quote: ""}, filters: {status: "status={value}"}'
+    stream = stream_of(tmp_path, f"path: /p, records: d, key: id, {conditions}")
+    if asked is None:
+        with pytest.raises(InvalidInput, match="is no value"):
+            stream.filtered({"status": value})
+    else:
+        assert dict(stream.filtered({"status": value}).request(Window(), None).params)["q"] == asked
+
+
 class TestAKeyOfSeveralFields:
     def test_stands_in_a_path_and_its_parameters(self, tmp_path: Path) -> None:
         single = 'single: {path: "/{company}/sites/{0}/parts/{1}", params: {expand: "{1}"}}'
@@ -106,7 +121,7 @@ class TestAKeyOfSeveralFields:
 
     def test_can_not_break_out_of_its_place(self, tmp_path: Path) -> None:
         stream = stream_of(tmp_path, REST + 'single: {path: "/{0}/{1}"}')
-        for key in ('["..","a"]', '["a"]', "a", '["a",true]', '["a",["b"]]'):
+        for key in ('["..","a"]', '["","a"]', '["a",""]', '["a"]', "a", '["a",true]', '["a",["b"]]'):
             with pytest.raises(BadRecord):
                 stream.single(key)
         asked = stream.single('["{1}","{company}"]')
@@ -133,6 +148,12 @@ class TestAKeyOfSeveralFields:
         asked = stream_of(tmp_path, odata, "odata").single('["N\'s",7]')
         assert asked is not None
         assert asked.url == BASE + path.replace("''", "%27%27")
+
+    def test_may_hold_an_empty_text_where_marks_stand_around_it(self, tmp_path: Path) -> None:
+        odata = "odata: {entity: Parts, types: {number: int32}}, key: [site, number], single: {}"
+        asked = stream_of(tmp_path, odata, "odata").single('["",7]')
+        assert asked is not None
+        assert asked.url == f"{BASE}/Parts(site='',number=7)"
 
 
 @pytest.mark.parametrize(

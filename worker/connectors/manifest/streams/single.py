@@ -69,6 +69,9 @@ class Single:
         pieces = _OF_THE_KEY.split(self.path)
         texts = [fill_path(text, settings) for text in pieces[::2]]
         parts = [self._part(values[name]) for name in pieces[1::2]]
+        for before, part, behind in zip(texts, parts, texts[1:], strict=False):
+            if not part and before.endswith("/") and behind[:1] in {"", "/"}:
+                raise BadRecord("bad_key", "An empty text can be no part of a path.")
         return base_url + texts[0] + "".join(map("".join, zip(parts, texts[1:], strict=True)))
 
     def _part(self, value: str | int) -> str:
