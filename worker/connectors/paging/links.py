@@ -32,8 +32,14 @@ def are_links(found: Any) -> bool:
 
 def link_among(links: list[Mapping[str, Any]]) -> Any:
     """The next one of a list of links; None: it names none."""
-    following = (link for link in links if "next" in (link.get("rel"), link.get("relation")))
+    following = (link for link in links if _leads_on(link.get("rel", link.get("relation"))))
     return next((link.get("href", link.get("url")) for link in following), None)
+
+
+def _leads_on(relations: Any) -> bool:
+    """Whether one of them, however it is written (RFC 8288, 2.1), is the next."""
+    said = relations if isinstance(relations, list) else str(relations).split()
+    return any(str(one).lower() == "next" for one in said)
 
 
 def same_origin(base_url: str, link: str, *, seen_at: str = "") -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from worker.connectors.contract import Page, Position, Request, Response, Window
+from worker.connectors.paging.headers import LAST_MODIFIED
 from worker.connectors.protocols.rest_stream import RestStream
 
 
@@ -60,7 +61,10 @@ class FirstTokenStream(CarryingStream):
 
     def read(self, response: Response, window: Window, position: Position | None) -> Page:
         page = super().read(response, window, self.within(position))
-        token = page.token if position is None else position.get(self.carried, page.token)
+        # Where the first page's time was too young to count, none of this window does; another header may come late.
+        told = self._asked.told
+        late = None if told is not None and told.token == LAST_MODIFIED else page.token
+        token = page.token if position is None else position.get(self.carried, late)
         following = page.next
         if following is not None and token is not None:
             following = {**following, self.carried: token}

@@ -114,6 +114,18 @@ class TestToken:
         last = stream.read(answer(1, etag='"3"'), Window(token='"0"'), second.next)
         assert (last.next, last.token) == (None, '"1"')
 
+    def test_where_the_time_of_the_first_page_is_too_young_no_later_one_counts_either(
+        self, tmp_path: Path
+    ) -> None:
+        """The first page may have changed again in that second, before the time that a later page says."""
+        said = "incremental: {kind: token, token: {header: Last-Modified}, param: since}"
+        stream = stream_of(tmp_path, said + ", paging: {next_link: {header: Next-Page}}")
+        young, late = "Sat, 31 Jan 2026 08:00:00 GMT", "Sat, 31 Jan 2026 08:00:05 GMT"
+        first = answer(1, last_modified=young, date=young, next_page=URL + "?p=2")
+        place = stream.read(first, Window(token="x"), None).next
+        last = stream.read(answer(1, last_modified=young, date=late), Window(token="x"), place)
+        assert (last.next, last.token) == (None, None)
+
     def test_one_that_leads_from_page_to_page_is_the_last_page_s(self, tmp_path: Path) -> None:
         said = "incremental: {kind: token, token: {header: X-At}, param: at}"
         paging = "paging: {cursor: {param: at, header: X-At, more: more}}"

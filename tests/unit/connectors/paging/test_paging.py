@@ -175,6 +175,10 @@ def test_of_a_list_of_links_the_next_one_is_followed_and_what_is_no_list_of_link
     assert found["url"] == f"{BASE}/sites?offset=10"
     assert following(LINK, None, 10, [here]) is None
     assert following(LINK, None, 10, [{"relation": "next", "url": BASE}]) is not None
+    for spelled in ("Next", "NEXT", "last next", ["next"], ["last", "Next"]):
+        assert following(LINK, None, 10, [here, {"rel": spelled, "href": BASE}]) is not None
+    for other in ("nextish", "prev", ["self"], None):
+        assert following(LINK, None, 10, [here, {"rel": other, "href": BASE}]) is None
     for wrong in (["/api/sites"], [{"href": BASE}]):
         with pytest.raises(Transient):
             following(LINK, None, 10, wrong)
