@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from worker.connectors.contract import CursorValue
+from worker.connectors.spelled import is_spelled, precision_spelled, read_spelled, write_spelled
 from worker.errors import BadRecord, InvalidInput
 
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -77,8 +78,8 @@ def parse_cursor(value: Any, form: str, zone: tzinfo = UTC) -> CursorValue | Non
         return _from_epoch(value, _PER_SECOND[form])
     if form == "typed_json":
         return _from_mapping(value, zone)
-    if isinstance(value, str):
-        return _from_odata(value, zone) if form == "odata_date" else _from_text(value, zone)
+    if isinstance(value, str) or is_spelled(form):
+        return _from_written(value, form, zone)
     raise _bad(value)
 
 
@@ -88,7 +89,7 @@ def format_cursor(
     """How a request says this value, in words of the format. Times are said in UTC unless the zone is another."""
     if isinstance(value, int):
         return str(value)
-    precision = precision or PRECISION_OF[form]
+    precision = precision or precision_of(form)
     if form in _PER_SECOND:
         counted = microseconds(_rounded(value, PRECISIONS[precision], round_up=round_up))
         return str(_whole(counted, 1_000_000 // _PER_SECOND[form], round_up=round_up))
@@ -96,6 +97,8 @@ def format_cursor(
     if form == "date":
         return _day(local, round_up=round_up)
     local = _rounded(local, PRECISIONS[precision], round_up=round_up)
+    if is_spelled(form):
+        return write_spelled(local, form)
     timespec = {"us": "microseconds", "ms": "milliseconds"}.get(precision, "seconds")
     if form in {"datetime", "odata_date"}:
         naive = local.replace(tzinfo=None)
@@ -104,6 +107,16 @@ def format_cursor(
         )
     text = local.isoformat(timespec=timespec)
     return text.replace("+00:00", "Z") if zone is UTC else text
+
+
+def precision_of(form: str) -> str:
+    """How coarse a form is: a unit of `PRECISIONS`."""
+    return precision_spelled(form) if is_spelled(form) else PRECISION_OF[form]
+
+
+def is_time(form: str) -> bool:
+    """Whether it says times, and no numbers or tokens."""
+    return form in PRECISION_OF or is_spelled(form)
 
 
 def comes_twice(value: datetime, zone: tzinfo) -> bool:
@@ -197,6 +210,16 @@ def _from_odata(text: str, zone: tzinfo) -> datetime:
         return _from_text(text, zone)
     counted = _from_epoch(found[1], 1000)
     return counted if found[2] or zone is UTC else _in_utc(counted.replace(tzinfo=None), zone)
+
+
+def _from_written(value: Any, form: str, zone: tzinfo) -> datetime | None:
+    if not is_spelled(form):
+        return _from_odata(value, zone) if form == "odata_date" else _from_text(value, zone)
+    try:
+        found = read_spelled(value, form)
+    except (ValueError, OverflowError):
+        raise _bad(value) from None
+    return None if found is None else _in_utc(found, zone)
 
 
 def _from_parts(parts: TypedTime, zone: tzinfo) -> datetime:

@@ -280,7 +280,11 @@ def _kinds(shape: Shape) -> dict[FieldPath, Any]:
     wishes: list[tuple[FieldPath, Any]] = [(path, int | str | None) for path in shape.key]
     for time in (shape.cursor, shape.updated_at):
         as_is = bool(shape.empty) or (time is not None and time.together)
-        wishes += [(path, Any if as_is else WIRE[time.form]) for path in time.paths] if time else []
+        wishes += (
+            [(path, Any if as_is else WIRE.get(time.form, int | str | None)) for path in time.paths]
+            if time
+            else []
+        )
     kinds: dict[FieldPath, Any] = {}
     for path, kind in wishes:
         kinds[path] = kind if kinds.get(path, kind) == kind else Any

@@ -30,6 +30,9 @@ def register(**more: Any) -> dict[str, Any]:
 
 
 COMPLAINTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"at": {"field": "at", "zone": "Europe/Berln"}}, '"zone"', "no time zone 'Europe/Berln'"),
+    ({"at": {"field": "at", "zone": "{site}"}}, '"zone"', "not by a setting"),
+    ({"at": {"field": "at", "format": "%H:%M"}}, '"format"', "a moment has a year"),
     (hmac(secret="hok"), '"secret": "hok"', "There is no secret 'hok' in this manifest"),
     (hmac(secret=["hook", "nxt"]), '"secret": [', "There is no secret 'nxt'"),
     (hmac(algorithm="md5"), '"algorithm"', "sha256"),

@@ -6,10 +6,11 @@ from datetime import tzinfo
 from typing import Any
 
 from worker.connectors.contract import CursorValue
-from worker.connectors.cursors import PRECISION_OF, PRECISIONS, format_cursor, typed_json
+from worker.connectors.cursors import PRECISIONS, format_cursor, is_time, precision_of, typed_json
 from worker.connectors.manifest.streams.presets import Preset
 from worker.connectors.paging.headers import header_of
 from worker.connectors.reading.shape import FieldPath, TimeField, field_path_of
+from worker.connectors.spelled import is_spelled, what_is_wrong
 from worker.parsing.durations import parse_duration
 
 DEFAULT_OVERLAP = 300.0
@@ -77,7 +78,7 @@ def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, compl
     """The cursor in the manifest's words; the schema has been checked already."""
     kind = found.get("kind", "timestamp")
     form = found.get("format", {"timestamp": "iso8601"}.get(kind, kind))
-    if (kind if kind != "timestamp" else None) != (form if form not in PRECISION_OF else None):
+    if (kind if kind != "timestamp" else None) != (None if is_time(form) else form):
         raise complain(("incremental", "format"), f"The format {form} doesn't fit the kind {kind}.")
     if kind == "token":
         return _by_token(found, preset, complain)
@@ -91,10 +92,15 @@ def read_incremental(found: Mapping[str, Any], preset: Preset, zone: Zone, compl
             "incremental needs the param or the condition (since) that asks for changes, or descending: true."
         )
         raise complain(("incremental",), message)
+    if is_spelled(form) and (wrong := what_is_wrong(form)) is not None:
+        raise complain(("incremental", "format"), wrong)
     if kind == "number":
         _check_number(found, complain)
     precision = found.get("precision")
-    if precision is not None and PRECISIONS[precision] < PRECISIONS[PRECISION_OF.get(form, "d")]:
+    if (
+        precision is not None
+        and PRECISIONS[precision] < PRECISIONS[precision_of(form) if is_time(form) else "d"]
+    ):
         raise complain(("incremental", "precision"), f"The format {form} can't say times that precisely.")
     return Incremental(
         _time(found, form, zone(found, ("incremental", "zone")), complain),
@@ -136,7 +142,7 @@ def overlap_of(found: Mapping[str, Any], incremental: Incremental, complain: Com
     seconds = parse_duration(overlap) if isinstance(overlap, str) else float(overlap)
     if number:
         return max(seconds, 1.0)
-    return max(seconds, PRECISIONS[incremental.precision or PRECISION_OF[form]] / 1_000_000)
+    return max(seconds, PRECISIONS[incremental.precision or precision_of(form)] / 1_000_000)
 
 
 def _time(found: Mapping[str, Any], form: str, zone: tzinfo, complain: Complain) -> TimeField:

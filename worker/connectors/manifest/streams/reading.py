@@ -34,6 +34,7 @@ from worker.connectors.manifest.streams.zones import ZoneSetting, zone_named
 from worker.connectors.manifest.views.tables import read_table
 from worker.connectors.paging.chained import OnePage
 from worker.connectors.reading.shape import DeletedMark, Explode, Shape, TimeField, field_path_of
+from worker.connectors.spelled import is_spelled, what_is_wrong
 from worker.parsing.documents import Document
 from worker.parsing.durations import parse_duration
 
@@ -241,8 +242,10 @@ class _Reading:
             return None
         if not isinstance(found, Mapping):
             return TimeField(paths_of(found))
-        zone = self.zone(found, ("updated_at", "zone"))
-        return TimeField(paths_of(found["field"]), found.get("format", "iso8601"), zone)
+        zone, form = self.zone(found, ("updated_at", "zone")), found.get("format", "iso8601")
+        if is_spelled(form) and (wrong := what_is_wrong(form)) is not None:
+            raise self.error(("updated_at", "format"), wrong)
+        return TimeField(paths_of(found["field"]), form, zone)
 
     def deleted(self) -> DeletedMark | None:
         found = self.data.get("deleted")

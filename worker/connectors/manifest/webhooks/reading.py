@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from worker.connectors.manifest.streams.zones import ZoneSetting, zone_named
 from worker.connectors.manifest.webhooks.hooks import WebhooksManifest
 from worker.connectors.manifest.webhooks.mapping import EventMapping, Place, Rule, When
 from worker.connectors.manifest.webhooks.proving import AT, read_handshake, read_schemes, read_where
 from worker.connectors.manifest.webhooks.registration_reading import read_registration
 from worker.connectors.reading.shape import field_path_of
+from worker.connectors.spelled import is_spelled, what_is_wrong
 from worker.parsing.documents import Document, suggest
 from worker.webhooks.paths import ALL
 
@@ -40,14 +40,24 @@ def _mapping(document: Document, found: Mapping[str, Any]) -> EventMapping:
         batch=field_path_of(found["batch"]) if "batch" in found else None,
         id=_place(document, (*AT, "id"), found["id"]) if "id" in found else None,
         type=_places(document, (*AT, "type"), found.get("type")),
-        at=None
-        if at is None
-        else When(
-            _place(document, (*AT, "at"), at["field"] if isinstance(at, Mapping) and "field" in at else at),
-            at.get("format", "iso8601") if isinstance(at, Mapping) else "iso8601",
-            ZoneInfo(at["zone"]) if isinstance(at, Mapping) and "zone" in at else UTC,
-        ),
+        at=None if at is None else _when(document, at),
     )
+
+
+def _when(document: Document, at: Any) -> When:
+    """When an event happened."""
+    said = at if isinstance(at, Mapping) else {}
+    form, name = said.get("format", "iso8601"), said.get("zone", "UTC")
+    if is_spelled(form) and (wrong := what_is_wrong(form)) is not None:
+        raise document.error((*AT, "at", "format"), "bad_value", wrong)
+    try:
+        zone = zone_named(name)
+    except ValueError as exc:
+        raise document.error((*AT, "at", "zone"), "bad_value", str(exc)) from None
+    if isinstance(zone, ZoneSetting):
+        message = "The zone of an event's time is named here, not by a setting."
+        raise document.error((*AT, "at", "zone"), "bad_value", message)
+    return When(_place(document, (*AT, "at"), said.get("field", at)), form, zone)
 
 
 def _rule(document: Document, where: Sequence[str | int], found: Mapping[str, Any]) -> Rule:
