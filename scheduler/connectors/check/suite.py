@@ -8,7 +8,7 @@ from scheduler.connectors.check.checks import care, deletes, reading, times, tro
 from scheduler.connectors.check.checks.check import Check
 from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.double.faults import Fault, fault_of
-from scheduler.connectors.check.double.vetting import vet
+from scheduler.connectors.check.double.vetting import vet, vet_connection
 from scheduler.connectors.check.kinds import kinds
 from scheduler.connectors.check.outcome import Broken, Outcome, Spared
 from worker.errors import HeadraceError, NotFound
@@ -126,6 +126,8 @@ def _tries(subject: Subject, choice: Choice) -> Iterator[tuple[Check, str]]:
     }
     if isinstance(subject.double, type):
         vet(subject.double, list(streams))
+        with subject.double() as double:
+            vet_connection(double, subject.connector())
     for check in choice.checks:
         for stream in streams if check.every or choice.all_kinds else kinds(streams, check.matters):
             yield check, stream

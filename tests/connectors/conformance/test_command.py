@@ -164,6 +164,27 @@ def test_a_double_that_fails_by_itself_is_told_with_file_and_line_and_another_ex
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "secrets = {'tokn': 'x'}",
+            "double.py:8: The manifest asks for token: `secrets` says what that is here.",
+        ),
+        (
+            "def settings(self):\n        return {}",
+            "double.py:8: Its settings() are not what the manifest asks for",
+        ),
+    ],
+)
+def test_what_a_double_says_of_its_connection_is_held_against_the_manifest(
+    folder: Path, capfd: pytest.CaptureFixture[str], said: str, words: str
+) -> None:
+    (folder / "double.py").write_text(f"{DOUBLE}\n    {said}\n")
+    assert check(str(folder)) == 2
+    assert words in capfd.readouterr().err
+
+
 def test_a_secret_that_nobody_can_find_is_told_with_its_line(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from scheduler.connectors.check.double.any_double import AnyDouble
 from scheduler.connectors.check.double.base import Double
 from scheduler.connectors.check.double.carried import Carried
 from scheduler.connectors.check.double.faults import OURS
+from worker.connectors.contract import Connector
 from worker.errors import InvalidInput
 from worker.parsing.wording import listed, suggest
 
@@ -43,6 +44,24 @@ def vet(double: type[AnyDouble], streams: Collection[str]) -> None:
     for name, table in double.tables.items():
         if table.of and table.of not in double.tables:
             raise _bad(f"{name} stands in {table.of!r}, which is no table of it.", _place(double, "tables"))
+
+
+def vet_connection(double: AnyDouble, connector: Connector) -> None:
+    """`InvalidInput` where what it says of a connection to it isn't what the manifest asks for."""
+    kind, settings = type(double), double.settings()
+    try:
+        connector.bind(settings)
+    except InvalidInput as exc:
+        raise _bad(
+            f"Its settings() are not what the manifest asks for: {exc}", _place(kind, "settings")
+        ) from None
+    needed = [name for name, must in connector.secrets_of(settings).items() if must]
+    if lacking := [name for name in needed if name not in double.secrets]:
+        raise _bad(
+            f"The manifest asks for {listed(lacking, 'and')}: `secrets` says what that is here.",
+            _place(kind, "secrets"),
+            suggest(lacking[0], double.secrets) or None,
+        )
 
 
 def misspelt(double: type[AnyDouble]) -> Iterator[tuple[type, str, str]]:
