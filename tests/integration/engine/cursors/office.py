@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+import xxhash
 from psycopg.types.json import Jsonb
 from servers.systems.inline import InlineRuns
 from servers.systems.scripted import Asked, Said, Scripted
@@ -32,6 +33,7 @@ streams:
   counted: {incremental: {field: n, kind: number, param: above}, paging: {offset: {param: offset, limit_param: limit, size: 10}}}
   strict: {incremental: {field: at, param: since, nulls: reject}}
   synced: {incremental: {kind: token, token: delta, param: delta}}
+  tagged: {incremental: {kind: token, token: {header: ETag}, header: If-None-Match}}
   by_offset: {paging: {offset: {param: offset, limit_param: limit, size: 10}}}
   one_by_one: {paging: {offset: {param: offset, limit_param: limit, size: 10, side_by_side: false}}}
   by_page: {paging: {page: {param: page, size_param: limit, size: 20}}}
@@ -97,7 +99,11 @@ class Office:
         if self.ahead is not None:
             shown = datetime.now(UTC) + timedelta(seconds=self.ahead)
             headers["Date"] = format_datetime(shown.replace(microsecond=0), usegmt=True)
-        return Said(json.dumps(body).encode(), headers=headers)
+        content = json.dumps(body).encode()
+        headers["ETag"] = f'"{xxhash.xxh3_64_hexdigest(content)}"'
+        if asked.headers.get("if-none-match") == headers["ETag"]:
+            return Said(status=304, headers=headers)
+        return Said(content, headers=headers)
 
 
 @dataclass

@@ -82,6 +82,19 @@ class TestTokens:
         assert office.asked[-1]["delta"] == "t2"
         assert any("refused 1 times" in words for words in bench.state("synced").warnings())
 
+    def test_nothing_new_by_an_etag_is_a_run_that_succeeds_and_keeps_it(self, bench: Bench) -> None:
+        stream, office = bench.stream("tagged"), bench.office
+        office.put(1)
+        bench.sync(stream)
+        kept = bench.row("SELECT watermark FROM cursors")
+        bench.services.database.run("UPDATE streams SET runs_with_records = 99")
+        quiet = bench.sync(stream)
+        assert (quiet["state"], quiet["records_read"]) == ("succeeded", 0)
+        assert bench.row("SELECT watermark FROM cursors") == kept
+        office.put(2)
+        assert bench.sync(stream)["records_read"] == 2
+        assert bench.row("SELECT watermark FROM cursors") != kept
+
     def test_any_other_refusal_is_the_runs_failure(self, bench: Bench) -> None:
         stream, office = bench.stream("synced"), bench.office
         office.tokens.append("t1")
