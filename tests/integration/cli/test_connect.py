@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -45,6 +47,46 @@ def test_what_is_known_to_be_wrong_is_said_before_anything_is_typed(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     unasked = headrace("connect", "demo", *store)
     assert (unasked.code, "Give --setting base_url=VALUE." in unasked.err) == (2, True), unasked.err
+
+
+def test_what_a_system_has_is_described_as_it_is_connected(
+    headrace: Command, database: Database, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "plant.db")) as plant:
+        for table in ("parts", "orders"):
+            plant.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, name TEXT)")
+    url = f"url=sqlite:///{tmp_path}/plant.db"
+    none = headrace("connect", "sql", "--setting", url, "--stream", "part")
+    assert (none.code, "Did you mean 'parts'?" in none.err) == (2, True), none.err
+    closed = headrace(
+        "connect",
+        "demo",
+        "--setting",
+        "base_url=http://127.0.0.1:9",
+        "--stream",
+        "parts",
+        "--store",
+        "file:///x/",
+    )
+    assert (closed.code, "takes no others" in closed.err) == (2, True), closed.err
+    done = headrace("connect", "sql", "--name", "Plant", "--setting", url, "--stream", "parts")
+    assert done.code == 0, done.err
+    settings = find_connection(database, "Plant")["settings"]
+    assert settings["describe"]["streams"].keys() == {"parts"}
+
+    file = tmp_path / "describe.yaml"
+    assert headrace("discover", "Plant", "--stream", "orders", "--write", str(file)).code == 0
+    both = headrace(
+        "connect", "sql", "--name", "B", "--setting", url, "--describe", str(file), "--stream", "parts"
+    )
+    assert both.code == 0, both.err
+    streams = database.all(
+        "SELECT s.name FROM streams s JOIN connections c ON c.id = connection_id WHERE c.name = 'B'"
+    )
+    assert sorted(row["name"] for row in streams) == ["orders", "parts"]
+    file.write_text("streams: {}")
+    wrong = headrace("connect", "sql", "--setting", url, "--describe", str(file))
+    assert (wrong.code, "holds `describe`" in wrong.err) == (2, True), wrong.err
 
 
 def test_somebody_logs_in_in_a_browser_on_this_machine(

@@ -5,12 +5,13 @@ What can be known to be wrong is said before anybody types a secret; what was ty
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import typer
 
 from scheduler.access.audit import COMMAND_LINE
+from scheduler.cli.commands.consent.described import described, refuse_closed
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import clean, note, print_json, say
 from scheduler.cli.session import command_settings, new_request_id, open_database, open_registry
@@ -23,6 +24,7 @@ from scheduler.connections.editing.body import body_of
 from scheduler.connections.editing.edit import Editor, create_connection, refuse_taken
 from scheduler.connections.file.desired import Problems
 from scheduler.connections.file.reading import read_entry
+from scheduler.connections.trial.discovery import discoverer
 from scheduler.connections.trial.report import Report
 from scheduler.connections.trial.trial import Candidate, trial_sender, try_connection
 from scheduler.embedded.ports import require_free
@@ -51,6 +53,10 @@ class Wanted:
     secrets: Mapping[str, str]
     store: str
     port: int
+    described: Mapping[str, Any] = field(default_factory=dict)
+    """The setting `describe`, where a file gave it."""
+    streams: tuple[str, ...] = ()
+    """To be described as the system describes them."""
 
 
 def carry_out(wanted: Wanted, *, as_json: bool) -> None:
@@ -59,7 +65,7 @@ def carry_out(wanted: Wanted, *, as_json: bool) -> None:
     with open_database(settings) as database:
         registry = open_registry(settings)
         connector = registry.get(wanted.system)
-        needs = needs_of(connector, wanted.settings, wanted.secrets)
+        needs = needs_of(connector, {**wanted.settings, **wanted.described}, wanted.secrets)
         assert isinstance(connector, ManifestConnector)  # noqa: S101 - `needs_of` has looked
         wanted = replace(wanted, name=wanted.name or connector.title)
         _look_ahead(database, registry, connector, wanted)
@@ -67,9 +73,12 @@ def carry_out(wanted: Wanted, *, as_json: bool) -> None:
             require_free(wanted.port, server="the log-in in a browser", setting="--port")
         clear_left(database)
         wanted = replace(wanted, store=_store(needs, wanted))
-        kinds = connector.manifest.settings.values()
-        given = read_settings({**wanted.settings, **_ask_settings(needs)}, kinds)
+        kinds = connector.manifest_of(wanted.described).settings.values()
+        typed_in = read_settings({**wanted.settings, **_ask_settings(needs)}, kinds)
+        given = {**typed_in, **wanted.described}
         connector.check_settings(given)
+        if wanted.streams:  # said before anybody types a secret where it can't be asked
+            discoverer(registry, Candidate(wanted.system, wanted.environment, given, {}, {}))
         for_what = {"connection_id": None, "environment": wanted.environment, "name": wanted.name}
         with of_link(database, for_what) as typed, trial_sender(database, settings) as sender:
             _ask_secrets(needs, typed, wanted)
@@ -80,6 +89,9 @@ def carry_out(wanted: Wanted, *, as_json: bool) -> None:
                 token = _log_in(sender, connector.bind(given), candidate, needs, wanted.port)
                 _put(typed, wanted, {needs.consent.refresh_token: token})
                 candidate = replace(candidate, secrets={**wanted.secrets, **typed.references})
+            if wanted.streams:
+                whole = described(sender, registry, candidate, wanted.streams, new_request_id())
+                candidate = replace(candidate, settings=whole)
             report = try_connection(sender, registry, candidate, request_id=new_request_id())
             made = None
             if report.reached:
@@ -112,7 +124,10 @@ def _say(report: Report, name: str, made: int | None, *, kept: bool, as_json: bo
 def _look_ahead(database: Database, registry: Registry, connector: ManifestConnector, wanted: Wanted) -> None:
     """What can be known to be wrong is said before anybody types a secret, or logs in."""
     _check_words(registry, wanted)
-    known = {"--setting": connector.manifest.settings, "--secret": connector.manifest.secrets}
+    if wanted.streams:
+        refuse_closed(connector)
+    manifest = connector.manifest_of(wanted.described)
+    known = {"--setting": manifest.settings, "--secret": manifest.secrets}
     for option, named in (("--setting", wanted.settings), ("--secret", wanted.secrets)):
         if unknown := [each for each in named if each not in known[option]]:
             raise InvalidInput(
