@@ -13,6 +13,7 @@ CLIENT, SECRET = "double-client", "double-secret/of+limble"
 STREAMS = {
     "tasks": ("tasks", "taskID", "tasks", "start"),
     "assets": ("assets", "assetID", "assets", "start"),
+    "assets/fields": ("asset_fields", "valueID", "values", None),
     "parts": ("parts", "partID", "parts", "start"),
     "po": ("purchase_orders", "poID", "pos", "lastEditedStart"),
     "po/items": ("purchase_order_items", "poItemID", "items", "lastEditedStart"),
@@ -23,9 +24,9 @@ STREAMS = {
     "priorities": ("priorities", "priorityID", "priorities", None),
 }
 """By path: the stream, its id, the parameter that takes a list of ids, and the one that takes a time of change."""
-TIMED = {stream for stream, _, _, since in STREAMS.values() if since}
+TIMED = {stream for stream, _, _, since in STREAMS.values() if since} | {"asset_fields"}
 USUAL = 100
-PICTURED = {"assets", "parts", "vendors"}
+PICTURED = {"assets": "image", "parts": "image", "vendors": "image", "asset_fields": "files"}
 WITHOUT_LIMIT = {"priorities"}
 
 
@@ -84,7 +85,12 @@ def _item(number: int) -> dict[str, Any]:
     return {"poID": 1, "itemType": 1, "partID": 9, "qty": 4, "rate": 5.99, "description": f"Item {number}"}
 
 
+def _field(number: int) -> dict[str, Any]:
+    return {"fieldID": 37, "assetID": 1022, "field": "Gallons", "value": f"Value {number}", "locked": True}
+
+
 CONTENT = {
+    "asset_fields": (_field, "value"),
     "tasks": (_task, "name"),
     "parts": (_part, "name"),
     "purchase_orders": (_order, "notesToVendor"),
@@ -165,7 +171,7 @@ class Limble(Double):
         if stream not in PICTURED:
             return record
         link = f"https://content.example.com/{stream}/{row.number}/pump.jpg?sealed={token_hex(6)}"
-        return record | {"image": [{"fileName": "pump.jpg", "link": link}]}
+        return record | {PICTURED[stream]: [{"fileName": "pump.jpg", "link": link}]}
 
     def throttled(self, seconds: int) -> Answer:
         """The hour is used up; there is room in the minute."""

@@ -66,7 +66,8 @@ PUBLISHED: list[tuple[str, dict[str, Any], list[tuple[str, str, str | None]]]] =
     ("limble", {"taskID": 8203, "status": "COMPLETE", "category": "task", "user": "bob@example.com"}, [("tasks", "record", "8203")]),
     ("limble", {"poItemID": 8203, "status": "DELETED", "category": "poItem"}, [("purchase_order_items", "record", "8203")]),
     ("limble", {"valueID": 46490, "status": "DELETED", "category": "location"}, [("locations", "stream", None)]),
-    ("limble", {"valueID": 46490, "status": "UPDATED", "category": "assetField"}, []),
+    ("limble", {"valueID": 46490, "status": "UPDATED", "category": "assetField"}, [("asset_fields", "record", "46490")]),
+    ("limble", {"instructionID": 46490, "status": "Updated", "category": "instruction"}, []),
     (
         "upkeep",
         {"id": "wfhn43LMh3", "title": "Repair sink", "createdAt": "2016-10-20T10:17:13.712Z"},

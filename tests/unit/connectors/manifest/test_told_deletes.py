@@ -92,6 +92,20 @@ def test_where_the_manifest_says_nothing_the_stream_itself_is_listed(source: Sou
     assert dict(stream.request(Window(), None).params) == {"all": "true", "offset": "0", "limit": "50"}
 
 
+def test_what_differs_in_each_answer_makes_no_two_records_of_one_in_a_sweep_whose_pages_overlap(
+    tmp_path: Path,
+) -> None:
+    told = MANIFEST.replace("lots: {path: /lots}", "lots: {path: /lots, volatile: [link]}")
+    swept = ManifestConnector(load_manifest(write(tmp_path, told))).bind({}).stream("lots").sweep()
+    assert swept is not None
+
+    def digest(link: str) -> bytes:
+        body = json.dumps({"items": [{"id": 1, "link": link}], "total": 1}).encode()
+        return swept.read(Response(200, {}, body, ""), Window(), None).records[0].digest
+
+    assert digest("a") == digest("b")
+
+
 def test_what_cannot_be_listed_is_not_swept(source: Source) -> None:
     assert source.stream("sites").sweep() is None
 

@@ -11,6 +11,7 @@ What a sweep or a list of tombstones doesn't say itself is as in the stream.
 from collections.abc import Mapping
 from typing import Any
 
+from worker.connectors.manifest.streams.paging import read_paging
 from worker.connectors.reading.shape import Removed, field_path_of
 
 CONTENT = frozenset({"deletes", "incremental", "updated_at", "version", "deleted", "volatile"})
@@ -48,7 +49,11 @@ def sweep_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     for name in MERGED & own.keys():
         if isinstance(own[name], Mapping):
             own[name] = {**data.get(name, {}), **own[name]}
-    left = CONTENT - {"incremental"} if _is_capped(own.get("paging", data.get("paging", {}))) else CONTENT
+    paging = own.get("paging", data.get("paging", {}))
+    left = CONTENT - {"incremental"} if _is_capped(paging) else CONTENT
+    if read_paging(paging).seam == "record":
+        # Pages that overlap are told to go on by what their records hold.
+        left -= {"volatile"}
     swept = {name: value for name, value in data.items() if name not in left} | {"params": params} | own
     return swept if size is None else {**swept, "paging": _sized(swept.get("paging", {}), size)}
 

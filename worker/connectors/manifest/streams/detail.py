@@ -45,7 +45,6 @@ def read_detail(
         version=None,
         updated_at=None,
         deleted=None,
-        volatile=(),
         needs_cursor=False,
         rows=True,
     )
