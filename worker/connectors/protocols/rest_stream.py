@@ -201,9 +201,9 @@ class RestStream(ManifestStream):
         asked = self._spec.single
         assert asked is not None  # noqa: S101 - or nothing was asked
         if response.status in asked.absent:
-            return absent(response, key)
+            return absent(self, response, asked.record, key)
         if asked.or_null and is_null(response.body, asked.record):
-            return absent(response, key)
+            return absent(self, response, asked.record, key)
         if asked.by is not None or asked.among:
             return one_among(self, self._reader.cut(response.body), key)
         return one_of(self, response.body, asked.record, key)

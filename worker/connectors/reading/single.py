@@ -14,10 +14,17 @@ class _Parser(Protocol):
     def parse(self, raws: "list[bytes]", /) -> Page: ...
 
 
-def absent(response: Response, key: str) -> Page:
-    """A status said that the record isn't there. A web page that comes with it is somebody else's word."""
+def absent(stream: _Parser, response: Response, path: FieldPath, key: str) -> Page:
+    """The system said that the record isn't there. A web page that comes with it is somebody else's word, and where the record
+    itself does, it was something in it that isn't there (as in GraphQL's partial answers).
+    """
     if "html" in response.headers.get("content-type", ""):
         words = f"The system answered {response.status} with a web page, which says nothing about a record."
+        return Page([], [Rejected(response.body, "unclear_absence", words, key)])
+    if path and one_of(stream, response.body, path, key).records:
+        words = (
+            "The system says that something isn't there, and sent the record that was asked for all the same."
+        )
         return Page([], [Rejected(response.body, "unclear_absence", words, key)])
     return Page([], gone=[Gone(key, "not_found")])
 

@@ -82,6 +82,15 @@ def test_a_key_of_several_fields_is_asked_for_by_all_of_them(tmp_path: Path) -> 
         stream(tmp_path, "parts", MANIFEST.replace("key: id", "key: [id, site]"))
 
 
+def test_a_record_that_comes_with_such_a_word_is_not_gone(tmp_path: Path) -> None:
+    """GraphQL answers in part: the order is there, and its warehouse was "not found"."""
+    said = {"errors": [{"message": "Warehouse not found"}], "data": {"lot": {"id": 7, "warehouse": None}}}
+    page = stream(tmp_path, "lots").read_single(answer(said, 410), "7")
+    assert (page.records, page.gone, page.rejected[0].code) == ([], [], "unclear_absence")
+    said["data"] = {"lot": None}
+    assert stream(tmp_path, "lots").read_single(answer(said, 410), "7").gone == [Gone("7", "not_found")]
+
+
 def test_an_absent_record_is_gone(tmp_path: Path) -> None:
     page = stream(tmp_path, "parts").read_single(answer({"error": "no such part"}, 404), "7")
     assert page.gone == [Gone("7", "not_found")]
