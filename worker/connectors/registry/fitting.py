@@ -68,9 +68,12 @@ def key_of(stream: StreamManifest) -> Any:
 
 
 def cursor_of(stream: StreamManifest) -> Any:
-    """What a stored cursor is made of; how it is asked with says nothing of that."""
-    traits, token = stream.traits, stream.asked.told and stream.asked.told.token
-    return traits.incremental, traits.timestamps, traits.token, stream.shape.cursor, stream.shape.token, token
+    """What a stored cursor is made of; how it is asked with says nothing of that, unless it stands for one answer."""
+    traits, told, incremental = stream.traits, stream.asked.told, stream.incremental
+    made = traits.incremental, traits.timestamps, traits.token, stream.shape.cursor, stream.shape.token
+    if incremental is None or incremental.token is None:
+        return made
+    return *made, told and told.token, stream.asked if incremental.token.of_one_answer else None
 
 
 def listed_of(stream: StreamManifest) -> Any:

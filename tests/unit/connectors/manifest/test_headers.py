@@ -158,6 +158,14 @@ class TestToken:
         assert not fits(by_etag, whole)["parts"].cursor
         assert fits(by_etag, by_etag)["parts"].cursor
 
+    def test_an_etag_of_another_question_is_another_cursor(self, tmp_path: Path) -> None:
+        """Its answer hasn't changed, and holds other fields."""
+        before, after = (
+            load_manifest(written(tmp_path, f"{BY_ETAG}, params: {{fields: {said}}}", name))
+            for said, name in (("id", "a"), ("all", "b"))
+        )
+        assert not fits(before, after)["parts"].cursor
+
 
 @pytest.mark.parametrize(
     ("said", "complaint"),
