@@ -15,6 +15,7 @@ from worker.errors import InvalidInput
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _PATH = re.compile(r"/[^\s?#{}]*")
+_USER = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ def check_base_url(base_url: str) -> tuple[str, ...]:
         hint = "A query goes behind --path, and a password into a secret."
         raise InvalidInput("bad_value", "It must be like https://host/path.", place="--base-url", hint=hint)
     return names_of([base_url])
+
+
+def without_user(address: str) -> str:
+    """An address without who asks, which is nothing to show or keep."""
+    return _USER.sub(r"\1", address)
 
 
 def after_guess(

@@ -51,7 +51,7 @@ def guess(body: bytes, headers: Mapping[str, str], path: str, asked: Sequence[st
     """What the answer of a list suggests; None where no list of records is in it. `asked`: the parameters that were sent."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     called = name_in(path)
     ranked = ranked_lists(data, called)

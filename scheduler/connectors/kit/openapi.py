@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from scheduler.connectors.kit import names
-from scheduler.connectors.kit.first import setting_names
+from scheduler.connectors.kit.first import setting_names, without_user
 from scheduler.connectors.kit.guessing import name_in
 from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in, mapping, sequence
 from scheduler.connectors.kit.sketching import asks_for_pages, below, stream_of
@@ -141,7 +141,7 @@ def _base_url(document: Mapping[str, Any], seen_at: str) -> str:
         if seen_at.startswith("http"):
             url = urljoin(seen_at, url)
         if url.startswith("http"):
-            return url.rstrip("/")
+            return without_user(url).rstrip("/")
     if document.get("host"):
         scheme = next(iter(sequence(document.get("schemes"))), "https")
         return f"{scheme}://{document['host']}{document.get('basePath', '')}".rstrip("/")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from scheduler.connectors.kit.first import without_user
 from worker.errors import InvalidInput, Transient
 from worker.http.network.tls import trusted
 
@@ -50,6 +51,10 @@ def _fetched(address: str) -> str:
     """What stands at an address."""
     if not address.startswith(("http://", "https://")):
         raise InvalidInput("bad_value", "It is a file, or begins with http:// or https://.", place=address)
+    if without_user(address) != address:
+        message = "An address may hold no user or password: it would be shown, and written into the manifest."
+        hint = "Save the document, and give the file."
+        raise InvalidInput("plain_secret", message, place=without_user(address), hint=hint)
     try:
         with (
             httpx.Client(timeout=TIMEOUT, follow_redirects=True, verify=trusted()) as client,

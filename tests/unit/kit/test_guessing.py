@@ -181,3 +181,7 @@ def test_people_become_made_up_ones_the_same_each_time() -> None:
     assert once["note"] == f"ask {once['email']}"
     assert once["contact"]["phone"] != "+49 30 1234"
     assert once["title"] == "Pump"
+
+
+def test_an_answer_that_is_nested_beyond_reason_suggests_nothing() -> None:
+    assert guess(b"[" * 200_000, {}, "/x") is None

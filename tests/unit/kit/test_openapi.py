@@ -308,3 +308,11 @@ def test_a_web_page_in_its_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         read_openapi(str(page))
     assert caught.value.message == "It is a web page, or XML."
+
+
+def test_nobody_s_password_in_an_address_is_shown_or_kept() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_openapi("https://anna:planted@h.example/openapi.json")
+    assert (caught.value.code, caught.value.place) == ("plain_secret", "https://h.example/openapi.json")
+    text = {**document(paths={"/orders": listing(ROW)}), "servers": [{"url": "https://anna:planted@h/v1"}]}
+    assert sketch_of(text, "x").base_url == "https://h/v1"
