@@ -1,7 +1,7 @@
 """The authorization code flow of OAuth 2.0 (RFC 6749, 4.1) with PKCE (RFC 7636): the address to go to, and the exchange."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -108,8 +108,8 @@ class TokenPlace:
     base_url: str
     token_url: str
     limits: Limits
-    asking: Request | Signing
-    """What asks for a token."""
+    asking: Request | Signing = field(repr=False)
+    """What asks for a token, with its proof."""
 
     @property
     def transport(self) -> Transport:

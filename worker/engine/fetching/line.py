@@ -140,11 +140,10 @@ class Line:
             self._named.clear()
             while self._entries and self._entries[-1].state is _State.WAITS:
                 self._leave(self._entries.pop())
+            # One between them keeps its place, as those behind it are kept: whoever comes to it reads it himself.
             for entry in self._entries:
                 if entry.state is _State.WAITS:
-                    self._leave(
-                        entry
-                    )  # keeps its place, as those behind it are kept; whoever comes to it reads it himself
+                    self._leave(entry)
             while self._under_way:
                 self._changed.wait()
 
