@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,12 +66,17 @@ def apply(
             _confirm(carry_out(dry_run=True))
         plan = carry_out(dry_run=dry_run)
         expected = _forecasts(database, settings, registry, plan) if dry_run else {}
+        again = _read_again(database, settings, registry, plan) if dry_run else {}
         if not dry_run:
             _make_views(database, registry, plan)
     if as_json:
         forecasts = {name: forecast_json(each) for name, each in expected.items()}
-        print_json(plan_json(plan) | ({"forecasts": forecasts} if forecasts else {}))
+        costs = {name: forecast_json(each) for name, each in again.items()}
+        told = {"forecasts": forecasts, "read_again": costs}
+        print_json(plan_json(plan) | {name: found for name, found in told.items() if found})
         return
+    for name, each in again.items():
+        say(f"  {clean(name)}: reading again is {in_words(each)}.")
     for name, each in expected.items():
         say(f"  {clean(name)}: its longer history is {in_words(each)}.")
     for line in plan_lines(plan):
@@ -90,6 +96,22 @@ def _forecasts(
         with allowances(database, settings, registry, row) as wait:
             where = lengthened(database, row, stream.name, stream.history_days, wait)
         found[f"{connection.name} / {stream.name}"] = where.left
+    return found
+
+
+def _read_again(
+    database: Database, settings: Settings, registry: Registry, plan: Plan
+) -> dict[str, "Forecast"]:
+    """What is to be read again where a stream is described otherwise, by the connection and stream that it is of."""
+    from scheduler.connections.upgrading.plan import costs_of  # noqa: PLC0415
+
+    found: dict[str, Forecast] = {}
+    for one in plan.connections:
+        anew = {change.stream for change in one.refits if change.anew}
+        if (row := one.current) is not None and anew:
+            bind = partial(registry.get(row.system, row.manifest_version).bind, one.settings)
+            costs = costs_of(database, settings, registry, row, anew=anew, bind=bind)
+            found |= {f"{row.name} / {name}": cost for name, cost in costs.items()}
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from scheduler.connections.current import CurrentConnection, CurrentStream
-from scheduler.connections.plan.merge import FieldChange, Fields, same
+from scheduler.connections.plan.merge import ABSENT, FieldChange, Fields, same
 from scheduler.connections.upgrading.compare import StreamChange
 
 Kind = Literal[
@@ -86,6 +86,15 @@ class PlannedConnection:
     changed: bool
     refits: Sequence[StreamChange] = ()
     """What of streams that are described otherwise doesn't fit any more."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the connection, as they are to be."""
+        return {
+            key[1]: value
+            for key, value in self.fields.items()
+            if key[0] == "settings" and value is not ABSENT
+        }
 
     @property
     def touched(self) -> bool:

@@ -1,7 +1,8 @@
 """What would going to another version be, for each of some connections, and what would it cost to read again?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from scheduler.connections.current import CurrentConnection
@@ -10,6 +11,7 @@ from scheduler.connections.upgrading.refitting import erased_streams, queries
 from scheduler.connections.upgrading.step import Given, Step, plan_step
 from scheduler.connections.view import EVERYTHING
 from worker.config import Settings
+from worker.connectors.contract import Source
 from worker.connectors.registry import Edition, Registry
 from worker.connectors.registry.registry import newest
 from worker.db.database import Database
@@ -65,44 +67,44 @@ def plan(
     with database.transaction() as tx:
         current = read_one(tx, row["id"])
         step = plan_step(registry, current, target, given, erased_streams(tx, current))
-    costs = dict(_costs(database, settings, registry, step))
+    anew = {change.stream for change in step.difference.streams if change.anew}
+    bind = partial(step.target.connector.bind, step.settings)
+    costs = costs_of(database, settings, registry, current, anew=anew, bind=bind)
     streams = {stream.name: stream for stream in current.streams}
-    held = {
-        change.stream: _held(database, streams[change.stream])
-        for change in step.difference.streams
-        if change.anew and change.stream in streams
-    }
+    held = {name: _held(database, streams[name]) for name in sorted(anew) if name in streams}
     return Planned(step, costs, held)
 
 
-def _costs(
-    database: Database, settings: Settings, registry: Registry, step: Step
-) -> Iterator[tuple[str, Forecast]]:
-    """Of the streams that are read again: by what the copy holds, what their last runs took, and what the account may send."""
+def costs_of(
+    database: Database,
+    settings: Settings,
+    registry: Registry,
+    row: CurrentConnection,
+    *,
+    anew: Collection[str],
+    bind: Callable[[], Source],
+) -> dict[str, Forecast]:
+    """Of the streams that are read again: by what the copy holds, what their last runs took, and what the account may send.
+
+    `bind` gives what they are read by then; what is wrong with that is told as the reason why it can't be done.
+    """
     from scheduler.runs.resync import Scope, forecast_of  # noqa: PLC0415 - brings Celery
     from scheduler.runs.waits import allowances  # noqa: PLC0415
 
-    anew = {change.stream for change in step.difference.streams if change.anew}
-    rows = [
-        {"id": each.id, "bucket": each.bucket, "name": each.name}
-        for each in step.row.streams
-        if each.name in anew
-    ]
-    if not rows:
-        return
-    source = _bound(step)
-    if source is None:
-        return
-    with allowances(database, settings, registry, _as_row(step.row)) as wait:
-        for row in rows:
-            yield str(row["name"]), forecast_of(database, row, source.stream(row["name"]), Scope(), wait)
-
-
-def _bound(step: Step) -> Any:
+    streams = [each for each in row.streams if each.name in anew]
+    if not streams:
+        return {}
     try:
-        return step.target.connector.bind(step.settings)
+        source = bind()
     except HeadraceError:
-        return None  # what is wrong is told as the reason why it can't be done
+        return {}
+    with allowances(database, settings, registry, _as_row(row)) as wait:
+        return {
+            each.name: forecast_of(
+                database, {"id": each.id, "bucket": each.bucket}, source.stream(each.name), Scope(), wait
+            )
+            for each in streams
+        }
 
 
 def _as_row(row: CurrentConnection) -> Mapping[str, Any]:

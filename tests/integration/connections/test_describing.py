@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import ANY
 
 import pytest
 from servers.installation.commands import Command
@@ -193,6 +194,19 @@ class TestAnotherDescription:
         assert ("re-fetched", "parts") in kinds(plan)
         assert cursors(read) == set()
         assert live_keys(read) == before
+
+    def test_a_dry_run_says_what_reading_it_again_takes(
+        self, read: Bench, headrace: Command, tmp_path: Path
+    ) -> None:
+        held = len(live_keys(read))
+        file = tmp_path / "other.yaml"
+        file.write_text(text(read).replace("field: updated_at,", "field: created_at,"))
+        told = headrace("apply", str(file), "--dry-run", "--json").json["read_again"]
+        assert told == {"shop / parts": {"records": held, "requests": ANY, "seconds": ANY}}
+        said = headrace("apply", str(file), "--dry-run").out
+        assert f"shop / parts: reading again is about {held:,} records in " in said
+        assert headrace("apply", str(file)).code == 0
+        assert "read_again" not in headrace("apply", str(file), "--dry-run", "--json").json
 
     def test_what_only_shows_it_otherwise_costs_nothing(self, read: Bench) -> None:
         plan = applied_text(
