@@ -95,12 +95,12 @@ def change_connection(
         with database.transaction() as tx:
             execute(tx, shared.lock_apply)
             row = read_one(tx, connection_id, lock=True)
-            if editor.who is not None and not editor.who.sees({**_is(row), "id": row.id}):
+            if editor.who is not None and not editor.who.sees({**columns_of(row), "id": row.id}):
                 raise gone(connection_id)
             look(row)
             planned, changes = _refitted(tx, *_planned(row, patch, registry), registry)
             if editor.who is not None:
-                refuse_changed(editor.who, _is(row), _becomes(planned))
+                refuse_changed(editor.who, columns_of(row), _becomes(planned))
             _write(tx, planned, changes, editor)
             also(tx, row.id)
             _after(tx, planned, changes, patch, editor)
@@ -252,7 +252,8 @@ def _after(
     )
 
 
-def _is(row: CurrentConnection) -> dict[str, Any]:
+def columns_of(row: CurrentConnection) -> dict[str, Any]:
+    """What `rights` looks at."""
     return {name: getattr(row, name) for name in ("environment", "system", *COLUMNS)}
 
 

@@ -16,7 +16,8 @@ from psycopg.types.json import Jsonb
 from scheduler.access.audit import Actor, note_act
 from scheduler.connections.current import CurrentConnection
 from scheduler.connections.current import queries as shared
-from scheduler.connections.editing.edit import read_one
+from scheduler.connections.editing.edit import Editor, columns_of, read_one
+from scheduler.connections.editing.rights import refuse_changed
 from scheduler.connections.file.secrecy import secret_paths
 from scheduler.connections.transactions import Transaction, execute, retrying
 from scheduler.connections.upgrading.compare import Difference, compare
@@ -27,7 +28,7 @@ from worker.connectors.registry import Edition, Registry
 from worker.connectors.registry.registry import Pinned
 from worker.db.database import Database
 from worker.errors import InvalidInput
-from worker.secrets.reference import parse_reference
+from worker.secrets import check_reference
 
 log = structlog.get_logger()
 
@@ -95,7 +96,7 @@ def plan_step(
     needless = {*difference.needless_settings} - {*given.settings}
     kept = {name: value for name, value in settings.items() if name not in needless}
     held = {name: value for name, value in secrets.items() if name not in difference.needless_secrets}
-    refused = wrong_in(given, difference) or _refusal(
+    refused = _wrong_in(given, difference, row.environment) or _refusal(
         row, target, difference, kept, may_return=given.despite_erasures, erased=erased
     )
     return Step(row, before.version, target, difference, kept, held, refused)
@@ -107,11 +108,18 @@ def pinned_of(registry: Registry, row: CurrentConnection) -> Pinned:
 
 
 def take_step(
-    database: Database, registry: Registry, connection_id: int, target: Edition, *, given: Given, actor: Actor
+    database: Database,
+    registry: Registry,
+    connection_id: int,
+    target: Edition,
+    *,
+    given: Given,
+    editor: Editor,
 ) -> Step:
     """Go there. Harmless twice, and beside others who do the same: what is there already changes nothing.
 
-    Raises `InvalidInput` where it can't be done; then nothing has changed.
+    Raises `InvalidInput` where it can't be done, and `NotAllowed` where what is given leads a secret elsewhere that the
+    editor's token isn't good for; then nothing has changed.
     """
 
     def work() -> Step:
@@ -123,8 +131,9 @@ def take_step(
             if step.refused is not None:
                 raise step.refused
             if step.changes:
+                _refuse_beyond(editor, step, given)
                 _carry_out(tx, step, before)
-                _note(tx, step, actor)
+                _note(tx, step, editor.actor)
             return step
 
     step = retrying(work)
@@ -133,6 +142,13 @@ def take_step(
             "connection_upgraded", connection=step.row.name, version=step.target.version, before=step.before
         )
     return step
+
+
+def _refuse_beyond(editor: Editor, step: Step, given: Given) -> None:
+    """A settings' value says where secrets are sent: see `editing.rights`."""
+    if editor.who is not None and (given.settings or given.secrets):
+        before = columns_of(step.row)
+        refuse_changed(editor.who, before, {**before, "settings": step.settings, "secrets": step.secrets})
 
 
 def _as_described(old: Manifest | None, settings: Mapping[str, Any], before: Pinned) -> Manifest | None:
@@ -145,16 +161,17 @@ def _as_described(old: Manifest | None, settings: Mapping[str, Any], before: Pin
         return old
 
 
-def wrong_in(given: Given, difference: Difference) -> InvalidInput | None:
-    """What can't be given: a secret that is none of the version's, one in plain words, or one among the settings."""
+def _wrong_in(given: Given, difference: Difference, environment: str) -> InvalidInput | None:
+    """What can't be given: a secret that is none of the version's, one that may not be used, or one among the settings."""
     for name, reference in given.secrets.items():
         if name in difference.needless_secrets:
             return InvalidInput(
                 "unknown_secret", f"The version knows no secret {name!r}.", place=f"secrets.{name}"
             )
         try:
-            parse_reference(reference, name=name)
+            check_reference(reference, environment=environment, name=name)
         except InvalidInput as exc:
+            exc.place = exc.place or f"secrets.{name}"
             return exc
     for path in secret_paths(given.settings):
         name = ".".join(map(str, path))

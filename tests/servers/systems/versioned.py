@@ -15,6 +15,7 @@ from servers.systems.inline import InlineRuns
 from servers.systems.scripted import Asked, Said, Scripted, scripted_source
 
 from scheduler.access.audit import COMMAND_LINE
+from scheduler.connections.editing.edit import Editor
 from scheduler.connections.upgrading.pinning import tend_pins
 from scheduler.connections.upgrading.step import Given, Step, take_step
 from worker.config import load_settings
@@ -89,7 +90,7 @@ class Plant(InlineRuns):
             self.connection,
             target,
             given=Given(**given),
-            actor=COMMAND_LINE,
+            editor=Editor(COMMAND_LINE),
         )
 
     def back(self) -> Step:
@@ -97,7 +98,12 @@ class Plant(InlineRuns):
         services, before = self.services, self.row()["manifest_before"]
         target = services.registry.exact("ours", before["version"])
         return take_step(
-            services.database, services.registry, self.connection, target, given=Given(), actor=COMMAND_LINE
+            services.database,
+            services.registry,
+            self.connection,
+            target,
+            given=Given(),
+            editor=Editor(COMMAND_LINE),
         )
 
     def row(self) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.routes.connections.connections import ConnectionId
+from scheduler.api.shapes import NO_NUL
 from scheduler.api.who import ADMIN, READ, actor_of, connection_of, principal_of
+from scheduler.connections.editing.edit import Editor
 from scheduler.connections.systems import known_systems
 from scheduler.connections.upgrading.plan import Planned, plan, target_of, versions_of
 from scheduler.connections.upgrading.step import Given, take_step
 from worker.config import load_settings
 from worker.db.database import Database
 
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 System = Annotated[str, Path(min_length=1, max_length=200)]
 
 
@@ -26,6 +29,13 @@ class UpgradeAsked(BaseModel):
         None, min_length=1, max_length=100, description="Left out: the version that a new connection gets."
     )
     dry_run: bool = Field(default=False, description="Only say what would change and what it costs.")
+    settings: dict[Text, str | int | bool] = Field(
+        default_factory=dict, description="Those that the version needs and the connection lacks."
+    )
+    secrets: dict[Text, Annotated[str, Field(max_length=4096, pattern=NO_NUL)]] = Field(
+        default_factory=dict,
+        description="The same of its secrets: references, of those that the token may point connections at.",
+    )
     despite_erasures: bool = Field(
         default=False, description="Also where erased records would come back under other keys."
     )
@@ -118,16 +128,21 @@ def versions_routes(database: Database) -> APIRouter:
         tags=["connections"],
     )
     def upgrade(connection_id: ConnectionId, asked: UpgradeAsked, request: Request) -> dict[str, Any]:
-        """Let it go over to another version of its system's manifest, or back to an earlier one. What doesn't fit begins anew.
-
-        A version that needs settings or secrets that the connection lacks takes the command line.
-        """
+        """Let it go over to another version of its system's manifest, or back to an earlier one. What doesn't fit begins anew."""
         found, registry = connection_of(request, database, connection_id), known_systems()
-        target, given = target_of(registry, found, asked.to), Given(despite_erasures=asked.despite_erasures)
+        target = target_of(registry, found, asked.to)
+        given = Given(asked.settings, asked.secrets, asked.despite_erasures)
         planned = plan(database, load_settings(), registry, found, target, given=given)
         if asked.dry_run:
             return _told(planned, done=False)
-        step = take_step(database, registry, found["id"], target, given=given, actor=actor_of(request))
+        step = take_step(
+            database,
+            registry,
+            found["id"],
+            target,
+            given=given,
+            editor=Editor(actor_of(request), principal_of(request)),
+        )
         return _told(Planned(step, planned.costs, planned.held), done=step.changes)
 
     return router

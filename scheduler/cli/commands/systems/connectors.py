@@ -222,13 +222,16 @@ def _plans(
 
 def _take(database: Database, registry: Registry, result: Result, given: "Given") -> None:
     """One connection after the other: what can't be done for one is told, and holds up no other."""
+    from scheduler.connections.editing.edit import Editor  # noqa: PLC0415
     from scheduler.connections.upgrading.step import take_step  # noqa: PLC0415
+
+    editor = Editor(COMMAND_LINE)
 
     for each in result.planned:
         step = each.step
         if step.refused is None and step.changes:
             try:
-                take_step(database, registry, step.row.id, step.target, given=given, actor=COMMAND_LINE)
+                take_step(database, registry, step.row.id, step.target, given=given, editor=editor)
             except HeadraceError as exc:
                 result.failed.append((step.row.name, exc))
 
