@@ -33,7 +33,8 @@ def whole_app() -> typer.Typer:
 @cache
 def _command_of(word: str) -> Any:
     """`headrace` with what this word names; with all commands where it names none."""
-    return typer.main.get_command(_app_of([MODULES[word]]) if word in MODULES else whole_app())
+    alone = {**{name: [module] for name, module in MODULES.items()}, "--version": []}
+    return typer.main.get_command(_app_of(alone[word]) if word in alone else whole_app())
 
 
 def _app_of(modules: Iterable[str]) -> typer.Typer:
