@@ -16,7 +16,7 @@ from scheduler.connectors.check import Answer, Call, Row, Table
 from worker.connectors.protocols.odata.finding import streams_of
 from worker.connectors.protocols.odata.metadata import read_metadata
 
-USER = "headrace"
+USER = "reader-of-odata"
 TRACKED = "Locations"
 PAGE = 5
 TRACKS: Mapping[str, Any] = {

@@ -1,5 +1,6 @@
 """Does it take care: of changed schemas, of secrets, of memory, of the number of requests?"""
 
+import gc
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Callable
@@ -108,14 +109,17 @@ def memory(bench: Bench) -> str:
 def _kept_while_reading(bench: Bench) -> tuple[int, int]:
     """How much came of a window, and how much more memory was held at its end than soon after its beginning."""
     copy, came, held = bench.copy(), 0, []
+    gc.freeze()  # what was there before is no matter, and needn't be looked through for each page
     tracemalloc.start()
     try:
         for _ in copy.through(Window()):
             came += sum(len(each.answer.content) for each in bench.double.log)
             bench.double.log.clear()
+            gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
+        gc.unfreeze()
     quarter = max(1, len(held) // 4)
     return came, int(median(held[-quarter:]) - median(held[:quarter]))
 
