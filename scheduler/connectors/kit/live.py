@@ -148,10 +148,11 @@ class Live:
         """A list that says only which records there are, with the first few of them."""
         assert page.listed is not None  # noqa: S101 - or there was nothing to ask for
         found = []
+        singles = page.listed.below or asked
         for key in page.listed.pending[:SOME]:
-            request = asked.single(key)
+            request = singles.single(key)
             assert request is not None  # noqa: S101 - such a stream has `single`
-            found.append(asked.read_single(self.send(request, asked.name), key))
+            found.append(singles.read_single(self.send(request, asked.name), key))
         return with_answers(page, found) if found else page
 
     def _wait(self, error: HeadraceError) -> float | None:

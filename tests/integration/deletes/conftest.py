@@ -58,6 +58,12 @@ streams:
     explode: {of: lots, path: lines, parent: {lot: id, changed: at}, by: lot}
     key: [lot, "no"]
     updated_at: changed
+  rows:
+    explode: {of: lots, path: data, parent: {lot: id, changed: at}, by: lot}
+    detail: {concurrency: 3}
+    single: {path: "/lots/{key}/rows", params: {}}
+    key: [lot, "no"]
+    updated_at: changed
   tickets:
     path: /tickets
     params: {fields: id}
@@ -101,6 +107,8 @@ class Store:
         self.asked.append(asked.path)
         if address.path == "/gone":
             return _page([row for row in self.gone if row["at"] >= query.get("since", "")], query)
+        if address.path.endswith("/rows"):
+            return self._single(unquote(address.path.split("/")[2]), "lines")
         if address.path.count("/") > 1:
             return self._single(unquote(address.path.rsplit("/", 1)[1]))
         return self._list(query)
@@ -118,12 +126,14 @@ class Store:
             found = self.listing(found)
         return _page(found, query, total)
 
-    def _single(self, key: str) -> Said:
+    def _single(self, key: str, below: str | None = None) -> Said:
         said = self.singles(key)
         if said is not None:
             return said
         row = self.records.get(key)
-        return Said(b"{}", 404) if row is None else Said(json.dumps({"data": row}).encode())
+        if row is None:
+            return Said(b"{}", 404)
+        return Said(json.dumps({"data": row[below] if below else row}).encode())
 
 
 def _page(found: list[dict[str, Any]], query: Mapping[str, str], total: int | None = None) -> Said:

@@ -38,6 +38,7 @@ from worker.connectors.contract.records import Page as Page
 from worker.connectors.contract.records import Record as Record
 from worker.connectors.contract.records import Rejected as Rejected
 from worker.connectors.contract.records import Seam as Seam
+from worker.connectors.contract.records import Singles as Singles
 from worker.connectors.contract.source import Connector as Connector
 from worker.connectors.contract.source import Source as Source
 from worker.connectors.contract.source import Transport as Transport

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from worker.connectors.contract.exchange import CursorValue, Position
+from worker.connectors.contract.exchange import CursorValue, Position, Request, Response
 
 DeleteReason = Literal["flag", "tombstone", "delta", "not_found", "sweep", "erased"]
 """How we know that a record is gone: a flag in it, an entry in the system's list of deletes, an entry in its delta feed,
@@ -85,6 +85,8 @@ class Listed:
     """The keys of records that are to be asked for one by one (`Stream.single`)."""
     absent: Sequence[str] = ()
     """Those of them that weren't there when they were asked for."""
+    below: "Singles | None" = None
+    """The pending keys are those of parents, and who is asked for the children of each; None: the stream, for records."""
 
 
 @dataclass(slots=True)
@@ -108,6 +110,12 @@ class Page:
     """None: the entries of the list are the records."""
 
     @property
+    def found(self) -> bool:
+        """Whether the system shows something that is there: a record, or a parent with all of its children, if any."""
+        families = () if self.listed is None else self.listed.families
+        return bool(self.records) or any(each.reason == "delta" and not each.told for each in families)
+
+    @property
     def in_all(self) -> int | None:
         """`total`, where it counts records."""
         return None if self.listed is not None and self.listed.several else self.total
@@ -118,3 +126,14 @@ class Page:
         return [record.key for record in self.records] + [
             bad.key for bad in self.rejected if bad.key is not None
         ]
+
+
+class Singles(Protocol):
+    """Who is asked for one at a time, as `Stream` says of its records."""
+
+    @property
+    def name(self) -> str: ...
+
+    def single(self, key: str) -> Request | None: ...
+
+    def read_single(self, response: Response, key: str) -> Page: ...

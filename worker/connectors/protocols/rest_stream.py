@@ -10,19 +10,20 @@ from worker.connectors.contract import TOKEN_EXPIRED, Page, Position, Record, Re
 from worker.connectors.manifest.requests import Common as Carried
 from worker.connectors.manifest.requests import fill_params
 from worker.connectors.manifest.streams.incremental import Token
-from worker.connectors.manifest.streams.single import KEY
+from worker.connectors.manifest.streams.single import KEY, Single
 from worker.connectors.manifest.streams.stream import StreamManifest
 from worker.connectors.manifest.templates import as_text
 from worker.connectors.paging.chained import ByLink
 from worker.connectors.paging.keyset import ByKeyset
 from worker.connectors.paging.links import same_origin
 from worker.connectors.paging.paging import Paging
+from worker.connectors.protocols.below import entries_of
 from worker.connectors.protocols.by_status import beyond, nothing_new
 from worker.connectors.protocols.stream import ManifestStream
 from worker.connectors.reading.gone import buried, orphaned, take_removed
 from worker.connectors.reading.reader import Reader, shared_reader
 from worker.connectors.reading.shape import FieldPath
-from worker.connectors.reading.single import absent, is_null, keys_alone, one_among, one_of
+from worker.connectors.reading.single import absent, is_null, one_among, one_of
 from worker.connectors.requests.conditions import Condition, Conditions
 from worker.connectors.requests.draft import Placed
 from worker.connectors.requests.templates import fill_json, fill_text
@@ -136,7 +137,7 @@ class RestStream(ManifestStream):
             listed=reading.listed,
         )
         page = self._without_removed(page)
-        return page if self._spec.detail is None else keys_alone(page)
+        return page if self._spec.detail is None else entries_of(self, self._spec.detail, page)
 
     def onward(self, position: Position | None, page: Page, most: int) -> Sequence[Position]:
         return () if page.next is None else self._paging.onward(position, page.next, page.total, most)
@@ -165,9 +166,10 @@ class RestStream(ManifestStream):
         return RestTombstones(spec, self._common)
 
     def single(self, key: str) -> Request | None:
-        asked = self._spec.single
-        if asked is None:
-            return None
+        return None if self._spec.single is None else self.asking(self._spec.single, key)
+
+    def asking(self, asked: Single, key: str) -> Request:
+        """The request for what has this key."""
         values, settings = asked.values(key), self._common.settings
         if asked.by is not None:
             return replace(self._asked_by(asked.by, values), cost=self._cost_of(1))

@@ -62,6 +62,11 @@ class ManifestStream:
         return Page(reading.records, reading.rejected)
 
     @property
+    def reader(self) -> Reader:
+        """What takes its records out of answers."""
+        return self._reader
+
+    @property
     def _pointer(self) -> FieldPath | None:
         """Where the body says what comes next."""
         return None

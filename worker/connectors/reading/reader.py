@@ -102,6 +102,11 @@ class Reader:
         records, rejected = self._one_by_one(raws, sound=False)
         return Reading(_once_each(records), rejected)
 
+    def of_parent(self, raw: bytes) -> Reading:
+        """The children of a parent that came by itself."""
+        assert self._explosion is not None  # noqa: S101 - or it would be a record
+        return self._of_parents(self._explosion.of([raw]), sound=not bad_text(raw))
+
     def _of_parents(self, found: Exploded, *, sound: bool) -> Reading:
         """The children of a page's parents, and what it says of those that the copy holds."""
         records, rejected = None, list[Rejected]()

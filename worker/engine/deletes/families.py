@@ -29,14 +29,14 @@ def let_go(engine: Engine, job: Job, pages: Sequence[Observed]) -> Sequence[Obse
     for seen in pages:
         if seen.page.listed is None:
             continue
-        job.found = job.found or bool(seen.page.records)
+        job.found = job.found or seen.page.found
         told: list[Gone] = []
         doubtful: list[Gone] = list(_absent(job, seen))
         lost = len(doubtful)
         for family, gone in _orphans(engine, job, seen):
             if family.told:
                 told += gone
-            else:
+            elif job.found or family.reason != "not_found":
                 doubtful += gone
                 lost += max(0, len(gone) - _newcomers(engine, job, seen, family))
         if doubtful and _are_held(engine, job, [each.key for each in doubtful], lost, seen):
@@ -46,7 +46,7 @@ def let_go(engine: Engine, job: Job, pages: Sequence[Observed]) -> Sequence[Obse
 
 
 def _absent(job: Job, seen: Observed) -> Iterator[Gone]:
-    """Believed only of a system that finds something: a wrong address finds nothing."""
+    """Believed only of a system that finds something, as of parents: a wrong address finds nothing."""
     if job.found and seen.page.listed is not None:
         yield from (Gone(key, "not_found") for key in seen.page.listed.absent)
 

@@ -3,7 +3,8 @@
 A page is handed out with the records that have come: all of them, or after some seconds, or some megabytes, or before one
 that can't be had now, as many of the first as are here without a gap. What is left keeps its place (`done` in the position),
 so nothing is asked for twice when the run goes on, here or elsewhere. A record that isn't there is named as absent; one that
-the system refuses to show is set aside, and so is one that breaks again while the system shows others.
+the system refuses to show is set aside, and so is one that breaks again while the system shows others. Where the keys are
+those of parents, what came of each is its children, and what is set aside or isn't there is a parent: no record has its key.
 Emits: detail_set_aside.
 """
 
@@ -15,7 +16,7 @@ from threading import Condition
 
 import structlog
 
-from worker.connectors.contract import Page, Position, Rejected, Stream
+from worker.connectors.contract import Page, Position, Rejected, Singles, Stream
 from worker.engine.fetching.ahead import Ahead
 from worker.errors import OF_ONE_RECORD, BadRecord, HeadraceError, NeedsOperator, Transient
 from worker.http.sender import CallContext, Sender
@@ -45,14 +46,26 @@ def joined(place: Position | None, done: Sequence[str] | frozenset[str]) -> Posi
 
 def with_answers(page: Page, answers: Sequence[Page]) -> Page:
     """The page with what came of its keys."""
-    assert page.listed is not None  # noqa: S101 - its entries were keys
+    listed = page.listed
+    assert listed is not None  # noqa: S101 - its entries were keys
     absent = [gone.key for answer in answers for gone in answer.gone]
-    return replace(
-        page,
-        records=[record for answer in answers for record in answer.records],
-        rejected=[*page.rejected, *(bad for answer in answers for bad in answer.rejected)],
-        listed=replace(page.listed, pending=(), absent=absent),
+    records = [record for answer in answers for record in answer.records]
+    rejected = [bad for answer in answers for bad in answer.rejected]
+    if listed.below is None:
+        told = replace(listed, pending=(), absent=absent)
+        return replace(page, records=records, rejected=[*page.rejected, *rejected], listed=told)
+    parents = set(listed.pending)
+    rejected = [replace(bad, key=None) if bad.key in parents else bad for bad in rejected]
+    held = [answer.listed for answer in answers if answer.listed is not None]
+    reached = [each.reached for each in held if each.reached is not None]
+    told = replace(
+        listed,
+        pending=(),
+        below=None,
+        families=[*listed.families, *(family for each in held for family in each.families)],
+        reached=max(reached, default=None),
     )
+    return replace(page, records=records, rejected=[*page.rejected, *rejected], listed=told)
 
 
 class Details:
@@ -81,7 +94,9 @@ class Details:
         entries = dict(page.listed.marks)
         known = {key for key in entries.keys() & self._before if entries[key] == self._before[key]}
         keys = [key for key in page.listed.pending if key not in done and key not in known]
-        asking = _Asking(self._ask, stream, keys, grow, seen=min(done | known, default=None))
+        asking = _Asking(
+            self._ask, page.listed.below or stream, keys, grow, seen=min(done | known, default=None)
+        )
         answers = asking.answers(self._ahead, self._at_once)
         if keys and not answers:
             assert asking.error is not None  # noqa: S101 - or some had come
@@ -95,7 +110,7 @@ class Details:
             self._before = entries
         return found, asking.size
 
-    def _ask(self, stream: Stream, key: str, grow: Callable[[int], None]) -> tuple[Page, int]:
+    def _ask(self, stream: Singles, key: str, grow: Callable[[int], None]) -> tuple[Page, int]:
         """What the system says of this record."""
         try:
             request = stream.single(key)
@@ -104,7 +119,10 @@ class Details:
                     "no_single", f"Records of {stream.name} can't be asked for by their keys."
                 )
             response = self._sender.send(self._context, request, grow)
-            return stream.read_single(response, key), len(response.body)
+            page = stream.read_single(response, key)
+            # Each child holds fields of its parent, too.
+            held = 0 if page.listed is None else sum(len(record.raw) for record in page.records)
+            return page, max(len(response.body), held)
         except BadRecord as exc:
             return aside(key, exc), 0
         except NeedsOperator as exc:
@@ -124,8 +142,8 @@ class _Asking:
 
     def __init__(
         self,
-        ask: Callable[[Stream, str, Callable[[int], None]], tuple[Page, int]],
-        stream: Stream,
+        ask: Callable[[Singles, str, Callable[[int], None]], tuple[Page, int]],
+        stream: Singles,
         keys: Sequence[str],
         grow: Callable[[int], None],
         seen: str | None,
@@ -215,6 +233,6 @@ class _Asking:
     def _shows_another(self) -> bool:
         key = self._keys[max(self._came)] if self._came else self._seen
         try:
-            return key is not None and bool(self._ask(self._stream, key, self._more)[0].records)
+            return key is not None and self._ask(self._stream, key, self._more)[0].found
         except HeadraceError:
             return False

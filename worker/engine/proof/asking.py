@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from worker.connectors.contract import Page, Position, Request, Source, Stream, Window
+from worker.connectors.contract import Page, Position, Request, Singles, Source, Stream, Window
 from worker.db.partitions import in_partition
 from worker.db.queries import sql
 from worker.engine.fetching.details import aside, with_answers
@@ -53,10 +53,11 @@ class Asker:
         at = self.job.run.now()
         page = of.read(self._send(of.request(window, position)), window, position)
         if page.listed is not None and page.listed.pending:
-            page = with_answers(page, [self._detail(of, key) for key in page.listed.pending])
+            below = page.listed.below or of
+            page = with_answers(page, [self._detail(below, key) for key in page.listed.pending])
         return self.job.screened(page), at
 
-    def _detail(self, stream: Stream, key: str) -> Page:
+    def _detail(self, stream: Singles, key: str) -> Page:
         try:
             request = stream.single(key)
             return Page([]) if request is None else stream.read_single(self._send(request), key)

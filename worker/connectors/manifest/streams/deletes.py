@@ -63,7 +63,8 @@ def tombstones_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     found = data.get("deletes", {}).get("tombstones")
     if not isinstance(found, Mapping):
         return None
-    without = {*CONTENT, *ASKED, "explode", "detail", *(RELATION if RELATION & found.keys() else ())}
+    below = ("single",) if "explode" in data else ()
+    without = {*CONTENT, *ASKED, "explode", "detail", *below, *(RELATION if RELATION & found.keys() else ())}
     kept = {name: value for name, value in data.items() if name not in without}
     if "conditions" in found:
         found = {**found, "conditions": {**data.get("conditions", {}), **found["conditions"]}}

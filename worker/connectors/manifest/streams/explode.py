@@ -5,13 +5,16 @@
       key: [order_id, line_no]
 
 With `of` the stream asks as that one does, and what is left out is as it is there; fields of the parent are then read by the
-names that the children have them under. Without it, everything is said of the stream itself.
+names that the children have them under. Without it, everything is said of the stream itself. Where the parents' list holds
+only their keys (`detail`), their children come with each parent that is asked for; with a `detail` of its own, the stream asks
+below each of them (`detail`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from worker.connectors.reading.below import put_together
 from worker.connectors.reading.shape import Explode, FieldPath, Removed, TimeField, field_path_of
 
 Complain = Callable[[Sequence[str], str], Exception]
@@ -39,9 +42,15 @@ def inherited(
     parent = streams.get(of)
     if parent is None:
         raise complain(("explode", "of"), f"there is no stream {of!r}.")
-    if {"explode", "detail"} & parent.keys():
+    if "explode" in parent:
         raise complain(("explode", "of"), f"the list of {of} holds no whole parents.")
     kept = {key: value for key, value in parent.items() if key not in OF_THE_PARENT}
+    if "detail" in parent and "detail" not in own:
+        if "single" in own:
+            message = f"{of} has its own way to ask for each: say `detail`, too, to ask for something else below them."
+            raise complain(("single",), message)
+        kept["detail"] = {**parent["detail"], "whole": True}
+        kept |= {key: parent[key] for key in ("single",) if key in parent}
     own["deletes"] = {**_of_parents(parent.get("deletes", {}), parent.get("key")), **own["deletes"]}
     return {**kept, **own}
 
@@ -65,11 +74,9 @@ def read_explode(
     found = data.get("explode")
     if found is None:
         return None
-    for other in ("single", "detail"):
-        if other in data:
-            raise complain(
-                (other,), f"{other} asks for records by their keys, and these come with their parents."
-            )
+    if "single" in data and "detail" not in data:
+        message = "single asks for records by their keys, and these come with their parents: with `detail`, it asks below each of them."
+        raise complain(("single",), message)
     parent = {name: field_path_of(path) for name, path in found["parent"].items()}
     by = found.get("by", [])
     names = [by] if isinstance(by, str) else list(by)
@@ -83,6 +90,18 @@ def read_explode(
             ("deletes",), "a parent that is gone takes its children with it only where `by` names it."
         )
     return Explode(field_path_of(found["path"]), tuple(parent.items()), len(names), removed)
+
+
+def asks_below(data: Mapping[str, Any]) -> bool:
+    """Whether what holds the children is asked for below each entry of a list."""
+    return {"explode", "detail"} <= data.keys()
+
+
+def as_taken_apart(data: Mapping[str, Any], parents: Explode | None) -> Explode | None:
+    """How the children are taken out of what holds them, where the list has their parents so."""
+    if parents is None or not asks_below(data) or data["detail"].get("whole"):
+        return parents
+    return put_together(parents, field_path_of(data.get("single", {}).get("record", "")))
 
 
 def _of_parents(deletes: Mapping[str, Any], key: Any) -> dict[str, Any]:

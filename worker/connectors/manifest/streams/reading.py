@@ -17,6 +17,8 @@ from worker.connectors.manifest.streams.deletes import (
 )
 from worker.connectors.manifest.streams.detail import in_list, read_detail
 from worker.connectors.manifest.streams.explode import (
+    as_taken_apart,
+    asks_below,
     check_tombstones,
     cursor_of,
     inherited,
@@ -107,14 +109,18 @@ class _Reading:
             rows=self.data.get("rows", 0),
             tap=read_tap(self.data, self.error),
         )
-        return stream if self.part else self.with_deletes(self.with_detail(stream))
+        if self.part:
+            return self.with_detail(stream) if asks_below(self.data) else stream
+        return self.with_deletes(self.with_detail(stream))
 
     def with_detail(self, stream: StreamManifest) -> StreamManifest:
         """The stream with how its records come, where its list says only their keys."""
-        detail = read_detail(self.data, stream.shape, stream.single, self.error)
+        detail = read_detail(self.data, stream.shape, stream.single, self.parents(), self.error)
         if detail is None:
             return stream
-        return replace(stream, detail=detail, traits=replace(stream.traits, details=detail.at_once))
+        single = stream.single if detail.below is None else None  # else it is of the parents
+        traits = replace(stream.traits, details=detail.at_once)
+        return replace(stream, detail=detail, single=single, traits=traits)
 
     def with_deletes(self, stream: StreamManifest) -> StreamManifest:
         """The stream with those that tell of its deletes."""
@@ -154,7 +160,8 @@ class _Reading:
     def single(self) -> Single | None:
         if not self.preset.by_manifest:
             return None
-        found = single_of(self.data, len(paths_of(self.data["key"])))
+        entry = self.parents() if asks_below(self.data) else None
+        found = single_of(self.data, (entry.by or 1) if entry else len(paths_of(self.data["key"])))
         if found is not None:
             if self.protocol == "graphql" and not {"path", "body", "by"} & self.data["single"].keys():
                 raise self.error(("single",), "one record is asked for by a query (single.query).")
@@ -223,15 +230,15 @@ class _Reading:
             total=field_path_of(total) if total is not None else None,
             token=incremental.token.path if incremental and incremental.token else None,
             needs_cursor=incremental is not None and incremental.nulls == "reject",
-            explode=self.explode(),
-            rows=self.part == "sweep" and "detail" in self.data,
+            explode=as_taken_apart(self.data, self.parents()),
+            rows=self.part == "sweep" and "detail" in self.data and not asks_below(self.data),
             or_one=self.data.get("or_one", False),
             empty=tuple(self.data.get("empty", ())),
         )
         check_paths(shape, read_paging(self.data.get("paging", {})), self.error)
         return shape
 
-    def explode(self) -> Explode | None:
+    def parents(self) -> Explode | None:
         if "explode" not in self.data:
             return None
         return read_explode(self.data, paths_of(self.data["key"]), removed_of(self.data), self.error)
