@@ -98,6 +98,11 @@ streams:
   lines:
     explode: {of: orders, path: lines, parent: {order_id: id, updated_at: updated_at}, by: order_id}
     key: [order_id, no]
+  notes:
+    explode: {of: orders, path: data, parent: {order_id: id, updated_at: updated_at}, by: order_id}
+    detail: {}
+    single: {path: "/orders/{key}/notes"}
+    key: [order_id, no]
 """
 
 
@@ -127,6 +132,13 @@ class Plain(Double):
             carries={"order_id": "id", "updated_at": "updated_at"},
             keyed=("order_id", "no"),
         ),
+        "notes": Table(
+            key="no",
+            changed=None,
+            of="orders",
+            carries={"order_id": "id", "updated_at": "updated_at"},
+            keyed=("order_id", "no"),
+        ),
     }
 
     def admits(self, call: Call) -> bool:
@@ -136,6 +148,8 @@ class Plain(Double):
         _, stream, *key = call.path.split("/")
         if stream not in self.tables:
             return Answer(404, {"error": {"words": "No such page."}})
+        if key[1:] == ["notes"]:
+            return self._notes(key[0])
         if key == ["deleted"]:
             return self._deleted(stream, call)
         if key:
@@ -234,6 +248,12 @@ class Plain(Double):
         rows = self.rows("orders", since=moment(call.param("since")))
         page, following = by_token(rows, call.param("cursor"), min(MOST, call.number("limit", MOST)))
         return self._list("orders", page, next=following)
+
+    def _notes(self, key: str) -> Answer:
+        """Those of one order."""
+        if (order := self.row("orders", key)) is None:
+            return Answer(404, {"error": {"words": "Not found."}})
+        return self._list("notes", [row for row in self.rows("notes") if row.parent == order.number])
 
     def _deleted(self, stream: str, call: Call) -> Answer:
         since = _seconds(call.param("since"))

@@ -54,7 +54,7 @@ class Table:
     of: str = ""
     """The stream whose records hold these: lines of orders. A change of one is a change of the record that holds it."""
     within: str = ""
-    """Where they stand in it."""
+    """Where they stand in it. Empty: nowhere, as each is asked for them by itself."""
     carries: Mapping[str, str] = field(default_factory=dict)
     """What the copy of one has of the record that holds it: `{"order_id": "id"}`."""
     keyed: Sequence[str] = ()

@@ -48,7 +48,7 @@ class Truth:
         if table.changed is not None:
             record[table.changed] = self.write(stream, row.changed)
         for name, inner in self.tables.items():
-            if inner.of == stream:
+            if inner.of == stream and inner.within:
                 record[inner.within] = [self.show(name, child) for child in self._children(name, row)]
         return merged({}, record)
 
