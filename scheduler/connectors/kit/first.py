@@ -59,6 +59,21 @@ def setting_names(text: str) -> str:
     return _PLACE.sub(lambda found: f"{{{_setting(found[1])}}}", text)
 
 
+def for_each(paths: Iterable[str], streams: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What to say where one of these lists lies below each record of a stream."""
+    lists = {str(stream["path"]).rstrip("/"): name for name, stream in streams.items()}
+    for path in paths:
+        above, _, place = path.rpartition("/{")
+        behind = place.partition("}")[2]
+        if above in lists and behind.strip("/"):
+            said = (
+                f"{path} can be asked for once for each of {lists[above]}, as a stream with explode: {{of: {lists[above]}, …}}, "
+                f"detail: {{}} and single: {{path: {above}/{{key}}{behind}}}; see docs/connectors/records.md."
+            )
+            return [said]
+    return []
+
+
 def names_of(texts: Iterable[str]) -> tuple[str, ...]:
     """The names in { }, each once."""
     return tuple(dict.fromkeys(name for text in texts for name in _PLACE.findall(text)))

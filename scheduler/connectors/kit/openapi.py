@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from scheduler.connectors.kit import names
-from scheduler.connectors.kit.first import setting_names, without_user
+from scheduler.connectors.kit.first import for_each, setting_names, without_user
 from scheduler.connectors.kit.guessing import name_in
 from scheduler.connectors.kit.schemas import Listed, Resolved, answer_of, kind_of, list_in, mapping, sequence
 from scheduler.connectors.kit.sketching import asks_for_pages, below, stream_of
@@ -60,7 +60,7 @@ def sketch_of(
         stream, remarks = stream_of(resolved, path, paths, found)
         with_guess(sketch, _name(path, list(sketch.streams)), stream, remarks)
     sketch.settings = tuple(settings)
-    sketch.left_out = [*_told(under), *_searches(resolved, paths)]
+    sketch.left_out = [*_told(under), *for_each(under, sketch.streams), *_searches(resolved, paths)]
     return sketch
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.connectors.kit.first import after_guess, check_base_url, first_of
+from scheduler.connectors.kit.first import after_guess, check_base_url, first_of, for_each
 from scheduler.connectors.kit.writing import Sketch, manifest_of, manifest_text, with_guess
 from worker.errors import InvalidInput
 
@@ -71,3 +71,10 @@ def test_a_key_may_stand_behind_a_word() -> None:
     made.auth = "header:Authorization:Token"
     assert 'prefix: "Token "' in manifest_text(made)
     assert manifest_of(made).auth.kind == "header"
+
+
+def test_a_list_below_each_record_of_another_is_told_and_one_record_is_not() -> None:
+    streams = {"orders": {"path": "/orders/"}}
+    (said,) = for_each(["/orders/{id}", "/parts/{id}/lots", "/orders/{id}/lines/"], streams)
+    assert "single: {path: /orders/{key}/lines/}" in said
+    assert for_each(["/orders/{id}/"], streams) == []

@@ -284,6 +284,16 @@ def test_lists_that_are_asked_for_by_a_body_are_named() -> None:
     assert "by POST: /parts/filter." in said
 
 
+def test_a_list_below_each_record_of_another_is_named_with_how_it_is_asked_for() -> None:
+    _, sketch = sketched(
+        {"/orders": listing(ROW), "/orders/{orderId}/lines": listing(ROW), "/x/{id}/y": listing(ROW)}
+    )
+    left_out, below = sketch.left_out
+    assert "/orders/{orderId}/lines, /x/{id}/y" in left_out
+    assert "for each of orders" in below
+    assert "single: {path: /orders/{key}/lines}" in below
+
+
 def test_what_a_document_says_stays_in_its_place() -> None:
     orders = listing(ROW, [{"name": "year\nlimits: {requests: 1}", "required": True}])
     text = {**document(paths={"/orders": orders}), "info": {"title": "Shop\nprotocol: sql"}}

@@ -34,6 +34,8 @@ class _Asks(Protocol):
 
     def asking(self, asked: Single, key: str) -> Request: ...
 
+    def parse(self, raws: list[bytes], /) -> Page: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Parents:
@@ -52,22 +54,26 @@ class _Parents:
 
     def read_single(self, response: Response, key: str) -> Page:
         """Its children, if it has any; who isn't there has none."""
-        below, asked, body = self.below, self.below.asked, response.body
-        fields = below.entry.by
-        if response.status in asked.absent:
-            page = absent(response, key)
-            return gone_below(key, fields) if page.gone else page
-        if asked.or_null and is_null(body, asked.record):
-            return gone_below(key, fields)
+        asked, body = self.below.asked, response.body
+        if response.status not in asked.absent and not (asked.or_null and is_null(body, asked.record)):
+            return self._held(body, key)
+        page = absent(self.stream, response, (), key)
+        if page.gone and self._held(body, key).records:
+            words = f"The system says that something isn't there below {key!r}, and sent what is there all the same."
+            return Page([], [Rejected(body, "unclear_absence", words)])
+        return gone_below(key, self.below.entry.by) if page.gone else page
+
+    def _held(self, body: bytes, key: str) -> Page:
+        below, record = self.below, self.below.asked.record
         if below.more is not None and says_more(body, below.more):
             words = f"The system holds more below {key!r} than it answers with: ask for more at once (single.params)."
             return Page([], [Rejected(body, "answer_cut_off", words)])
         if below.whole:
-            return of_whole(self.stream.reader, body, record_in(body, asked.record), key, fields)
+            return of_whole(self.stream.reader, body, record_in(body, record), key, below.entry.by)
         head = self.heads.get(key)
         if head is None:  # of a page that was read before: it only has to be there
             return Page([])
-        return children(self.stream.reader, body, head, (*asked.record, *below.entry.path), key)
+        return children(self.stream.reader, body, head, (*record, *below.entry.path), key)
 
 
 def entries_of(stream: _Asks, detail: Detail, page: Page) -> Page:

@@ -72,7 +72,7 @@ def new(
 
     Example: headrace connector new shop --base-url https://api.shop.example/v1 --path /orders --secret token=env://SHOP_TOKEN
     """
-    from scheduler.connectors.kit.first import First, check_base_url, first_of  # noqa: PLC0415
+    from scheduler.connectors.kit.first import First, check_base_url, first_of, for_each  # noqa: PLC0415
     from scheduler.connectors.kit.guessing import name_in  # noqa: PLC0415
     from scheduler.connectors.kit.writing import Sketch, name_of, secret_names, with_guess  # noqa: PLC0415
 
@@ -101,6 +101,7 @@ def new(
         remarks = {"records": "Where does an answer hold its list, and which field names a record?"}
         params = {"params": dict(first.params)} if first.params else {}
         with_guess(sketch, stream, {"path": first.path, **params, "records": "data", "key": "id"}, remarks)
+    sketch.left_out = for_each([first.path for first in firsts], sketch.streams)
     for stream, first in streams.items() if looks else ():
         _look(sketch, stream, first, given)
     _write(sketch, folder, given)

@@ -123,7 +123,7 @@ def test_an_order_without_lines_and_one_that_is_not_there_are_families_too(tmp_p
 
 
 def test_what_is_no_list_of_lines_is_set_aside_without_a_word_of_the_others(tmp_path: Path) -> None:
-    page = listed(stream(tmp_path), *({"id": n} for n in range(6)))
+    page = listed(stream(tmp_path), *({"id": n} for n in range(7)))
     page = below(
         page,
         o0={"rows": []},
@@ -132,12 +132,14 @@ def test_what_is_no_list_of_lines_is_set_aside_without_a_word_of_the_others(tmp_
         o3={"lines": [{"no": 1}], "next": "/2"},
         o4=said(b"<html>", 404, **{"content-type": "text/html"}),
         o5={"lines": [{"no": 1}], "next": None},
+        o6=said({"lines": [{"no": 1}]}, 404),
     )
     assert [(bad.code, bad.key) for bad in page.rejected] == [
         ("malformed_answer", None),
         ("malformed_answer", None),
         ("malformed_answer", None),
         ("answer_cut_off", None),
+        ("unclear_absence", None),
         ("unclear_absence", None),
     ]
     assert page.rejected[0].reason.startswith("Below '0' a list of records was expected at 'lines'; ")
