@@ -150,7 +150,7 @@ def _of_its_face(
     if _models(before, old.name) != _models(after, new.name):
         names = sorted({each.model for each in (*_models(before, old.name), *_models(after, new.name))})
         yield f"It is read otherwise as {', '.join(names)}: the views of these models are made anew."
-    if (old.single, old.filters) != (new.single, new.filters):
+    if _asked_alone(old) != _asked_alone(new):
         yield "Single records, or some by a filter, are asked for in another way."
 
 
@@ -167,6 +167,11 @@ def _of_the_system(before: Manifest, after: Manifest) -> Iterator[str]:
         yield "Its errors are understood in another way."
     if before.webhooks != after.webhooks:
         yield "Its webhooks are taken in another way."
+
+
+def _asked_alone(stream: StreamManifest) -> Any:
+    below = stream.detail.below if stream.detail is not None else None
+    return stream.single, stream.filters, below and below.asked
 
 
 def _models(manifest: Manifest, stream: str) -> list[Any]:
