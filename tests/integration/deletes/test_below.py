@@ -46,7 +46,10 @@ def test_lines_come_and_go_with_what_their_lot_is_asked_for(desk: Desk) -> None:
     assert (run["state"], run["records_deleted"], run["records_rejected"]) == ("partial", 5, 2)
     assert desk.tombstones(stream) == gone
     rows = desk.all("SELECT code, key FROM quarantine WHERE stream_id = %(s)s ORDER BY code", s=stream)
-    assert [(row["code"], row["key"]) for row in rows] == [("malformed_answer", None), ("request_refused", None)]
+    assert [(row["code"], row["key"]) for row in rows] == [
+        ("malformed_answer", None),
+        ("request_refused", None),
+    ]
     desk.store.singles = lambda _: None
     lots(desk, "r05", "r06", lines=3)
     assert desk.run(stream)["state"] == "succeeded"

@@ -10,7 +10,17 @@ from typing import Any, cast
 import pytest
 from servers.systems.paged import OFFSET, START, Sending, Stream, System, everything, keys, pause, refused
 
-from worker.connectors.contract import Gone, Page, Position, Record, Rejected, Window
+from worker.connectors.contract import (
+    DeleteReason,
+    Family,
+    Gone,
+    Listed,
+    Page,
+    Position,
+    Record,
+    Rejected,
+    Window,
+)
 from worker.connectors.paging.counted import ByOffset
 from worker.connectors.reading.single import keys_alone
 from worker.engine.fetching.ahead import Ahead
@@ -73,6 +83,22 @@ class ListOfKeys(Stream):
         return Page([Record(key, response.body, b"")])
 
 
+class ListOfParents(ListOfKeys):
+    """Below each of its keys there is an empty list, as far as that key is there."""
+
+    name = "lines"
+
+    def read(self, response: Any, window: Window, position: Position | None) -> Page:
+        page = super().read(response, window, position)
+        assert page.listed is not None
+        page.listed = replace(page.listed, several=True, below=self)
+        return page
+
+    def read_single(self, response: Any, key: str) -> Page:
+        reason: DeleteReason = "not_found" if key in self.system.gone else "delta"
+        return Page([], listed=Listed((), True, [Family(f"[{key},", reason)], reached=START))
+
+
 class Sends(Sending):
     system: Tickets
 
@@ -85,13 +111,19 @@ class Sends(Sending):
 
 
 def read(
-    tickets: Tickets, ahead: Ahead, *, plan: Plan | None = None, at_once: int = 3, allowed: int | None = None
+    tickets: Tickets,
+    ahead: Ahead,
+    *,
+    plan: Plan | None = None,
+    at_once: int = 3,
+    allowed: int | None = None,
+    kind: type[ListOfKeys] = ListOfKeys,
 ) -> list[Fetched]:
     """What comes before an error, which is kept."""
     context = SimpleNamespace(
         connection_id=1, steps=Steps(), source=SimpleNamespace(limits=Limits(concurrency=allowed))
     )
-    stream = ListOfKeys(tickets, OFFSET, at_once=at_once)
+    stream = kind(tickets, OFFSET, at_once=at_once)
     extractor = Extractor(
         cast("Sender", Sends(tickets)), cast("CallContext", context), stream, ahead=ahead, now=lambda: START
     )
@@ -251,6 +283,32 @@ def test_who_is_not_there_is_named(ahead: Ahead) -> None:
     pages = read(Tickets(12, gone=frozenset({"3", "11"})), ahead)
     assert [page.page.listed.absent for page in pages if page.page.listed] == [["3"], ["11"]]
     assert all(page.page.gone == [] for page in pages), "whether that is believed is another's to say"
+
+
+def test_a_parent_without_children_shows_that_the_system_is_there_and_one_that_breaks_has_no_key(
+    ahead: Ahead,
+) -> None:
+    def one(key: int, _times: int) -> None:
+        if key == 9:
+            raise Transient("system_error", "broken")
+
+    pages = read(Tickets(12, ones=one, gone=frozenset({"3"})), ahead, kind=ListOfParents)
+    assert (error, keys(pages), aside(pages)) == ([], [], {})
+    assert [bad.raw for bad in pages[0].page.rejected] == [b"null", b'"9"']
+    listed = [page.page.listed for page in pages if page.page.listed]
+    stems = {family.stem: family.reason for each in listed for family in each.families}
+    assert stems == {f"[{n},": "not_found" if n == 3 else "delta" for n in range(12) if n != 9}
+    assert [each.reached for each in listed] == [START, START]
+
+
+def test_a_system_that_finds_none_of_the_parents_is_not_there(ahead: Ahead) -> None:
+    def one(key: int, _times: int) -> None:
+        if key == 2:
+            raise Transient("system_error", "broken")
+
+    pages = read(Tickets(3, ones=one, gone=frozenset({"0", "1"})), ahead, kind=ListOfParents)
+    assert [page.page.found for page in pages] == [False]
+    assert [type(exc) for exc in error] == [Transient]
 
 
 def test_after_some_seconds_what_has_come_is_handed_out(
