@@ -127,15 +127,8 @@ class RestStream(ManifestStream):
         following = self._paging.following(position, reading.seen, response)
         if self._is_behind(reading.records, window):
             following = None
-        token = _token_of(reading.seen.token)
-        page = Page(
-            reading.records,
-            reading.rejected,
-            following,
-            reading.seen.total,
-            token=token,
-            listed=reading.listed,
-        )
+        page = Page(reading.records, reading.rejected, following, reading.seen.total, listed=reading.listed)
+        page.token = _token_of(reading.seen.token)
         page = self._without_removed(page)
         return page if self._spec.detail is None else entries_of(self, self._spec.detail, page)
 

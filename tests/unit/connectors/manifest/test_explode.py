@@ -85,8 +85,10 @@ def test_a_sweep_lists_the_lines_of_all_orders(tmp_path: Path) -> None:
     assert page.in_all is None
 
 
-def test_an_order_that_went_takes_its_lines_along(tmp_path: Path) -> None:
-    lines = stream(tmp_path)
+@pytest.mark.parametrize("by_default", [False, True])
+def test_an_order_that_went_takes_its_lines_along(tmp_path: Path, by_default: bool) -> None:
+    text = MANIFEST.replace("    key: id\n", "").replace("{records: items,", "{key: id, records: items,")
+    lines = stream(tmp_path, text if by_default else MANIFEST)
     page = lines.read(answer({"items": [{"id": 7, "@removed": {}}]}), Window(), None)
     assert page.listed is not None
     assert page.listed.families == (Family("[7,", told=True),)

@@ -29,7 +29,10 @@ OF_THE_PARENT = frozenset(
 
 
 def inherited(
-    streams: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any], complain: Complain
+    streams: Mapping[str, Mapping[str, Any]],
+    own: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    complain: Complain,
 ) -> Mapping[str, Any]:
     """A stream's own keys over those of the stream whose children it holds, where it names one.
 
@@ -51,7 +54,10 @@ def inherited(
             raise complain(("single",), message)
         kept["detail"] = {**parent["detail"], "whole": True}
         kept |= {key: parent[key] for key in ("single",) if key in parent}
-    own["deletes"] = {**_of_parents(parent.get("deletes", {}), parent.get("key")), **own["deletes"]}
+    own["deletes"] = {
+        **_of_parents(parent.get("deletes", {}), parent.get("key", defaults.get("key"))),
+        **own["deletes"],
+    }
     return {**kept, **own}
 
 

@@ -51,7 +51,7 @@ def read_streams(document: Document, protocol: str) -> dict[str, StreamManifest]
     for name, own in listed.items():
         reading = _Reading(document, protocol, name, defaults, own)
         if "explode" in own:
-            merged = inherited(listed, own, reading.error)
+            merged = inherited(listed, own, defaults, reading.error)
             reading = _Reading(document, protocol, name, defaults, merged)
             reading.own = own
         streams[name] = reading.stream()
