@@ -67,6 +67,7 @@ class Sight:
         """The page as it stands is fit to be looked at: in light and in dark, on a phone and on a desk."""
         before = self.page.viewport_size
         assert before
+        self.page.wait_for_load_state()  # a click that leads on returns before there is a body
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)
             for width in WIDTHS:
