@@ -139,7 +139,8 @@ class RealTruth(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def take_away(self, pick: int) -> None:
-        if keys := sorted(self.table.truth()):
+        """All but one: a list that is empty all at once is believed by a person alone."""
+        if len(keys := sorted(self.table.truth())) > 1:
             self.table.delete(keys[pick % len(keys)])
             self.gone.append(keys[pick % len(keys)])
 
